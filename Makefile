@@ -1,0 +1,33 @@
+GO      ?= go
+FUZZTIME ?= 10s
+
+.PHONY: build run test lint fuzz bench clean
+
+## build: compile bin/lycaon
+build:
+	$(GO) build -trimpath -o bin/lycaon ./cmd/lycaon
+
+## run: build and serve on 127.0.0.1:2181 with the data in ./data
+run: build
+	exec bin/lycaon serve --id 1 --data-dir data --client-addr 127.0.0.1:2181 --peer-addr 127.0.0.1:2888 --http-addr 127.0.0.1:8080
+
+## test: everything CI runs
+test: lint
+	./.ci/test
+
+## lint: gofmt, go vet, staticcheck
+lint:
+	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "not gofmt-ed: $$out"; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+## fuzz: every fuzz target for FUZZTIME each
+fuzz:
+	./.ci/fuzz $(FUZZTIME)
+
+## bench: benchmarks beside the code, then the server over TCP beside the floor
+bench:
+	./.ci/bench
+
+clean:
+	rm -rf bin
