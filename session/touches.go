@@ -1,0 +1,76 @@
+package session
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+const (
+	touchShards = 64  // a power of two
+	touchSlots  = 256 // of a shard; a power of two
+)
+
+// Touches is the set of sessions that one server heard from since it last told
+// the leader. The zero value is ready.
+//
+// Touch is called for every frame of every connection. Once a session is in the
+// set, further touches write no shared memory: they find its id in its slot.
+// Two sessions that share a slot take turns in it and pay for the lock.
+type Touches struct {
+	shards [touchShards]touchShard
+}
+
+type touchShard struct {
+	slots [touchSlots]atomic.Uint64 // ids that are in set; written under mu
+	mu    sync.Mutex                // guards set
+	set   map[uint64]struct{}
+	_     [64]byte // keeps the next shard's slots off this lock's cache line
+}
+
+// Touch adds a session to the set. Id 0 is no session.
+func (t *Touches) Touch(id uint64) {
+	hash := id * 0x9e3779b97f4a7c15
+	s := &t.shards[hash>>58]
+	slot := &s.slots[hash>>50%touchSlots]
+	if slot.Load() != id {
+		s.touch(id, slot)
+	}
+}
+
+func (s *touchShard) touch(id uint64, slot *atomic.Uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.set == nil {
+		s.set = make(map[uint64]struct{})
+	}
+	s.set[id] = struct{}{}
+	slot.Store(id)
+}
+
+// Take returns the set by rising id and empties it. A touch that runs meanwhile
+// is in this answer or in the next.
+func (t *Touches) Take() []uint64 {
+	var ids []uint64
+	for i := range t.shards {
+		ids = t.shards[i].take(ids)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+func (s *touchShard) take(ids []uint64) []uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.set) == 0 {
+		return ids
+	}
+	for i := range s.slots {
+		s.slots[i].Store(0)
+	}
+	for id := range s.set {
+		ids = append(ids, id)
+	}
+	clear(s.set)
+	return ids
+}
