@@ -1,5 +1,17 @@
 package znode
 
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+const (
+	MaxACLEntries = 64   // of one ACL, after auth has become identities
+	MaxACLIDBytes = 1024 // of one id
+)
+
 // Perm is a set of permissions, with ZooKeeper's bits.
 type Perm uint8
 
@@ -24,6 +36,8 @@ const (
 	SchemeSuper  = "super"
 )
 
+const anyone = "anyone" // the only id of SchemeWorld
+
 // Entry grants Perms to the identities that match Scheme and ID.
 type Entry struct {
 	Perms  Perm
@@ -33,6 +47,13 @@ type Entry struct {
 
 // ACL is a list of grants. Once it is in a tree it is shared and never changed.
 type ACL []Entry
+
+// The usual ACLs. They are shared: do not change them.
+var (
+	OpenACL    = ACL{{AllPerms, SchemeWorld, anyone}}
+	ReadACL    = ACL{{Read, SchemeWorld, anyone}}
+	CreatorACL = ACL{{AllPerms, SchemeAuth, ""}}
+)
 
 // Identity is what a connection has proved about itself.
 type Identity struct {
@@ -45,4 +66,161 @@ type Identity struct {
 type Actor struct {
 	Session uint64
 	IDs     []Identity
+}
+
+// Allows tells whether one of ids is granted one of the permissions in p.
+func (a ACL) Allows(p Perm, ids []Identity) bool {
+	for i := range a {
+		if a[i].Perms&p != 0 && a[i].matchesAny(ids) {
+			return true
+		}
+	}
+	return isSuper(ids)
+}
+
+func isSuper(ids []Identity) bool {
+	for i := range ids {
+		if ids[i].Scheme == SchemeSuper {
+			return true
+		}
+	}
+	return false
+}
+
+func (e *Entry) matchesAny(ids []Identity) bool {
+	if e.Scheme == SchemeWorld {
+		return true
+	}
+	for i := range ids {
+		if ids[i].Scheme != e.Scheme {
+			continue
+		}
+		if ids[i].ID == e.ID || e.Scheme == SchemeIP && ipMatches(e.ID, ids[i].ID) {
+			return true
+		}
+	}
+	return false
+}
+
+// ipMatches compares an address with an id of the form address or
+// address/bits.
+func ipMatches(id, address string) bool {
+	prefix, ok := parseIPID(id)
+	if !ok {
+		return false
+	}
+	addr, err := netip.ParseAddr(address)
+	return err == nil && prefix.Contains(addr.Unmap().WithZone(""))
+}
+
+func parseIPID(id string) (netip.Prefix, bool) {
+	if !strings.Contains(id, "/") {
+		addr, err := netip.ParseAddr(id)
+		if err != nil || addr.Zone() != "" {
+			return netip.Prefix{}, false
+		}
+		addr = addr.Unmap()
+		return netip.PrefixFrom(addr, addr.BitLen()), true
+	}
+	prefix, err := netip.ParsePrefix(id)
+	return prefix, err == nil && !prefix.Addr().Is4In6() // addresses are compared unmapped
+}
+
+// NormalizeACL returns acl as a tree stores it: every auth entry replaced by
+// the identities in ids that prove a user, duplicates dropped. It returns acl
+// itself when nothing is to change. The error wraps ErrInvalidACL.
+func NormalizeACL(acl ACL, ids []Identity) (ACL, error) {
+	if len(acl) == 0 {
+		return nil, fmt.Errorf("%w: it is empty", ErrInvalidACL)
+	}
+	if len(acl) > MaxACLEntries {
+		return nil, tooManyEntries(len(acl))
+	}
+	plain := true
+	for i := range acl {
+		if err := acl[i].validate(); err != nil {
+			return nil, err
+		}
+		plain = plain && acl[i].Scheme != SchemeAuth && !slices.Contains(acl[:i], acl[i])
+	}
+	if plain {
+		return acl, nil
+	}
+	return expand(acl, ids)
+}
+
+func tooManyEntries(n int) error {
+	return fmt.Errorf("%w: %d entries, at most %d are allowed", ErrInvalidACL, n, MaxACLEntries)
+}
+
+func expand(acl ACL, ids []Identity) (ACL, error) {
+	full := make(ACL, 0, len(acl)+len(ids))
+	add := func(e Entry) {
+		if !slices.Contains(full, e) {
+			full = append(full, e)
+		}
+	}
+	for _, e := range acl {
+		if e.Scheme != SchemeAuth {
+			add(e)
+			continue
+		}
+		users := 0
+		for _, id := range ids {
+			user := Entry{e.Perms, id.Scheme, id.ID}
+			if id.Scheme != SchemeDigest || user.validate() != nil {
+				continue // an address or a superuser proves no user
+			}
+			add(user)
+			users++
+		}
+		if users == 0 {
+			return nil, fmt.Errorf("%w: scheme auth, but the connection has proved no user", ErrInvalidACL)
+		}
+		if len(full) > MaxACLEntries {
+			return nil, tooManyEntries(len(full))
+		}
+	}
+	return full, nil
+}
+
+func (e *Entry) validate() error {
+	if e.Perms&^AllPerms != 0 {
+		return fmt.Errorf("%w: unknown permission bits %#x", ErrInvalidACL, uint8(e.Perms&^AllPerms))
+	}
+	if len(e.ID) > MaxACLIDBytes {
+		return fmt.Errorf("%w: an id of %d bytes, at most %d are allowed", ErrInvalidACL, len(e.ID), MaxACLIDBytes)
+	}
+	if !e.idFits() {
+		return fmt.Errorf("%w: id %q does not suit scheme %q", ErrInvalidACL, e.ID, e.Scheme)
+	}
+	return nil
+}
+
+// idFits knows every scheme an entry may have; an unknown one fits no id.
+func (e *Entry) idFits() bool {
+	switch e.Scheme {
+	case SchemeWorld:
+		return e.ID == anyone
+	case SchemeAuth:
+		return true // ZooKeeper ignores the id
+	case SchemeDigest:
+		_, hash, ok := strings.Cut(e.ID, ":")
+		return ok && hash != "" && !strings.Contains(hash, ":")
+	case SchemeIP:
+		_, ok := parseIPID(e.ID)
+		return ok
+	}
+	return false
+}
+
+// redacted returns a with the hash of every digest id replaced by x.
+func (a ACL) redacted() ACL {
+	shown := slices.Clone(a)
+	for i := range shown {
+		if user, _, ok := strings.Cut(shown[i].ID, ":"); ok && shown[i].Scheme == SchemeDigest {
+			shown[i].ID = user + ":x"
+		}
+	}
+	return shown
 }

@@ -64,7 +64,7 @@ func (m *Map[K, V]) Delete(generation uint64, key K) (old V, deleted bool) {
 	if !w.found {
 		return old, false
 	}
-	for root.kids != nil && len(root.kids) == 1 {
+	for len(root.kids) == 1 {
 		root = root.kids[0]
 	}
 	if root.kids == nil && len(root.keys) == 0 {
@@ -85,12 +85,17 @@ func (m Map[K, V]) All() iter.Seq2[K, V] {
 	}
 }
 
-// After yields the entries with keys above key, in order, under the rule of
+// From yields the entries with keys not below key, in order, under the rule of
 // All.
-func (m Map[K, V]) After(key K) iter.Seq2[K, V] {
+func (m Map[K, V]) From(key K) iter.Seq2[K, V] { return m.behind(key, true) }
+
+// After is From without key itself.
+func (m Map[K, V]) After(key K) iter.Seq2[K, V] { return m.behind(key, false) }
+
+func (m Map[K, V]) behind(key K, inclusive bool) iter.Seq2[K, V] {
 	return func(yield func(K, V) bool) {
 		if m.root != nil {
-			m.root.eachAfter(key, yield)
+			m.root.eachBehind(key, inclusive, yield)
 		}
 	}
 }

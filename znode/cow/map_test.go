@@ -188,7 +188,7 @@ func leaves[V any](p *page[string, V]) []*page[string, V] {
 	return all
 }
 
-func TestAfterStartsBehindItsCursorAndStopsWhenTold(t *testing.T) {
+func TestFromAndAfterStartAtTheirCursorAndStopWhenTold(t *testing.T) {
 	p := pair{t: twin{}}
 	for k := uint64(10); k < 10000; k += 10 {
 		p.m.Set(0, k, int(k))
@@ -197,6 +197,11 @@ func TestAfterStartsBehindItsCursorAndStopsWhenTold(t *testing.T) {
 	for _, cursor := range []uint64{0, 9, 10, 11, 5000, 5005, 9989, 9990, 20000} {
 		require.Equal(t, p.t.keysAbove(cursor, false), keysOf(p.m.After(cursor), -1), "after %d", cursor)
 		require.LessOrEqual(t, len(keysOf(p.m.After(cursor), 3)), 3)
+		from := p.t.keysAbove(cursor, false)
+		if _, ok := p.t[cursor]; ok {
+			from = append([]uint64{cursor}, from...)
+		}
+		require.Equal(t, from, keysOf(p.m.From(cursor), -1), "from %d", cursor)
 	}
 	require.Len(t, keysOf(p.m.All(), 70), 70)
 	var none Map[uint64, int]

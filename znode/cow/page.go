@@ -103,9 +103,12 @@ func (p *page[K, V]) each(yield func(K, V) bool) bool {
 	return true
 }
 
-func (p *page[K, V]) eachAfter(key K, yield func(K, V) bool) bool {
+func (p *page[K, V]) eachBehind(key K, inclusive bool, yield func(K, V) bool) bool {
 	i := p.kidFor(key) // in a leaf: the first place above key
 	if p.kids == nil {
+		if inclusive {
+			i, _ = p.find(key)
+		}
 		for ; i < len(p.keys); i++ {
 			if !yield(p.keys[i], p.vals[i]) {
 				return false
@@ -113,7 +116,7 @@ func (p *page[K, V]) eachAfter(key K, yield func(K, V) bool) bool {
 		}
 		return true
 	}
-	if !p.kids[i].eachAfter(key, yield) {
+	if !p.kids[i].eachBehind(key, inclusive, yield) {
 		return false
 	}
 	for _, kid := range p.kids[i+1:] {

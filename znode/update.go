@@ -1,0 +1,92 @@
+package znode
+
+// Set replaces the data of a node and returns its new stat. It wants WRITE.
+// version is the one the data must have, or AnyVersion; so below.
+func (t *Tree) Set(a *Actor, path string, data []byte, version int64) (Stat, error) {
+	t.txn.mustBeOpen()
+	n, err := t.find("set", path, a, Write)
+	if err != nil {
+		return Stat{}, err
+	}
+	if version != AnyVersion && version != n.version {
+		return Stat{}, failedAt("set", n, ErrBadVersion)
+	}
+	n = t.edit(n)
+	t.dataBytes += int64(len(data)) - int64(len(n.data))
+	n.data = cloneData(data)
+	n.body = bodyHash(n.path, n.data)
+	n.version++
+	n.mzxid, n.mtimeMs = t.txn.zxid, t.txn.nowMs
+	t.seal(n)
+	t.effect(DataChanged, n, t.parentOf(n))
+	return n.stat(), nil
+}
+
+// SetACL replaces the ACL of a node and returns its new stat. It wants ADMIN;
+// aversion is the version of the ACL.
+func (t *Tree) SetACL(a *Actor, path string, acl ACL, aversion int64) (Stat, error) {
+	t.txn.mustBeOpen()
+	acl, err := NormalizeACL(acl, a.IDs)
+	if err != nil {
+		return Stat{}, failed("setACL", path, err)
+	}
+	n, err := t.find("setACL", path, a, Admin)
+	if err != nil {
+		return Stat{}, err
+	}
+	if aversion != AnyVersion && aversion != n.aversion {
+		return Stat{}, failedAt("setACL", n, ErrBadVersion)
+	}
+	n = t.edit(n)
+	shared := t.acls.share(acl)
+	if shared != n.acl {
+		t.acls.release(n.acl)
+		t.acls.hold(shared)
+		n.acl = shared
+	}
+	n.aversion++
+	t.seal(n)
+	t.txn.aclChanged = true
+	t.effect(ACLChanged, n, t.parentOf(n))
+	return n.stat(), nil
+}
+
+// Check fails unless the data of a node has the version. It wants READ.
+func (t *Tree) Check(a *Actor, path string, version int64) error {
+	n, err := t.find("check", path, a, Read)
+	if err != nil {
+		return err
+	}
+	if version != AnyVersion && version != n.version {
+		return failedAt("check", n, ErrBadVersion)
+	}
+	return nil
+}
+
+// parentOf returns nil for the root.
+func (t *Tree) parentOf(n *node) *node {
+	if n == t.root {
+		return nil
+	}
+	return t.index[Parent(n.path)]
+}
+
+// find returns the node at path when a has one of the permissions in p. A path
+// that no node could have is told from one that none has.
+func (t *Tree) find(op, path string, a *Actor, p Perm) (*node, error) {
+	n := t.index[path]
+	if n == nil {
+		return nil, t.notFound(op, path)
+	}
+	if !n.acl.list.Allows(p, a.IDs) {
+		return nil, failedAt(op, n, ErrNoAuth)
+	}
+	return n, nil
+}
+
+func (t *Tree) notFound(op, path string) error {
+	if err := ValidatePath(path); err != nil {
+		return err
+	}
+	return failed(op, path, ErrNoNode)
+}
