@@ -1,0 +1,127 @@
+package watch
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/lycaon-io/lycaon/protocol"
+	"github.com/lycaon-io/lycaon/znode"
+)
+
+// Peeker looks at a node of the tree without asking for a permission.
+type Peeker interface {
+	Peek(path string) (znode.Stat, znode.ACL, bool)
+}
+
+// Resume brings w's watches up to date, as if each had stood since its Since,
+// and leaves those in t that are not used up.
+//
+// A watch whose Since the ring covers gets exactly the events it missed, in
+// order of zxid. Of any other only the outcome can be told: a one-shot by
+// comparing the node with its Since, a staying watch by EventGap. These come
+// first and carry the watch's own Since as their zxid, because a client that
+// takes an event's zxid for its resume point, and is cut off before
+// EventReplayDone, must not skip what its other watches have not been told.
+//
+// Resume runs under the pipeline's lock, so that nothing fires in t before its
+// watches are there; now is the zxid of tree.
+func Resume(t *Table, r *Ring, tree Peeker, w Watcher, watches []protocol.Watch, now uint64) {
+	rs := resume{ring: r, tree: tree, watcher: w, left: NewTable()}
+	bySince := slices.Clone(watches)
+	slices.SortStableFunc(bySince, func(a, b protocol.Watch) int { return cmp.Compare(a.Since, b.Since) })
+	covered := 0
+	for covered < len(bySince) && bySince[covered].Since < r.Floor() {
+		covered++
+	}
+	unchanged := rs.compareAll(bySince[:covered])
+	rs.replay(bySince[covered:])
+	for _, watch := range unchanged {
+		rs.left.Add(w, watch.Path, watch.Mode)
+	}
+	for _, watch := range watches {
+		if rs.left.Has(w, watch.Path, watch.Mode) {
+			t.Add(w, watch.Path, watch.Mode)
+		}
+	}
+	w.Notify(&protocol.Message{Kind: protocol.Event, Event: protocol.EventReplayDone, Zxid: now})
+}
+
+type resume struct {
+	ring    *Ring
+	tree    Peeker
+	watcher Watcher
+	left    *Table // watches of watcher that are not used up
+}
+
+// replay fires the ring's effects at the watches, each of which joins before
+// the first effect above its Since. The watches come by rising Since.
+func (rs *resume) replay(watches []protocol.Watch) {
+	if len(watches) == 0 {
+		return
+	}
+	effects, _ := rs.ring.Since(watches[0].Since)
+	joined := 0
+	for e := range effects {
+		for joined < len(watches) && watches[joined].Since < e.Zxid {
+			rs.left.Add(rs.watcher, watches[joined].Path, watches[joined].Mode)
+			joined++
+		}
+		rs.left.Fire(e)
+		if joined == len(watches) && rs.left.Len() == 0 {
+			return
+		}
+	}
+	for _, watch := range watches[joined:] {
+		rs.left.Add(rs.watcher, watch.Path, watch.Mode)
+	}
+}
+
+// told is an event that went out already: one of a type for a path is enough.
+type told struct {
+	path string
+	what protocol.EventType
+}
+
+// compareAll tells what can be told of watches that the ring does not cover,
+// and returns those that stand.
+func (rs *resume) compareAll(watches []protocol.Watch) (standing []protocol.Watch) {
+	done := make(map[told]bool)
+	for _, watch := range watches {
+		what, acl, guarded := rs.compare(watch)
+		if what == 0 || what == protocol.EventGap {
+			standing = append(standing, watch)
+		}
+		key := told{watch.Path, what}
+		if what == 0 || done[key] || guarded && !rs.watcher.Allowed(acl) {
+			continue
+		}
+		done[key] = true
+		ev := event{what: what, zxid: watch.Since, path: watch.Path}
+		rs.watcher.Notify(ev.message())
+	}
+	return standing
+}
+
+// compare returns the event that a watch has missed, 0 for none, and the ACL
+// that guards it. That a node is not there is guarded by nothing: anyone may
+// ask whether it exists.
+func (rs *resume) compare(watch protocol.Watch) (what protocol.EventType, acl znode.ACL, guarded bool) {
+	if watch.Mode == protocol.WatchPersistent || watch.Mode == protocol.WatchRecursive {
+		return protocol.EventGap, nil, false
+	}
+	stat, acl, there := rs.tree.Peek(watch.Path)
+	if !there {
+		return protocol.EventDeleted, nil, false
+	}
+	switch {
+	case watch.Mode == protocol.WatchChildren:
+		if stat.Pzxid > watch.Since {
+			what = protocol.EventChildrenChanged
+		}
+	case watch.Mode == protocol.WatchExists && stat.Czxid > watch.Since:
+		what = protocol.EventCreated
+	case stat.Mzxid > watch.Since:
+		what = protocol.EventDataChanged
+	}
+	return what, acl, true
+}
