@@ -16,7 +16,7 @@ const (
 // server's data directory).
 type Credential struct {
 	Scheme string
-	Data   []byte
+	Data   Secret
 }
 
 // Hello is the first frame of a client.
@@ -26,7 +26,7 @@ type Hello struct {
 	Client                 string // name and version, for logs
 	TimeoutMs              int64  // asked for
 	Session                uint64 // attach
-	Password               []byte // attach: the 16 bytes of the Welcome
+	Password               Secret // attach: the 16 bytes of the Welcome
 	Attempt                uint64 // attach: rises with each try of this client; an equal one repeats the answer
 	LastZxid               uint64 // newest zxid the client has seen; a server behind it answers NotReady
 	Ack                    uint64 // attach: lowest unacknowledged xid
@@ -35,7 +35,7 @@ type Hello struct {
 
 // Limits are told in the Welcome; a client keeps within them.
 type Limits struct {
-	MaxFrame        uint32 // bytes of one frame, header included
+	MaxFrame        uint32 // the greatest length that a frame may announce: header and body
 	MaxData         uint32 // bytes of one node's data
 	MaxOutstanding  uint32 // requests without an answer
 	MaxOutcomes     uint32 // answers of writes not yet acknowledged
@@ -53,7 +53,7 @@ type Welcome struct {
 	ServerID   uint64
 	Server     string // product and version
 	Session    uint64
-	Password   []byte
+	Password   Secret
 	Generation uint64
 	TimeoutMs  int64
 	Zxid       uint64

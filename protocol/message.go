@@ -90,7 +90,10 @@ type Message struct {
 	Data  []byte     // get; nil is null
 	Stat  znode.Stat // create, set, setACL, get, exists, children, getACL
 	Body  []byte     // if set, the encoded reply body: nothing else is encoded (a kept outcome)
-	More  *More      // what few replies carry
+	// Partial says that another reply with this xid follows (snapshot: Data is the
+	// next piece of the image).
+	Partial bool
+	More    *More // what few replies carry
 }
 
 // More holds the parts of a Message that only some replies have.
@@ -99,10 +102,11 @@ type More struct {
 	Names      []string // children, ephemerals
 	Truncated  bool     // names: the page ended at its limit
 	ACL        znode.ACL
-	Count      int64     // count: descendants; recursive delete: nodes deleted
+	Count      int64     // count: descendants; recursive delete: nodes deleted; last reply of a snapshot: bytes of the image
 	Results    []Message // multi, multi-read: one an operation
 	Identities []znode.Identity
 	Session    *SessionInfo
+	Status     *Status
 	Detail     string // text for a person, with an error
 }
 

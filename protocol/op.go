@@ -1,5 +1,7 @@
 package protocol
 
+import "fmt"
+
 // Op names what a request asks for. Its numbers are the wire's.
 type Op uint8
 
@@ -53,3 +55,21 @@ func (op Op) IsWrite() bool { return op >= OpCreate && op <= OpCloseSession }
 
 // IsRead tells whether op is answered from local state.
 func (op Op) IsRead() bool { return op >= OpGet && op <= OpSessionInfo }
+
+var opNames = map[Op]string{
+	OpCreate: "create", OpDelete: "delete", OpSet: "set", OpSetACL: "setACL", OpCheck: "check",
+	OpMulti: "multi", OpCloseSession: "closeSession",
+	OpGet: "get", OpExists: "exists", OpChildren: "children", OpGetACL: "getACL", OpCount: "count",
+	OpEphemerals: "ephemerals", OpMultiRead: "multiRead", OpSync: "sync", OpWhoAmI: "whoAmI", OpSessionInfo: "sessionInfo",
+	OpWatch: "watch", OpUnwatch: "unwatch", OpResume: "resume",
+	OpPing: "ping", OpAuth: "auth",
+	OpSnapshot: "snapshot", OpStatus: "status", OpExpireSession: "expireSession",
+}
+
+// String returns the name of op as docs/PROTOCOL.md has it.
+func (op Op) String() string {
+	if name, ok := opNames[op]; ok {
+		return name
+	}
+	return fmt.Sprintf("operation %d", uint8(op))
+}

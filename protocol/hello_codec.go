@@ -1,0 +1,141 @@
+package protocol
+
+import "github.com/lycaon-io/lycaon/znode"
+
+// Negotiate returns the newest version that both sides speak.
+func (h *Hello) Negotiate() (version uint8, ok bool) {
+	return Version, h.MinVersion <= Version && Version <= h.MaxVersion
+}
+
+// AppendHello appends the frame of h, without the Magic that goes before.
+func AppendHello(b []byte, h *Hello) []byte {
+	b, start := beginFrame(b)
+	b = appendArray(b, 11)
+	b = appendUint(b, uint64(h.MinVersion))
+	b = appendUint(b, uint64(h.MaxVersion))
+	b = appendUint(b, uint64(h.Mode))
+	b = appendStr(b, h.Client)
+	b = appendInt(b, h.TimeoutMs)
+	b = appendUint(b, h.Session)
+	b = appendBin(b, h.Password)
+	b = appendUint(b, h.Attempt)
+	b = appendUint(b, h.LastZxid)
+	b = appendUint(b, h.Ack)
+	b = appendArray(b, len(h.Credentials))
+	for _, c := range h.Credentials {
+		b = appendCredential(b, c)
+	}
+	return endFrame(b, start)
+}
+
+// DecodeHello decodes what ReadFrame returned, into memory of its own. A Hello
+// of any version decodes: what comes after MaxVersion may be missing, and what
+// a later version adds is skipped.
+func DecodeHello(frame []byte) (Hello, error) {
+	d := newOwnedDecoder(frame)
+	t := d.tuple()
+	h := Hello{
+		MinVersion: uint8(t.uintUpTo(0xff)),
+		MaxVersion: uint8(t.uintUpTo(0xff)),
+		Mode:       HelloMode(t.optUintUpTo(0xff)),
+		Client:     t.optStr(),
+		TimeoutMs:  t.optNatural(),
+		Session:    t.optUint(),
+		Password:   t.optBin(),
+		Attempt:    t.optUint(),
+		LastZxid:   t.optUint(),
+		Ack:        t.optUint(),
+	}
+	if t.has() {
+		for n := d.array(maxCredentials); n > 0 && d.err == nil; n-- {
+			h.Credentials = append(h.Credentials, d.credential())
+		}
+	}
+	switch {
+	case h.MinVersion > h.MaxVersion:
+		d.fail("a least version above the greatest")
+	case h.Mode > HelloGuest:
+		d.fail("an unknown mode")
+	case len(h.Client) > maxClientBytes:
+		d.fail("a client name that is too long")
+	case len(h.Password) > maxSecretBytes:
+		d.fail("a password that is too long")
+	}
+	t.end()
+	return h, d.done()
+}
+
+func appendCredential(b []byte, c Credential) []byte {
+	b = appendArray(b, 2)
+	b = appendStr(b, c.Scheme)
+	return appendBin(b, c.Data)
+}
+
+func (d *decoder) credential() Credential {
+	t := d.tuple()
+	c := Credential{Scheme: t.str(), Data: t.optBin()}
+	t.end()
+	return c
+}
+
+// AppendWelcome appends the frame of w.
+func AppendWelcome(b []byte, w *Welcome) []byte {
+	b, start := beginFrame(b)
+	b = appendArray(b, 12)
+	b = appendUint(b, uint64(w.Version))
+	b = appendInt(b, int64(w.Code))
+	b = appendStr(b, w.Detail)
+	b = appendUint(b, w.ServerID)
+	b = appendStr(b, w.Server)
+	b = appendUint(b, w.Session)
+	b = appendBin(b, w.Password)
+	b = appendUint(b, w.Generation)
+	b = appendInt(b, w.TimeoutMs)
+	b = appendUint(b, w.Zxid)
+	b = appendLimits(b, &w.Limits)
+	b = AppendIdentities(b, w.Identities)
+	return endFrame(b, start)
+}
+
+// DecodeWelcome decodes what ReadFrame returned, into memory of its own.
+func DecodeWelcome(frame []byte) (Welcome, error) {
+	d := newOwnedDecoder(frame)
+	t := d.tuple()
+	w := Welcome{
+		Version:    uint8(t.uintUpTo(0xff)),
+		Code:       t.code(),
+		Detail:     t.optStr(),
+		ServerID:   t.optUint(),
+		Server:     t.optStr(),
+		Session:    t.optUint(),
+		Password:   t.optBin(),
+		Generation: t.optUint(),
+		TimeoutMs:  t.optNatural(),
+		Zxid:       t.optUint(),
+	}
+	if t.has() {
+		w.Limits = d.limits()
+	}
+	if t.has() {
+		w.Identities = d.identities([]znode.Identity(nil))
+	}
+	t.end()
+	return w, d.done()
+}
+
+func appendLimits(b []byte, l *Limits) []byte {
+	b = appendArray(b, 7)
+	for _, v := range [...]uint32{l.MaxFrame, l.MaxData, l.MaxOutstanding, l.MaxOutcomes, l.MaxOutcomeBytes, l.MaxMultiOps, l.MaxWatches} {
+		b = appendUint(b, uint64(v))
+	}
+	return b
+}
+
+func (d *decoder) limits() (l Limits) {
+	t := d.tuple()
+	for _, v := range [...]*uint32{&l.MaxFrame, &l.MaxData, &l.MaxOutstanding, &l.MaxOutcomes, &l.MaxOutcomeBytes, &l.MaxMultiOps, &l.MaxWatches} {
+		*v = uint32(t.optUintUpTo(1<<32 - 1))
+	}
+	t.end()
+	return l
+}

@@ -1,0 +1,43 @@
+package protocol
+
+// Version is the only version of the native protocol so far.
+const Version uint8 = 1
+
+// Magic is the first thing a native client sends. No other protocol of the
+// client port begins so: as the length of a ZooKeeper packet it would be
+// absurd, and TLS begins with 0x16.
+var Magic = [4]byte{'L', 'Y', 'C', 0x01}
+
+// Bounds of a connection that has proved nothing yet.
+const (
+	PreHelloMaxFrame = 4 << 10  // of a Hello
+	WelcomeMaxFrame  = 64 << 10 // of a Welcome: what a client accepts before it knows the limits
+)
+
+// What no setting can raise: the bounds of what a decoder makes of one frame.
+const (
+	maxDepth       = 32     // arrays within arrays
+	maxMultiOps    = 10_000 // of a multi, a multi-read and their results
+	maxResume      = 50_000 // watches in one OpResume; a client sends more in several
+	maxNames       = 1 << 20
+	maxIdentities  = 64 // of one connection
+	maxCredentials = 16 // of a Hello
+	maxClientBytes = 256
+	maxSecretBytes = 64      // a session's password
+	maxCauseBytes  = 1024    // why a session is ended by hand
+	maxPageLimit   = 1 << 30 // a page's limit as a client asks for it
+)
+
+// DefaultLimits are a server's unless it is told otherwise. The frame has room
+// for a node's full data beside the longest path and an ACL of usual size.
+func DefaultLimits() Limits {
+	return Limits{
+		MaxFrame:        1<<20 + 4<<10,
+		MaxData:         1 << 20,
+		MaxOutstanding:  1000,
+		MaxOutcomes:     1024,
+		MaxOutcomeBytes: 256 << 10,
+		MaxMultiOps:     1000,
+		MaxWatches:      50_000,
+	}
+}

@@ -1,0 +1,49 @@
+package protocol
+
+// Most bytes that a part of a message takes beside its strings and data.
+const (
+	markBytes    = 5 // of a string, data or an array
+	numberBytes  = 9
+	statBytes    = 1 + 13*numberBytes
+	messageBytes = lengthBytes + messageHeaderBytes + statBytes + 4*markBytes + numberBytes
+)
+
+// NameBytes is the room that one name takes in a reply; the first of a reply
+// has ReplyRoom less than a frame.
+const (
+	NameBytes = markBytes
+	ReplyRoom = 4 << 10 // what a reply keeps of a frame for all but its names or data
+)
+
+// Size returns an upper bound of the bytes of m's frame, in the time of a walk
+// over its parts: what an outbox counts.
+func (m *Message) Size() int {
+	n := messageBytes + len(m.Path) + len(m.Data) + len(m.Body)
+	if m.More != nil {
+		n += m.More.size()
+	}
+	return n
+}
+
+func (m *More) size() int {
+	n := 2*markBytes + numberBytes + len(m.Detail)
+	for _, name := range m.Names {
+		n += markBytes + len(name)
+	}
+	for i := range m.ACL {
+		n += 1 + numberBytes + 2*markBytes + len(m.ACL[i].Scheme) + len(m.ACL[i].ID)
+	}
+	for i := range m.Results {
+		n += numberBytes + m.Results[i].Size()
+	}
+	for i := range m.Identities {
+		n += 1 + 2*markBytes + len(m.Identities[i].Scheme) + len(m.Identities[i].ID)
+	}
+	if m.Session != nil {
+		n += 8*numberBytes + len(m.Session.Cause)
+	}
+	if m.Status != nil {
+		n += 18*numberBytes + len(m.Status.Role) + len(m.Status.Version) + len(m.Status.Disk)
+	}
+	return n
+}

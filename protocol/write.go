@@ -1,0 +1,164 @@
+package protocol
+
+import (
+	"fmt"
+
+	"github.com/lycaon-io/lycaon/znode"
+)
+
+// Flags of a create, as its body has them. A bit that is not known is refused:
+// it would change what the client meant.
+const (
+	createSequential = 1 << iota
+	createParents
+	createIfAbsent
+
+	createFlags = createSequential | createParents | createIfAbsent
+)
+
+// WriteOp is one decoded write. Of a create only Create counts; its
+// MaxEphemerals is not the client's to say and stays 0. Strings, data and ACLs
+// alias the body and the WriteOp itself: they are good until either is used
+// again, and whoever keeps them copies them.
+type WriteOp struct {
+	Op        Op
+	Create    znode.CreateOp
+	Path      string
+	Data      []byte // set; nil is null
+	Version   int64  // set, delete: of the data; setACL: of the ACL; check: of the data
+	ACL       znode.ACL
+	Recursive bool // delete: with everything below
+
+	acl znode.ACL // memory for the entries of the next decode
+}
+
+// AppendWrite appends the body of w, which may be of any write but a multi.
+func AppendWrite(b []byte, w *WriteOp) []byte {
+	switch w.Op {
+	case OpCreate:
+		return AppendCreate(b, &w.Create)
+	case OpDelete:
+		return AppendDelete(b, w.Path, w.Version, w.Recursive)
+	case OpSet:
+		return AppendSet(b, w.Path, w.Data, w.Version)
+	case OpSetACL:
+		return AppendSetACL(b, w.Path, w.ACL, w.Version)
+	case OpCheck:
+		return AppendCheck(b, w.Path, w.Version)
+	case OpCloseSession:
+		return AppendCloseSession(b)
+	}
+	panic(fmt.Sprintf("protocol: %v is not a single write", w.Op))
+}
+
+// AppendCreate appends the body of a create.
+func AppendCreate(b []byte, c *znode.CreateOp) []byte {
+	b = appendArray(b, 6)
+	b = appendStr(b, c.Path)
+	b = appendBin(b, c.Data)
+	b = appendACL(b, c.ACL)
+	b = appendUint(b, uint64(c.Kind))
+	b = appendUint(b, flagsOf(c))
+	return appendInt(b, c.TTLMs)
+}
+
+func flagsOf(c *znode.CreateOp) (flags uint64) {
+	if c.Sequential {
+		flags |= createSequential
+	}
+	if c.Parents {
+		flags |= createParents
+	}
+	if c.IfAbsent {
+		flags |= createIfAbsent
+	}
+	return flags
+}
+
+// AppendDelete appends the body of a delete.
+func AppendDelete(b []byte, path string, version int64, recursive bool) []byte {
+	b = appendArray(b, 3)
+	b = appendStr(b, path)
+	b = appendInt(b, version)
+	return appendBool(b, recursive)
+}
+
+// AppendSet appends the body of a set.
+func AppendSet(b []byte, path string, data []byte, version int64) []byte {
+	b = appendArray(b, 3)
+	b = appendStr(b, path)
+	b = appendBin(b, data)
+	return appendInt(b, version)
+}
+
+// AppendSetACL appends the body of a setACL.
+func AppendSetACL(b []byte, path string, acl znode.ACL, version int64) []byte {
+	b = appendArray(b, 3)
+	b = appendStr(b, path)
+	b = appendACL(b, acl)
+	return appendInt(b, version)
+}
+
+// AppendCheck appends the body of a check.
+func AppendCheck(b []byte, path string, version int64) []byte {
+	b = appendArray(b, 2)
+	b = appendStr(b, path)
+	return appendInt(b, version)
+}
+
+// AppendCloseSession appends the body of a closeSession, which says nothing.
+func AppendCloseSession(b []byte) []byte { return appendArray(b, 0) }
+
+// DecodeWrite decodes the body of any write but a multi. It checks the form
+// alone: what ValidateWrite checks beyond that, a body in the log has passed.
+func DecodeWrite(op Op, body []byte, into *WriteOp) error {
+	d := newDecoder(body)
+	d.write(op, into)
+	return d.done()
+}
+
+func (d *decoder) write(op Op, w *WriteOp) {
+	*w = WriteOp{Op: op, Version: znode.AnyVersion, acl: w.acl[:0]}
+	t := d.tuple()
+	switch op {
+	case OpCreate:
+		t.create(w)
+	case OpDelete:
+		w.Path = t.str()
+		w.Version = t.optInt(znode.AnyVersion)
+		w.Recursive = t.optBool()
+	case OpSet:
+		w.Path = t.str()
+		w.Data = t.optBin()
+		w.Version = t.optInt(znode.AnyVersion)
+	case OpSetACL:
+		w.Path = t.str()
+		w.acl = t.optACL(w.acl)
+		w.ACL = w.acl
+		w.Version = t.optInt(znode.AnyVersion)
+	case OpCheck:
+		w.Path = t.str()
+		w.Version = t.optInt(znode.AnyVersion)
+	case OpCloseSession:
+	default:
+		d.failWith(fmt.Errorf("%w: %v as a single write", ErrUnimplemented, op))
+	}
+	t.end()
+}
+
+func (t *tuple) create(w *WriteOp) {
+	c := &w.Create
+	c.Path = t.str()
+	c.Data = t.optBin()
+	w.acl = t.optACL(w.acl)
+	c.ACL = w.acl
+	c.Kind = znode.Kind(t.optUintUpTo(uint64(znode.TTL)))
+	flags := t.optUint()
+	c.Sequential = flags&createSequential != 0
+	c.Parents = flags&createParents != 0
+	c.IfAbsent = flags&createIfAbsent != 0
+	c.TTLMs = t.optInt(0)
+	if flags&^createFlags != 0 {
+		t.d.failWith(fmt.Errorf("%w: create flags %#x", ErrUnimplemented, flags&^createFlags))
+	}
+}
