@@ -1,0 +1,254 @@
+package raftlog
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// DiskLevel tells how much free space is left.
+type DiskLevel int32
+
+const (
+	// DiskOK: enough for everything.
+	DiskOK DiskLevel = iota
+	// DiskSoft: refuse client writes and give up leadership, keep following.
+	DiskSoft
+	// DiskHard: exit before a mapped file meets the full disk, which is a fault that nothing can recover.
+	DiskHard
+)
+
+func (l DiskLevel) String() string {
+	switch l {
+	case DiskOK:
+		return "ok"
+	case DiskSoft:
+		return "soft"
+	case DiskHard:
+		return "hard"
+	}
+	return fmt.Sprintf("DiskLevel(%d)", int32(l))
+}
+
+const (
+	diskInterval  = time.Second
+	diskSoftFloor = 256 << 20
+	// diskHardDefault: one more memtable in its write-ahead file and one table of it, at their size limits.
+	diskHardDefault = 2 * defaultMemTableBytes
+	// diskSoftDefault: twice the memtables (two and the active one) and the largest table; snapshots come on top.
+	diskSoftDefault = 2 * (3*defaultMemTableBytes + defaultMemTableBytes)
+	ballastBytes    = 64 << 20
+	// hysteresis keeps the level from flapping: space must exceed a mark by an eighth to leave its level.
+	hysteresisShift = 3
+)
+
+// DiskOptions configure a DiskGuard; the zero value of each but Dir is usable.
+type DiskOptions struct {
+	// Dir lies on the guarded file system and keeps the ballast file.
+	Dir    string
+	Logger *slog.Logger
+	// SoftBytes and HardBytes replace the computed marks.
+	SoftBytes, HardBytes uint64
+	// SnapshotBytes tells the size of the last snapshot; room for two more is part of the soft mark.
+	SnapshotBytes func() int64
+	// OnChange is called after each change of level, from the checking goroutine.
+	OnChange func(from, to DiskLevel, free uint64)
+	// FreeBytes replaces statfs, and Tick the clock, in tests.
+	FreeBytes func(dir string) (uint64, error)
+	Tick      <-chan time.Time
+	// BallastBytes replaces the size of the ballast file; negative for none.
+	BallastBytes int64
+}
+
+// DiskGuard watches free space. It recovers by itself when space returns.
+type DiskGuard struct {
+	opt     DiskOptions
+	stop    chan struct{}
+	stopped sync.Once
+	done    sync.WaitGroup
+
+	mu      sync.Mutex // guards what follows and the order of changes
+	level   DiskLevel
+	free    uint64
+	changes uint64
+	ballast bool // the file is there
+	lastErr error
+}
+
+// DiskStats is a snapshot of a guard's figures.
+type DiskStats struct {
+	Level                          DiskLevel
+	FreeBytes, SoftBytes, HardByte uint64
+	Changes                        uint64
+	Ballast                        bool
+	Err                            error // of the last look
+}
+
+// OpenDiskGuard looks once and then every second until Close.
+func OpenDiskGuard(o DiskOptions) (*DiskGuard, error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.FreeBytes == nil {
+		o.FreeBytes = freeBytes
+	}
+	if o.BallastBytes == 0 {
+		o.BallastBytes = ballastBytes
+	}
+	if err := makeDir(o.Dir); err != nil {
+		return nil, err
+	}
+	g := &DiskGuard{opt: o, stop: make(chan struct{})}
+	if info, err := os.Stat(g.ballastPath()); err == nil && info.Size() > 0 {
+		g.ballast = true
+	}
+	if _, err := g.Check(); err != nil {
+		return nil, err
+	}
+	g.done.Add(1)
+	go g.run()
+	return g, nil
+}
+
+func (g *DiskGuard) run() {
+	defer g.done.Done()
+	tick := g.opt.Tick
+	if tick == nil {
+		ticker := time.NewTicker(diskInterval)
+		defer ticker.Stop()
+		tick = ticker.C
+	}
+	for {
+		select {
+		case <-g.stop:
+			return
+		case <-tick:
+			if _, err := g.Check(); err != nil {
+				g.opt.Logger.Warn("cannot tell free disk space", "dir", g.opt.Dir, "error", err)
+			}
+		}
+	}
+}
+
+// Close stops looking; the ballast stays for the next start.
+func (g *DiskGuard) Close() error {
+	g.stopped.Do(func() { close(g.stop) })
+	g.done.Wait()
+	return nil
+}
+
+// Level is the one last seen.
+func (g *DiskGuard) Level() DiskLevel {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.level
+}
+
+// Stats returns the figures last seen.
+func (g *DiskGuard) Stats() DiskStats {
+	soft, hard := g.marks()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return DiskStats{Level: g.level, FreeBytes: g.free, SoftBytes: soft, HardByte: hard, Changes: g.changes, Ballast: g.ballast, Err: g.lastErr}
+}
+
+func (g *DiskGuard) marks() (soft, hard uint64) {
+	soft, hard = g.opt.SoftBytes, g.opt.HardBytes
+	if hard == 0 {
+		hard = diskHardDefault
+	}
+	if soft == 0 {
+		soft = diskSoftDefault
+		if g.opt.SnapshotBytes != nil {
+			soft += 2 * uint64(max(0, g.opt.SnapshotBytes()))
+		}
+		soft = max(soft, diskSoftFloor)
+	}
+	return max(soft, hard), hard
+}
+
+// Check looks now: before a snapshot, and when much was written since the last tick.
+func (g *DiskGuard) Check() (DiskLevel, error) {
+	soft, hard := g.marks()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	free, err := g.opt.FreeBytes(g.opt.Dir)
+	g.lastErr = err
+	if err != nil {
+		return g.level, fmt.Errorf("raftlog: free space of %s: %w", g.opt.Dir, err)
+	}
+	g.free = free
+	from, to := g.level, nextLevel(g.level, free, soft, hard)
+	if from != to {
+		g.level = to
+		g.changes++
+		g.opt.Logger.Warn("free disk space changed level", "dir", g.opt.Dir, "from", from.String(), "to", to.String(), "free_bytes", free)
+		if g.opt.OnChange != nil {
+			g.opt.OnChange(from, to, free)
+		}
+	}
+	if to == DiskOK {
+		g.keepBallastLocked(free, soft)
+	}
+	return to, nil
+}
+
+func nextLevel(now DiskLevel, free, soft, hard uint64) DiskLevel {
+	switch {
+	case free < hard || (now == DiskHard && free < hard+hard>>hysteresisShift):
+		return DiskHard
+	case free < soft || (now != DiskOK && free < soft+soft>>hysteresisShift):
+		return DiskSoft
+	}
+	return DiskOK
+}
+
+// CheckStart refuses below the hard mark, after giving up the ballast: so a disk that filled up does not keep the
+// server from starting, and the operator has a running one to make room with.
+func (g *DiskGuard) CheckStart() error {
+	level, err := g.Check()
+	if err != nil || level != DiskHard {
+		return err
+	}
+	if err := os.Remove(g.ballastPath()); err == nil {
+		g.opt.Logger.Warn("disk is full; gave up the ballast file to start", "file", g.ballastPath())
+	}
+	g.mu.Lock()
+	g.ballast = false
+	// A fresh look: hysteresis is for a running server.
+	g.level = DiskSoft
+	g.mu.Unlock()
+	level, err = g.Check()
+	if err != nil || level != DiskHard {
+		return err
+	}
+	_, hard := g.marks()
+	return fmt.Errorf("%w: %s has %d bytes free, needs %d; free some space and start again", ErrDiskFull, g.opt.Dir, g.Stats().FreeBytes, hard)
+}
+
+func (g *DiskGuard) ballastPath() string { return filepath.Join(g.opt.Dir, ballastFile) }
+
+// keepBallastLocked lays in the reserve while there is plenty.
+func (g *DiskGuard) keepBallastLocked(free, soft uint64) {
+	size := g.opt.BallastBytes
+	if g.ballast || size <= 0 || free < soft+soft>>hysteresisShift+2*uint64(size) {
+		return
+	}
+	// Once only: where the file system cannot reserve, it never will.
+	g.ballast = true
+	if err := reserveFile(g.ballastPath(), size); err != nil {
+		g.opt.Logger.Warn("cannot lay in the ballast file", "file", g.ballastPath(), "error", err)
+	}
+}
+
+func reserveFile(path string, size int64) error {
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	return errors.Join(file.Chmod(0o600), reserve(file, size), file.Close())
+}

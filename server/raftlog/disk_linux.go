@@ -1,0 +1,26 @@
+package raftlog
+
+import (
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// freeBytes counts what an unprivileged process may use.
+func freeBytes(dir string) (uint64, error) {
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(dir, &st); err != nil {
+		return 0, err
+	}
+	return st.Bavail * uint64(st.Bsize), nil
+}
+
+func reserve(file *os.File, size int64) error {
+	return syscall.Fallocate(int(file.Fd()), 0, 0, size)
+}
+
+// dropCache makes the next read of the synced file come from the disk.
+func dropCache(file *os.File) {
+	_ = unix.Fadvise(int(file.Fd()), 0, 0, unix.FADV_DONTNEED)
+}

@@ -1,0 +1,104 @@
+package raftlog
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/dgraph-io/badger/v4"
+	"github.com/dgraph-io/badger/v4/options"
+)
+
+// engineOptions are the safe ones: everything in the tree, nothing in the value log, every commit synced. Managed
+// transactions let a read go on while a commit waits for its sync.
+func engineOptions(dir string, memTableBytes int64, logger badger.Logger) badger.Options {
+	return badger.DefaultOptions(dir).
+		WithLogger(logger).
+		WithSyncWrites(true).
+		WithMemTableSize(memTableBytes).
+		WithNumMemtables(2).
+		WithNumCompactors(2).
+		WithValueThreshold(valueThreshold(memTableBytes)).
+		WithValueLogFileSize(maxValueThreshold).
+		WithCompression(options.None).
+		WithBlockCacheSize(0).
+		WithDetectConflicts(false).
+		WithMetricsEnabled(false).
+		WithNumVersionsToKeep(1).
+		WithChecksumVerificationMode(options.OnTableRead)
+}
+
+// valueThreshold must fit into one transaction, which matters only for the small memtables of tests.
+func valueThreshold(memTableBytes int64) int64 { return min(maxValueThreshold, memTableBytes*txnPercent/100) }
+
+func chunkBytes(memTableBytes int64) int {
+	return int(min(maxChunkBytes, valueThreshold(memTableBytes)/2))
+}
+
+// openEngine turns whatever goes wrong, a panic too, into a refusal that names the directory.
+func openEngine(dir string, memTableBytes int64, logger *engineLog) (db *badger.DB, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			db, err = nil, corrupt(dir, "Badger panicked while opening: %v", p)
+		}
+	}()
+	db, err = badger.OpenManaged(engineOptions(dir, memTableBytes, logger))
+	if err == nil {
+		return db, nil
+	}
+	var pathErr *fs.PathError
+	if errors.Is(err, fs.ErrPermission) || errors.As(err, &pathErr) {
+		return nil, fmt.Errorf("raftlog: open %s: %w", dir, err)
+	}
+	return nil, corrupt(dir, "Badger refuses: %v", err)
+}
+
+// removeScrap deletes what Badger keeps beside the tables and holds nothing of ours: no value is large enough for the
+// value log. A damaged one would only keep the store from opening.
+func removeScrap(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		name := e.Name()
+		if strings.HasSuffix(name, ".vlog") || name == "DISCARD" || name == badger.KeyRegistryFileName {
+			if err := os.Remove(filepath.Join(dir, name)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// engineLog passes Badger's messages on, one level quieter than it thinks of them, and watches for the error that
+// Badger logs instead of returning.
+type engineLog struct {
+	to     *slog.Logger
+	onSync func(error)
+}
+
+func (l *engineLog) Errorf(format string, args ...any) {
+	text := strings.TrimSpace(fmt.Sprintf(format, args...))
+	l.to.Error("badger", "message", text)
+	if l.onSync != nil && strings.Contains(text, "curlf sync") {
+		l.onSync(fmt.Errorf("raftlog: value log: %s", text))
+	}
+}
+
+func (l *engineLog) Warningf(format string, args ...any) {
+	l.to.Warn("badger", "message", strings.TrimSpace(fmt.Sprintf(format, args...)))
+}
+
+func (l *engineLog) Infof(format string, args ...any)  { l.debug(format, args) }
+func (l *engineLog) Debugf(format string, args ...any) {}
+
+func (l *engineLog) debug(format string, args []any) {
+	if l.to.Enabled(nil, slog.LevelDebug) { //nolint:staticcheck // no context at hand
+		l.to.Debug("badger", "message", strings.TrimSpace(fmt.Sprintf(format, args...)))
+	}
+}

@@ -1,0 +1,40 @@
+package raftlog
+
+import "time"
+
+const (
+	// MaxRecordBytes bounds one entry with its extensions. The frame limit of the protocols is far below.
+	MaxRecordBytes = 64 << 20
+
+	maxStableKeyBytes   = 1 << 10
+	maxStableValueBytes = 64 << 10
+	maxStableKeys       = 64
+
+	defaultMemTableBytes = 64 << 20
+	// maxValueThreshold is Badger's own upper bound. A value that reaches it goes to the value log, whose sync error
+	// is only logged, so every value of ours stays below.
+	maxValueThreshold = 1 << 20
+	maxChunkBytes     = 512 << 10
+
+	// txnPercent of a memtable is what one transaction of ours may hold; Badger refuses above 15.
+	txnPercent = 12
+	// txnEntryOverheadBytes is at least what Badger counts for an entry beside key and value.
+	txnEntryOverheadBytes = 32
+	// txnBytesPerEntry turns the byte budget into a count budget; Badger divides by its skiplist node, a little less.
+	txnBytesPerEntry = 128
+
+	// purgeKeysPerTxn keeps one background transaction short, since appends wait for it.
+	purgeKeysPerTxn = 256
+
+	// housekeepBytes of log between two looks at the mappings, file modes and free space. New files appear at rotation.
+	housekeepBytes = 4 << 20
+	// guardSyncInterval bounds how far a power cut can throw the guard back.
+	guardSyncInterval = time.Second
+
+	// poisonedCloseWait bounds Close of a failed store: Badger retries a failed flush for ever.
+	poisonedCloseWait = 3 * time.Second
+
+	snapshotsKept      = 2
+	snapshotBufBytes   = 256 << 10
+	maxSnapshotMetaLen = 1 << 20
+)

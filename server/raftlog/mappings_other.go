@@ -1,0 +1,5 @@
+//go:build !linux
+
+package raftlog
+
+func adviseRandom(string) int { return 0 }

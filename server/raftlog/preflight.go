@@ -1,0 +1,152 @@
+package raftlog
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/dgraph-io/badger/v4"
+	"github.com/dgraph-io/badger/v4/options"
+	"github.com/dgraph-io/badger/v4/table"
+	"github.com/dgraph-io/badger/v4/y"
+	"github.com/dgraph-io/ristretto/v2/z"
+)
+
+// Preflight reads Badger's files before Badger does. Badger cuts a damaged write-ahead file, deletes tables that a
+// damaged MANIFEST no longer names, and crashes the process on some damaged tables (from its own goroutines, where
+// nothing of ours can recover). A refusal of ours comes first, names the file, and has touched nothing.
+type preflight struct {
+	dir    string
+	newest state // by sequence, over tables and write-ahead files
+	found  bool
+	wals   []walScan
+}
+
+func runPreflight(dir string) (*preflight, error) {
+	p := &preflight{dir: dir}
+	listed, err := p.manifestTables()
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range listed {
+		if err := p.checkTable(table.NewFilename(id, dir)); err != nil {
+			return nil, err
+		}
+	}
+	names, err := filepath.Glob(filepath.Join(dir, "*.mem"))
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range names {
+		scan, err := scanWAL(path)
+		if err != nil {
+			return nil, err
+		}
+		p.wals = append(p.wals, scan)
+		if scan.found {
+			p.see(scan.newest)
+		}
+	}
+	return p, nil
+}
+
+func (p *preflight) see(s state) {
+	if !p.found || s.seq > p.newest.seq {
+		p.newest, p.found = s, true
+	}
+}
+
+func (p *preflight) manifestTables() (ids []uint64, err error) {
+	path := filepath.Join(p.dir, badger.ManifestFilename)
+	defer func() {
+		if r := recover(); r != nil {
+			err = corrupt(path, "reading it panicked: %v", r)
+		}
+	}()
+	file, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, corrupt(path, "the file is missing")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("raftlog: open manifest: %w", err)
+	}
+	defer file.Close()
+	manifest, _, err := badger.ReplayManifestFile(file, 0, badger.Options{})
+	if err != nil {
+		return nil, corrupt(path, "%v", err)
+	}
+	for id := range manifest.Tables {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return ids, nil
+}
+
+// checkTable opens one table as Badger will, with every block's checksum, and looks up its state record.
+func (p *preflight) checkTable(path string) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = corrupt(path, "the table is unreadable (%s)", firstLine(r))
+		}
+	}()
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return corrupt(path, "the MANIFEST names it, but it is missing")
+	}
+	if err != nil {
+		return fmt.Errorf("raftlog: stat table: %w", err)
+	}
+	if info.Size() == 0 {
+		return corrupt(path, "the table is empty")
+	}
+	file, err := z.OpenMmapFile(path, os.O_RDONLY, 0)
+	if err != nil {
+		return fmt.Errorf("raftlog: open table: %w", err)
+	}
+	defer closeMapping(file)
+	t, err := table.OpenTable(file, table.Options{ChkMode: options.NoVerification})
+	if err != nil {
+		return corrupt(path, "%v", err)
+	}
+	if err := t.VerifyChecksum(); err != nil {
+		return corrupt(path, "%v", err)
+	}
+	it := t.NewIterator(0)
+	defer it.Close()
+	it.Seek(y.KeyWithTs([]byte{tagState}, math.MaxUint64))
+	if it.Valid() && string(y.ParseKey(it.Key())) == string(rune(tagState)) {
+		s, err := decodeState(it.Value().Value)
+		if err != nil {
+			return corrupt(path, "%v", err)
+		}
+		p.see(s)
+	}
+	return nil
+}
+
+// closeMapping may come second, after OpenTable's own; the failing msync then keeps it from unmapping again. Nothing
+// was written, so no error of it matters.
+func closeMapping(file *z.MmapFile) { _ = file.Close(-1) }
+
+func firstLine(v any) string {
+	for line := range strings.Lines(fmt.Sprint(v)) {
+		if line = strings.TrimSpace(line); line != "" {
+			return line
+		}
+	}
+	return "panic"
+}
+
+// hint tells where each write-ahead file ends, for the text of a refusal.
+func (p *preflight) hint() string {
+	var b strings.Builder
+	for _, w := range p.wals {
+		fmt.Fprintf(&b, "; %s holds whole transactions up to byte %d", w.path, w.validEnd)
+	}
+	return b.String()
+}
