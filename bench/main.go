@@ -1,0 +1,124 @@
+package main
+
+import (
+	"cmp"
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+func main() {
+	floorAddr := flag.String("floor", "", "serve the floor on this address and do nothing else")
+	dir := flag.String("dir", "", "where the servers keep their data (default: a temporary folder)")
+	binary := flag.String("lycaon", "../bin/lycaon", "the server's binary")
+	length := flag.Duration("length", 3*time.Second, "of one run")
+	rounds := flag.Int("rounds", 3, "runs of each workload on each server, in turn; medians are printed")
+	only := flag.String("only", "", "run the workloads whose name contains this")
+	flag.Parse()
+	var err error
+	if *floorAddr != "" {
+		err = serveFloor(*floorAddr, *dir)
+	} else {
+		err = compare(*binary, *dir, *length, *rounds, *only)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// target is one of the servers that are compared.
+type target struct {
+	name    string
+	process *process
+	results map[string][]result
+}
+
+func compare(binary, dir string, length time.Duration, rounds int, only string) error {
+	if dir == "" {
+		tmp, err := os.MkdirTemp("", "lycaon-bench-")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(tmp)
+		dir = tmp
+	}
+	lycaon, err := startLycaon(binary, dir)
+	if err != nil {
+		return err
+	}
+	defer lycaon.process.stop()
+	floor, err := startFloor(dir)
+	if err != nil {
+		return err
+	}
+	defer floor.process.stop()
+	targets := []*target{lycaon, floor}
+	for _, t := range targets {
+		if err := prepare(t.process.addr); err != nil {
+			return fmt.Errorf("%s: %w", t.name, err)
+		}
+	}
+	fmt.Printf("%-26s %-7s %10s %10s %10s %12s %9s %9s\n", "workload (1 KiB)", "server", "ops/s", "p50 ms", "p99 ms", "CPU s/1k ops", "of floor", "CPU ratio")
+	for _, w := range workloads {
+		if !strings.Contains(w.name, only) {
+			continue
+		}
+		for range rounds {
+			for _, t := range targets {
+				r, err := run(t.process.addr, t.process.cmd.Process.Pid, w, length)
+				if err != nil {
+					return fmt.Errorf("%s, %s: %w", t.name, w.name, err)
+				}
+				t.results[w.name] = append(t.results[w.name], r)
+			}
+		}
+		report(w, lycaon, floor)
+	}
+	return nil
+}
+
+func report(w workload, lycaon, floor *target) {
+	base := median(floor.results[w.name])
+	for _, t := range []*target{lycaon, floor} {
+		r := median(t.results[w.name])
+		fmt.Printf("%-26s %-7s %10.0f %10.3f %10.3f %12.4f %9.2f %9.2f\n", w.name, t.name, r.rate(),
+			r.p50.Seconds()*1e3, r.p99.Seconds()*1e3, r.cpuPerK(), r.rate()/base.rate(), r.cpuPerK()/base.cpuPerK())
+	}
+}
+
+// median is the run whose rate is in the middle.
+func median(rs []result) result {
+	sorted := slices.SortedFunc(slices.Values(rs), func(a, b result) int { return cmp.Compare(a.rate(), b.rate()) })
+	return sorted[len(sorted)/2]
+}
+
+func startLycaon(binary, dir string) (*target, error) {
+	addr, err := freeAddr()
+	if err != nil {
+		return nil, err
+	}
+	peer, err := freeAddr()
+	if err != nil {
+		return nil, err
+	}
+	p, err := start(addr, binary, "serve", "--id", "1", "--data-dir", dir+"/lycaon",
+		"--client-addr", addr, "--peer-addr", peer, "--http-addr", "off", "--log-level", "warn")
+	return &target{name: "lycaon", process: p, results: map[string][]result{}}, err
+}
+
+func startFloor(dir string) (*target, error) {
+	addr, err := freeAddr()
+	if err != nil {
+		return nil, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	p, err := start(addr, self, "-floor", addr, "-dir", dir)
+	return &target{name: "floor", process: p, results: map[string][]result{}}, err
+}
