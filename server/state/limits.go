@@ -1,0 +1,33 @@
+package state
+
+// Every replica computes with these: a change of one is a change of the format
+// of the log.
+const (
+	// maxDeleted bounds the znodes that one transaction deletes recursively.
+	maxDeleted = 100_000
+
+	// An answer that a session keeps takes at most answerBytes, plus for each
+	// operation stepBytes and the path of a create with the longest sequence
+	// number.
+	answerBytes   = 64
+	stepBytes     = 192
+	sequenceBytes = 20
+)
+
+// maxActors bounds the decoded identities that are remembered between
+// transactions. It is a cache: no outcome depends on it.
+const maxActors = 1024
+
+// What bounds an answer to a read; no replica's state depends on it.
+const (
+	// replyRoom is what a frame needs beside the names of a page: its header,
+	// a stat and the marks of the encoding.
+	replyRoom = 512
+	// resultRoom is the same of one result of a multi-read.
+	resultRoom = 160
+	nameRoom   = 3  // of the mark before a name
+	entryRoom  = 16 // of an ACL entry beside its scheme and id
+	// pageStep is how many names are taken from the tree at a time, so that a
+	// directory far larger than a frame is not walked to its end.
+	pageStep = 8192
+)

@@ -1,0 +1,215 @@
+package state
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/lycaon-io/lycaon/protocol"
+	"github.com/lycaon-io/lycaon/session"
+	"github.com/lycaon-io/lycaon/znode"
+)
+
+// write runs a client's write at most once: admission drops what is doubled or
+// out of order within a generation, and the kept outcomes answer what a client
+// sends again in a later one.
+func (m *Machine) write(t *Txn, out *Outcome) []znode.Effect {
+	out.Answer.Op, out.Answer.Xid = t.Op, t.Xid
+	switch m.sessions.Admit(t.Session, t.Generation, t.Seq) {
+	case session.Accept:
+	case session.Duplicate:
+		out.Verdict = Duplicate
+		return nil
+	case session.Gap:
+		out.Verdict = Gap
+		return nil
+	case session.Fenced:
+		out.Verdict = Fenced
+		return nil
+	default:
+		m.refuseEnded(t.Session, out)
+		return nil
+	}
+	m.sessions.Acknowledge(t.Session, t.Ack)
+	if t.Xid != 0 && m.answered(t, out) {
+		return nil
+	}
+	if t.Op == protocol.OpCloseSession {
+		return m.end(t.Session, closedByClient, out)
+	}
+	actor, err := m.decode(t)
+	if t.Xid != 0 && m.sessions.Full(t.Session, answerBound(m.steps)) {
+		fail(&out.Answer, protocol.TooManyOutcomes, "the session keeps as many unacknowledged answers as it may")
+		return nil
+	}
+	var effects []znode.Effect
+	if err != nil {
+		fail(&out.Answer, protocol.BadArguments, err.Error())
+	} else {
+		effects = m.run(&actor, t.Op == protocol.OpMulti, &out.Answer)
+	}
+	if t.Xid != 0 {
+		m.keep(t, &out.Answer)
+	}
+	return effects
+}
+
+// answered tells whether t ran in an earlier generation, and gives its answer,
+// or Aborted if that is no longer kept.
+func (m *Machine) answered(t *Txn, out *Outcome) bool {
+	kept, knowledge := m.sessions.Known(t.Session, t.Xid)
+	switch knowledge {
+	case session.Kept:
+		out.Verdict = Repeated
+		out.Answer.Code, out.Answer.Zxid, out.Answer.Body = protocol.Code(kept.Code), kept.Zxid, kept.Body
+		return true
+	case session.Lost:
+		fail(&out.Answer, protocol.Aborted, "sent again after its answer was acknowledged or overtaken; it did not run again")
+		return true
+	}
+	return false
+}
+
+// decode fills m.steps with the operations of t, one but for a multi. On an
+// error m.steps is empty.
+func (m *Machine) decode(t *Txn) (znode.Actor, error) {
+	m.steps = m.steps[:0]
+	ids, err := m.actors.decode(t.IDs)
+	if err != nil {
+		return znode.Actor{}, err
+	}
+	if t.Op == protocol.OpMulti {
+		m.steps, err = protocol.DecodeMulti(t.Body, m.steps)
+	} else {
+		m.steps = slices.Grow(m.steps, 1)[:1]
+		err = protocol.DecodeWrite(t.Op, t.Body, &m.steps[0])
+	}
+	if err != nil {
+		m.steps = m.steps[:0]
+	}
+	return znode.Actor{Session: t.Session, IDs: ids}, err
+}
+
+// answerBound returns a size that the encoded answer to steps never exceeds.
+// It is computed before they run, since a session with no room for the answer
+// must not run them.
+func answerBound(steps []protocol.WriteOp) int {
+	bound := answerBytes
+	for i := range steps {
+		bound += stepBytes
+		if steps[i].Op == protocol.OpCreate {
+			bound += len(steps[i].Create.Path) + sequenceBytes
+		}
+	}
+	return bound
+}
+
+// run performs m.steps in one transaction of the tree: all or none.
+func (m *Machine) run(a *znode.Actor, multi bool, answer *protocol.Message) []znode.Effect {
+	results := []protocol.Message(nil)
+	if multi {
+		results = make([]protocol.Message, len(m.steps))
+	}
+	m.tree.Begin(m.zxid+1, m.clockMs)
+	deletable := maxDeleted
+	for i := range m.steps {
+		result := answer
+		if multi {
+			result = &results[i]
+			result.Op = m.steps[i].Op
+		}
+		if err := m.perform(a, &m.steps[i], &deletable, result); err != nil {
+			m.tree.Rollback()
+			fail(answer, protocol.CodeOf(err), err.Error())
+			if multi {
+				answer.More.Results = m.undone(results, i, answer.Code)
+			}
+			return nil
+		}
+	}
+	if multi {
+		answer.More = &protocol.More{Results: results}
+	}
+	return m.commit()
+}
+
+// undone rewrites the results of a multi of which one operation failed: none
+// of them happened.
+func (m *Machine) undone(results []protocol.Message, culprit int, code protocol.Code) []protocol.Message {
+	for i := range results {
+		results[i] = protocol.Message{Op: m.steps[i].Op}
+		switch {
+		case i == culprit:
+			results[i].Code = code
+		case i > culprit:
+			results[i].Code = protocol.RuntimeInconsistency
+		}
+	}
+	return results
+}
+
+// perform runs one operation of the transaction at hand.
+func (m *Machine) perform(a *znode.Actor, w *protocol.WriteOp, deletable *int, result *protocol.Message) (err error) {
+	switch w.Op {
+	case protocol.OpCreate:
+		return m.create(a, w, result)
+	case protocol.OpDelete:
+		return m.delete(a, w, deletable, result)
+	case protocol.OpSet:
+		result.Stat, err = m.tree.Set(a, w.Path, w.Data, w.Version)
+	case protocol.OpSetACL:
+		result.Stat, err = m.tree.SetACL(a, w.Path, w.ACL, w.Version)
+	case protocol.OpCheck:
+		err = m.tree.Check(a, w.Path, w.Version)
+	default:
+		err = fmt.Errorf("%w: no operation %d", znode.ErrBadArguments, w.Op)
+	}
+	return err
+}
+
+func (m *Machine) create(a *znode.Actor, w *protocol.WriteOp, result *protocol.Message) error {
+	if r, ok := m.sessions.Get(a.Session); ok {
+		w.Create.MaxEphemerals = int(r.MaxEphemerals)
+	}
+	created, err := m.tree.Create(a, &w.Create)
+	if err != nil {
+		return err
+	}
+	result.Path, result.Stat = created.Path, created.Stat
+	if created.Existed {
+		result.More = &protocol.More{Existed: true}
+	}
+	return nil
+}
+
+func (m *Machine) delete(a *znode.Actor, w *protocol.WriteOp, deletable *int, result *protocol.Message) error {
+	if !w.Recursive {
+		return m.tree.Delete(a, w.Path, w.Version)
+	}
+	n, err := m.tree.DeleteAll(a, w.Path, w.Version, *deletable)
+	if err != nil {
+		return err
+	}
+	*deletable -= n
+	result.More = &protocol.More{Count: int64(n)}
+	return nil
+}
+
+// keep remembers the answer for a client that asks again. It is kept without
+// the text of an error, so that no replica's state depends on the wording of
+// its version.
+func (m *Machine) keep(t *Txn, answer *protocol.Message) {
+	wordless := *answer
+	if answer.More != nil && answer.More.Detail != "" {
+		more := *answer.More
+		more.Detail = ""
+		wordless.More = &more
+	}
+	m.scratch = protocol.AppendReplyBody(m.scratch[:0], &wordless)
+	m.sessions.Keep(t.Session, session.Outcome{Xid: t.Xid, Zxid: m.zxid, Code: int32(answer.Code), Body: m.scratch})
+	if answer.Code != protocol.OK {
+		return // the first to hear of an error hears the words too
+	}
+	if kept, knowledge := m.sessions.Known(t.Session, t.Xid); knowledge == session.Kept {
+		answer.Body = kept.Body
+	}
+}
