@@ -3,6 +3,7 @@ package watch
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/lycaon-io/lycaon/protocol"
 	"github.com/lycaon-io/lycaon/znode"
@@ -96,7 +97,7 @@ func (rs *resume) compareAll(watches []protocol.Watch) (standing []protocol.Watc
 			continue
 		}
 		done[key] = true
-		ev := event{what: what, zxid: watch.Since, path: watch.Path}
+		ev := event{what: what, zxid: watch.Since, path: strings.Clone(watch.Path)} // the request's may alias its frame
 		rs.watcher.Notify(ev.message())
 	}
 	return standing
@@ -110,10 +111,12 @@ func (rs *resume) compare(watch protocol.Watch) (what protocol.EventType, acl zn
 		return protocol.EventGap, nil, false
 	}
 	stat, acl, there := rs.tree.Peek(watch.Path)
-	if !there {
-		return protocol.EventDeleted, nil, false
-	}
 	switch {
+	case !there:
+		if rs.absentSince(watch.Path, watch.Since) {
+			return 0, nil, false
+		}
+		return protocol.EventDeleted, nil, false
 	case watch.Mode == protocol.WatchChildren:
 		if stat.Pzxid > watch.Since {
 			what = protocol.EventChildrenChanged
@@ -124,4 +127,18 @@ func (rs *resume) compare(watch protocol.Watch) (what protocol.EventType, acl zn
 		what = protocol.EventDataChanged
 	}
 	return what, acl, true
+}
+
+// absentSince tells whether a node that is not there was not there at zxid
+// since either: no child came to or went from the nearest node above it. Where
+// that cannot be told the watcher hears of a delete, which may never have
+// been, rather than wait for one that was.
+func (rs *resume) absentSince(path string, since uint64) bool {
+	for path != "/" {
+		path = znode.Parent(path)
+		if stat, _, there := rs.tree.Peek(path); there {
+			return stat.Pzxid <= since
+		}
+	}
+	return false
 }
