@@ -1,6 +1,7 @@
 package raftlog
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -33,7 +34,9 @@ func engineOptions(dir string, memTableBytes int64, logger badger.Logger) badger
 }
 
 // valueThreshold must fit into one transaction, which matters only for the small memtables of tests.
-func valueThreshold(memTableBytes int64) int64 { return min(maxValueThreshold, memTableBytes*txnPercent/100) }
+func valueThreshold(memTableBytes int64) int64 {
+	return min(maxValueThreshold, memTableBytes*txnPercent/100)
+}
 
 func chunkBytes(memTableBytes int64) int {
 	return int(min(maxChunkBytes, valueThreshold(memTableBytes)/2))
@@ -98,7 +101,7 @@ func (l *engineLog) Infof(format string, args ...any)  { l.debug(format, args) }
 func (l *engineLog) Debugf(format string, args ...any) {}
 
 func (l *engineLog) debug(format string, args []any) {
-	if l.to.Enabled(nil, slog.LevelDebug) { //nolint:staticcheck // no context at hand
+	if l.to.Enabled(context.Background(), slog.LevelDebug) {
 		l.to.Debug("badger", "message", strings.TrimSpace(fmt.Sprintf(format, args...)))
 	}
 }

@@ -35,7 +35,9 @@ const (
 
 func (s *state) empty() bool { return s.last == 0 }
 
-func (s *state) contains(index uint64) bool { return s.last != 0 && index >= s.first && index <= s.last }
+func (s *state) contains(index uint64) bool {
+	return s.last != 0 && index >= s.first && index <= s.last
+}
 
 func (s *state) encode() []byte {
 	b := make([]byte, 8, stateLen)

@@ -1,0 +1,204 @@
+package raftlog
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"hash"
+	"hash/crc32"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// Create begins a snapshot in a directory that nobody sees before the sink is closed.
+func (s *Snapshots) Create(version raft.SnapshotVersion, index, term uint64, configuration raft.Configuration,
+	configurationIndex uint64, _ raft.Transport) (raft.SnapshotSink, error) {
+	if version != 1 {
+		return nil, fmt.Errorf("raftlog: unsupported snapshot version %d", version)
+	}
+	started := time.Now()
+	id, tmp, err := s.reserveID(term, index, started)
+	if err != nil {
+		return nil, fmt.Errorf("raftlog: create snapshot: %w", err)
+	}
+	file, err := os.OpenFile(filepath.Join(tmp, stateFile), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err == nil {
+		err = file.Chmod(0o600)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("raftlog: create snapshot: %w", err), os.RemoveAll(tmp))
+	}
+	s.stats.inProgress.Add(1)
+	return &snapshotSink{
+		store: s, dir: tmp, file: file, started: started,
+		out: bufio.NewWriterSize(file, snapshotBufBytes),
+		sum: crc32.New(castagnoli),
+		meta: snapshotMeta{SnapshotMeta: raft.SnapshotMeta{
+			Version: version, ID: id, Index: index, Term: term,
+			Configuration: configuration, ConfigurationIndex: configurationIndex,
+		}},
+	}, nil
+}
+
+// reserveID steps past a name taken in the same millisecond.
+func (s *Snapshots) reserveID(term, index uint64, now time.Time) (id, tmp string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return "", "", ErrClosed
+	}
+	for millis := now.UnixMilli(); ; millis++ {
+		id = snapshotName{term: term, index: index, millis: millis}.String()
+		if _, err := os.Lstat(filepath.Join(s.opt.Dir, id)); err == nil {
+			continue
+		}
+		tmp = filepath.Join(s.opt.Dir, id+snapshotTmpSuffix)
+		err := os.Mkdir(tmp, 0o700)
+		if errors.Is(err, os.ErrExist) {
+			continue
+		}
+		if err == nil {
+			err = os.Chmod(tmp, 0o700)
+		}
+		return id, tmp, err
+	}
+}
+
+// snapshotSink is used by one goroutine, as raft does.
+type snapshotSink struct {
+	store   *Snapshots
+	dir     string
+	file    *os.File
+	out     *bufio.Writer
+	sum     hash.Hash32
+	meta    snapshotMeta
+	started time.Time
+	failed  error
+	ended   bool
+}
+
+func (k *snapshotSink) ID() string { return k.meta.ID }
+
+func (k *snapshotSink) Write(b []byte) (int, error) {
+	if k.ended {
+		return 0, ErrClosed
+	}
+	n, err := k.out.Write(b)
+	k.sum.Write(b[:n])
+	k.meta.Size += int64(n)
+	if err != nil {
+		k.failed = err
+	}
+	return n, err
+}
+
+// Cancel removes everything, on a full disk too. After Close it does nothing.
+func (k *snapshotSink) Cancel() error {
+	if k.ended {
+		return nil
+	}
+	k.end()
+	k.store.stats.failed.Add(1)
+	_ = k.file.Close()
+	return os.RemoveAll(k.dir)
+}
+
+func (k *snapshotSink) end() {
+	k.ended = true
+	k.store.stats.inProgress.Add(-1)
+}
+
+// Close makes the snapshot durable, reads it back, verifies it and lets it be seen. A snapshot that fails in any of
+// these is removed.
+func (k *snapshotSink) Close() error {
+	if k.ended {
+		return nil
+	}
+	k.end()
+	if err := k.finish(); err != nil {
+		k.store.stats.failed.Add(1)
+		return errors.Join(fmt.Errorf("raftlog: snapshot %s: %w", k.meta.ID, err), os.RemoveAll(k.dir))
+	}
+	k.store.finished(k)
+	return nil
+}
+
+func (k *snapshotSink) finish() error {
+	err := errors.Join(k.failed, k.out.Flush(), k.file.Sync())
+	if err == nil {
+		dropCache(k.file)
+	}
+	if err = errors.Join(err, k.file.Close()); err != nil {
+		return err
+	}
+	k.meta.StateSum = k.sum.Sum32()
+	b, err := encodeSnapshotMeta(&k.meta)
+	if err != nil {
+		return err
+	}
+	if err := writeFileDurably(k.dir, metaFile, b); err != nil {
+		return err
+	}
+	m, err := decodeSnapshotMeta(b)
+	if err != nil {
+		return err
+	}
+	if err := k.store.verify(k.dir, m, k.store.opt.Verify); err != nil {
+		return fmt.Errorf("read back: %w", err)
+	}
+	return k.store.publish(k.meta.ID, k.dir)
+}
+
+// publish renames the verified snapshot into sight. The note of the newest comes after, so that it never names one
+// that does not exist, and before older ones go.
+func (s *Snapshots) publish(id, tmp string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return ErrClosed
+	}
+	if err := os.Rename(tmp, filepath.Join(s.opt.Dir, id)); err != nil {
+		return err
+	}
+	if err := syncDir(s.opt.Dir); err != nil {
+		return err
+	}
+	s.verified[id] = true
+	if err := s.writeNewestLocked(); err != nil {
+		return err
+	}
+	return s.reapLocked()
+}
+
+// reapLocked keeps the newest; a directory is renamed before it is emptied, so that half of one is never seen.
+func (s *Snapshots) reapLocked() error {
+	names, err := s.names()
+	if err != nil || len(names) <= snapshotsKept {
+		return err
+	}
+	for _, n := range names[snapshotsKept:] {
+		from := filepath.Join(s.opt.Dir, n.id)
+		if err := os.Rename(from, from+snapshotTmpSuffix); err != nil {
+			return err
+		}
+		if err := os.RemoveAll(from + snapshotTmpSuffix); err != nil {
+			return err
+		}
+		delete(s.verified, n.id)
+	}
+	return syncDir(s.opt.Dir)
+}
+
+func (s *Snapshots) finished(k *snapshotSink) {
+	took := time.Since(k.started)
+	s.stats.taken.Add(1)
+	s.stats.lastIndex.Store(k.meta.Index)
+	s.stats.lastBytes.Store(k.meta.Size)
+	s.stats.lastNanos.Store(int64(took))
+	if s.opt.Observe != nil {
+		s.opt.Observe(took, k.meta.Size)
+	}
+}
