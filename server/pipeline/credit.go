@@ -1,0 +1,130 @@
+package pipeline
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/lycaon-io/lycaon/protocol"
+)
+
+// credit is what all lanes together may still hold, in bytes.
+type credit struct {
+	used     atomic.Int64
+	starving atomic.Bool // lanes is not empty
+
+	mu    sync.Mutex
+	lanes []*Lane // whose readers wait for the server's credit
+}
+
+func (c *credit) give(n int64) { c.used.Add(-n) }
+
+// take takes n bytes of the lane's and the server's credit. A request too
+// large for either is let through alone, so that it can be answered at all.
+// The caller holds l.mu.
+func (l *Lane) take(n int64) bool {
+	cfg, c := &l.core.cfg, &l.core.credit
+	if l.queue.len() > 0 && (l.queue.len() >= cfg.MaxLaneRequests || l.bytes+n > cfg.MaxLaneBytes) {
+		l.starving = true
+		l.core.counts.laneFull.Add(1)
+		return false
+	}
+	if used := c.used.Add(n); used > cfg.MaxLanesBytes && used != n {
+		c.used.Add(-n)
+		l.core.counts.serverFull.Add(1)
+		l.core.starve(l)
+		return false
+	}
+	return true
+}
+
+// fed wakes the lane's reader once a quarter of its credit is back: waking it
+// for each slot would have it run for one request at a time. The caller holds
+// l.mu.
+func (l *Lane) fed() {
+	cfg := &l.core.cfg
+	if l.starving && l.queue.len() <= cfg.MaxLaneRequests*3/4 && l.bytes <= cfg.MaxLaneBytes*3/4 {
+		l.starving = false
+		l.wakeReader()
+	}
+}
+
+func (l *Lane) wakeReader() {
+	select {
+	case l.ready <- struct{}{}:
+	default: // it is awake already
+	}
+}
+
+func (l *Lane) awaitCredit() { <-l.ready }
+
+// starve notes that l waits for the server's credit. What was given back
+// between the refusal and the note wakes it at once.
+func (c *Core) starve(l *Lane) {
+	if l.starved.CompareAndSwap(false, true) {
+		c.credit.mu.Lock()
+		c.credit.lanes = append(c.credit.lanes, l)
+		c.credit.starving.Store(true)
+		c.credit.mu.Unlock()
+	}
+	if !c.crowded() {
+		c.wakeStarving()
+	}
+}
+
+// crowded tells whether the lanes hold more than seven eighths of their
+// credit: then new connections are refused and readers go on waiting.
+func (c *Core) crowded() bool {
+	return c.credit.used.Load() > c.cfg.MaxLanesBytes/8*7
+}
+
+// wakeStarving has every reader that waits for the server's credit try again.
+func (c *Core) wakeStarving() {
+	if !c.credit.starving.Load() || c.crowded() {
+		return
+	}
+	c.credit.mu.Lock()
+	lanes := c.credit.lanes
+	c.credit.lanes = nil
+	c.credit.starving.Store(false)
+	c.credit.mu.Unlock()
+	for _, l := range lanes {
+		l.starved.Store(false)
+		l.wakeReader()
+	}
+}
+
+// refuse returns the answer to a write that is not to be tried: of a guest, or
+// while writes are refused here. One whose xid was seen already may have run,
+// so only the log can answer it: after an attach no write of an earlier
+// connection can still be applied, and the xids of this one rise.
+func (l *Lane) refuse(r *protocol.Request) *protocol.Message {
+	if l.session == 0 {
+		return refused(r, protocol.NotReadOnly, "this connection has no session")
+	}
+	why := l.core.refused.Load()
+	if why == nil || r.Op == protocol.OpCloseSession || l.mayHaveRun(r.Xid) {
+		return nil
+	}
+	l.core.counts.writesRefused.Add(1)
+	return refused(r, why.code, why.detail)
+}
+
+func (l *Lane) mayHaveRun(xid uint64) bool {
+	c := l.core
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	record, ok := c.machine.Sessions().Get(l.session)
+	return !ok || xid != 0 && xid <= record.HighXid
+}
+
+func refused(r *protocol.Request, code protocol.Code, detail string) *protocol.Message {
+	m := &protocol.Message{Op: r.Op, Xid: r.Xid}
+	fail(m, code, detail)
+	return m
+}
+
+// fail turns m into an error.
+func fail(m *protocol.Message, code protocol.Code, detail string) {
+	m.Code = code
+	m.More = &protocol.More{Detail: detail}
+}

@@ -1,0 +1,356 @@
+package pipeline
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/lycaon-io/lycaon/protocol"
+	"github.com/lycaon-io/lycaon/server/internal/mutant"
+	"github.com/lycaon-io/lycaon/server/state"
+	"github.com/lycaon-io/lycaon/znode"
+)
+
+// ErrLaneClosed says that the lane takes nothing any more: its session ended
+// or moved on, its connection was cut off, or it was detached.
+var ErrLaneClosed = errors.New("pipeline: lane is closed")
+
+// Lane keeps the order of one connection: requests are completed in the order
+// in which they came, a write when it has been applied here, a read right
+// after the write before it. A lane without a session is a guest's and takes
+// reads alone.
+//
+// Submit, TrySubmit, Answer, Authorize and Heartbeat are called by one
+// goroutine at a time, the connection's reader; Detach by any.
+type Lane struct {
+	core       *Core
+	sink       Sink
+	session    uint64 // 0: a guest's
+	generation uint64
+	ids        atomic.Pointer[identities]
+	reply      protocol.Message // scratch of the reader under RLock and of apply under Lock
+	touched    bool             // pushed to since the last wake; guarded by Core.mu held for writing
+	ready      chan struct{}    // wakes the reader that waits for credit
+	starved    atomic.Bool      // in the list of those who wait for the server's credit
+	depth      atomic.Int32     // slots in the queue; rises by the reader alone
+
+	mu       sync.Mutex
+	closed   bool // changes under Core.mu too, so that either lock is enough to read it
+	queue    queue
+	bytes    int64
+	nextSeq  uint64
+	waiting  int // slots that want more than the writes before them
+	held     int // writes not given to the log
+	resumes  int // OpResume in the queue
+	starving bool
+	txn      state.Txn // scratch: what the log is given
+}
+
+func newLane(c *Core, s Sink, session, generation uint64, ids []znode.Identity) *Lane {
+	l := &Lane{core: c, sink: s, session: session, generation: generation, nextSeq: 1, ready: make(chan struct{}, 1)}
+	l.ids.Store(newIdentities(session, ids))
+	return l
+}
+
+// Session is the session's id, 0 of a guest.
+func (l *Lane) Session() uint64 { return l.session }
+
+// Submit hands in a request and returns when it is answered or has its place
+// in the order; with the lane's or the server's credit used up it waits. The
+// request may be reused afterwards.
+func (l *Lane) Submit(r *protocol.Request) error {
+	for {
+		switch l.submit(r) {
+		case taken:
+			return nil
+		case shut:
+			return ErrLaneClosed
+		}
+		l.awaitCredit()
+	}
+}
+
+// TrySubmit is Submit for those who cannot wait: false means that there is no
+// credit now. A closed lane swallows what it is given.
+func (l *Lane) TrySubmit(r *protocol.Request) bool { return l.submit(r) != full }
+
+// Answer completes, in its turn, a request that its caller has answered
+// itself: one that did not validate, or is none of the pipeline's business.
+// A Zxid of 0 is filled in. Waits for credit as Submit does.
+func (l *Lane) Answer(m *protocol.Message) error {
+	for {
+		switch l.answer(m) {
+		case taken:
+			return nil
+		case shut:
+			return ErrLaneClosed
+		}
+		l.awaitCredit()
+	}
+}
+
+// Authorize adds what the connection has proved about itself, for the
+// requests after this one, and answers it.
+func (l *Lane) Authorize(xid uint64, ids []znode.Identity) error {
+	all := slices.Clone(l.ids.Load().actor.IDs)
+	for _, id := range ids {
+		if !slices.Contains(all, id) {
+			all = append(all, id)
+		}
+	}
+	m := protocol.Message{Op: protocol.OpAuth, Xid: xid}
+	if len(all) > maxIdentities {
+		l.core.counts.identities.Add(1)
+		fail(&m, protocol.TooLarge, "too many identities on one connection")
+	} else {
+		l.ids.Store(newIdentities(l.session, all))
+	}
+	return l.Answer(&m)
+}
+
+// Heartbeat answers a ping at once, whatever waits. A connection with watches
+// is first told how far their events have come, unless it is about to resume
+// some: those may still lack events.
+func (l *Lane) Heartbeat(xid uint64) {
+	c := l.core
+	l.touch()
+	c.mu.RLock()
+	if l.closed {
+		c.mu.RUnlock()
+		return
+	}
+	if c.watches.CountOf(l.watcher()) > 0 && !l.resuming() {
+		l.reply = protocol.Message{Kind: protocol.Event, Event: protocol.EventProgress, Zxid: c.machine.Zxid()}
+		l.sink.Push(&l.reply)
+	}
+	l.reply = protocol.Message{Op: protocol.OpPing, Xid: xid, Zxid: c.machine.Zxid()}
+	l.sink.Push(&l.reply)
+	c.mu.RUnlock()
+	l.sink.Wake()
+}
+
+func (l *Lane) resuming() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.resumes > 0
+}
+
+// Detach ends the lane because its socket is gone. Writes under way may still
+// be applied; nobody is told, and the client asks again by xid.
+func (l *Lane) Detach() {
+	c := l.core
+	c.mu.Lock()
+	c.drop(l)
+	c.mu.Unlock()
+	c.wakeStarving()
+}
+
+// verdict says what became of a request handed in.
+type verdict uint8
+
+const (
+	taken verdict = iota // answered, or in its place
+	full                 // no credit
+	shut                 // the lane is closed
+)
+
+func (l *Lane) touch() {
+	if l.session != 0 {
+		l.core.touches.Touch(l.session)
+	}
+}
+
+func (l *Lane) submit(r *protocol.Request) verdict {
+	l.touch()
+	switch {
+	case r.Op == protocol.OpPing:
+		l.Heartbeat(r.Xid)
+		return taken
+	case r.Op.IsWrite():
+		return l.submitWrite(r)
+	default:
+		return l.submitRead(r)
+	}
+}
+
+func (l *Lane) submitWrite(r *protocol.Request) verdict {
+	if m := l.refuse(r); m != nil {
+		return l.answer(m)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return shut
+	}
+	n := cost(r)
+	if !l.take(n) {
+		return full
+	}
+	s := l.push(n)
+	s.op, s.xid, s.ack, s.seq = r.Op, r.Xid, r.Arg, l.nextSeq
+	s.ids, s.body = l.ids.Load(), bytes.Clone(r.Body)
+	l.nextSeq++
+	// A read that waits for the log must not see a write that came after it,
+	// so writes behind one stay here until it has run.
+	if s.held = (l.waiting > 0 || l.held > 0) && !mutant.On(mutant.PassWaiting); s.held {
+		l.held++
+	} else {
+		l.send(s)
+	}
+	return taken
+}
+
+// submitRead runs a read at once if nothing is before it and it asks for
+// nothing that is not here yet.
+func (l *Lane) submitRead(r *protocol.Request) verdict {
+	wants := wantsOf(r)
+	if wants == nothing && l.depth.Load() > 0 && !mutant.On(mutant.NoPark) {
+		if v, parked := l.park(r); parked {
+			return v
+		}
+	}
+	c := l.core
+	c.mu.RLock()
+	if l.closed {
+		c.mu.RUnlock()
+		return shut
+	}
+	if wants == nothing || wants == aZxid && r.Arg <= c.machine.Zxid() && l.depth.Load() == 0 {
+		l.run(r, l.ids.Load())
+		c.mu.RUnlock()
+		l.sink.Wake()
+		return taken
+	}
+	// Nothing is applied while we hold the lock, so what the read waits for
+	// cannot come between joining and queueing.
+	v, noop := l.parkWaiting(r, wants)
+	c.mu.RUnlock()
+	c.sendNoop(noop)
+	return v
+}
+
+// park queues a read behind what is before it. If that has meanwhile been
+// completed, nobody would ever come for it: parked is false.
+func (l *Lane) park(r *protocol.Request) (v verdict, parked bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.closed:
+		return shut, true
+	case l.queue.len() == 0:
+		return 0, false
+	case !l.take(cost(r)):
+		return full, true
+	}
+	l.queueRead(r)
+	return taken, true
+}
+
+// parkWaiting queues a read that waits for more than the writes before it,
+// and returns the no-op to send for it, if any. The caller holds Core.mu.
+func (l *Lane) parkWaiting(r *protocol.Request, wants want) (v verdict, noop uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.take(cost(r)) {
+		return full, 0
+	}
+	s := l.queueRead(r)
+	if wants == aZxid {
+		s.atLeast = r.Arg
+	}
+	s.ticket, noop = l.core.waits.join(l, s.atLeast)
+	l.waiting++
+	return taken, noop
+}
+
+// queueRead gives a read its slot. The caller holds l.mu and took the credit.
+func (l *Lane) queueRead(r *protocol.Request) *slot {
+	s := l.push(cost(r))
+	s.op, s.ids, s.request = r.Op, l.ids.Load(), keep(r)
+	if r.Op == protocol.OpResume {
+		l.resumes++
+	}
+	l.core.counts.parked.Add(1)
+	return s
+}
+
+// answer completes a request with what is known already.
+func (l *Lane) answer(m *protocol.Message) verdict {
+	c := l.core
+	if l.depth.Load() > 0 {
+		if v, queued := l.queueAnswer(m); queued {
+			return v
+		}
+	}
+	c.mu.RLock()
+	if l.closed {
+		c.mu.RUnlock()
+		return shut
+	}
+	l.pushAnswer(m)
+	c.mu.RUnlock()
+	l.sink.Wake()
+	return taken
+}
+
+func (l *Lane) queueAnswer(m *protocol.Message) (v verdict, queued bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.closed:
+		return shut, true
+	case l.queue.len() == 0:
+		return 0, false
+	case !l.take(slotCost):
+		return full, true
+	}
+	s := l.push(slotCost)
+	kept := *m
+	s.op, s.answer = m.Op, &kept
+	return taken, true
+}
+
+// push appends a slot that costs n bytes. The caller holds l.mu.
+func (l *Lane) push(n int64) *slot {
+	l.bytes += n
+	l.depth.Add(1)
+	s := l.queue.push()
+	s.bytes = n
+	return s
+}
+
+// pop takes the oldest slot out and gives its credit back. The caller holds
+// l.mu.
+func (l *Lane) pop() slot {
+	s := *l.queue.at(0)
+	l.queue.pop()
+	l.bytes -= s.bytes
+	l.depth.Add(-1)
+	l.core.credit.give(s.bytes)
+	switch {
+	case s.isWrite() && s.held:
+		l.held--
+	case s.waits():
+		l.waiting--
+	}
+	if s.op == protocol.OpResume && s.request != nil {
+		l.resumes--
+	}
+	if s.request != nil {
+		l.core.counts.parked.Add(-1)
+	}
+	l.fed()
+	return s
+}
+
+// send gives a write to the log. The caller holds l.mu, which makes the order
+// of the log's calls the order of the sequence.
+func (l *Lane) send(s *slot) {
+	l.txn = state.Txn{
+		Kind: state.TxnWrite, Session: l.session, Generation: l.generation,
+		Seq: s.seq, Xid: s.xid, Ack: s.ack, Op: s.op, IDs: s.ids.encoded, Body: s.body,
+	}
+	l.core.log.Append(&l.txn)
+}

@@ -1,0 +1,155 @@
+package pipeline
+
+import (
+	"container/heap"
+	"slices"
+	"sync"
+
+	"github.com/lycaon-io/lycaon/protocol"
+	"github.com/lycaon-io/lycaon/server/internal/mutant"
+	"github.com/lycaon-io/lycaon/server/state"
+)
+
+// want is what a read asks for beyond the writes before it.
+type want uint8
+
+const (
+	nothing want = iota
+	aNoop        // that a no-op sent after it came has been applied
+	aZxid        // that a zxid has been applied
+)
+
+func wantsOf(r *protocol.Request) want {
+	switch {
+	case r.Op == protocol.OpSync || r.Consistency == protocol.Linearizable:
+		return aNoop
+	case r.Consistency == protocol.AtLeast:
+		return aZxid
+	}
+	return nothing
+}
+
+// waits knows which lanes to look at when a no-op or a zxid has been applied.
+// One no-op is in flight at a time; a read that comes after it was sent waits
+// for the next, since only a no-op that is sent later than the read came is
+// sure to be ordered after everything that was acknowledged before.
+//
+// A read that waits for a zxid joins a no-op too: a zxid that anybody has
+// seen is in the log before a no-op sent now, so that the no-op ends the
+// waiting for one that does not exist.
+//
+// Joining happens under Core.mu held for reading, all else under Core.mu held
+// for writing.
+type waits struct {
+	mu       sync.Mutex
+	inFlight bool
+	last     uint64  // ticket of the no-op in flight, or of the last one
+	done     uint64  // newest ticket applied
+	present  []*Lane // wait for the one in flight
+	next     []*Lane // wait for the one after it
+	zxids    zxidHeap
+}
+
+// join returns the ticket that lane l waits for and, if its no-op has to be
+// sent now, the same ticket again.
+func (w *waits) join(l *Lane, atLeast uint64) (ticket, send uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case !w.inFlight:
+		w.inFlight = true
+		w.last++
+		w.present = append(w.present, l)
+		ticket, send = w.last, w.last
+	case mutant.On(mutant.SharedNoop):
+		w.present = append(w.present, l)
+		ticket = w.last
+	default:
+		w.next = append(w.next, l)
+		ticket = w.last + 1
+	}
+	if atLeast != 0 {
+		heap.Push(&w.zxids, zxidWait{atLeast, ticket, l})
+	}
+	return ticket, send
+}
+
+// applied takes note of a no-op of ours. It returns the lanes that waited for
+// it, and the ticket of the next one if somebody waits for that.
+func (w *waits) applied(ticket uint64) (lanes []*Lane, send uint64) {
+	if !w.inFlight || ticket != w.last {
+		return nil, 0 // a second copy
+	}
+	w.done = ticket
+	w.forgetZxids()
+	lanes, w.present, w.next = w.present, w.next, nil
+	if w.inFlight = len(w.present) > 0; w.inFlight {
+		w.last++
+		send = w.last
+	}
+	return lanes, send
+}
+
+// reached takes out one lane that waits for a zxid up to this one, nil if
+// there is none.
+func (w *waits) reached(zxid uint64) *Lane {
+	if len(w.zxids) == 0 || w.zxids[0].zxid > zxid {
+		return nil
+	}
+	return heap.Pop(&w.zxids).(zxidWait).lane
+}
+
+// forgetZxids drops the waits for a zxid that the no-op just applied has
+// ended, so that asking for one of the far future leaves nothing behind.
+func (w *waits) forgetZxids() {
+	w.zxids = slices.DeleteFunc(w.zxids, func(z zxidWait) bool { return z.ticket <= w.done })
+	heap.Init(&w.zxids)
+}
+
+// over tells whether a slot's waiting has ended: its no-op was applied, or its
+// zxid is there.
+func (w *waits) over(s *slot, zxid uint64) bool {
+	return s.ticket <= w.done || s.atLeast != 0 && s.atLeast <= zxid
+}
+
+// drop forgets everybody; the no-op in flight is nobody's.
+func (w *waits) drop() {
+	w.inFlight, w.present, w.next, w.zxids = false, nil, nil, nil
+}
+
+// underWay is the ticket of the no-op in flight, 0 if there is none.
+func (w *waits) underWay() uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.inFlight {
+		return 0
+	}
+	return w.last
+}
+
+func (c *Core) sendNoop(ticket uint64) {
+	if ticket != 0 {
+		c.counts.noops.Add(1)
+		c.log.Append(&state.Txn{Kind: state.TxnNoop, Origin: c.cfg.Origin, Ticket: ticket})
+	}
+}
+
+// zxidWait is a lane that waits for a zxid, until its ticket at most.
+type zxidWait struct {
+	zxid, ticket uint64
+	lane         *Lane
+}
+
+type zxidHeap []zxidWait
+
+func (h zxidHeap) Len() int           { return len(h) }
+func (h zxidHeap) Less(i, j int) bool { return h[i].zxid < h[j].zxid }
+func (h zxidHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *zxidHeap) Push(x any)        { *h = append(*h, x.(zxidWait)) }
+func (h *zxidHeap) Pop() any {
+	last := len(*h) - 1
+	x := (*h)[last]
+	(*h)[last] = zxidWait{}
+	*h = (*h)[:last]
+	return x
+}
