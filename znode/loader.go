@@ -3,18 +3,23 @@ package znode
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
 // ErrInconsistent is what a Loader finds wrong with records.
 var ErrInconsistent = errors.New("inconsistent records")
 
+var errLoaderUsed = errors.New("the loader has given its tree")
+
 // Loader builds a tree from the records of a Frozen. It takes nothing on
 // trust: what it accepts is a tree that transactions could have made.
 type Loader struct {
 	tree     *Tree
 	expected []expected
-	parent   *node // of the record before, most often of the next too
+	parent   *node      // of the record before, most often of the next too
+	acl      *sharedACL // likewise
+	err      error      // the first; the tree is then of no use
 }
 
 // expected is what a record says of children that come after it.
@@ -29,22 +34,35 @@ func NewLoader(sizeHint int) *Loader {
 }
 
 // Add adds a node, whose parent must have come before. Children come cheapest
-// in order. It copies what it keeps of r. The error wraps ErrInconsistent or
-// what a create would say.
+// in order. It copies what it keeps of r. The error, which Tree will repeat,
+// wraps ErrInconsistent or what a create would say.
 func (l *Loader) Add(r Record) error {
-	if err := l.check(&r); err != nil {
-		return fmt.Errorf("record %q: %w", r.Path[:min(len(r.Path), MaxPathBytes)], err)
+	if l.err != nil {
+		return l.err
 	}
-	n := l.node(&r)
+	err := l.check(&r)
+	if err == nil {
+		err = l.add(&r)
+	}
+	if err != nil {
+		l.err = fmt.Errorf("record %q: %w", r.Path[:min(len(r.Path), MaxPathBytes)], err)
+	}
+	return l.err
+}
+
+func (l *Loader) add(r *Record) error {
+	n, nodes := l.node(r), l.tree.Len()
 	if r.Path == rootPath {
 		l.tree.plantRoot(n)
-		l.tree.openDir(n)
 	} else {
-		l.tree.attach(l.tree.openDir(l.parent), n)
+		l.tree.attach(l.parent, n)
+	}
+	if l.tree.Len() == nodes { // cheaper than to look before
+		return ErrNodeExists
 	}
 	if r.Sequence > 0 || r.Stat.NumChildren > 0 {
 		l.tree.openDir(n)
-		l.fillDir(n, &r)
+		l.fillDir(n, r)
 		l.expected = append(l.expected, expected{n, r.Stat.NumChildren})
 	}
 	return nil
@@ -61,6 +79,9 @@ func (l *Loader) fillDir(n *node, r *Record) {
 // Tree ends the loading and returns the tree, after a check that nothing is
 // missing.
 func (l *Loader) Tree() (*Tree, error) {
+	if l.err != nil {
+		return nil, l.err
+	}
 	t := l.tree
 	for _, s := range systemNodes {
 		if t.index[s.path] == nil {
@@ -73,14 +94,14 @@ func (l *Loader) Tree() (*Tree, error) {
 		}
 		t.noteMortal(e.node)
 	}
-	l.tree, l.expected, l.parent = nil, nil, nil
+	*l = Loader{err: errLoaderUsed}
 	return t, nil
 }
 
 func (l *Loader) node(r *Record) *node {
 	path, data := strings.Clone(r.Path), cloneData(r.Data)
 	n := &node{
-		path: path, data: data, acl: l.tree.acls.share(r.ACL), body: bodyHash(path, data),
+		path: path, data: data, acl: l.acl, body: bodyHash(path, data),
 		czxid: r.Stat.Czxid, mzxid: r.Stat.Mzxid, ctimeMs: r.Stat.CtimeMs, mtimeMs: r.Stat.MtimeMs,
 		version: r.Stat.Version, aversion: r.Stat.Aversion, kind: r.Stat.Kind,
 	}
@@ -93,7 +114,7 @@ func (l *Loader) node(r *Record) *node {
 	return n
 }
 
-// check also finds the parent.
+// check also finds the parent and the ACL.
 func (l *Loader) check(r *Record) error {
 	if err := ValidatePath(r.Path); err != nil {
 		return err
@@ -101,10 +122,8 @@ func (l *Loader) check(r *Record) error {
 	if err := l.checkPlace(r); err != nil {
 		return err
 	}
-	if acl, err := NormalizeACL(r.ACL, nil); err != nil {
+	if err := l.checkACL(r.ACL); err != nil {
 		return err
-	} else if len(acl) != len(r.ACL) {
-		return fmt.Errorf("%w: the ACL has duplicates", ErrInconsistent)
 	}
 	if err := checkKind(&r.Stat); err != nil {
 		return err
@@ -113,10 +132,10 @@ func (l *Loader) check(r *Record) error {
 }
 
 func (l *Loader) checkPlace(r *Record) error {
-	if l.tree.index[r.Path] != nil {
-		return ErrNodeExists
-	}
 	if r.Path == rootPath {
+		if l.tree.root != nil {
+			return ErrNodeExists
+		}
 		return nil
 	}
 	if path := Parent(r.Path); l.parent == nil || l.parent.path != path {
@@ -130,6 +149,22 @@ func (l *Loader) checkPlace(r *Record) error {
 	case l.parent.dir == nil:
 		return fmt.Errorf("%w: the parent has no children by its stat", ErrInconsistent)
 	}
+	return nil
+}
+
+// checkACL also finds the shared form.
+func (l *Loader) checkACL(acl ACL) error {
+	if l.acl != nil && slices.Equal(acl, l.acl.list) {
+		return nil
+	}
+	normal, err := NormalizeACL(acl, nil)
+	if err != nil {
+		return err
+	}
+	if len(normal) != len(acl) {
+		return fmt.Errorf("%w: the ACL has duplicates", ErrInconsistent)
+	}
+	l.acl = l.tree.acls.share(acl)
 	return nil
 }
 

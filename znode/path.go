@@ -65,6 +65,9 @@ func brokenRule(path string) (rule string, at int) {
 	}
 	depth, start := 0, 1
 	for i := 1; i <= len(path); {
+		for i < len(path) && plain(path[i]) {
+			i++
+		}
 		if i == len(path) || path[i] == '/' {
 			if depth++; depth > MaxPathDepth {
 				return "is deeper than " + strconv.Itoa(MaxPathDepth) + " names", i
@@ -97,18 +100,15 @@ func brokenNameRule(name string, last bool) string {
 	return ""
 }
 
+// plain tells the characters that most names consist of.
+func plain(c byte) bool { return c >= 0x20 && c < 0x7f && c != '/' }
+
 // character returns the bytes of the first character of s and the rule it
 // breaks. What ZooKeeper sees as UTF-16 ends at U+FFFF: characters beyond are
 // surrogates there, and refused.
 func character(s string) (size int, rule string) {
-	if c := s[0]; c < utf8.RuneSelf {
-		switch {
-		case c >= 0x20 && c < 0x7f:
-			return 1, ""
-		case c == 0:
-			return 1, "has a NUL character"
-		}
-		return 1, "has a control character"
+	if s[0] == 0 {
+		return 1, "has a NUL character"
 	}
 	r, size := utf8.DecodeRuneInString(s)
 	switch {

@@ -34,18 +34,12 @@ func (t *Tree) Children(a *Actor, path, after string, limit int) (names []string
 	if st.NumChildren == 0 {
 		return []string{}, false, st, nil
 	}
-	room := st.NumChildren
-	if limit > 0 {
-		room = min(room, limit)
+	if limit <= 0 || limit > st.NumChildren {
+		limit = st.NumChildren
 	}
-	names = make([]string, 0, room)
-	for name := range n.dir.children.After(after) { // no name is empty
-		if limit > 0 && len(names) == limit {
-			return names, true, st, nil
-		}
-		names = append(names, name)
-	}
-	return names, false, st, nil
+	names = make([]string, 0, limit+1) // one to see whether there are more
+	names, more = n.dir.children.AppendKeys(names, after, limit)
+	return names, more, st, nil
 }
 
 // ACL returns the ACL of a node and its stat. It wants READ or ADMIN, and

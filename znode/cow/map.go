@@ -92,6 +92,20 @@ func (m Map[K, V]) From(key K) iter.Seq2[K, V] { return m.behind(key, true) }
 // After is From without key itself.
 func (m Map[K, V]) After(key K) iter.Seq2[K, V] { return m.behind(key, false) }
 
+// AppendKeys appends, in order and a page at a time, at most limit keys above
+// key, and tells whether there are more.
+func (m Map[K, V]) AppendKeys(keys []K, key K, limit int) (_ []K, more bool) {
+	if m.root == nil {
+		return keys, false
+	}
+	end := len(keys) + limit
+	keys = m.root.appendKeys(keys, &key, end)
+	if len(keys) <= end {
+		return keys, false
+	}
+	return keys[:end], true
+}
+
 func (m Map[K, V]) behind(key K, inclusive bool) iter.Seq2[K, V] {
 	return func(yield func(K, V) bool) {
 		if m.root != nil {

@@ -197,6 +197,13 @@ func TestFromAndAfterStartAtTheirCursorAndStopWhenTold(t *testing.T) {
 	for _, cursor := range []uint64{0, 9, 10, 11, 5000, 5005, 9989, 9990, 20000} {
 		require.Equal(t, p.t.keysAbove(cursor, false), keysOf(p.m.After(cursor), -1), "after %d", cursor)
 		require.LessOrEqual(t, len(keysOf(p.m.After(cursor), 3)), 3)
+		above := p.t.keysAbove(cursor, false)
+		for _, limit := range []int{0, 1, 3, 63, 64, 65, 499, 500, 998, 999, 1000, 5000} {
+			keys, more := p.m.AppendKeys([]uint64{7}, cursor, limit)
+			n := min(limit, len(above))
+			require.Equal(t, append([]uint64{7}, above[:n]...), keys, "after %d, limit %d", cursor, limit)
+			require.Equal(t, n < len(above), more, "after %d, limit %d", cursor, limit)
+		}
 		from := p.t.keysAbove(cursor, false)
 		if _, ok := p.t[cursor]; ok {
 			from = append([]uint64{cursor}, from...)

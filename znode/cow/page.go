@@ -127,6 +127,24 @@ func (p *page[K, V]) eachBehind(key K, inclusive bool, yield func(K, V) bool) bo
 	return true
 }
 
+// appendKeys appends the keys above floor, nil for all, and stops behind end:
+// one more shows that there are more.
+func (p *page[K, V]) appendKeys(keys []K, floor *K, end int) []K {
+	i := 0
+	if floor != nil {
+		i = p.kidFor(*floor)
+	}
+	if p.kids == nil {
+		rest := p.keys[i:]
+		return append(keys, rest[:min(len(rest), end+1-len(keys))]...)
+	}
+	for ; i < len(p.kids) && len(keys) <= end; i++ {
+		keys = p.kids[i].appendKeys(keys, floor, end)
+		floor = nil
+	}
+	return keys
+}
+
 // insert puts x at place i, growing by growPage.
 func insert[T any](s []T, i int, x T) []T {
 	if len(s) == cap(s) {
