@@ -2,6 +2,7 @@ package raftlog
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -27,8 +28,10 @@ func openStore(t testing.TB, dir string) *Store {
 func payload(index, term uint64, size int) []byte {
 	r := rand.New(rand.NewPCG(index, term))
 	b := make([]byte, size)
-	for i := range b {
-		b[i] = byte(r.Uint32())
+	for at := 0; at < size; at += 8 {
+		var word [8]byte
+		binary.LittleEndian.PutUint64(word[:], r.Uint64())
+		copy(b[at:], word[:])
 	}
 	return b
 }
