@@ -1,0 +1,196 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/lycaon-io/lycaon/protocol"
+)
+
+type callState uint8
+
+const (
+	callNew     callState = iota
+	callPending           // waits for its turn to be sent, or to be sent again
+	callSent
+	callDone
+)
+
+// call is one request from the moment it is asked until its answer is taken.
+// Client.mu guards it between start and the signal on done; before and after,
+// it is its caller's.
+type call struct {
+	req       protocol.Request
+	room      []byte // memory of req.Body
+	state     callState
+	abandoned bool // nobody waits any more; what is open must still be settled
+	quiet     bool // the client's own: nobody ever waits
+	cost      int  // bytes of its answer that a server may have to keep
+	sentAt    time.Duration
+	watch     *Watch  // of OpWatch: goes live with the answer
+	replay    *replay // of OpResume: its watches go live when it is sent
+
+	reply protocol.Message
+	err   error
+	done  chan struct{} // of one place
+	timer *time.Timer
+}
+
+func (cl *call) isWrite() bool { return cl.req.Op.IsWrite() }
+
+// everSent is of those that a server may have seen: an xid is given when a
+// call is first encoded.
+func (cl *call) everSent() bool { return cl.req.Xid != 0 }
+
+func (c *Client) newCall(op protocol.Op) *call {
+	cl, _ := c.calls.Get().(*call)
+	if cl == nil {
+		cl = &call{done: make(chan struct{}, 1), timer: time.NewTimer(time.Hour)}
+		cl.timer.Stop()
+	}
+	cl.req.Op = op
+	return cl
+}
+
+// newWrite takes the room for a body; setBody gives it back filled.
+func (c *Client) newWrite(op protocol.Op) (cl *call, room []byte) {
+	cl = c.newCall(op)
+	return cl, cl.room[:0]
+}
+
+func (cl *call) setBody(b []byte) {
+	cl.room, cl.req.Body = b, b
+}
+
+// recycle must only see calls that nobody else points at.
+func (c *Client) recycle(cl *call) {
+	room := cl.room
+	if cap(room) > keptBody {
+		room = nil
+	}
+	*cl = call{room: room, done: cl.done, timer: cl.timer}
+	c.calls.Put(cl)
+}
+
+// do sends a request and waits for its answer.
+func (c *Client) do(ctx context.Context, cl *call) (protocol.Message, error) {
+	if err := c.start(cl); err != nil {
+		return protocol.Message{}, err
+	}
+	return c.wait(ctx, cl)
+}
+
+// start gives a call its place in the order of this client.
+func (c *Client) start(cl *call) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.startLocked(cl)
+}
+
+func (c *Client) startLocked(cl *call) error {
+	switch {
+	case c.ctx.Err() != nil:
+		return &Error{Err: context.Cause(c.ctx)}
+	case c.closing && cl.req.Op != protocol.OpCloseSession:
+		return &Error{Err: ErrClosed}
+	case cl.isWrite() && c.cfg.mode == protocol.HelloGuest:
+		return &Error{Err: ErrReadOnly}
+	}
+	cl.state = callPending
+	c.pending.push(cl)
+	c.kick()
+	return nil
+}
+
+// wait takes the answer of a started call. It is the last to touch it.
+func (c *Client) wait(ctx context.Context, cl *call) (protocol.Message, error) {
+	var late <-chan time.Time
+	if _, bounded := ctx.Deadline(); !bounded && c.cfg.requestTimeout > 0 {
+		cl.timer.Reset(c.cfg.requestTimeout)
+		late = cl.timer.C
+	}
+	select {
+	case <-cl.done:
+	case <-ctx.Done():
+		if err := c.abandon(cl, context.Cause(ctx)); err != nil {
+			return protocol.Message{}, err
+		}
+	case <-late:
+		if err := c.abandon(cl, context.DeadlineExceeded); err != nil {
+			return protocol.Message{}, err
+		}
+	}
+	cl.timer.Stop()
+	m, err := cl.reply, cl.err
+	c.recycle(cl)
+	if err == nil && m.Code != protocol.OK {
+		return m, replyError(&m)
+	}
+	return m, err
+}
+
+// abandon gives a call up, unless its answer has come at that very moment.
+// One that was never sent is forgotten; of one that was, the answer is still
+// awaited, for its place in the order of acknowledgement.
+func (c *Client) abandon(cl *call, cause error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if cl.state == callDone {
+		<-cl.done
+		return nil
+	}
+	cl.abandoned = true
+	e := &Error{Err: cause, Maybe: cl.isWrite() && cl.everSent()}
+	if c.state == Disconnected {
+		e.Err = errors.Join(ErrDisconnected, cause)
+		if c.lastFailure != nil {
+			e.Detail = c.lastFailure.Error()
+		}
+	}
+	if !cl.everSent() {
+		c.ghosts++
+		c.dropGhosts()
+	}
+	return e
+}
+
+// dropGhosts takes out the abandoned calls that were never sent, once they
+// are half of what is pending. The caller holds mu.
+func (c *Client) dropGhosts() {
+	if 2*c.ghosts <= c.pending.len() {
+		return
+	}
+	for range c.pending.len() {
+		cl := c.pending.pop()
+		if !cl.abandoned || cl.everSent() {
+			c.pending.push(cl)
+		}
+	}
+	c.ghosts = 0
+}
+
+// finish settles a call. The caller holds mu and has taken it out of every
+// queue.
+func (c *Client) finish(cl *call, err error) {
+	cl.err = err
+	cl.state = callDone
+	if cl.abandoned || cl.quiet {
+		c.recycle(cl)
+		return
+	}
+	cl.done <- struct{}{}
+}
+
+func replyError(m *protocol.Message) error {
+	e := &Error{Err: m.Code.Err(), Zxid: m.Zxid}
+	if m.More != nil {
+		e.Detail = m.More.Detail
+	}
+	// The detail often begins with the sentinel's own words.
+	if i := strings.Index(e.Detail, e.Err.Error()); i >= 0 {
+		e.Detail = strings.TrimPrefix(e.Detail[i+len(e.Err.Error()):], ": ")
+	}
+	return e
+}

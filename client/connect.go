@@ -1,0 +1,218 @@
+package client
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"time"
+
+	"github.com/lycaon-io/lycaon/protocol"
+)
+
+// connect finds a server, beginning with the nth, and opens or re-attaches
+// the session on it.
+func (c *Client) connect(n int) (*link, error) {
+	ctx, cancel := context.WithTimeout(c.ctx, c.helloTimeout())
+	defer cancel()
+	conn, err := c.dialAny(ctx, n)
+	if err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	l, err := c.greet(conn)
+	if !stop() && err == nil {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		conn.Close()
+		if ctx.Err() != nil && c.ctx.Err() == nil {
+			err = fmt.Errorf("%v did not answer: %w", conn.RemoteAddr(), context.Cause(ctx))
+		}
+		return nil, err
+	}
+	return l, nil
+}
+
+// helloTimeout lets a client try several servers within its session.
+func (c *Client) helloTimeout() time.Duration {
+	c.mu.Lock()
+	timeout := c.sess.timeout
+	c.mu.Unlock()
+	if timeout == 0 {
+		timeout = c.cfg.sessionTimeout
+	}
+	return min(max(timeout/4, helloTimeoutMin), helloTimeoutMax)
+}
+
+// dialAny dials the servers in turn, beginning with the nth, the next one as
+// soon as one has failed or taken too long, and takes the first connection.
+func (c *Client) dialAny(ctx context.Context, n int) (net.Conn, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	type result struct {
+		conn net.Conn
+		err  error
+	}
+	results := make(chan result)
+	dial := func(addr string) {
+		conn, err := c.dial(ctx, addr)
+		select {
+		case results <- result{conn, err}:
+		case <-ctx.Done():
+			if conn != nil {
+				conn.Close()
+			}
+		}
+	}
+	servers := c.cfg.servers
+	open, started := 0, 0
+	var failures []error
+	hedge := time.NewTimer(0)
+	defer hedge.Stop()
+	for {
+		select {
+		case <-hedge.C:
+			if started < len(servers) {
+				addr := servers[(n+started)%len(servers)]
+				c.wg.Go(func() { dial(addr) })
+				open, started = open+1, started+1
+				hedge.Reset(hedgeDelay)
+			}
+		case r := <-results:
+			if r.err == nil {
+				return r.conn, nil
+			}
+			failures = append(failures, r.err)
+			if open--; open == 0 && started == len(servers) {
+				return nil, errors.Join(failures...)
+			}
+			hedge.Reset(0)
+		case <-ctx.Done():
+			return nil, errors.Join(append(failures, context.Cause(ctx))...)
+		}
+	}
+}
+
+func (c *Client) dial(ctx context.Context, addr string) (net.Conn, error) {
+	conn, err := c.cfg.dial(ctx, "tcp", addr)
+	if err != nil || c.cfg.tls == nil {
+		return conn, err
+	}
+	conf := c.cfg.tls
+	if conf.ServerName == "" && !conf.InsecureSkipVerify {
+		conf = conf.Clone()
+		conf.ServerName, _, _ = net.SplitHostPort(addr)
+	}
+	secure := tls.Client(conn, conf)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("TLS with %s: %w", addr, err)
+	}
+	return secure, nil
+}
+
+// greet says hello and takes the welcome.
+func (c *Client) greet(conn net.Conn) (*link, error) {
+	sentAt := c.now()
+	if _, err := conn.Write(protocol.AppendHello(protocol.Magic[:], c.hello(c.cfg.mode))); err != nil {
+		return nil, err
+	}
+	l := newLink(c, conn)
+	welcome, err := readWelcome(l.r)
+	if err != nil {
+		return nil, err
+	}
+	if welcome.Code != protocol.OK {
+		return nil, &farewellError{code: welcome.Code, detail: welcome.Detail}
+	}
+	l.limit = welcome.Limits.MaxFrame
+	return l, c.welcomed(l, welcome, sentAt)
+}
+
+func readWelcome(r *bufio.Reader) (*protocol.Welcome, error) {
+	frame, err := protocol.ReadFrame(r, nil, protocol.WelcomeMaxFrame)
+	if err != nil {
+		return nil, fmt.Errorf("awaiting the welcome: %w", err)
+	}
+	w, err := protocol.DecodeWelcome(frame)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrProtocol, err)
+	}
+	return &w, nil
+}
+
+func (c *Client) hello(mode protocol.HelloMode) *protocol.Hello {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	h := &protocol.Hello{
+		MinVersion: protocol.Version, MaxVersion: protocol.Version,
+		Mode: mode, Client: "lycaon-go",
+		TimeoutMs: c.cfg.sessionTimeout.Milliseconds(),
+		LastZxid:  c.lastZxid,
+	}
+	for _, cred := range c.cfg.credentials {
+		h.Credentials = append(h.Credentials, cred.wire())
+	}
+	if c.sess.id != 0 && mode != protocol.HelloGuest {
+		c.sess.attempt++
+		h.Mode = protocol.HelloAttach
+		h.Session, h.Password, h.Attempt = c.sess.id, slices.Clone(c.sess.password), c.sess.attempt
+		h.Ack = c.lowestOpen()
+	}
+	return h
+}
+
+// welcomed takes over what the server granted and puts the watches in front
+// of everything that waits.
+func (c *Client) welcomed(l *link, w *protocol.Welcome, sentAt time.Duration) error {
+	if err := c.checkWelcome(w); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ctx.Err() != nil {
+		return context.Cause(c.ctx)
+	}
+	c.sess.timeout = time.Duration(w.TimeoutMs) * time.Millisecond
+	if c.cfg.mode != protocol.HelloGuest {
+		c.sess.id = w.Session
+		if len(w.Password) > 0 {
+			c.sess.password = w.Password
+		}
+	}
+	c.limits = w.Limits
+	c.saw(w.Zxid)
+	c.acknowledged(sentAt)
+	c.link = l
+	c.lastFailure = nil
+	c.watches.reconnected(c)
+	c.setState(Connected)
+	c.prompt()
+	return nil
+}
+
+// checkWelcome distrusts the server: what it grants must be usable.
+func (c *Client) checkWelcome(w *protocol.Welcome) error {
+	c.mu.Lock()
+	id := c.sess.id
+	c.mu.Unlock()
+	guest := c.cfg.mode == protocol.HelloGuest
+	lim := w.Limits
+	switch {
+	case w.Version != protocol.Version:
+		return fmt.Errorf("%w: version %d was never offered", ErrProtocol, w.Version)
+	case !guest && (w.Session == 0 || id != 0 && w.Session != id):
+		return fmt.Errorf("%w: welcomed to session %#x instead of %#x", ErrProtocol, w.Session, id)
+	case !guest && id == 0 && len(w.Password) != passwordSize:
+		return fmt.Errorf("%w: a session password of %d bytes", ErrProtocol, len(w.Password))
+	case w.TimeoutMs < 1 || w.TimeoutMs > int64(24*time.Hour/time.Millisecond):
+		return fmt.Errorf("%w: a session timeout of %d ms", ErrProtocol, w.TimeoutMs)
+	case lim.MaxFrame == 0 || lim.MaxFrame > maxFrame || lim.MaxOutstanding == 0 || lim.MaxOutcomes == 0 || lim.MaxWatches == 0:
+		return fmt.Errorf("%w: limits %+v", ErrProtocol, lim)
+	}
+	return nil
+}

@@ -1,0 +1,277 @@
+package client
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"net"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/lycaon-io/lycaon/protocol"
+)
+
+// link is one connection, from the Welcome on. Its reader is the goroutine of
+// Client.run, its sender one of its own.
+type link struct {
+	c        *Client
+	conn     net.Conn
+	r        *bufio.Reader
+	frame    []byte       // reused by the reader
+	limit    uint32       // of a frame, as the Welcome said
+	heard    atomic.Int64 // time.Duration of the newest bytes from the server
+	useful   atomic.Bool  // a frame came after the Welcome
+	lastPing uint64       // xid of the newest ping: the milliseconds at which it was asked for. Guarded by c.mu
+
+	wake    *sync.Cond // on c.mu: the sender has something to do
+	asleep  bool       // the sender waits. Guarded by c.mu, as are the next two
+	pingDue bool
+	down    bool
+}
+
+// heardConn notes when bytes come.
+type heardConn struct{ *link }
+
+func (h heardConn) Read(p []byte) (int, error) {
+	n, err := h.conn.Read(p)
+	if n > 0 {
+		h.heard.Store(int64(h.c.now()))
+	}
+	return n, err
+}
+
+func newLink(c *Client, conn net.Conn) *link {
+	l := &link{c: c, conn: conn, wake: sync.NewCond(&c.mu)}
+	l.heard.Store(int64(c.now()))
+	l.r = bufio.NewReaderSize(heardConn{l}, readBufferSize)
+	return l
+}
+
+// cut ends the connection: the reader and the sender find out. The caller
+// holds c.mu.
+func (l *link) cut() {
+	if l.down {
+		return
+	}
+	l.down = true
+	l.conn.Close()
+	l.wake.Signal()
+}
+
+// kick wakes the sender if it sleeps and has something to send. The caller
+// holds mu.
+func (c *Client) kick() {
+	l := c.link
+	if l == nil || !l.asleep || !l.pingDue && !c.sendable() {
+		return
+	}
+	l.asleep = false
+	l.wake.Signal()
+}
+
+// send is the sender: it encodes what is pending, as much as the window and
+// its buffer take, and writes it in one call.
+func (l *link) send() {
+	c := l.c
+	buf := make([]byte, 0, bufferSize)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for {
+		for !l.down && !l.pingDue && !c.sendable() {
+			l.asleep = true
+			l.wake.Wait()
+		}
+		if l.down {
+			return
+		}
+		if c.sent.len() > 0 {
+			// Others are at it too: let those that run now join this write.
+			c.mu.Unlock()
+			runtime.Gosched()
+			c.mu.Lock()
+		}
+		buf = c.gather(l, buf[:0])
+		c.mu.Unlock()
+		_, err := l.conn.Write(buf)
+		c.mu.Lock()
+		if err != nil {
+			l.cut()
+			return
+		}
+		if cap(buf) > 4*bufferSize {
+			buf = make([]byte, 0, bufferSize)
+		}
+	}
+}
+
+// gather encodes what may be sent now. The caller holds mu.
+func (c *Client) gather(l *link, buf []byte) []byte {
+	now := c.now()
+	if l.pingDue {
+		l.pingDue = false
+		l.lastPing = max(l.lastPing+1, uint64(now/time.Millisecond))
+		buf = protocol.AppendRequest(buf, &protocol.Request{Op: protocol.OpPing, Xid: l.lastPing})
+	}
+	for len(buf) < bufferSize && c.sendable() {
+		buf = c.encodeNext(buf, now)
+	}
+	return buf
+}
+
+func (c *Client) encodeNext(buf []byte, now time.Duration) []byte {
+	cl := c.pending.pop()
+	if cl.abandoned && (!cl.isWrite() || !cl.everSent()) {
+		if !cl.everSent() {
+			c.ghosts--
+		}
+		c.recycle(cl)
+		return buf
+	}
+	seen := cl.everSent()
+	if !seen {
+		c.nextXid++
+		cl.req.Xid = c.nextXid
+	}
+	if cl.isWrite() {
+		c.window.opened(cl)
+		cl.req.Arg = c.window.ack()
+	}
+	start := len(buf)
+	buf = protocol.AppendRequest(buf, &cl.req)
+	if length := len(buf) - start - 4; length > int(c.limits.MaxFrame) {
+		if cl.isWrite() {
+			c.window.takeBack()
+		}
+		c.finish(cl, &Error{
+			Err: ErrTooLarge, Maybe: seen && cl.isWrite(),
+			Detail: fmt.Sprintf("a request of %d bytes, the server takes frames of %d", length, c.limits.MaxFrame),
+		})
+		return buf[:start]
+	}
+	cl.state, cl.sentAt = callSent, now
+	c.sent.push(cl)
+	if cl.replay != nil {
+		c.watches.resuming(cl.replay)
+	}
+	return buf
+}
+
+// read is the reader: it returns why the connection ended.
+func (l *link) read() error {
+	for {
+		m, err := l.receive()
+		if err != nil {
+			return err
+		}
+		if err := l.handle(m); err != nil {
+			return err
+		}
+		l.useful.Store(true)
+	}
+}
+
+// receive reads one message. The limit of the Welcome is for requests; a reply
+// may be a little larger than what was once asked to be kept.
+func (l *link) receive() (*protocol.Message, error) {
+	frame, err := protocol.ReadFrame(l.r, l.frame, min(2*l.limit, maxFrame))
+	if err != nil {
+		return nil, err
+	}
+	if l.frame = frame; cap(frame) > readBufferSize {
+		l.frame = nil
+	}
+	m, err := protocol.DecodeMessage(frame)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrProtocol, err)
+	}
+	return &m, nil
+}
+
+func (l *link) handle(m *protocol.Message) error {
+	c := l.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if l.down {
+		return net.ErrClosed
+	}
+	switch {
+	case m.Kind == protocol.Event:
+		return c.watches.event(c, m)
+	case m.Kind == protocol.Goodbye:
+		return goodbyeError(m)
+	case m.Op == protocol.OpPing:
+		return l.pong(m)
+	}
+	return c.answer(m)
+}
+
+func (l *link) pong(m *protocol.Message) error {
+	if m.Xid > l.lastPing || m.Code != protocol.OK {
+		return fmt.Errorf("%w: an answer to a ping that was not sent", ErrProtocol)
+	}
+	l.c.acknowledged(time.Duration(m.Xid) * time.Millisecond)
+	return nil
+}
+
+// acknowledged notes that a server heard what was sent then. The caller holds
+// mu.
+func (c *Client) acknowledged(sentAt time.Duration) { c.lastAck = max(c.lastAck, sentAt) }
+
+// answer settles the oldest call on this connection. The caller holds mu.
+func (c *Client) answer(m *protocol.Message) error {
+	if c.sent.len() == 0 {
+		return fmt.Errorf("%w: an answer to %v %d, which was not asked", ErrProtocol, m.Op, m.Xid)
+	}
+	cl := c.sent.front()
+	if m.Xid != cl.req.Xid || m.Op != cl.req.Op || m.Partial {
+		return fmt.Errorf("%w: an answer to %v %d, awaited was %v %d", ErrProtocol, m.Op, m.Xid, cl.req.Op, cl.req.Xid)
+	}
+	if isSessionLoss(m.Code) {
+		return goodbyeError(m) // told to every call, this one included
+	}
+	c.sent.pop()
+	c.acknowledged(cl.sentAt)
+	c.window.settled(cl)
+	c.saw(m.Zxid)
+	c.watches.answered(c, cl, m)
+	cl.reply = *m
+	c.finish(cl, nil)
+	if c.pending.len() > 0 {
+		c.kick()
+	}
+	return nil
+}
+
+func isSessionLoss(code protocol.Code) bool {
+	return code == protocol.SessionExpired || code == protocol.SessionMoved
+}
+
+// farewellError is why the server ended the connection.
+type farewellError struct {
+	code   protocol.Code
+	detail string
+}
+
+func (e *farewellError) Error() string {
+	if e.detail == "" {
+		return e.code.Err().Error()
+	}
+	return e.code.Err().Error() + ": " + e.detail
+}
+
+func (e *farewellError) Unwrap() error { return e.code.Err() }
+
+func goodbyeError(m *protocol.Message) error {
+	e := &farewellError{code: m.Code}
+	if m.More != nil {
+		e.detail = m.More.Detail
+	}
+	if m.Code == protocol.OK {
+		e.code = protocol.Closing
+	}
+	return e
+}
+
+var errSilent = errors.New("the server was silent for too long")

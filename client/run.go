@@ -1,0 +1,134 @@
+package client
+
+import (
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/lycaon-io/lycaon/protocol"
+)
+
+// run keeps a connection until the client ends: it finds a server, serves the
+// connection as its reader, and starts again.
+func (c *Client) run() {
+	next := rand.IntN(len(c.cfg.servers))
+	var pause backoff
+	for c.ctx.Err() == nil {
+		l, err := c.connect(next)
+		next++
+		if err == nil {
+			c.cfg.logger.Info("connected", "server", l.conn.RemoteAddr().String(), "session", c.Session().ID())
+			err = c.serve(l)
+			if l.useful.Load() {
+				pause.reset()
+			}
+		}
+		if c.ctx.Err() != nil {
+			return
+		}
+		if c.isFinal(err) {
+			c.end(Expired, err)
+			return
+		}
+		c.cfg.logger.Info("no connection", "cause", err)
+		c.noteFailure(err)
+		pause.wait(c)
+	}
+}
+
+// serve runs a connection and returns why it ended. Then what was sent on it
+// is pending again, in its order, before everything that was not.
+func (c *Client) serve(l *link) error {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		l.send()
+	}()
+	err := l.read()
+	c.mu.Lock()
+	l.cut()
+	c.mu.Unlock()
+	<-done
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.link = nil
+	if c.ctx.Err() == nil && !c.isFinal(err) {
+		c.setState(Disconnected)
+	}
+	if heard := c.now() - time.Duration(l.heard.Load()); c.sess.timeout > 0 && heard >= silence(c.sess.timeout) {
+		err = errSilent
+	}
+	c.takeBackSent()
+	c.watches.disconnected()
+	return err
+}
+
+// takeBackSent makes pending again what the connection left unanswered, except
+// what nobody waits for and the resumes of watches, which the next connection
+// makes anew. The caller holds mu.
+func (c *Client) takeBackSent() {
+	for c.pending.len() > 0 && c.pending.front().isResume() {
+		c.recycle(c.pending.pop())
+	}
+	for c.sent.len() > 0 {
+		cl := c.sent.popBack()
+		if cl.isResume() || cl.abandoned && !cl.isWrite() {
+			c.recycle(cl)
+			continue
+		}
+		cl.state = callPending
+		c.pending.pushFront(cl)
+	}
+	c.window.reset()
+}
+
+// isResume is of the resumes that the client makes for itself; they are at the
+// front of the queue until they are sent.
+func (cl *call) isResume() bool { return cl.quiet && cl.req.Op == protocol.OpResume }
+
+// lowestOpen is the xid that an attach acknowledges up to. The caller holds
+// mu and no connection is up.
+func (c *Client) lowestOpen() uint64 {
+	for i := range c.pending.len() {
+		if cl := c.pending.at(i); cl.isWrite() && cl.everSent() {
+			return cl.req.Xid
+		}
+	}
+	return c.nextXid + 1
+}
+
+// isFinal tells the ends that no other server or moment will change.
+func (c *Client) isFinal(err error) bool {
+	var f *farewellError
+	if !errors.As(err, &f) {
+		return false
+	}
+	switch f.code {
+	case protocol.SessionExpired, protocol.SessionMoved, protocol.AuthFailed, protocol.UnsupportedVersion:
+		return true
+	}
+	return false
+}
+
+func (c *Client) noteFailure(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lastFailure = err
+}
+
+// backoff waits between tries: 10 ms at first, twice as long each time up to a
+// second, each by chance between half and all of it, so that the clients of a
+// server that died do not all come back at one instant.
+type backoff struct{ pause time.Duration }
+
+func (b *backoff) reset() { b.pause = 0 }
+
+func (b *backoff) wait(c *Client) {
+	b.pause = min(max(2*b.pause, backoffMin), backoffMax)
+	t := time.NewTimer(b.pause/2 + rand.N(b.pause/2))
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-c.ctx.Done():
+	}
+}
