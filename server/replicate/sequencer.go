@@ -1,5 +1,7 @@
 package replicate
 
+import "github.com/lycaon-io/lycaon/server/internal/mutant"
+
 // maxSequencerSessions bounds the memory of a Sequencer (about 50 bytes a
 // session). Beyond it everything is forgotten, which is always safe.
 const maxSequencerSessions = 1 << 20
@@ -43,6 +45,9 @@ func NewSequencer() *Sequencer {
 // start may have been lost there, so it starts the run anew: the copies that
 // follow it are proposed again, because the ones logged before it were gaps.
 func (s *Sequencer) Admit(session, generation, seq uint64) Ruling {
+	if mutant.On(mutant.NoProposerSkip) {
+		return Propose
+	}
 	r, known := s.lanes[session]
 	switch {
 	case !known:

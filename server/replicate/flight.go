@@ -1,0 +1,165 @@
+package replicate
+
+import (
+	"errors"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// lead starts a stretch of proposing. What was queued or proposed before is
+// forgotten: a Resend by the machine follows and brings what is unapplied.
+func (p *proposer) lead() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.restLocked()
+	p.term = &term{flights: make(chan flight, maxBatchesInFlight)}
+	t := p.term
+	p.watchers.Go(func() { p.watch(t) })
+}
+
+// rest stops proposing until the next lead.
+func (p *proposer) rest() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.restLocked()
+}
+
+func (p *proposer) restLocked() {
+	p.open, p.openLen, p.waiting, p.queued = nil, 0, nil, 0
+	p.lossy = false
+	p.seq.Reset()
+	if p.term != nil {
+		close(p.term.flights)
+		p.term = nil
+	}
+	p.settleLocked()
+}
+
+// forget drops a session that ended from the sequencer.
+func (p *proposer) forget(session uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.seq.Forget(session)
+}
+
+// proposing tells whether what is appended now has a way to raft.
+func (p *proposer) proposing() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.term != nil
+}
+
+// watch waits for the batches of one term in order. A future that never ends
+// holds up only this goroutine: giveUp starts another term.
+func (p *proposer) watch(t *term) {
+	for f := range t.flights {
+		err := f.future.Error()
+		p.landed(t, f, err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if t.abandoned {
+		p.gaveUp--
+	}
+}
+
+func (p *proposer) landed(t *term, f flight, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t.left = t.left[1:]
+	switch {
+	case err == nil:
+		p.took.Observe(time.Since(f.left).Seconds())
+	case refused(err):
+		p.stats.Refused++
+	default:
+		p.stats.Unknown++
+	}
+	switch {
+	case t != p.term:
+	case err != nil:
+		p.restLocked()
+		p.doubt()
+	default:
+		p.goOnLocked()
+	}
+}
+
+// goOnLocked fills the place that a batch has left.
+func (p *proposer) goOnLocked() {
+	p.pumpLocked()
+	p.settleLocked()
+	if p.lossy && p.queued <= maxQueueBytes/2 {
+		p.lossy = false
+		p.doubt()
+	}
+}
+
+// refused tells whether raft certainly did not take an entry. After any other
+// error it may be on a disk and be committed later. Both are sent again; the
+// admission at apply drops a copy that ran.
+func refused(err error) bool {
+	return errors.Is(err, raft.ErrNotLeader) || errors.Is(err, raft.ErrEnqueueTimeout) ||
+		errors.Is(err, raft.ErrLeadershipTransferInProgress)
+}
+
+// giveUp abandons a term whose oldest batch is overdue: its future may never
+// end. It tells for how long that batch has been under way.
+func (p *proposer) giveUp(now time.Time) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	age := p.oldestLocked(now)
+	if age < batchDeadline || p.gaveUp >= maxAbandoned {
+		return age
+	}
+	p.stats.Abandoned += uint64(len(p.term.left))
+	p.term.abandoned = true
+	p.gaveUp++
+	p.restLocked()
+	p.doubt()
+	return age
+}
+
+func (p *proposer) oldestLocked(now time.Time) time.Duration {
+	if p.term == nil || len(p.term.left) == 0 {
+		return 0
+	}
+	return now.Sub(p.term.left[0])
+}
+
+// drained returns a channel that is closed once nothing is queued or under
+// way.
+func (p *proposer) drained() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.idle == nil {
+		p.idle = make(chan struct{})
+	}
+	idle := p.idle
+	p.settleLocked()
+	return idle
+}
+
+func (p *proposer) settleLocked() {
+	if p.idle != nil && p.queued == 0 && (p.term == nil || len(p.term.left) == 0) {
+		close(p.idle)
+		p.idle = nil
+	}
+}
+
+// Stats returns counts and depths.
+func (p *proposer) Stats() ProposerStats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.stats
+	s.Proposing = p.term != nil
+	s.QueuedBytes = p.queued
+	if p.term != nil {
+		s.InFlight = len(p.term.left)
+	}
+	s.OldestFlight = p.oldestLocked(time.Now())
+	s.SequencerSize = p.seq.Len()
+	s.BatchTxns, s.BatchTook = p.sizes.Snapshot(), p.took.Snapshot()
+	return s
+}

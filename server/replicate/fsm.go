@@ -1,0 +1,163 @@
+package replicate
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/lycaon-io/lycaon/server/state"
+)
+
+var _ raft.BatchingFSM = (*fsm)(nil)
+
+// errHalted answers raft once the machine has met an entry that it does not
+// know: it must neither go on nor be snapshotted.
+var errHalted = errors.New("replicate: the machine has stopped")
+
+// fsm hands raft's entries to the machine. Apply, ApplyBatch, Snapshot and
+// Restore come from raft's one goroutine for them, Persist from another.
+type fsm struct {
+	machine     Machine
+	fatal       func(error)
+	snapshotDue chan struct{}      // a hint; never blocks
+	newTerm     chan struct{}      // a hint: appliedTerm has risen
+	persisted   func(index uint64) // after an image is durable, before raft cuts the log
+	threshold   int64              // bytes of log between snapshots
+	halted      bool               // of raft's goroutine
+	closing     atomic.Bool        // ends a Persist
+	counts      fsmCounts
+}
+
+type fsmCounts struct {
+	index, term       atomic.Uint64 // of the last entry applied
+	entries, bytes    atomic.Uint64 // applied since the start
+	sinceEntries      atomic.Int64  // since the last snapshot
+	sinceBytes        atomic.Int64
+	restores          atomic.Uint64
+	snapshots, failed atomic.Uint64
+	persistNanos      atomic.Int64 // of the last one
+	persistBytes      atomic.Int64
+	persisting        atomic.Bool
+}
+
+func (f *fsm) Apply(l *raft.Log) any { return f.ApplyBatch([]*raft.Log{l})[0] }
+
+func (f *fsm) ApplyBatch(logs []*raft.Log) []any {
+	answers := make([]any, len(logs))
+	for _, l := range logs {
+		if f.halted {
+			return answers
+		}
+		if l.Type == raft.LogCommand {
+			f.apply(l)
+		}
+	}
+	return answers
+}
+
+func (f *fsm) apply(l *raft.Log) {
+	if err := f.machine.Apply(l.Data); err != nil {
+		f.halted = true
+		f.fatal(fmt.Errorf("log entry %d of term %d: %w", l.Index, l.Term, err))
+		return
+	}
+	n := &f.counts
+	n.index.Store(l.Index)
+	n.entries.Add(1)
+	n.bytes.Add(uint64(len(l.Data)))
+	n.sinceEntries.Add(1)
+	if n.sinceBytes.Add(int64(len(l.Data)+entryOverheadBytes)) >= f.threshold {
+		hint(f.snapshotDue)
+	}
+	if n.term.Swap(l.Term) < l.Term {
+		hint(f.newTerm)
+	}
+}
+
+// Snapshot is O(1): Persist runs beside Apply.
+func (f *fsm) Snapshot() (raft.FSMSnapshot, error) {
+	if f.halted {
+		return nil, errHalted
+	}
+	return &snapshot{
+		fsm: f, image: f.machine.Freeze(), index: f.counts.index.Load(),
+		entries: f.counts.sinceEntries.Load(), bytes: f.counts.sinceBytes.Load(),
+	}, nil
+}
+
+// Restore puts the machine of an image in place. It fails as a whole: the
+// machine stays as it was.
+func (f *fsm) Restore(r io.ReadCloser) error {
+	m, _, err := state.ReadImage(bufio.NewReaderSize(r, imageBufferBytes))
+	if err != nil {
+		err = fmt.Errorf("read image: %w", err)
+		f.fatal(err)
+		return err
+	}
+	f.machine.Install(m)
+	f.counts.restores.Add(1)
+	return nil
+}
+
+type snapshot struct {
+	fsm            *fsm
+	image          *state.Image
+	index          uint64
+	entries, bytes int64 // of the log that the image makes superfluous
+}
+
+// Persist writes the image. The sink verifies it before it becomes visible.
+func (s *snapshot) Persist(sink raft.SnapshotSink) error {
+	n := &s.fsm.counts
+	started := time.Now()
+	n.persisting.Store(true)
+	defer n.persisting.Store(false)
+	out := &abortable{to: sink, stop: &s.fsm.closing}
+	err := state.WriteImage(out, s.image)
+	if err == nil {
+		err = sink.Close()
+	}
+	if err != nil {
+		n.failed.Add(1)
+		return errors.Join(fmt.Errorf("write image: %w", err), sink.Cancel())
+	}
+	n.snapshots.Add(1)
+	n.persistNanos.Store(int64(time.Since(started)))
+	n.persistBytes.Store(out.bytes)
+	n.sinceEntries.Add(-s.entries)
+	n.sinceBytes.Add(-s.bytes)
+	s.fsm.persisted(s.index)
+	return nil
+}
+
+// Release has nothing to give back: an image is garbage once nobody holds it.
+func (s *snapshot) Release() {}
+
+// abortable ends a long write when the server closes.
+type abortable struct {
+	to    io.Writer
+	stop  *atomic.Bool
+	bytes int64
+}
+
+func (a *abortable) Write(b []byte) (int, error) {
+	if a.stop.Load() {
+		return 0, ErrClosed
+	}
+	n, err := a.to.Write(b)
+	a.bytes += int64(n)
+	return n, err
+}
+
+// hint leaves a sign without waiting; one that is there already is enough.
+func hint(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
