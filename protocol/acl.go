@@ -48,7 +48,7 @@ func appendACL(b []byte, acl znode.ACL) []byte {
 // acl appends an ACL to into. Whether its entries make sense is for
 // znode.NormalizeACL to say; only their number is bounded here.
 func (d *decoder) acl(into znode.ACL) znode.ACL {
-	n := d.array(len(d.rest))
+	n := d.array(d.left())
 	if n > znode.MaxACLEntries {
 		d.failWith(fmt.Errorf("%w: %d entries, at most %d are allowed", znode.ErrInvalidACL, n, znode.MaxACLEntries))
 	}

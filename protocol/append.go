@@ -1,6 +1,9 @@
 package protocol
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"strings"
+)
 
 // The subset of msgpack that the protocol is made of. Integers, strings and
 // arrays are written in their shortest form.
@@ -87,6 +90,16 @@ func appendStr(b []byte, s string) []byte {
 		b = binary.BigEndian.AppendUint32(append(b, mpStr32), uint32(n))
 	}
 	return append(b, s...)
+}
+
+// appendText appends a text for a person, which may quote anything: it is made
+// valid UTF-8 and cut to most bytes.
+func appendText(b []byte, s string, most int) []byte {
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") // without half a character
+	}
+	return appendStr(b, s)
 }
 
 // appendBin keeps nil apart from empty.

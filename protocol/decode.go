@@ -10,18 +10,18 @@ import (
 )
 
 // decoder walks one body. What it returns aliases the body. The first failure
-// stays, and every read after it returns a zero value, so that a caller checks
-// once, at the end.
+// stays and moves to the end of the body, so that every read after it finds
+// nothing and returns a zero value, and a caller checks once, at the end.
 type decoder struct {
-	rest  []byte
-	size  int // of the whole body, to tell where it failed
+	body  []byte
+	at    int // next byte
 	depth int
 	err   error
 }
 
 // newDecoder returns a decoder whose results live only as long as body is
 // left alone.
-func newDecoder(body []byte) decoder { return decoder{rest: body, size: len(body)} }
+func newDecoder(body []byte) decoder { return decoder{body: body} }
 
 // newOwnedDecoder copies body once; its results keep that copy alive.
 func newOwnedDecoder(body []byte) decoder { return newDecoder(bytes.Clone(body)) }
@@ -39,8 +39,7 @@ func (e *decodeError) Unwrap() error { return ErrMarshalling }
 
 func (d *decoder) fail(what string) {
 	if d.err == nil {
-		d.err = &decodeError{what: what, at: d.size - len(d.rest)}
-		d.rest = nil
+		d.failWith(&decodeError{what: what, at: d.at})
 	}
 }
 
@@ -48,38 +47,51 @@ func (d *decoder) fail(what string) {
 func (d *decoder) failWith(err error) {
 	if d.err == nil {
 		d.err = err
-		d.rest = nil
+		d.at = len(d.body)
 	}
 }
 
 // done ends a body: nothing may follow.
 func (d *decoder) done() error {
-	if d.err == nil && len(d.rest) != 0 {
+	if d.err == nil && d.at != len(d.body) {
 		d.fail("bytes after the end")
 	}
 	return d.err
 }
 
+func (d *decoder) left() int { return len(d.body) - d.at }
+
 // take returns the next n bytes; the caller has n from a length that was read,
 // so it is compared before anything is made of it.
 func (d *decoder) take(n uint64) []byte {
-	if n > uint64(len(d.rest)) {
+	if n > uint64(d.left()) {
 		d.fail("a length beyond the end")
 		return nil
 	}
-	p := d.rest[:n:n]
-	d.rest = d.rest[n:]
-	return p
+	from := d.at
+	d.at += int(n)
+	return d.body[from:d.at:d.at]
 }
 
+// mark returns the byte that tells the type of the next value.
 func (d *decoder) mark() byte {
-	if len(d.rest) == 0 {
+	if d.at >= len(d.body) {
 		d.fail("an early end")
 		return mpNil
 	}
-	c := d.rest[0]
-	d.rest = d.rest[1:]
+	c := d.body[d.at]
+	d.at++
 	return c
+}
+
+// small returns the next value if it is a number of one byte, which most are.
+func (d *decoder) small() (v uint64, ok bool) {
+	if d.at < len(d.body) && d.body[d.at] < 0x80 {
+		v = uint64(d.body[d.at])
+		d.at++
+		return v, true
+	}
+	return 0, false
 }
 
 // number reads an unsigned big-endian number of width bytes.
@@ -100,12 +112,12 @@ func (d *decoder) number(width uint64) uint64 {
 }
 
 func (d *decoder) uint() uint64 {
-	c := d.mark()
-	switch {
+	if v, ok := d.small(); ok {
+		return v
+	}
+	switch c := d.mark(); {
 	case d.err != nil:
 		return 0
-	case c < 0x80:
-		return uint64(c)
 	case c >= mpUint8 && c <= mpUint64:
 		return d.number(1 << (c - mpUint8))
 	case c >= mpInt8 && c <= mpInt64:
@@ -118,11 +130,13 @@ func (d *decoder) uint() uint64 {
 }
 
 func (d *decoder) int() int64 {
-	c := d.mark()
-	switch {
+	if v, ok := d.small(); ok {
+		return int64(v)
+	}
+	switch c := d.mark(); {
 	case d.err != nil:
 		return 0
-	case c < 0x80 || c >= 0xe0:
+	case c >= 0xe0:
 		return int64(int8(c))
 	case c >= mpUint8 && c <= mpUint64:
 		if v := d.number(1 << (c - mpUint8)); v <= math.MaxInt64 {
@@ -150,9 +164,6 @@ func (d *decoder) uintUpTo(most uint64) uint64 {
 	}
 	return v
 }
-
-// size0 reads a number from 0 to the greatest int64.
-func (d *decoder) natural() int64 { return int64(d.uintUpTo(math.MaxInt64)) }
 
 func (d *decoder) bool() bool {
 	switch d.mark() {
@@ -215,7 +226,7 @@ func (d *decoder) array(most int) int {
 		d.fail("not an array")
 		return 0
 	}
-	if n > uint64(len(d.rest)) {
+	if n > uint64(d.left()) {
 		d.fail("more elements than bytes")
 		return 0
 	}

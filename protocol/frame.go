@@ -17,7 +17,11 @@ const (
 
 	// firstRead is what a frame gets before its first byte has come, so that a
 	// length alone costs its receiver next to nothing.
-	firstRead = 8 << 10
+	firstRead = 4 << 10
+
+	// keepBuffer is what a connection may hold on to between frames: above it, a
+	// frame that does not need the space gives it back.
+	keepBuffer = 64 << 10
 )
 
 // FrameTooLargeError is a frame that announces more bytes than the limit. Only
@@ -55,11 +59,14 @@ func ReadFrame(r *bufio.Reader, buf []byte, max uint32) ([]byte, error) {
 }
 
 func readBody(r *bufio.Reader, buf []byte, length int) ([]byte, error) {
+	if cap(buf) > keepBuffer && length <= keepBuffer {
+		buf = nil
+	}
 	for len(buf) < length {
-		if len(buf) == cap(buf) {
-			buf = slices.Grow(buf, min(length-len(buf), max(len(buf), firstRead)))
-		}
 		got := len(buf)
+		if got == cap(buf) {
+			buf = slices.Grow(buf, min(length-got, max(got, firstRead)))
+		}
 		buf = buf[:min(length, cap(buf))]
 		n, err := io.ReadFull(r, buf[got:])
 		if err != nil {

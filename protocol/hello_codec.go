@@ -14,7 +14,7 @@ func AppendHello(b []byte, h *Hello) []byte {
 	b = appendUint(b, uint64(h.MinVersion))
 	b = appendUint(b, uint64(h.MaxVersion))
 	b = appendUint(b, uint64(h.Mode))
-	b = appendStr(b, h.Client)
+	b = appendText(b, h.Client, maxClientBytes)
 	b = appendInt(b, h.TimeoutMs)
 	b = appendUint(b, h.Session)
 	b = appendBin(b, h.Password)
@@ -28,41 +28,45 @@ func AppendHello(b []byte, h *Hello) []byte {
 	return endFrame(b, start)
 }
 
-// DecodeHello decodes what ReadFrame returned, into memory of its own. A Hello
-// of any version decodes: what comes after MaxVersion may be missing, and what
-// a later version adds is skipped.
+// DecodeHello decodes what ReadFrame returned, into memory of its own. Of a
+// Hello without a version in common it decodes the versions alone, since what
+// follows them may mean something else.
 func DecodeHello(frame []byte) (Hello, error) {
 	d := newOwnedDecoder(frame)
 	t := d.tuple()
-	h := Hello{
-		MinVersion: uint8(t.uintUpTo(0xff)),
-		MaxVersion: uint8(t.uintUpTo(0xff)),
-		Mode:       HelloMode(t.optUintUpTo(0xff)),
-		Client:     t.optStr(),
-		TimeoutMs:  t.optNatural(),
-		Session:    t.optUint(),
-		Password:   t.optBin(),
-		Attempt:    t.optUint(),
-		LastZxid:   t.optUint(),
-		Ack:        t.optUint(),
-	}
-	if t.has() {
-		for n := d.array(maxCredentials); n > 0 && d.err == nil; n-- {
-			h.Credentials = append(h.Credentials, d.credential())
-		}
-	}
-	switch {
-	case h.MinVersion > h.MaxVersion:
+	h := Hello{MinVersion: uint8(t.uintUpTo(0xff)), MaxVersion: uint8(t.uintUpTo(0xff))}
+	if h.MinVersion > h.MaxVersion {
 		d.fail("a least version above the greatest")
-	case h.Mode > HelloGuest:
-		d.fail("an unknown mode")
-	case len(h.Client) > maxClientBytes:
-		d.fail("a client name that is too long")
-	case len(h.Password) > maxSecretBytes:
-		d.fail("a password that is too long")
+	}
+	if _, ok := h.Negotiate(); ok {
+		t.hello(&h)
 	}
 	t.end()
 	return h, d.done()
+}
+
+func (t *tuple) hello(h *Hello) {
+	h.Mode = HelloMode(t.uintUpTo(0xff))
+	h.Client = t.optStr()
+	h.TimeoutMs = t.optNatural()
+	h.Session = t.optUint()
+	h.Password = t.optBin()
+	h.Attempt = t.optUint()
+	h.LastZxid = t.optUint()
+	h.Ack = t.optUint()
+	if t.has() {
+		for n := t.d.array(maxCredentials); n > 0 && t.d.err == nil; n-- {
+			h.Credentials = append(h.Credentials, t.d.credential())
+		}
+	}
+	switch {
+	case h.Mode < HelloOpen || h.Mode > HelloGuest:
+		t.d.fail("an unknown mode")
+	case len(h.Client) > maxClientBytes:
+		t.d.fail("a client name that is too long")
+	case len(h.Password) > maxSecretBytes:
+		t.d.fail("a password that is too long")
+	}
 }
 
 func appendCredential(b []byte, c Credential) []byte {
@@ -84,7 +88,7 @@ func AppendWelcome(b []byte, w *Welcome) []byte {
 	b = appendArray(b, 12)
 	b = appendUint(b, uint64(w.Version))
 	b = appendInt(b, int64(w.Code))
-	b = appendStr(b, w.Detail)
+	b = appendText(b, w.Detail, maxDetailBytes)
 	b = appendUint(b, w.ServerID)
 	b = appendStr(b, w.Server)
 	b = appendUint(b, w.Session)
@@ -124,16 +128,24 @@ func DecodeWelcome(frame []byte) (Welcome, error) {
 }
 
 func appendLimits(b []byte, l *Limits) []byte {
-	b = appendArray(b, 7)
-	for _, v := range [...]uint32{l.MaxFrame, l.MaxData, l.MaxOutstanding, l.MaxOutcomes, l.MaxOutcomeBytes, l.MaxMultiOps, l.MaxWatches} {
-		b = appendUint(b, uint64(v))
+	fields := l.fields()
+	b = appendArray(b, len(fields))
+	for _, v := range fields {
+		b = appendUint(b, uint64(*v))
 	}
 	return b
 }
 
+// fields returns the limits in the order of the wire.
+func (l *Limits) fields() [7]*uint32 {
+	return [...]*uint32{
+		&l.MaxFrame, &l.MaxData, &l.MaxOutstanding, &l.MaxOutcomes, &l.MaxOutcomeBytes, &l.MaxMultiOps, &l.MaxWatches,
+	}
+}
+
 func (d *decoder) limits() (l Limits) {
 	t := d.tuple()
-	for _, v := range [...]*uint32{&l.MaxFrame, &l.MaxData, &l.MaxOutstanding, &l.MaxOutcomes, &l.MaxOutcomeBytes, &l.MaxMultiOps, &l.MaxWatches} {
+	for _, v := range l.fields() {
 		*v = uint32(t.optUintUpTo(1<<32 - 1))
 	}
 	t.end()

@@ -24,6 +24,7 @@ const (
 	maxCredentials = 16 // of a Hello
 	maxClientBytes = 256
 	maxSecretBytes = 64      // a session's password
+	maxDetailBytes = 1024    // of a text for a person; longer ones are cut
 	maxCauseBytes  = 1024    // why a session is ended by hand
 	maxPageLimit   = 1 << 30 // a page's limit as a client asks for it
 )

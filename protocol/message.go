@@ -1,6 +1,10 @@
 package protocol
 
-import "github.com/lycaon-io/lycaon/znode"
+import (
+	"fmt"
+
+	"github.com/lycaon-io/lycaon/znode"
+)
 
 // Consistency is what a read asks for beyond its session's own past.
 type Consistency uint8
@@ -67,6 +71,19 @@ const (
 	EventReplayDone      EventType = 17 // ends the answer to OpResume; its zxid is the new resume point
 	EventProgress        EventType = 18 // nothing up to its zxid is outstanding for this connection
 )
+
+var eventNames = map[EventType]string{
+	EventCreated: "created", EventDeleted: "deleted", EventDataChanged: "dataChanged", EventChildrenChanged: "childrenChanged",
+	EventGap: "gap", EventReplayDone: "replayDone", EventProgress: "progress",
+}
+
+// String returns the name of e as docs/PROTOCOL.md has it.
+func (e EventType) String() string {
+	if name, ok := eventNames[e]; ok {
+		return name
+	}
+	return fmt.Sprintf("event %d", uint8(e))
+}
 
 // MessageKind tells a reply from what the server says unasked.
 type MessageKind uint8

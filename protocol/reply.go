@@ -112,7 +112,7 @@ func appendResults(b []byte, m *Message) []byte {
 		more = &noMore
 	}
 	b = appendArray(b, 2)
-	b = appendStr(b, more.Detail)
+	b = appendText(b, more.Detail, maxDetailBytes)
 	b = appendArray(b, len(more.Results))
 	for i := range more.Results {
 		r := &more.Results[i]
@@ -133,7 +133,7 @@ func appendDetail(b []byte, m *Message) []byte {
 	if m.More == nil || m.More.Detail == "" {
 		return appendArray(b, 0)
 	}
-	return appendStr(appendArray(b, 1), m.More.Detail)
+	return appendText(appendArray(b, 1), m.More.Detail, maxDetailBytes)
 }
 
 func appendEventBody(b []byte, m *Message) []byte {
@@ -178,6 +178,6 @@ func appendSessionInfo(b []byte, s *SessionInfo) []byte {
 	b = appendInt(b, s.TimeoutMs)
 	b = appendUint(b, s.Generation)
 	b = appendInt(b, int64(s.Ephemerals))
-	b = appendStr(b, s.Cause)
+	b = appendText(b, s.Cause, maxCauseBytes)
 	return appendUint(b, s.EndedZxid)
 }

@@ -112,7 +112,7 @@ func DecodeAuth(body []byte) (Credential, error) {
 func AppendExpireSession(b []byte, session uint64, cause string) []byte {
 	b = appendArray(b, 2)
 	b = appendUint(b, session)
-	return appendStr(b, cause)
+	return appendText(b, cause, maxCauseBytes)
 }
 
 // DecodeExpireSession decodes the body of an expireSession into memory of its

@@ -8,11 +8,11 @@ const (
 	messageBytes = lengthBytes + messageHeaderBytes + statBytes + 4*markBytes + numberBytes
 )
 
-// NameBytes is the room that one name takes in a reply; the first of a reply
-// has ReplyRoom less than a frame.
+// For who fills a reply up to a frame: names of NameBytes each beside their
+// own bytes, and ReplyRoom for all the rest.
 const (
 	NameBytes = markBytes
-	ReplyRoom = 4 << 10 // what a reply keeps of a frame for all but its names or data
+	ReplyRoom = 4 << 10
 )
 
 // Size returns an upper bound of the bytes of m's frame, in the time of a walk

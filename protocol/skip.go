@@ -64,7 +64,7 @@ func (d *decoder) skipHead() (inner uint64) {
 	default:
 		d.fail("a type that the protocol does not use")
 	}
-	if inner > uint64(len(d.rest)) {
+	if inner > uint64(d.left()) {
 		d.fail("more elements than bytes")
 		return 0
 	}

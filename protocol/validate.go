@@ -22,8 +22,7 @@ func validateWrite(op Op, body []byte, lim Limits) error {
 	if op == OpMulti {
 		return validateMulti(body, lim)
 	}
-	var room [2]znode.Entry
-	w := WriteOp{acl: room[:0]}
+	var w WriteOp
 	if err := DecodeWrite(op, body, &w); err != nil {
 		return fmt.Errorf("%v: %w", op, err)
 	}
@@ -99,6 +98,8 @@ func validateCreatePath(c *znode.CreateOp) error {
 // validateKind refuses the combinations that ZooKeeper has no flag for.
 func validateKind(c *znode.CreateOp) error {
 	switch {
+	case c.Kind > znode.TTL:
+		return badCreate(c, fmt.Sprintf("%d is no kind of node", c.Kind))
 	case c.Kind == znode.Container && c.Sequential:
 		return badCreate(c, "a container cannot be sequential")
 	case c.Sequential && c.IfAbsent:

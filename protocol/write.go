@@ -152,7 +152,7 @@ func (t *tuple) create(w *WriteOp) {
 	c.Data = t.optBin()
 	w.acl = t.optACL(w.acl)
 	c.ACL = w.acl
-	c.Kind = znode.Kind(t.optUintUpTo(uint64(znode.TTL)))
+	c.Kind = znode.Kind(t.optUintUpTo(0xff))
 	flags := t.optUint()
 	c.Sequential = flags&createSequential != 0
 	c.Parents = flags&createParents != 0
