@@ -226,6 +226,15 @@ func (c *Core) endSession(out *state.Outcome) {
 func (c *Core) end(l *Lane, code protocol.Code, detail string) {
 	if c.drop(l) {
 		l.sink.Close(code, detail)
+		c.wakeLater(l)
+	}
+}
+
+// wakeLater has a lane's sink woken once the lock is free. Of the applying
+// goroutine alone.
+func (c *Core) wakeLater(l *Lane) {
+	if !l.touched {
+		l.touched = true
 		c.later.wake = append(c.later.wake, l)
 	}
 }

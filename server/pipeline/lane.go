@@ -31,7 +31,7 @@ type Lane struct {
 	generation uint64
 	ids        atomic.Pointer[identities]
 	reply      protocol.Message // scratch of the reader under RLock and of apply under Lock
-	touched    bool             // pushed to since the last wake; guarded by Core.mu held for writing
+	touched    bool             // to be woken; of the applying goroutine alone
 	ready      chan struct{}    // wakes the reader that waits for credit
 	starved    atomic.Bool      // in the list of those who wait for the server's credit
 	depth      atomic.Int32     // slots in the queue; rises by the reader alone

@@ -46,9 +46,8 @@ func (l *Lane) pushAnswer(answer *protocol.Message) {
 // pushed pushes m; while entries are applied, the wake comes after the lock.
 func (l *Lane) pushed(m *protocol.Message) {
 	l.sink.Push(m)
-	if l.core.applying && !l.touched {
-		l.touched = true
-		l.core.later.wake = append(l.core.later.wake, l)
+	if l.core.applying {
+		l.core.wakeLater(l)
 	}
 }
 
