@@ -6,6 +6,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -59,7 +60,7 @@ func declared(t *testing.T, file string, kind token.Token) (names []string) {
 // uncomparable would make a map of errors or a blind == panic.
 type uncomparable struct{ parts []string }
 
-func (u uncomparable) Error() string { return "uncomparable" }
+func (u uncomparable) Error() string { return strings.Join(u.parts, ", ") }
 
 func TestACodeIsFoundInAWrappedError(t *testing.T) {
 	for _, c := range []struct {

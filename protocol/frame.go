@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/lycaon-io/lycaon/znode"
 )
@@ -65,7 +64,7 @@ func readBody(r *bufio.Reader, buf []byte, length int) ([]byte, error) {
 	for len(buf) < length {
 		got := len(buf)
 		if got == cap(buf) {
-			buf = slices.Grow(buf, min(length-got, max(got, firstRead)))
+			buf = append(make([]byte, 0, min(length, max(2*got, firstRead))), buf...)
 		}
 		buf = buf[:min(length, cap(buf))]
 		n, err := io.ReadFull(r, buf[got:])

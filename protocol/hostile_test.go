@@ -97,8 +97,9 @@ func TestAFewBytesThatClaimMuchGetNothing(t *testing.T) {
 func TestNestedArraysEndAtTheBound(t *testing.T) {
 	nested := bytes.Repeat([]byte{0x91}, 2<<20)
 	maps := bytes.Repeat([]byte{0x81, 0x01}, 1<<20)
+	inputs := [][]byte{nested, maps, append([]byte{0x9f}, nested...), append([]byte{0x93, 0xa1, '/', 0x05}, nested...)}
 	for name, decode := range decoders() {
-		for _, hostile := range [][]byte{nested, maps, append([]byte{0x9f}, nested...), append([]byte{0x93, 0xa1, '/', 0x05}, nested...)} {
+		for _, hostile := range inputs {
 			require.Error(t, decode(hostile), name)
 		}
 	}

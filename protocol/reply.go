@@ -24,12 +24,6 @@ func AppendMessage(b []byte, m *Message) []byte {
 	return endFrame(b, start)
 }
 
-// AppendReply appends the frame of a reply.
-func AppendReply(b []byte, m *Message) []byte { return AppendMessage(b, m) }
-
-// AppendEvent appends the frame of an event.
-func AppendEvent(b []byte, m *Message) []byte { return AppendMessage(b, m) }
-
 func appendMessageHeader(b []byte, m *Message) []byte {
 	what, flags := byte(m.Op), byte(0)
 	if m.Kind == Event {

@@ -8,13 +8,6 @@ const (
 	messageBytes = lengthBytes + messageHeaderBytes + statBytes + 4*markBytes + numberBytes
 )
 
-// For who fills a reply up to a frame: names of NameBytes each beside their
-// own bytes, and ReplyRoom for all the rest.
-const (
-	NameBytes = markBytes
-	ReplyRoom = 4 << 10
-)
-
 // Size returns an upper bound of the bytes of m's frame, in the time of a walk
 // over its parts: what an outbox counts.
 func (m *Message) Size() int {
