@@ -39,11 +39,7 @@ func (l *endedLog) add(e Ended) {
 		l.log = l.log[1:]
 		l.first++
 	}
-	if len(l.log) == cap(l.log) {
-		// Never slid down in place: a frozen view may read the array.
-		l.log = slices.Grow(slices.Clip(l.log), max(16, len(l.log)))
-	}
-	l.log = append(l.log, e)
+	l.log = append(l.log, e) // never slid down in place: a frozen view may read the array
 	l.place[e.ID] = l.first + len(l.log) - 1
 	l.sum += e.term()
 }

@@ -84,23 +84,24 @@ func TestRingIsBoundedByBytesACLsIncluded(t *testing.T) {
 func TestRingEqualsAListOfEverything(t *testing.T) {
 	for seed := range uint64(50) {
 		pick := picker(seed)
-		limit := 1 + pick(40)
-		r, zxid, floor := NewRing(limit, 1<<20), uint64(0), uint64(0)
+		limit, maxBytes := 1+pick(200), 1000*(1+pick(100))
+		r, zxid, floor := NewRing(limit, maxBytes), uint64(0), uint64(0)
 		var all []znode.Effect
 		for range 300 {
 			zxid += uint64(1 + pick(3))
 			start := len(all)
 			for range 1 + pick(6) {
-				all = append(all, created(zxid, fmt.Sprintf("/n%d", len(all))))
+				all = append(all, created(zxid, fmt.Sprintf("/n%d%s", len(all), strings.Repeat("x", pick(500)))))
 			}
 			r.Append(all[start:])
-			for len(all) > limit {
+			for len(all) > limit || bytesOf(all) > maxBytes {
 				floor = all[0].Zxid
 				for len(all) > 0 && all[0].Zxid == floor {
 					all = all[1:]
 				}
 			}
 			require.Equal(t, floor, r.Floor(), "seed %d", seed)
+			require.Equal(t, bytesOf(all), r.Bytes(), "seed %d", seed)
 			since := uint64(pick(int(zxid) + 2))
 			var want []string
 			for _, e := range all {
@@ -113,4 +114,11 @@ func TestRingEqualsAListOfEverything(t *testing.T) {
 			require.Equal(t, since >= floor, covered, "seed %d", seed)
 		}
 	}
+}
+
+func bytesOf(effects []znode.Effect) (n int) {
+	for i := range effects {
+		n += effectBytes(&effects[i])
+	}
+	return n
 }
