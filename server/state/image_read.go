@@ -221,7 +221,7 @@ func (b *builder) machine(info *Info) (*Machine, error) {
 			return nil, fmt.Errorf("%q belongs to session %d, which is not alive", path, owner)
 		}
 	}
-	return &Machine{zxid: info.Zxid, clockMs: info.ClockMs, tree: tree, sessions: table}, nil
+	return &Machine{zxid: info.Zxid, clockMs: info.ClockMs, tree: tree, sessions: table, maxDeleted: maxDeleted}, nil
 }
 
 // skimmer is the sink that only has the records decoded.

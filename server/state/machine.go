@@ -18,6 +18,8 @@ type Machine struct {
 	tree     *znode.Tree
 	sessions *session.Table
 
+	maxDeleted int // the constant, but for tests
+
 	actors  actors
 	steps   []protocol.WriteOp // of the transaction at hand, reused
 	scratch []byte
@@ -25,7 +27,7 @@ type Machine struct {
 
 // New returns the machine that every log starts from.
 func New() *Machine {
-	return &Machine{tree: znode.New(), sessions: session.NewTable()}
+	return &Machine{tree: znode.New(), sessions: session.NewTable(), maxDeleted: maxDeleted}
 }
 
 // Zxid returns the number of the newest transaction that changed something.

@@ -33,7 +33,7 @@ func (m *Machine) attach(t *Txn, out *Outcome) {
 		fail(&out.Answer, protocol.BadArguments, "a session needs a positive timeout")
 		return
 	}
-	r, verdict := m.sessions.Attach(t.Session, t.PasswordHash, t.Attempt, t.TimeoutMs, t.Ack)
+	r, verdict := m.sessions.Attach(t.Session, t.PasswordHash, m.attempt(t), t.TimeoutMs, m.ack(t))
 	switch verdict {
 	case session.Attached:
 		m.zxid++

@@ -14,7 +14,7 @@ import (
 // sends again in a later one.
 func (m *Machine) write(t *Txn, out *Outcome) []znode.Effect {
 	out.Answer.Op, out.Answer.Xid = t.Op, t.Xid
-	switch m.sessions.Admit(t.Session, t.Generation, t.Seq) {
+	switch m.admit(t) {
 	case session.Accept:
 	case session.Duplicate:
 		out.Verdict = Duplicate
@@ -29,7 +29,7 @@ func (m *Machine) write(t *Txn, out *Outcome) []znode.Effect {
 		m.refuseEnded(t.Session, out)
 		return nil
 	}
-	m.sessions.Acknowledge(t.Session, t.Ack)
+	m.acknowledge(t)
 	if t.Xid != 0 && m.answered(t, out) {
 		return nil
 	}
@@ -56,8 +56,7 @@ func (m *Machine) write(t *Txn, out *Outcome) []znode.Effect {
 // answered tells whether t ran in an earlier generation, and gives its answer,
 // or Aborted if that is no longer kept.
 func (m *Machine) answered(t *Txn, out *Outcome) bool {
-	kept, knowledge := m.sessions.Known(t.Session, t.Xid)
-	switch knowledge {
+	switch kept, knowledge := m.known(t); knowledge {
 	case session.Kept:
 		out.Verdict = Repeated
 		out.Answer.Code, out.Answer.Zxid, out.Answer.Body = protocol.Code(kept.Code), kept.Zxid, kept.Body
@@ -110,7 +109,7 @@ func (m *Machine) run(a *znode.Actor, multi bool, answer *protocol.Message) []zn
 		results = make([]protocol.Message, len(m.steps))
 	}
 	m.tree.Begin(m.zxid+1, m.clockMs)
-	deletable := maxDeleted
+	deletable := m.maxDeleted
 	for i := range m.steps {
 		result := answer
 		if multi {
@@ -198,6 +197,9 @@ func (m *Machine) delete(a *znode.Actor, w *protocol.WriteOp, deletable *int, re
 // the text of an error, so that no replica's state depends on the wording of
 // its version.
 func (m *Machine) keep(t *Txn, answer *protocol.Message) {
+	if m.ranBefore(t) {
+		return
+	}
 	wordless := *answer
 	if answer.More != nil && answer.More.Detail != "" {
 		more := *answer.More
