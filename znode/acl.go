@@ -154,34 +154,42 @@ func tooManyEntries(n int) error {
 }
 
 func expand(acl ACL, ids []Identity) (ACL, error) {
-	full := make(ACL, 0, len(acl)+len(ids))
-	add := func(e Entry) {
-		if !slices.Contains(full, e) {
-			full = append(full, e)
-		}
-	}
+	users := users(ids)
+	full := make(ACL, 0, len(acl)+len(users))
 	for _, e := range acl {
 		if e.Scheme != SchemeAuth {
-			add(e)
-			continue
-		}
-		users := 0
-		for _, id := range ids {
-			user := Entry{e.Perms, id.Scheme, id.ID}
-			if id.Scheme != SchemeDigest || user.validate() != nil {
-				continue // an address or a superuser proves no user
-			}
-			add(user)
-			users++
-		}
-		if users == 0 {
+			full = appendNew(full, e)
+		} else if len(users) == 0 {
 			return nil, fmt.Errorf("%w: scheme auth, but the connection has proved no user", ErrInvalidACL)
+		} else {
+			for _, user := range users {
+				full = appendNew(full, Entry{e.Perms, user.Scheme, user.ID})
+			}
 		}
 		if len(full) > MaxACLEntries {
 			return nil, tooManyEntries(len(full))
 		}
 	}
 	return full, nil
+}
+
+// users returns the identities that prove a user: an address or a superuser
+// does not.
+func users(ids []Identity) (users []Identity) {
+	for _, id := range ids {
+		e := Entry{Scheme: id.Scheme, ID: id.ID}
+		if id.Scheme == SchemeDigest && e.validate() == nil {
+			users = append(users, id)
+		}
+	}
+	return users
+}
+
+func appendNew(acl ACL, e Entry) ACL {
+	if slices.Contains(acl, e) {
+		return acl
+	}
+	return append(acl, e)
 }
 
 func (e *Entry) validate() error {
