@@ -1,0 +1,74 @@
+package native
+
+import (
+	"crypto/subtle"
+	"crypto/tls"
+	"fmt"
+	"strings"
+
+	"github.com/lycaon-io/lycaon/protocol"
+	"github.com/lycaon-io/lycaon/znode"
+)
+
+// SchemeX509 is the identity of a client certificate: its subject.
+const schemeX509 = "x509"
+
+// identify returns what a connection has proved: its address, its certificate
+// and its credentials.
+func (c *conn) identify(creds []protocol.Credential) ([]znode.Identity, error) {
+	var ids []znode.Identity
+	if c.ip.IsValid() {
+		ids = append(ids, znode.Identity{Scheme: znode.SchemeIP, ID: c.ip.String()})
+	}
+	if secure, ok := c.nc.(*tls.Conn); ok {
+		// Only a chain that was verified counts: a certificate alone anybody can make.
+		if chains := secure.ConnectionState().VerifiedChains; len(chains) > 0 {
+			ids = append(ids, znode.Identity{Scheme: schemeX509, ID: chains[0][0].Subject.String()})
+		}
+	}
+	for _, cred := range creds {
+		proved, err := c.front.cfg.prove(cred)
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, proved...)
+	}
+	return ids, nil
+}
+
+// prove returns the identities that a credential proves.
+func (cfg *Config) prove(cred protocol.Credential) ([]znode.Identity, error) {
+	switch cred.Scheme {
+	case znode.SchemeDigest:
+		return cfg.proveDigest(string(cred.Data))
+	case "admin-token":
+		if len(cfg.AdminToken) > 0 && subtle.ConstantTimeCompare(cred.Data, cfg.AdminToken) == 1 {
+			return []znode.Identity{{Scheme: znode.SchemeSuper, ID: "admin-token"}}, nil
+		}
+		return nil, fmt.Errorf("%w: the admin token is another one", protocol.ErrAuthFailed)
+	}
+	return nil, fmt.Errorf("%w: scheme %q is not known here", protocol.ErrAuthFailed, cred.Scheme[:min(len(cred.Scheme), 64)])
+}
+
+func (cfg *Config) proveDigest(userPassword string) ([]znode.Identity, error) {
+	user, password, ok := strings.Cut(userPassword, ":")
+	if !ok {
+		return nil, fmt.Errorf("%w: a digest credential is user:password", protocol.ErrAuthFailed)
+	}
+	id := znode.DigestID(user, password)
+	ids := []znode.Identity{{Scheme: znode.SchemeDigest, ID: id}}
+	if cfg.SuperDigest != "" && subtle.ConstantTimeCompare([]byte(id), []byte(cfg.SuperDigest)) == 1 {
+		ids = append(ids, znode.Identity{Scheme: znode.SchemeSuper, ID: user})
+	}
+	return ids, nil
+}
+
+// isAdmin tells whether the connection may use the administrative requests.
+func (c *conn) isAdmin() bool {
+	for _, id := range c.ids {
+		if id.Scheme == znode.SchemeSuper {
+			return true
+		}
+	}
+	return false
+}

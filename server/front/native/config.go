@@ -1,0 +1,33 @@
+package native
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"time"
+
+	"github.com/lycaon-io/lycaon/protocol"
+)
+
+// Config says what a Front offers. Bounds of 0 do not bind, except Limits,
+// which must be complete.
+type Config struct {
+	ServerID uint64
+	Server   string // product and version, for the Welcome
+	Limits   protocol.Limits
+
+	MinSessionTimeout, MaxSessionTimeout time.Duration
+	MaxEphemerals                        int64 // of one session
+	MaxConnections                       int
+	MaxConnectionsPerIP                  int
+	MaxOutboxBytes                       int // of one connection, estimated; 16 MiB if 0
+
+	TLS         *tls.Config     // nil: none. With ClientCAs the peer's certificate is an identity
+	SuperDigest string          // "user:base64(sha1(user:password))"; empty: none
+	AdminToken  protocol.Secret // empty: none
+
+	Status        func() protocol.Status
+	ExpireSession func(ctx context.Context, session uint64, cause string) error
+
+	Logger *slog.Logger
+}

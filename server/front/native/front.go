@@ -1,0 +1,223 @@
+package native
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/lycaon-io/lycaon/protocol"
+	"github.com/lycaon-io/lycaon/server/pipeline"
+)
+
+// ErrClosed is what Serve returns after Close.
+var ErrClosed = errors.New("native: front closed")
+
+// Front serves connections over one Core.
+type Front struct {
+	cfg    Config
+	core   *pipeline.Core
+	counts counters
+	wg     sync.WaitGroup // connections
+
+	snapshots chan struct{} // a place for each that is being sent
+
+	mu        sync.Mutex
+	closed    bool
+	listeners map[net.Listener]struct{}
+	conns     map[*conn]struct{}
+	perIP     map[netip.Addr]int
+	served    int // conns that count against the bounds
+	refusing  int
+}
+
+// New returns a Front that serves nothing yet.
+func New(cfg Config, core *pipeline.Core) *Front {
+	if cfg.MaxOutboxBytes == 0 {
+		cfg.MaxOutboxBytes = defaultMaxOutboxBytes
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Front{
+		cfg: cfg, core: core, snapshots: make(chan struct{}, maxSnapshots),
+		listeners: map[net.Listener]struct{}{}, conns: map[*conn]struct{}{}, perIP: map[netip.Addr]int{},
+	}
+}
+
+// Serve accepts connections until Close, when it returns ErrClosed, or until
+// the listener fails for good.
+func (f *Front) Serve(ln net.Listener) error {
+	if !f.addListener(ln) {
+		ln.Close()
+		return ErrClosed
+	}
+	defer f.removeListener(ln)
+	pause := time.Millisecond
+	for {
+		nc, err := ln.Accept()
+		if err == nil {
+			pause = time.Millisecond
+			f.begin(nc)
+			continue
+		}
+		if f.isClosed() {
+			return ErrClosed
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		// Out of descriptors, or a peer that went away: it passes.
+		f.counts.acceptErrors.Add(1)
+		f.cfg.Logger.Warn("cannot accept a connection", "err", err)
+		time.Sleep(pause)
+		pause = min(2*pause, time.Second)
+	}
+}
+
+// begin serves one connection on goroutines of its own.
+func (f *Front) begin(nc net.Conn) {
+	if c := f.admit(nc); c != nil {
+		go func() {
+			defer f.wg.Done()
+			f.run(c)
+		}()
+	}
+}
+
+// ServeConn serves one connection and returns when it has ended.
+func (f *Front) ServeConn(nc net.Conn) {
+	if c := f.admit(nc); c != nil {
+		defer f.wg.Done()
+		f.run(c)
+	}
+}
+
+func (f *Front) run(c *conn) {
+	defer f.remove(c)
+	c.serve()
+}
+
+// admit counts a connection in. One beyond the bounds is still greeted, to be
+// told why, as long as there are few of them.
+func (f *Front) admit(nc net.Conn) *conn {
+	c := newConn(f, nc)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		nc.Close()
+		return nil
+	}
+	f.counts.accepted.Add(1)
+	switch {
+	case f.cfg.MaxConnections > 0 && f.served >= f.cfg.MaxConnections:
+		c.refusal = "the server holds as many connections as it may"
+	case f.cfg.MaxConnectionsPerIP > 0 && f.perIP[c.ip] >= f.cfg.MaxConnectionsPerIP:
+		c.refusal = "the server holds as many connections from this address as it may"
+	}
+	if c.refusal != "" {
+		f.counts.connectionsRefused.Add(1)
+		if f.refusing >= maxRefusals {
+			nc.Close()
+			return nil
+		}
+		f.refusing++
+	} else {
+		f.served++
+		f.perIP[c.ip]++
+	}
+	f.conns[c] = struct{}{}
+	f.wg.Add(1)
+	return c
+}
+
+func (f *Front) remove(c *conn) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.conns, c)
+	if c.refusal != "" {
+		f.refusing--
+		return
+	}
+	f.served--
+	if f.perIP[c.ip]--; f.perIP[c.ip] == 0 {
+		delete(f.perIP, c.ip)
+	}
+}
+
+func (f *Front) addListener(ln net.Listener) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		return false
+	}
+	f.listeners[ln] = struct{}{}
+	return true
+}
+
+func (f *Front) removeListener(ln net.Listener) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.listeners, ln)
+}
+
+func (f *Front) isClosed() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.closed
+}
+
+// Close accepts no more, bids every connection goodbye after what it has been
+// told already, and returns when all their goroutines have ended. When ctx
+// ends the sockets are closed at once.
+func (f *Front) Close(ctx context.Context) error {
+	for _, c := range f.shutDoors() {
+		c.Close(protocol.Closing, "the server is going down")
+	}
+	done := make(chan struct{})
+	go func() {
+		f.wg.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+	}
+	for _, c := range f.all() {
+		c.kill()
+	}
+	<-done
+	return ctx.Err()
+}
+
+// DropConnections closes every socket without a word, as a broken network
+// would.
+func (f *Front) DropConnections() {
+	for _, c := range f.all() {
+		c.kill()
+	}
+}
+
+func (f *Front) shutDoors() []*conn {
+	f.mu.Lock()
+	f.closed = true
+	for ln := range f.listeners {
+		ln.Close()
+	}
+	f.mu.Unlock()
+	return f.all()
+}
+
+func (f *Front) all() []*conn {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	all := make([]*conn, 0, len(f.conns))
+	for c := range f.conns {
+		all = append(all, c)
+	}
+	return all
+}

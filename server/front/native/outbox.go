@@ -1,0 +1,158 @@
+package native
+
+import (
+	"sync"
+
+	"github.com/lycaon-io/lycaon/protocol"
+)
+
+// outbox is what a connection is to be told and has not been. Messages enter
+// under Core's lock; they are encoded and written under none, by whoever holds
+// the pen: the connection's writer, or its reader when it has drained its
+// input.
+type outbox struct {
+	mu     sync.Mutex
+	queue  []protocol.Message
+	spare  []protocol.Message // the other of two slices that take turns
+	bytes  int                // estimated, of queue and of what the pen is at
+	max    int
+	pen    bool // somebody writes, until the queue is empty
+	busy   bool // the reader will look at the queue before it waits for anything
+	ending bool // nothing more goes in
+	bye    *protocol.Message
+	free   *sync.Cond    // the pen was laid down
+	signal chan struct{} // of one place: the writer has something to do
+}
+
+func (o *outbox) init(max int) {
+	o.max = max
+	o.free = sync.NewCond(&o.mu)
+	o.signal = make(chan struct{}, 1)
+}
+
+// push queues a copy of m. It returns false if that is more than a connection
+// may be behind; then the queue is given up.
+func (o *outbox) push(m *protocol.Message) (ok bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.ending {
+		return true
+	}
+	o.bytes += m.Size()
+	if o.bytes > o.max && len(o.queue) > 0 {
+		o.ending = true
+		clear(o.queue)
+		o.queue = o.queue[:0]
+		return false
+	}
+	o.queue = append(o.queue, *m)
+	return true
+}
+
+// end lets nothing more in; bye is the last message.
+func (o *outbox) end(bye *protocol.Message) (first bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.bye != nil {
+		return false
+	}
+	o.ending = true
+	o.bye = bye
+	o.wakeLocked()
+	return true
+}
+
+// wake has the queue written, unless somebody is about to look at it anyway.
+func (o *outbox) wake() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.queue) > 0 && !o.pen && !o.busy {
+		o.wakeLocked()
+	}
+}
+
+func (o *outbox) wakeLocked() {
+	select {
+	case o.signal <- struct{}{}:
+	default:
+	}
+}
+
+// setBusy is the reader's: true once it has input to work on, false before it
+// waits for anything. It returns whether the connection is ending.
+func (o *outbox) setBusy(busy bool) (ending bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.busy = busy
+	return o.ending
+}
+
+func (o *outbox) depth() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.bytes
+}
+
+// takePen returns what is queued, or false if there is nothing or somebody
+// else has the pen and will find it.
+func (o *outbox) takePen() ([]protocol.Message, bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.pen || len(o.queue) == 0 {
+		return nil, false
+	}
+	o.pen = true
+	return o.swap(), true
+}
+
+// next gives a written batch back and returns what has been queued since; with
+// nothing queued the pen is laid down.
+func (o *outbox) next(done []protocol.Message) ([]protocol.Message, bool) {
+	clear(done)
+	if cap(done) > keptMessages {
+		done = nil
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.spare = done[:0]
+	if len(o.queue) > 0 {
+		return o.swap(), true
+	}
+	o.bytes = 0
+	o.layDown()
+	return nil, false
+}
+
+func (o *outbox) layDown() {
+	o.pen = false
+	o.free.Broadcast()
+}
+
+func (o *outbox) swap() []protocol.Message {
+	batch := o.queue
+	o.queue, o.spare = o.spare[:0], nil
+	return batch
+}
+
+// written takes what went out off the count.
+func (o *outbox) written(bytes int) {
+	o.mu.Lock()
+	o.bytes = max(0, o.bytes-bytes)
+	o.mu.Unlock()
+}
+
+// awaitPen waits until nobody writes.
+func (o *outbox) awaitPen() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for o.pen {
+		o.free.Wait()
+	}
+}
+
+// farewell returns the last message, once it is set.
+func (o *outbox) farewell() *protocol.Message {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.bye
+}

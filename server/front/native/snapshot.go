@@ -1,0 +1,62 @@
+package native
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"net"
+
+	"github.com/lycaon-io/lycaon/protocol"
+	"github.com/lycaon-io/lycaon/server/state"
+)
+
+// snapshot streams the image of this instant. Its replies go out as they are
+// made, ahead of what waits in the lane, and the connection takes no further
+// request until the last; clients use a connection of its own for it. The
+// socket's pace is the stream's: at most one piece is queued.
+func (c *conn) snapshot() error {
+	select {
+	case c.front.snapshots <- struct{}{}:
+		defer func() { <-c.front.snapshots }()
+	default:
+		return c.refuseRequest(protocol.Throttled, "other snapshots are being sent")
+	}
+	c.front.counts.snapshots.Add(1)
+	stream := &snapshotStream{c: c, xid: c.req.Xid}
+	img := c.front.core.Freeze()
+	stream.zxid = img.Zxid()
+	pieces := bufio.NewWriterSize(stream, min(snapshotPiece, int(c.front.cfg.Limits.MaxFrame)/2))
+	err := state.WriteImage(pieces, img)
+	if err == nil {
+		err = pieces.Flush()
+	}
+	if err != nil {
+		return fmt.Errorf("sending a snapshot: %w", err)
+	}
+	return stream.send(&protocol.Message{More: &protocol.More{Count: stream.sent}})
+}
+
+type snapshotStream struct {
+	c         *conn
+	xid, zxid uint64
+	sent      int64
+}
+
+func (s *snapshotStream) Write(p []byte) (int, error) {
+	s.sent += int64(len(p))
+	return len(p), s.send(&protocol.Message{Partial: true, Data: bytes.Clone(p)})
+}
+
+// send returns when the message has been written.
+func (s *snapshotStream) send(m *protocol.Message) error {
+	m.Op, m.Xid, m.Zxid = protocol.OpSnapshot, s.xid, s.zxid
+	s.c.Push(m)
+	s.c.flush()
+	s.c.out.awaitPen()
+	select {
+	case <-s.c.gone:
+		return net.ErrClosed
+	default:
+		return nil
+	}
+}

@@ -1,0 +1,138 @@
+package native
+
+import (
+	"net"
+	"time"
+
+	"github.com/lycaon-io/lycaon/protocol"
+)
+
+// Push implements pipeline.Sink.
+func (c *conn) Push(m *protocol.Message) {
+	if !c.out.push(m) {
+		c.front.counts.slowConsumers.Add(1)
+		c.Close(protocol.Throttled, "this connection did not read what it was told")
+	}
+}
+
+// Wake implements pipeline.Sink. On the reader's own goroutine it does
+// nothing: the reader flushes when it has drained its input.
+func (c *conn) Wake() { c.out.wake() }
+
+// Close implements pipeline.Sink: it marks the end, and the writer says
+// goodbye. If the writer is stuck, the socket is closed over its head.
+func (c *conn) Close(code protocol.Code, detail string) {
+	bye := &protocol.Message{Kind: protocol.Goodbye, Code: code, More: &protocol.More{Detail: detail}}
+	if c.out.end(bye) {
+		c.undertaker.Reset(2 * farewellTimeout)
+	}
+}
+
+// kill ends the connection now. It must not be called under Core's lock.
+func (c *conn) kill() {
+	c.once.Do(func() {
+		c.undertaker.Stop()
+		close(c.gone)
+		c.raw.Close()
+		if l := c.lane.Load(); l != nil {
+			l.Detach()
+		}
+	})
+}
+
+// write is the writer goroutine. It ends with the connection.
+func (c *conn) write() {
+	defer c.kill()
+	defer c.contain()
+	for {
+		select {
+		case <-c.out.signal:
+		case <-c.gone:
+			return
+		}
+		c.flush()
+		if bye := c.out.farewell(); bye != nil {
+			c.sayGoodbye(bye)
+			return
+		}
+	}
+}
+
+// flush writes everything queued, unless somebody else is at it, and what is
+// queued while it writes.
+func (c *conn) flush() {
+	batch, ok := c.out.takePen()
+	for ok {
+		if err := c.writeBatch(batch); err != nil {
+			c.out.abandonPen()
+			c.kill()
+			return
+		}
+		batch, ok = c.out.next(batch)
+	}
+}
+
+// abandonPen is for a pen that writes no more: nothing else ever will.
+func (o *outbox) abandonPen() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.ending = true
+	o.queue, o.spare, o.bytes = nil, nil, 0
+	o.layDown()
+}
+
+func (c *conn) writeBatch(batch []protocol.Message) error {
+	buf := c.page[:0]
+	size := 0
+	for i := range batch {
+		m := &batch[i]
+		size += m.Size()
+		buf = protocol.AppendMessage(buf, m)
+		if len(buf) >= writeBufferSize || i == len(batch)-1 {
+			if err := c.writeOut(buf); err != nil {
+				return err
+			}
+			c.out.written(size)
+			buf, size = buf[:0], 0
+		}
+	}
+	if cap(buf) <= 4*writeBufferSize {
+		c.page = buf
+	}
+	c.front.counts.messagesOut.Add(uint64(len(batch)))
+	return nil
+}
+
+func (c *conn) writeOut(b []byte) error {
+	now := time.Now()
+	if now.After(c.writeBy.Add(-writeTimeout / 2)) {
+		c.writeBy = now.Add(writeTimeout)
+		if err := c.nc.SetWriteDeadline(c.writeBy); err != nil {
+			return err
+		}
+	}
+	c.front.counts.writes.Add(1)
+	n, err := c.nc.Write(b)
+	c.front.counts.bytesOut.Add(uint64(n))
+	return err
+}
+
+// sayGoodbye ends a connection in a way that lets the last message arrive: a
+// socket closed with input unread resets the connection.
+func (c *conn) sayGoodbye(bye *protocol.Message) {
+	c.out.awaitPen()
+	c.nc.SetWriteDeadline(time.Now().Add(farewellTimeout))
+	if _, err := c.nc.Write(protocol.AppendMessage(nil, bye)); err != nil {
+		return
+	}
+	if half, ok := c.nc.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+		c.nc.SetReadDeadline(time.Now().Add(farewellTimeout))
+		<-c.drained
+	}
+}
+
+// refuseForeign tells who speaks another protocol what this port speaks.
+func refuseForeign(nc net.Conn) {
+	nc.SetWriteDeadline(time.Now().Add(farewellTimeout))
+	nc.Write([]byte("lycaon: this port speaks the Lycaon native protocol only\n"))
+}
