@@ -2,7 +2,6 @@ package raftlog
 
 import (
 	"bufio"
-	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -39,8 +38,8 @@ func TestMain(m *testing.M) {
 
 // logState is what the child and the parent agree on. Entry i has the term it was written in, kept in terms.
 type logState struct {
-	First, Last, Term uint64
-	terms             map[uint64]uint64
+	First, Last, Term, Vote uint64
+	terms                   map[uint64]uint64
 }
 
 // crashOp is one line of the child: "begin" or "end", then kind and two numbers.
@@ -65,6 +64,8 @@ func (o crashOp) apply(s *logState) {
 		s.Last = o.a - 1
 	case "term":
 		s.Term = o.a
+	case "vote":
+		s.Vote = o.a
 	}
 }
 
@@ -75,7 +76,7 @@ func (o crashOp) run(st *Store, term uint64) error {
 	case "prefix", "suffix":
 		return st.DeleteRange(o.a, o.b)
 	case "vote":
-		return st.Set([]byte("LastVoteCand"), binary.BigEndian.AppendUint64(nil, o.a))
+		return st.SetUint64([]byte("LastVoteCand"), o.a)
 	}
 	return st.SetUint64([]byte(keyCurrentTerm), o.a)
 }
@@ -217,10 +218,11 @@ func requireCrashState(t *testing.T, dir string, known *logState, pending *crash
 	v := s.view.Load()
 	tookEffect := false
 	if pending != nil {
-		tookEffect = pendingTookEffect(known, pending, v)
+		tookEffect = pendingTookEffect(known, pending, s)
 	}
 	require.Equal(t, known.First, v.first, "first, round %d, in flight %v", round, pending)
 	require.Equal(t, known.Last, v.last, "last, round %d, in flight %v", round, pending)
+	require.Equal(t, known.Vote, crashVote(s), "vote, round %d, in flight %v", round, pending)
 	require.Equal(t, known.Term, v.term, "term, round %d, in flight %v", round, pending)
 	for i := v.first; i <= v.last && i != 0; i++ {
 		var got raft.Log
@@ -232,27 +234,31 @@ func requireCrashState(t *testing.T, dir string, known *logState, pending *crash
 
 // pendingTookEffect brings known up to an unacknowledged operation that is there all the same, or, for an append in
 // several transactions, to the prefix of it that is.
-func pendingTookEffect(known *logState, op *crashOp, v *state) bool {
+func pendingTookEffect(known *logState, op *crashOp, s *Store) bool {
+	v := s.view.Load()
+	there := false
 	switch op.kind {
 	case "append":
-		if v.last <= known.Last || v.last > op.b {
-			return false
+		if there = v.last > known.Last && v.last <= op.b; there {
+			crashOp{"append", op.a, v.last}.apply(known)
 		}
-		crashOp{"append", op.a, v.last}.apply(known)
-		return true
+		return there
 	case "prefix":
-		if v.first != op.b+1 {
-			return false
-		}
+		there = v.first == op.b+1
 	case "suffix":
-		if v.last != op.a-1 {
-			return false
-		}
+		there = v.last == op.a-1
 	case "term":
-		if v.term != op.a {
-			return false
-		}
+		there = v.term == op.a
+	case "vote":
+		there = crashVote(s) == op.a
 	}
-	op.apply(known)
-	return op.kind != "vote"
+	if there {
+		op.apply(known)
+	}
+	return there
+}
+
+func crashVote(s *Store) uint64 {
+	vote, _ := s.GetUint64([]byte("LastVoteCand"))
+	return vote
 }

@@ -41,14 +41,19 @@ func Verify(dir string) (Report, error) {
 // Dump calls visit with each entry from first to last of the closed store in dir, as far as they are intact.
 func Dump(dir string, first, last uint64, visit func(*raft.Log) error) error {
 	var r Report
+	var stopped error // by visit
 	err := inspect(dir, &r, func(h *recordHeader, record []byte) error {
 		if h.index < first || h.index > last {
 			return nil
 		}
 		var l raft.Log
 		fillLog(h, record, &l)
-		return visit(&l)
+		stopped = visit(&l)
+		return stopped
 	})
+	if stopped != nil {
+		return stopped
+	}
 	return errors.Join(append(r.Problems, err)...)
 }
 

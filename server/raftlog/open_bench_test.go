@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// leak leaves the directory as kill -9 would, for a store that is dropped without Close.
+// copyDir leaves a directory as kill -9 would, when its store is still open.
 func copyDir(t testing.TB, from, to string) {
 	t.Helper()
 	require.NoError(t, copyTree(from, to))

@@ -1,0 +1,267 @@
+package raftlog
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/hashicorp/raft"
+	"github.com/stretchr/testify/require"
+)
+
+var testConfiguration = raft.Configuration{Servers: []raft.Server{
+	{Suffrage: raft.Voter, ID: "1", Address: "127.0.0.1:2888"},
+	{Suffrage: raft.Nonvoter, ID: "2", Address: "127.0.0.1:2889"},
+}}
+
+func openSnapshots(t testing.TB, dir string, verify func(io.Reader) error) *Snapshots {
+	t.Helper()
+	s, err := OpenSnapshots(SnapshotOptions{Dir: dir, Verify: verify})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func takeSnapshot(t testing.TB, s *Snapshots, index, term uint64, size int) string {
+	t.Helper()
+	sink, err := s.Create(1, index, term, testConfiguration, 3, nil)
+	require.NoError(t, err)
+	_, err = io.Copy(sink, bytes.NewReader(payload(index, term, size)))
+	require.NoError(t, err)
+	require.NoError(t, sink.Close())
+	return sink.ID()
+}
+
+func readSnapshot(t testing.TB, s *Snapshots, id string) []byte {
+	t.Helper()
+	_, r, err := s.Open(id)
+	require.NoError(t, err)
+	defer r.Close()
+	b, err := io.ReadAll(r)
+	require.NoError(t, err)
+	return b
+}
+
+func TestSnapshotsComeBackNewestFirstAndTwoAreKept(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "snap")
+	s := openSnapshots(t, dir, nil)
+	metas, err := s.List()
+	require.NoError(t, err)
+	require.Empty(t, metas)
+	for i, at := range []struct{ index, term uint64 }{{10, 1}, {9, 2}, {300, 3}} {
+		takeSnapshot(t, s, at.index, at.term, 700<<10)
+		require.EqualValues(t, i+1, s.Stats().Taken)
+	}
+	for range 2 {
+		metas, err = s.List()
+		require.NoError(t, err)
+		require.Len(t, metas, 2)
+		require.EqualValues(t, 300, metas[0].Index)
+		require.EqualValues(t, 9, metas[1].Index)
+		require.Equal(t, testConfiguration, metas[0].Configuration)
+		require.EqualValues(t, 3, metas[0].ConfigurationIndex)
+		require.EqualValues(t, 1, metas[0].Version)
+		require.EqualValues(t, 700<<10, metas[0].Size)
+		require.Equal(t, payload(300, 3, 700<<10), readSnapshot(t, s, metas[0].ID))
+		require.EqualValues(t, 300, s.Stats().LastIndex)
+		require.NoError(t, s.Close())
+		s = openSnapshots(t, dir, nil)
+	}
+	_, _, err = s.Open("3-301-1")
+	require.ErrorIs(t, err, ErrNoSnapshot)
+	_, _, err = s.Open("../../etc/passwd")
+	require.ErrorIs(t, err, ErrNoSnapshot)
+	_, err = s.Create(0, 1, 1, testConfiguration, 1, nil)
+	require.Error(t, err)
+}
+
+func TestAnUnfinishedSnapshotIsNeverSeen(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "snap")
+	s := openSnapshots(t, dir, nil)
+	sink, err := s.Create(1, 5, 1, testConfiguration, 1, nil)
+	require.NoError(t, err)
+	_, err = sink.Write([]byte("half"))
+	require.NoError(t, err)
+	metas, err := s.List()
+	require.NoError(t, err)
+	require.Empty(t, metas)
+	require.NoError(t, sink.Cancel())
+	require.NoError(t, sink.Cancel())
+	require.NoError(t, sink.Close())
+	requireNoLeftovers(t, dir)
+	require.EqualValues(t, 1, s.Stats().Failed)
+	require.Zero(t, s.Stats().InProgress)
+
+	_, err = s.Create(1, 6, 1, testConfiguration, 1, nil) // crash in the middle
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+	s = openSnapshots(t, dir, nil)
+	requireNoLeftovers(t, dir)
+	require.EqualValues(t, 1, s.Stats().Removed)
+}
+
+func requireNoLeftovers(t *testing.T, dir string) {
+	t.Helper()
+	left, err := filepath.Glob(filepath.Join(dir, "*.tmp"))
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+func TestASnapshotThatDoesNotVerifyIsRemoved(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "snap")
+	bad := errors.New("inner checksum")
+	s := openSnapshots(t, dir, func(r io.Reader) error {
+		b, err := io.ReadAll(r)
+		if bytes.HasPrefix(b, []byte("bad")) {
+			return bad
+		}
+		return err
+	})
+	sink, err := s.Create(1, 5, 1, testConfiguration, 1, nil)
+	require.NoError(t, err)
+	_, err = sink.Write([]byte("bad"))
+	require.NoError(t, err)
+	require.ErrorIs(t, sink.Close(), bad)
+	requireNoLeftovers(t, dir)
+	metas, err := s.List()
+	require.NoError(t, err)
+	require.Empty(t, metas)
+	takeSnapshot(t, s, 6, 1, 100)
+}
+
+func TestTheReaderItselfFindsDamage(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "snap")
+	s := openSnapshots(t, dir, nil)
+	id := takeSnapshot(t, s, 5, 1, 100<<10) // proven good by this process
+	patch(t, filepath.Join(dir, id, stateFile), 50<<10, func(b []byte) { b[0] ^= 1 }, 1)
+	_, r, err := s.Open(id)
+	require.NoError(t, err)
+	defer r.Close()
+	_, err = io.ReadAll(r)
+	require.ErrorIs(t, err, ErrCorrupt)
+	require.ErrorContains(t, err, filepath.Join(dir, id, stateFile))
+	require.NoError(t, s.Close())
+	s = openSnapshots(t, dir, nil)
+	_, _, err = s.Open(id)
+	require.ErrorIs(t, err, ErrCorrupt)
+}
+
+func TestSnapshotsAreLockedAndTheirModesRestricted(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "snap")
+	s := openSnapshots(t, dir, nil)
+	_, err := OpenSnapshots(SnapshotOptions{Dir: dir})
+	require.ErrorIs(t, err, ErrLocked)
+	id := takeSnapshot(t, s, 5, 1, 10)
+	for _, name := range []string{stateFile, metaFile} {
+		info, err := os.Stat(filepath.Join(dir, id, name))
+		require.NoError(t, err)
+		require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+	}
+	require.NoError(t, s.Close())
+	_, err = s.Create(1, 6, 1, testConfiguration, 1, nil)
+	require.ErrorIs(t, err, ErrClosed)
+}
+
+// The matrix over snapshots: older at 100, newest at 200. The log decides whether damage to the newest can be borne.
+func TestCorruptionMatrixOfSnapshots(t *testing.T) {
+	logs := []struct {
+		name            string
+		compacted, last uint64
+		bridges         bool
+	}{
+		{"log bridges", 90, 250, true},
+		{"log begins after the older snapshot", 150, 250, false},
+		{"log ends before the newest", 90, 180, false},
+		{"log is empty", 0, 0, false},
+	}
+	for _, l := range logs {
+		for _, victim := range []string{"older", "newest"} {
+			for _, file := range []string{stateFile, metaFile, "directory"} {
+				for _, d := range damages {
+					for _, p := range places {
+						if (d.placeless && p.name != "head") || (file == "directory" && !d.placeless) {
+							continue
+						}
+						t.Run(fmt.Sprintf("%s/%s/%s/%s/%s", l.name, victim, file, d.name, p.name), func(t *testing.T) {
+							dir := filepath.Join(t.TempDir(), "snap")
+							s := openSnapshots(t, dir, nil)
+							older, newest := takeSnapshot(t, s, 100, 1, 20<<10), takeSnapshot(t, s, 200, 1, 20<<10)
+							require.NoError(t, s.Close())
+							id := map[string]string{"older": older, "newest": newest}[victim]
+							if file == "directory" {
+								require.NoError(t, os.RemoveAll(filepath.Join(dir, id)))
+							} else {
+								path := filepath.Join(dir, id, file)
+								d.do(t, path, usedBytes(t, path), p.where)
+							}
+							requireUsable(t, dir, victim, id, l.compacted, l.last, l.bridges)
+						})
+					}
+				}
+			}
+		}
+	}
+}
+
+func requireUsable(t *testing.T, dir, victim, id string, compacted, last uint64, bridges bool) {
+	t.Helper()
+	s := openSnapshots(t, dir, nil)
+	m, err := s.usable(compacted, last)
+	switch {
+	case victim == "older":
+		require.NoError(t, err)
+		require.EqualValues(t, 200, m.Index)
+	case bridges:
+		require.NoError(t, err)
+		require.EqualValues(t, 100, m.Index)
+		metas, err := s.List()
+		require.NoError(t, err)
+		require.Len(t, metas, 1, "raft would see the damaged one")
+		require.NoError(t, s.Close())
+		s = openSnapshots(t, dir, nil)
+		m, err = s.usable(compacted, last) // decided for good
+		require.NoError(t, err)
+		require.EqualValues(t, 100, m.Index)
+	default:
+		require.True(t, errors.Is(err, ErrCorrupt) && errors.Is(err, ErrSnapshotGap), "%v", err)
+		require.ErrorContains(t, err, filepath.Join(dir, id))
+		require.ErrorContains(t, err, "repair:")
+		_, again := s.usable(compacted, last)
+		require.Error(t, again)
+		return
+	}
+	require.Equal(t, payload(m.Index, 1, 20<<10), readSnapshot(t, s, m.ID))
+}
+
+func TestNoSnapshotIsNeededOnlyForAWholeLog(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "snap")
+	s := openSnapshots(t, dir, nil)
+	m, err := s.usable(0, 50)
+	require.NoError(t, err)
+	require.Nil(t, m)
+	_, err = s.usable(10, 50)
+	require.ErrorIs(t, err, ErrSnapshotGap)
+	takeSnapshot(t, s, 9, 1, 10)
+	_, err = s.usable(10, 50)
+	require.ErrorIs(t, err, ErrSnapshotGap)
+	takeSnapshot(t, s, 10, 1, 10)
+	_, err = s.usable(10, 50)
+	require.NoError(t, err)
+}
+
+func TestANewerSnapshotFormatIsRefused(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "snap")
+	s := openSnapshots(t, dir, nil)
+	id := takeSnapshot(t, s, 10, 1, 10)
+	path := filepath.Join(dir, id, metaFile)
+	require.NoError(t, os.WriteFile(path, []byte("lycaon-snapshot 2 00000000\nwho knows\n"), 0o600))
+	_, err := s.usable(0, 50)
+	require.ErrorIs(t, err, ErrNewerFormat)
+	require.ErrorContains(t, err, path)
+	_, err = os.Stat(path)
+	require.NoError(t, err)
+}
