@@ -27,9 +27,12 @@ func (d *bytesDice) Intn(n int) int {
 	if len(d.left) == 0 {
 		return 0
 	}
-	b := d.left[0]
+	b := int(d.left[0])
 	d.left = d.left[1:]
-	return int(b) % n
+	if n > 256 {
+		return (b<<8 | d.Intn(256)) % n
+	}
+	return b % n
 }
 
 func pick[T any](d dice, choices ...T) T { return choices[d.Intn(len(choices))] }
@@ -417,12 +420,12 @@ func envInt(name string, fallback int) int {
 }
 
 func FuzzTreeAgainstModel(f *testing.F) {
-	script := make([]byte, 4000)
+	script := make([]byte, 600)
 	rand.New(rand.NewSource(1)).Read(script)
 	f.Add(script)
 	f.Add([]byte("create and delete"))
 	f.Fuzz(func(t *testing.T, script []byte) {
-		d := &bytesDice{script[:min(len(script), 8000)]}
+		d := &bytesDice{script[:min(len(script), 1000)]}
 		r := newRun(t, d)
 		for len(d.left) > 0 {
 			r.step()
