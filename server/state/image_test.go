@@ -1,0 +1,296 @@
+package state
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/lycaon-io/lycaon/protocol"
+	"github.com/lycaon-io/lycaon/session"
+	"github.com/lycaon-io/lycaon/znode"
+	"github.com/stretchr/testify/require"
+)
+
+// sampleMachine has something of everything that an image holds.
+func sampleMachine(t testing.TB) *bench {
+	b := newBench(t)
+	b.stampMs = 1_700_000_000_000
+	b.done(create("/a", "hello"))
+	b.stampMs += 1500
+	b.done(set("/a", "world"))
+	owned := create("/a/owned", "")
+	owned.Create.ACL = znode.ACL{{Perms: 31, Scheme: "digest", ID: alice.ID}, {Perms: 1, Scheme: "world", ID: "anyone"}}
+	b.done(owned)
+	null := create("/a/null", "")
+	null.Create.Data, null.Create.Sequential = nil, true
+	b.done(null)
+	container := create("/box", "")
+	container.Create.Kind = znode.Container
+	b.done(container)
+	b.done(create("/box/x", ""))
+	b.done(remove("/box/x"))
+	mortal := create("/mortal", "t")
+	mortal.Create.Kind, mortal.Create.TTLMs = znode.TTL, 60_000
+	b.done(mortal)
+	b.done(ephemeral("/e"))
+	b.write(set("/none", ""))
+	b.apply(&Txn{Kind: TxnOpen, PasswordHash: [32]byte{2}, TimeoutMs: 7000, MaxEphemerals: 10})
+	b.apply(&Txn{Kind: TxnOpen, PasswordHash: [32]byte{3}, TimeoutMs: 8000})
+	b.apply(&Txn{Kind: TxnExpire, Session: b.out.Session, Generation: 1, Cause: "no word for 8 s"})
+	return b
+}
+
+func imageOf(t testing.TB, m *Machine) []byte {
+	var buf bytes.Buffer
+	require.NoError(t, WriteImage(&buf, m.Freeze()))
+	return buf.Bytes()
+}
+
+func TestAnImageGivesBackTheMachine(t *testing.T) {
+	b := sampleMachine(t)
+	image := imageOf(t, b.m)
+	m, info, err := ReadImage(bytes.NewReader(image))
+	require.NoError(t, err)
+	require.Equal(t, b.m.Digest(), m.Digest())
+	require.Equal(t, Info{
+		Format: 1, Zxid: b.m.Zxid(), ClockMs: b.m.ClockMs(), Nodes: b.m.Len(), Sessions: 2, Ended: 1,
+		Digest: b.m.Digest(), Bytes: int64(len(image)),
+	}, info)
+	verified, err := VerifyImage(iotest.OneByteReader(bytes.NewReader(image)))
+	require.NoError(t, err)
+	require.Equal(t, info, verified)
+	require.Equal(t, image, imageOf(t, m), "equal states make equal images")
+
+	var of, on Outcome
+	again := b.txn(create("/a/null", ""))
+	require.Equal(t, b.m.Apply(again, 5, &of), m.Apply(again, 5, &on), "and the same next answer")
+	require.Equal(t, of, on)
+	require.Equal(t, b.m.Digest(), m.Digest())
+}
+
+func TestAFrozenMachineStaysAsItWas(t *testing.T) {
+	b := sampleMachine(t)
+	before := imageOf(t, b.m)
+	frozen := b.m.Freeze()
+	b.done(set("/a", "later"))
+	b.done(remove("/e"))
+	b.attach(1)
+	var buf bytes.Buffer
+	require.NoError(t, WriteImage(&buf, frozen))
+	require.True(t, bytes.Equal(before, buf.Bytes()))
+	require.Less(t, frozen.Zxid(), b.m.Zxid())
+}
+
+func TestAMachineOfSeveralBlocksGoesThroughAnImage(t *testing.T) {
+	b := newBench(t)
+	for i := range 300 {
+		w := b.txn(create(fmt.Sprintf("/n%03d", i), strings.Repeat("x", i*20)))
+		w.Xid = 0
+		b.apply(w)
+	}
+	image := imageOf(t, b.m)
+	m, info, err := ReadImage(bytes.NewReader(image))
+	require.NoError(t, err)
+	require.Equal(t, 304, info.Nodes)
+	require.Equal(t, b.m.Digest(), m.Digest())
+	require.Greater(t, len(blocksOf(image)), 5)
+}
+
+// blocksOf returns where each block begins, and the end.
+func blocksOf(image []byte) []int {
+	at := []int{imageHeaderLen}
+	for last := at[0]; last < len(image); {
+		last += blockHeaderLen + int(binary.BigEndian.Uint32(image[last+5:]))
+		at = append(at, last)
+	}
+	return at
+}
+
+// Whatever byte is changed, and wherever the file is cut, the image is
+// refused, and the error names the place.
+func TestADamagedImageIsRefused(t *testing.T) {
+	image := imageOf(t, sampleMachine(t).m)
+	refuse := func(what string, damaged []byte) {
+		t.Helper()
+		for name, read := range map[string]func(io.Reader) error{
+			"read":   func(r io.Reader) error { _, _, err := ReadImage(r); return err },
+			"verify": func(r io.Reader) error { _, err := VerifyImage(r); return err },
+		} {
+			err := read(bytes.NewReader(damaged))
+			if !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrUnknownFormat) {
+				t.Fatalf("%s: %s: %v", name, what, err)
+			}
+		}
+	}
+	for i := range image {
+		for _, bit := range []byte{0x01, 0x80} {
+			damaged := bytes.Clone(image)
+			damaged[i] ^= bit
+			refuse(fmt.Sprintf("bit %x of byte %d flipped", bit, i), damaged)
+		}
+		refuse(fmt.Sprintf("cut at %d", i), image[:i])
+	}
+	refuse("extended", append(bytes.Clone(image), 0))
+	refuse("doubled", append(bytes.Clone(image), image...))
+	at := blocksOf(image)
+	for i := range len(at) - 1 {
+		without := append(bytes.Clone(image[:at[i]]), image[at[i+1]:]...)
+		refuse(fmt.Sprintf("without block %d", i), without)
+		twice := append(bytes.Clone(image[:at[i+1]]), image[at[i]:]...)
+		refuse(fmt.Sprintf("with block %d twice", i), twice)
+	}
+}
+
+func TestTheErrorNamesBlockAndByte(t *testing.T) {
+	image := imageOf(t, sampleMachine(t).m)
+	at := blocksOf(image)
+	image[at[2]+blockHeaderLen] ^= 1
+	_, _, err := ReadImage(bytes.NewReader(image))
+	require.ErrorContains(t, err, fmt.Sprintf("block 2 (sessions) at byte %d", at[2]))
+}
+
+func TestAnImageOfALaterVersionIsUnknown(t *testing.T) {
+	image := imageOf(t, New())
+	image[imageHeaderLen-1]++
+	_, err := VerifyImage(bytes.NewReader(image))
+	require.ErrorIs(t, err, ErrUnknownFormat)
+	_, err = VerifyImage(strings.NewReader("no image at all"))
+	require.ErrorIs(t, err, ErrUnknownFormat)
+}
+
+func TestAnErrorOfTheDiskIsNotCalledCorruption(t *testing.T) {
+	image := imageOf(t, sampleMachine(t).m)
+	broken := errors.New("input/output error")
+	for _, n := range []int{0, 5, imageHeaderLen + 3, len(image) / 2, len(image)} {
+		_, _, err := ReadImage(io.MultiReader(bytes.NewReader(image[:n]), iotest.ErrReader(broken)))
+		require.ErrorIs(t, err, broken)
+		require.NotErrorIs(t, err, ErrCorrupt)
+	}
+	err := WriteImage(brokenWriter{broken}, New().Freeze())
+	require.ErrorIs(t, err, broken)
+}
+
+type brokenWriter struct{ err error }
+
+func (w brokenWriter) Write([]byte) (int, error) { return 0, w.err }
+
+// forge makes an image whose checksums are right and whose content is not.
+func forge(zxid uint64, nodes []znode.Record, sessions []session.Record, ended []session.Ended, digest uint64) []byte {
+	var buf bytes.Buffer
+	x := imageWriter{blockWriter: blockWriter{w: &buf}}
+	x.header()
+	x.begin(sectionMeta)
+	x.records = 1
+	for _, v := range []uint64{zxid, 0, uint64(len(nodes)), uint64(len(sessions)), uint64(len(ended))} {
+		x.buf = binary.AppendUvarint(x.buf, v)
+	}
+	x.end()
+	records(&x, sectionNodes, valuesOf(nodes), func(r znode.Record) { x.buf = x.nodes.append(x.buf, &r) })
+	records(&x, sectionSessions, valuesOf(sessions), func(r session.Record) { x.buf = appendSession(x.buf, &r) })
+	records(&x, sectionEnded, valuesOf(ended), func(e session.Ended) { x.buf = appendEnded(x.buf, &e) })
+	x.footer(uint64(len(nodes)), uint64(len(sessions)), uint64(len(ended)), digest)
+	return buf.Bytes()
+}
+
+func valuesOf[R any](all []R) func(func(R) bool) {
+	return func(yield func(R) bool) {
+		for _, r := range all {
+			if !yield(r) {
+				return
+			}
+		}
+	}
+}
+
+func TestAForgedImageIsRefusedByTheRulesOfTheState(t *testing.T) {
+	b := newBench(t)
+	b.done(ephemeral("/e"))
+	frozen := b.m.Freeze()
+	var nodes []znode.Record
+	for r := range frozen.tree.All() {
+		nodes = append(nodes, r)
+	}
+	var sessions []session.Record
+	for r := range frozen.sessions.All() {
+		sessions = append(sessions, *r)
+	}
+	ended := []session.Ended{{ID: 1, Zxid: 2, Cause: "x"}}
+	right := b.m.Digest()
+	m := *b.m
+	m.clockMs = 0
+	_, _, err := ReadImage(bytes.NewReader(forge(2, nodes, sessions, nil, m.Digest())))
+	require.NoError(t, err)
+	for what, image := range map[string][]byte{
+		"the digest":            forge(2, nodes, sessions, nil, right+1),
+		"a missing system node": forge(2, nodes[:2], sessions, nil, right),
+		"a missing session":     forge(2, nodes, nil, nil, right),
+		"a session twice":       forge(2, nodes, append(sessions, sessions...), nil, right),
+		"alive and ended":       forge(2, nodes, sessions, ended, right),
+		"a node from later":     forge(1, nodes, sessions, nil, right),
+		"a session from later":  forge(0, nodes[:1], sessions, nil, right),
+		"a node twice":          forge(2, append(nodes, nodes[1]), sessions, nil, right),
+	} {
+		_, _, err := ReadImage(bytes.NewReader(image))
+		require.ErrorIs(t, err, ErrCorrupt, what)
+	}
+}
+
+func TestAStateThatChangedByItselfIsNotWritten(t *testing.T) {
+	b := sampleMachine(t)
+	data := b.read(protocol.Read{Op: protocol.OpGet, Path: "/a"}).Data
+	frozen := b.m.Freeze()
+	require.NoError(t, frozen.Scrub())
+	data[0] ^= 4 // what nobody may do
+	require.ErrorIs(t, frozen.Scrub(), ErrCorrupt)
+	var buf bytes.Buffer
+	require.ErrorIs(t, WriteImage(&buf, frozen), ErrCorrupt)
+	require.Zero(t, buf.Len())
+}
+
+func TestGoldenImage(t *testing.T) {
+	image := imageOf(t, sampleMachine(t).m)
+	var text strings.Builder
+	fmt.Fprintf(&text, "# header: magic, version\n%x\n", image[:imageHeaderLen])
+	at := blocksOf(image)
+	for i := range len(at) - 1 {
+		block := image[at[i]:at[i+1]]
+		fmt.Fprintf(&text, "\n# block %d (%v) at byte %d: section, records, size, checksum; payload\n%x %x %x %x\n",
+			i, section(block[0]), at[i], block[:1], block[1:5], block[5:9], block[9:blockHeaderLen])
+		for payload := block[blockHeaderLen:]; len(payload) > 0; payload = payload[min(len(payload), 48):] {
+			fmt.Fprintf(&text, "%x\n", payload[:min(len(payload), 48)])
+		}
+	}
+	golden(t, "image.txt", text.String())
+
+	stored := hexOf(t, "image.txt")
+	require.Equal(t, image, stored)
+	m, _, err := ReadImage(bytes.NewReader(stored))
+	require.NoError(t, err)
+	golden(t, "image-content.txt", dump(m))
+}
+
+// dump is the text of all that a machine holds.
+func dump(m *Machine) string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "zxid %d clock %d digest %016x\n", m.zxid, m.clockMs, m.Digest())
+	img := m.Freeze()
+	for r := range img.tree.All() {
+		fmt.Fprintf(&text, "node %s %q %s %+v sequence %d\n", r.Path, r.Data, znode.FormatACL(r.ACL), r.Stat, r.Sequence)
+	}
+	for r := range img.sessions.All() {
+		fmt.Fprintf(&text, "session %d generation %d attempt %d hash %x.. timeout %d ephemerals %d next %d high %d ack %d\n",
+			r.ID, r.Generation, r.Attempt, r.PasswordHash[:2], r.TimeoutMs, r.MaxEphemerals, r.NextSeq, r.HighXid, r.Ack)
+		for _, o := range r.Outcomes {
+			fmt.Fprintf(&text, "  xid %d zxid %d %v %x\n", o.Xid, o.Zxid, protocol.Code(o.Code), o.Body)
+		}
+	}
+	for e := range img.sessions.AllEnded() {
+		fmt.Fprintf(&text, "ended %d at %d: %s\n", e.ID, e.Zxid, e.Cause)
+	}
+	return text.String()
+}
