@@ -191,7 +191,7 @@ func (c *Client) farewell(ctx context.Context) error {
 	if err == nil {
 		err = c.awaitFarewell(ctx, cl, connected)
 	}
-	if err == nil || errors.Is(err, ErrSessionExpired) {
+	if err == nil || errors.Is(err, ErrSessionExpired) || errors.Is(err, ErrClosed) {
 		return nil
 	}
 	return opError("close", "", err)

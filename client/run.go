@@ -27,13 +27,26 @@ func (c *Client) run() {
 			return
 		}
 		if c.isFinal(err) {
-			c.end(Expired, err)
+			c.lost(err)
 			return
 		}
 		c.cfg.logger.Info("no connection", "cause", err)
 		c.noteFailure(err)
 		pause.wait(c)
 	}
+}
+
+// lost ends the client with its session. After a farewell that is what the
+// client asked for, whether its answer or the server's goodbye is read first.
+func (c *Client) lost(err error) {
+	c.mu.Lock()
+	closing := c.closing
+	c.mu.Unlock()
+	if closing && errors.Is(err, ErrSessionExpired) {
+		c.end(Closed, ErrClosed)
+		return
+	}
+	c.end(Expired, err)
 }
 
 // serve runs a connection and returns why it ended. Then what was sent on it
