@@ -3,6 +3,7 @@ package raftlog
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
@@ -79,8 +80,8 @@ func matrixStore(t *testing.T) (earlier, now string, last uint64) {
 	s := openStore(t, dir)
 	term := []byte("CurrentTerm")
 	require.NoError(t, s.SetUint64(term, 1))
-	require.NoError(t, s.StoreLogs(testLogs(1, 100, 1, 40<<10))) // one rotation
-	require.NoError(t, s.Close())                                // flushes: a table for certain
+	require.NoError(t, s.StoreLogs(testLogs(1, 100, 1, 8<<10)))
+	require.NoError(t, s.Close()) // flushes to a table
 	s = openStore(t, dir)
 	require.NoError(t, s.StoreLogs(testLogs(101, 120, 1, 1<<10)))
 	earlier = filepath.Join(base, "earlier")
@@ -301,4 +302,18 @@ func TestARefusalByTheGuardNamesWhatIsLost(t *testing.T) {
 	require.ErrorContains(t, err, fmt.Sprintf("to %d are gone", last))
 	require.ErrorContains(t, err, "never start the old id with an empty directory")
 	require.Equal(t, before, listing(t, filepath.Join(dir, engineDir)), "the evidence was touched")
+}
+
+// The control of the matrix: without guard and preflight Badger opens the same damage and says nothing.
+func TestBadgerAloneHidesTheDamage(t *testing.T) {
+	_, now, last := matrixStore(t)
+	dir := freshCopy(t, now)
+	path := filepath.Join(dir, filesOf(t, dir, "*.mem")[0])
+	patch(t, path, usedBytes(t, path)/2, func(b []byte) { b[0] ^= 1 }, 1)
+	db, err := openEngine(filepath.Join(dir, engineDir), testMemTable, &engineLog{to: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	defer db.Close()
+	v, err := loadState(db, dir)
+	require.NoError(t, err)
+	require.Less(t, v.last, last)
 }

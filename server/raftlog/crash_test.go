@@ -23,7 +23,10 @@ const (
 	crashSeedEnv   = "LYCAON_CRASH_SEED"
 	crashRoundsEnv = "LYCAON_CRASH_ROUNDS"
 
-	crashRounds = 100
+	crashModeEnv = "LYCAON_CRASH_MODE"
+
+	crashRounds         = 100
+	snapshotCrashRounds = 20
 	// crashMaxLife counts from the moment the child is ready, and in one round of five from its start, which falls into
 	// its recovery.
 	crashMaxLife = 60 * time.Millisecond
@@ -31,9 +34,30 @@ const (
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(crashDirEnv); dir != "" {
-		crashChild(dir)
+		crashChildren[os.Getenv(crashModeEnv)](dir)
 	}
 	os.Exit(m.Run())
+}
+
+// A child never returns.
+var crashChildren = map[string]func(dir string){
+	"":         crashChild,
+	"snapshot": snapshotChild,
+	"eio":      eioChild,
+}
+
+func crashCommand(dir, mode string, seed uint64, wrapper ...string) *exec.Cmd {
+	args := append(wrapper, os.Args[0])
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Env = append(os.Environ(), crashDirEnv+"="+dir, crashModeEnv+"="+mode, crashSeedEnv+"="+strconv.FormatUint(seed, 10))
+	return cmd
+}
+
+func crashRoundsOf(short int) int {
+	if n, err := strconv.Atoi(os.Getenv(crashRoundsEnv)); err == nil {
+		return n
+	}
+	return short
 }
 
 // logState is what the child and the parent agree on. Entry i has the term it was written in, kept in terms.
@@ -137,10 +161,7 @@ func nextCrashOp(r *rand.Rand, s *logState) crashOp {
 }
 
 func TestKill9LosesNothingAcknowledged(t *testing.T) {
-	rounds := crashRounds
-	if v, err := strconv.Atoi(os.Getenv(crashRoundsEnv)); err == nil {
-		rounds = v
-	}
+	rounds := crashRoundsOf(crashRounds)
 	if testing.Short() {
 		rounds = 10
 	}
@@ -170,8 +191,7 @@ func TestKill9LosesNothingAcknowledged(t *testing.T) {
 // runCrashChild returns the acknowledged operations and the one in flight when the child died, if any.
 func runCrashChild(t *testing.T, dir string, seed uint64, life time.Duration, fromStart bool) (ops []crashOp, pending *crashOp) {
 	t.Helper()
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), crashDirEnv+"="+dir, crashSeedEnv+"="+strconv.FormatUint(seed, 10))
+	cmd := crashCommand(dir, "", seed)
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())

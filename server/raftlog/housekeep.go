@@ -80,6 +80,10 @@ func (s *Store) purgeSome() (more bool) {
 	if more {
 		mark, _, _ = parseEntryKey(keys[len(keys)-1])
 	}
+	if len(keys) == 0 {
+		s.purgeFrom = first
+		return false
+	}
 	s.batch.reset()
 	for _, key := range keys {
 		s.batch.add(key, nil)

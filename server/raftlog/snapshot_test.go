@@ -178,6 +178,10 @@ func TestCorruptionMatrixOfSnapshots(t *testing.T) {
 		{"log ends before the newest", 90, 180, false},
 		{"log is empty", 0, 0, false},
 	}
+	template := filepath.Join(t.TempDir(), "template")
+	s := openSnapshots(t, template, nil)
+	older, newest := takeSnapshot(t, s, 100, 1, 20<<10), takeSnapshot(t, s, 200, 1, 20<<10)
+	require.NoError(t, s.Close())
 	for _, l := range logs {
 		for _, victim := range []string{"older", "newest"} {
 			for _, file := range []string{stateFile, metaFile, "directory"} {
@@ -187,10 +191,7 @@ func TestCorruptionMatrixOfSnapshots(t *testing.T) {
 							continue
 						}
 						t.Run(fmt.Sprintf("%s/%s/%s/%s/%s", l.name, victim, file, d.name, p.name), func(t *testing.T) {
-							dir := filepath.Join(t.TempDir(), "snap")
-							s := openSnapshots(t, dir, nil)
-							older, newest := takeSnapshot(t, s, 100, 1, 20<<10), takeSnapshot(t, s, 200, 1, 20<<10)
-							require.NoError(t, s.Close())
+							dir := freshCopy(t, template)
 							id := map[string]string{"older": older, "newest": newest}[victim]
 							if file == "directory" {
 								require.NoError(t, os.RemoveAll(filepath.Join(dir, id)))

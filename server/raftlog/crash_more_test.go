@@ -1,0 +1,126 @@
+package raftlog
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/raft"
+	"github.com/stretchr/testify/require"
+)
+
+const crashSnapshotBytes = 300 << 10
+
+// snapshotChild takes one snapshot after the other.
+func snapshotChild(dir string) {
+	s, err := OpenSnapshots(SnapshotOptions{Dir: dir})
+	if err != nil {
+		fmt.Println("fail", err)
+		os.Exit(1)
+	}
+	for index := s.Stats().LastIndex + 1; ; index++ {
+		sink, err := s.Create(1, index, 1, testConfiguration, 1, nil)
+		if err == nil {
+			_, err = sink.Write(payload(index, 1, crashSnapshotBytes))
+		}
+		if err == nil {
+			err = sink.Close()
+		}
+		if err != nil {
+			fmt.Println("fail", err)
+			os.Exit(1)
+		}
+		fmt.Println("ack", index)
+	}
+}
+
+func TestKill9DuringASnapshotLeavesTheLastOne(t *testing.T) {
+	r := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 2))
+	dir := filepath.Join(t.TempDir(), "snap")
+	var acked uint64
+	for range crashRoundsOf(snapshotCrashRounds) {
+		cmd := crashCommand(dir, "snapshot", 0)
+		var out bytes.Buffer
+		cmd.Stdout = &out
+		require.NoError(t, cmd.Start())
+		kill := time.AfterFunc(time.Duration(r.Int64N(int64(120*time.Millisecond))), func() { _ = cmd.Process.Kill() })
+		_ = cmd.Wait()
+		kill.Stop()
+		require.NotContains(t, out.String(), "fail")
+		acked = max(acked, lastNumber(out.String()))
+
+		s := openSnapshots(t, dir, nil)
+		requireNoLeftovers(t, dir)
+		m, err := s.usable(0, 1<<40)
+		require.NoError(t, err)
+		if acked > 0 {
+			require.GreaterOrEqual(t, m.Index, acked)
+			require.LessOrEqual(t, m.Index, acked+1)
+			require.Equal(t, payload(m.Index, 1, crashSnapshotBytes), readSnapshot(t, s, m.ID))
+			acked = m.Index
+		}
+		require.NoError(t, s.Close())
+	}
+	t.Logf("%d snapshots taken", acked)
+}
+
+func lastNumber(out string) (n uint64) {
+	for line := range strings.Lines(out) {
+		if v, ok := strings.CutPrefix(line, "ack "); ok && strings.HasSuffix(v, "\n") {
+			n, _ = strconv.ParseUint(strings.TrimSpace(v), 10, 64)
+		}
+	}
+	return n
+}
+
+// eioChild appends until its disk fails, and then proves that the store stays failed.
+func eioChild(dir string) {
+	s, err := Open(testOptions(dir))
+	if err != nil {
+		fmt.Println("refused", err)
+		os.Exit(0)
+	}
+	for {
+		last, _ := s.LastIndex()
+		if err = s.StoreLog(testLog(last+1, 1, 100)); err != nil {
+			break
+		}
+		fmt.Println("ack", last+1)
+	}
+	again := s.SetUint64([]byte(keyCurrentTerm), 1)
+	read := s.GetLog(1, new(raft.Log))
+	fmt.Println("poisoned", again == err && read == err, err)
+	os.Exit(0)
+}
+
+// The n-th msync of the process fails with EIO, for several n.
+func TestAFailedSyncPoisons(t *testing.T) {
+	strace, err := exec.LookPath("strace")
+	if err != nil {
+		t.Skip("SKIPPED FAULT: msync EIO, since strace is not installed")
+	}
+	if err := exec.Command(strace, "-o", "/dev/null", "true").Run(); err != nil {
+		t.Skip("SKIPPED FAULT: msync EIO, since ptrace is not permitted")
+	}
+	for _, n := range []int{9, 20} {
+		dir := filepath.Join(t.TempDir(), "s")
+		require.NoError(t, openStore(t, dir).Close())
+		out, err := crashCommand(dir, "eio", 0, strace, "-f", "-qq", "-o", "/dev/null", "-e", "trace=msync",
+			"-e", fmt.Sprintf("inject=msync:error=EIO:when=%d+", n)).CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		require.Contains(t, string(out), "poisoned true")
+		require.Contains(t, string(out), "input/output error")
+		s := openStore(t, dir)
+		last, err := s.LastIndex()
+		require.NoError(t, err)
+		require.GreaterOrEqual(t, last, lastNumber(string(out)))
+		requireRange(t, s, min(last, 1), last)
+	}
+}
