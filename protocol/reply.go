@@ -40,7 +40,8 @@ func appendMessageHeader(b []byte, m *Message) []byte {
 
 // AppendReplyBody appends the body of the reply m, which depends on nothing
 // but its Op, Code and the fields of the two: what a session keeps as the
-// outcome of a write, and sends again as Message.Body.
+// outcome of a write, and sends again as Message.Body. The bodies of writes are
+// replicated state, so that to change one is to change the format of the log.
 func AppendReplyBody(b []byte, m *Message) []byte {
 	switch {
 	case m.Body != nil:
