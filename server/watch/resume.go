@@ -18,11 +18,13 @@ type Peeker interface {
 // and leaves those in t that are not used up.
 //
 // A watch whose Since the ring covers gets exactly the events it missed, in
-// order of zxid. Of any other only the outcome can be told: a one-shot by
-// comparing the node with its Since, a staying watch by EventGap. These come
-// first and carry the watch's own Since as their zxid, because a client that
-// takes an event's zxid for its resume point, and is cut off before
-// EventReplayDone, must not skip what its other watches have not been told.
+// order of zxid. Of any other only the outcome can be told: a staying watch
+// gets EventGap with its Since as the zxid, a one-shot is compared with its
+// node, and if something happened the zxid is Since+1, the first that it may
+// have happened at. These come first. Their zxids are as low as they are
+// because a client that is cut off before EventReplayDone may resume its other
+// watches below the zxid of the last event it heard, and must not skip what
+// these have not been told.
 //
 // Resume runs under the pipeline's lock, so that nothing fires in t before its
 // watches are there; now is the zxid of tree.
@@ -77,30 +79,37 @@ func (rs *resume) replay(watches []protocol.Watch) {
 	}
 }
 
-// told is an event that went out already: one of a type for a path is enough.
-type told struct {
-	path string
-	what protocol.EventType
-}
-
 // compareAll tells what can be told of watches that the ring does not cover,
-// and returns those that stand.
+// the same thing once, and returns those that stand.
 func (rs *resume) compareAll(watches []protocol.Watch) (standing []protocol.Watch) {
-	done := make(map[told]bool)
+	var owed []event
 	for _, watch := range watches {
 		what, acl, guarded := rs.compare(watch)
+		ev := event{what: what, zxid: watch.Since, path: strings.Clone(watch.Path)} // the request's may alias its frame
 		if what == 0 || what == protocol.EventGap {
 			standing = append(standing, watch)
+		} else {
+			ev.zxid++
 		}
-		key := told{watch.Path, what}
-		if what == 0 || done[key] || guarded && !rs.watcher.Allowed(acl) {
-			continue
+		if what != 0 && (!guarded || rs.watcher.Allowed(acl)) {
+			owed = append(owed, ev)
 		}
-		done[key] = true
-		ev := event{what: what, zxid: watch.Since, path: strings.Clone(watch.Path)} // the request's may alias its frame
-		rs.watcher.Notify(ev.message())
+	}
+	slices.SortStableFunc(owed, func(a, b event) int { return cmp.Compare(a.zxid, b.zxid) })
+	done := make(map[told]bool)
+	for _, ev := range owed {
+		if key := (told{ev.what, ev.zxid, ev.path}); !done[key] {
+			done[key] = true
+			rs.watcher.Notify(ev.message())
+		}
 	}
 	return standing
+}
+
+type told struct {
+	what protocol.EventType
+	zxid uint64
+	path string
 }
 
 // compare returns the event that a watch has missed, 0 for none, and the ACL

@@ -52,19 +52,19 @@ func TestResumeBelowTheFloorComparesStats(t *testing.T) {
 		stands bool
 	}{
 		"data: untouched":                        {protocol.WatchData, &znode.Stat{Czxid: 9, Mzxid: 10, Pzxid: 29}, public, 9, "", true},
-		"data: changed":                          {protocol.WatchData, &znode.Stat{Czxid: 9, Mzxid: 11, Pzxid: 9}, public, 9, "10 changed /p/n", false},
+		"data: changed":                          {protocol.WatchData, &znode.Stat{Czxid: 9, Mzxid: 11, Pzxid: 9}, public, 9, "11 changed /p/n", false},
 		"data: changed, unreadable":              {protocol.WatchData, &znode.Stat{Czxid: 9, Mzxid: 11, Pzxid: 9}, private, 9, "", false},
-		"data: deleted":                          {protocol.WatchData, nil, nil, 11, "10 deleted /p/n", false},
+		"data: deleted":                          {protocol.WatchData, nil, nil, 11, "11 deleted /p/n", false},
 		"exists: untouched":                      {protocol.WatchExists, &znode.Stat{Czxid: 9, Mzxid: 10, Pzxid: 29}, public, 9, "", true},
-		"exists: changed":                        {protocol.WatchExists, &znode.Stat{Czxid: 9, Mzxid: 11, Pzxid: 9}, public, 9, "10 changed /p/n", false},
-		"exists: created":                        {protocol.WatchExists, &znode.Stat{Czxid: 11, Mzxid: 12, Pzxid: 11}, public, 11, "10 created /p/n", false},
+		"exists: changed":                        {protocol.WatchExists, &znode.Stat{Czxid: 9, Mzxid: 11, Pzxid: 9}, public, 9, "11 changed /p/n", false},
+		"exists: created":                        {protocol.WatchExists, &znode.Stat{Czxid: 11, Mzxid: 12, Pzxid: 11}, public, 11, "11 created /p/n", false},
 		"exists: created, unreadable":            {protocol.WatchExists, &znode.Stat{Czxid: 11, Mzxid: 12, Pzxid: 11}, private, 11, "", false},
 		"exists: absent all the time":            {protocol.WatchExists, nil, nil, 10, "", true},
-		"exists: absent, once there or not":      {protocol.WatchExists, nil, nil, 11, "10 deleted /p/n", false},
+		"exists: absent, once there or not":      {protocol.WatchExists, nil, nil, 11, "11 deleted /p/n", false},
 		"children: untouched":                    {protocol.WatchChildren, &znode.Stat{Czxid: 9, Mzxid: 29, Pzxid: 10}, public, 9, "", true},
-		"children: changed":                      {protocol.WatchChildren, &znode.Stat{Czxid: 9, Mzxid: 9, Pzxid: 11}, public, 9, "10 children /p/n", false},
+		"children: changed":                      {protocol.WatchChildren, &znode.Stat{Czxid: 9, Mzxid: 9, Pzxid: 11}, public, 9, "11 children /p/n", false},
 		"children: changed, unreadable":          {protocol.WatchChildren, &znode.Stat{Czxid: 9, Mzxid: 9, Pzxid: 11}, private, 9, "", false},
-		"children: deleted":                      {protocol.WatchChildren, nil, nil, 11, "10 deleted /p/n", false},
+		"children: deleted":                      {protocol.WatchChildren, nil, nil, 11, "11 deleted /p/n", false},
 		"persistent: a gap, whatever is there":   {protocol.WatchPersistent, nil, nil, 9, "10 gap /p/n", true},
 		"recursive: a gap, whatever there is":    {protocol.WatchRecursive, &znode.Stat{Czxid: 9, Mzxid: 9, Pzxid: 9}, private, 9, "10 gap /p/n", true},
 		"data: absent, with its parent for long": {protocol.WatchData, nil, nil, 0, "", true},
@@ -96,17 +96,18 @@ func TestResumeBelowTheFloorComparesStats(t *testing.T) {
 	}
 }
 
-func TestEventsOfOneResumeComeByRisingZxidAndOnce(t *testing.T) {
+func TestEventsOfOneResumeComeByRisingZxidAboveTheirSince(t *testing.T) {
 	r := ringOf(20, changed(21, "/a"), changed(22, "/b"))
 	var watches []protocol.Watch
 	watches = append(watches, watchesOf("/a", protocol.WatchPersistent, 20)...)
 	watches = append(watches, watchesOf("/gone", protocol.WatchChildren, 12)...)
 	watches = append(watches, watchesOf("/gone", protocol.WatchData, 11)...)
+	watches = append(watches, watchesOf("/gone", protocol.WatchExists, 11)...)
 	watches = append(watches, watchesOf("/s", protocol.WatchPersistent, 7)...)
 	watches = append(watches, watchesOf("/s", protocol.WatchRecursive, 8)...)
 	table, l := NewTable(), &listener{}
 	Resume(table, r, nodes{"/": {znode.Stat{Pzxid: 19}, public}}, l, watches, 25)
-	require.Equal(t, []string{"7 gap /s", "11 deleted /gone", "21 changed /a", "25 done"}, l.take())
+	require.Equal(t, []string{"7 gap /s", "8 gap /s", "12 deleted /gone", "13 deleted /gone", "21 changed /a", "25 done"}, l.take())
 	require.Equal(t, 3, table.CountOf(l))
 }
 

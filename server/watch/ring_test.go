@@ -82,12 +82,12 @@ func TestRingIsBoundedByBytesACLsIncluded(t *testing.T) {
 }
 
 func TestRingEqualsAListOfEverything(t *testing.T) {
-	for seed := range uint64(50) {
+	for seed := range uint64(20) {
 		pick := picker(seed)
 		limit, maxBytes := 1+pick(200), 1000*(1+pick(100))
 		r, zxid, floor := NewRing(limit, maxBytes), uint64(0), uint64(0)
 		var all []znode.Effect
-		for range 300 {
+		for range 150 {
 			zxid += uint64(1 + pick(3))
 			start := len(all)
 			for range 1 + pick(6) {
