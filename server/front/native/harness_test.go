@@ -98,7 +98,12 @@ func testConfig() native.Config {
 
 func start(t testing.TB, change ...func(*native.Config)) *server {
 	t.Helper()
-	s := &server{t: t, core: pipeline.New(pipeline.Config{Origin: 1})}
+	return startCore(t, pipeline.Config{Origin: 1}, change...)
+}
+
+func startCore(t testing.TB, core pipeline.Config, change ...func(*native.Config)) *server {
+	t.Helper()
+	s := &server{t: t, core: pipeline.New(core)}
 	s.log = &memLog{core: s.core}
 	s.log.more = sync.NewCond(&s.log.mu)
 	s.core.SetLog(s.log)

@@ -1,0 +1,90 @@
+package native_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/lycaon-io/lycaon/client"
+)
+
+// Sequential creates and increments are not idempotent: any write done twice
+// or lost shows.
+func TestEveryWriteIsDoneOnceOverLostConnections(t *testing.T) {
+	s := start(t)
+	ctx := t.Context()
+	c := s.open()
+	_, err := c.Create(ctx, "/q", nil)
+	require.NoError(t, err)
+	const workers, rounds = 16, 60
+	stop := make(chan struct{})
+	var dropper, wg sync.WaitGroup
+	dropper.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(time.Duration(rand.IntN(8)) * time.Millisecond):
+				s.front.DropConnections()
+			}
+		}
+	})
+	var mu sync.Mutex
+	names := map[string]int{}
+	for range workers {
+		wg.Go(func() {
+			for range rounds {
+				n, err := c.Create(ctx, "/q/s-", nil, client.Sequential())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				mu.Lock()
+				names[n.Path]++
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	close(stop)
+	dropper.Wait()
+	require.Len(t, names, workers*rounds)
+	for i := range workers * rounds {
+		require.Equal(t, 1, names[fmt.Sprintf("/q/s-%010d", i)], "number %d", i)
+	}
+	count, err := c.Count(ctx, "/q")
+	require.NoError(t, err)
+	require.EqualValues(t, workers*rounds, count)
+	require.Equal(t, client.Connected, c.Session().State())
+}
+
+func TestASessionMovesToAnotherClient(t *testing.T) {
+	s := start(t)
+	ctx := t.Context()
+	first := s.open()
+	_, err := first.Create(ctx, "/e", nil, client.Ephemeral())
+	require.NoError(t, err)
+	text, err := first.Session().Token().MarshalText()
+	require.NoError(t, err)
+	var token client.SessionToken
+	require.NoError(t, token.UnmarshalText(text))
+	require.NotContains(t, fmt.Sprintf("%v %+v %#v", token, token, token), string(text[20:]))
+
+	second := s.open(client.WithResume(token))
+	require.Equal(t, first.Session().ID(), second.Session().ID())
+	<-first.Session().Context().Done()
+	_, err = first.Get(ctx, "/e")
+	require.ErrorIs(t, err, client.ErrSessionMoved)
+	stat, err := second.Exists(ctx, "/e")
+	require.NoError(t, err)
+	require.EqualValues(t, second.Session().ID(), stat.Owner)
+	_, err = second.Create(ctx, "/more", nil, client.Ephemeral())
+	require.NoError(t, err)
+	mine, err := second.Ephemerals(ctx, "/")
+	require.NoError(t, err)
+	require.Equal(t, []string{"/e", "/more"}, mine)
+}
