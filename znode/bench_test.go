@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 )
 
@@ -73,6 +74,21 @@ func (b *benchTree) write(tb testing.TB, f func() error) {
 	b.tree.Commit()
 }
 
+// countCPU reports, at the end of b, the CPU time an operation took, collector
+// included: on a busy machine the figure to trust.
+func countCPU(b *testing.B) func() {
+	start := cpuTime()
+	return func() { b.ReportMetric(float64(cpuTime()-start)/float64(b.N), "cpu-ns/op") }
+}
+
+func cpuTime() int64 {
+	var r syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {
+		return 0
+	}
+	return r.Utime.Nano() + r.Stime.Nano()
+}
+
 func BenchmarkBytesPerNode(b *testing.B) {
 	t := theBenchTree()
 	for b.Loop() {
@@ -84,6 +100,7 @@ func BenchmarkBytesPerNode(b *testing.B) {
 func BenchmarkGet(b *testing.B) {
 	t := theBenchTree()
 	b.ReportAllocs()
+	defer countCPU(b)()
 	for i := 0; b.Loop(); i++ {
 		if _, _, err := t.tree.Get(nobody, t.path(i)); err != nil {
 			b.Fatal(err)
@@ -95,6 +112,7 @@ func BenchmarkSet(b *testing.B) {
 	t := theBenchTree()
 	data := make([]byte, 100)
 	b.ReportAllocs()
+	defer countCPU(b)()
 	for i := 0; b.Loop(); i++ {
 		t.write(b, func() error { _, err := t.tree.Set(nobody, t.path(i), data, AnyVersion); return err })
 	}
@@ -106,6 +124,7 @@ func BenchmarkSetAfterFreeze(b *testing.B) {
 	t := theBenchTree()
 	data := make([]byte, 100)
 	b.ReportAllocs()
+	defer countCPU(b)()
 	for i := 0; b.Loop(); i++ {
 		if i%100_000 == 0 {
 			t.tree.Freeze()
@@ -116,11 +135,17 @@ func BenchmarkSetAfterFreeze(b *testing.B) {
 
 func BenchmarkCreate(b *testing.B) {
 	t := theBenchTree()
+	b.Run("strewn", func(b *testing.B) { t.benchCreate(b, t.paths) })
+	b.Run("by parent", func(b *testing.B) { t.benchCreate(b, slices.Sorted(slices.Values(t.paths))) })
+}
+
+func (t *benchTree) benchCreate(b *testing.B, paths []string) {
 	data := make([]byte, 100)
 	var made []string
 	b.ReportAllocs()
+	report := countCPU(b)
 	for i := 0; b.Loop(); i++ {
-		path := t.path(i) + strconv.Itoa(i/len(t.paths))
+		path := paths[i%len(paths)] + strconv.Itoa(i/len(paths))
 		made = append(made, path)
 		t.write(b, func() error {
 			_, err := t.tree.Create(nobody, &CreateOp{Path: path, Data: data, ACL: OpenACL})
@@ -128,6 +153,7 @@ func BenchmarkCreate(b *testing.B) {
 		})
 	}
 	b.StopTimer()
+	report()
 	for _, path := range made {
 		t.write(b, func() error { return t.tree.Delete(nobody, path, AnyVersion) })
 	}
@@ -137,6 +163,7 @@ func BenchmarkCreateAndDelete(b *testing.B) {
 	t := theBenchTree()
 	data := make([]byte, 100)
 	b.ReportAllocs()
+	defer countCPU(b)()
 	for i := 0; b.Loop(); i++ {
 		path := t.path(i) + "x"
 		t.write(b, func() error {
@@ -157,6 +184,7 @@ func BenchmarkChildren10000(b *testing.B) {
 		t.Commit()
 	}
 	b.ReportAllocs()
+	defer countCPU(b)()
 	for b.Loop() {
 		if names, _, _, err := t.Children(nobody, "/dir", "", 0); err != nil || len(names) != 10_000 {
 			b.Fatal(len(names), err)
@@ -164,9 +192,19 @@ func BenchmarkChildren10000(b *testing.B) {
 	}
 }
 
+func BenchmarkFullGC(b *testing.B) {
+	t := theBenchTree()
+	defer countCPU(b)()
+	for b.Loop() {
+		runtime.GC()
+	}
+	runtime.KeepAlive(t)
+}
+
 func BenchmarkFreeze(b *testing.B) {
 	t := theBenchTree()
 	b.ReportAllocs()
+	defer countCPU(b)()
 	for b.Loop() {
 		t.tree.Freeze()
 	}
@@ -174,6 +212,7 @@ func BenchmarkFreeze(b *testing.B) {
 
 func BenchmarkFrozenWalk(b *testing.B) {
 	f := theBenchTree().tree.Freeze()
+	defer countCPU(b)()
 	for b.Loop() {
 		n := 0
 		for range f.All() {
@@ -188,6 +227,7 @@ func BenchmarkFrozenWalk(b *testing.B) {
 func BenchmarkFrozenDigest(b *testing.B) {
 	t := theBenchTree().tree
 	f := t.Freeze()
+	defer countCPU(b)()
 	for b.Loop() {
 		if f.Digest() != t.Digest() {
 			b.Fatal("digest")
@@ -201,6 +241,7 @@ func BenchmarkLoad(b *testing.B) {
 		r.Path, r.Data = strings.Clone(r.Path), slices.Clone(r.Data)
 		records = append(records, r)
 	}
+	defer countCPU(b)()
 	for b.Loop() {
 		l := NewLoader(len(records))
 		for _, r := range records {

@@ -124,9 +124,10 @@ type Mortal struct {
 
 // Mortals returns at most limit mortal nodes above after, in the order of the
 // bytes of their paths, and the cursor for the next call: "" when it has come
-// round.
+// round. A limit below 1 is 1.
 func (t *Tree) Mortals(after string, limit int) ([]Mortal, string) {
 	var found []Mortal
+	limit = max(limit, 1)
 	for path := range t.mortals.After(after) {
 		if len(found) == limit {
 			return found, found[limit-1].Path

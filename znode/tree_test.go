@@ -415,3 +415,47 @@ func TestMisuseOfTransactionsPanics(t *testing.T) {
 	require.Panics(t, func() { tree.Begin(2, 2) })
 	require.Panics(t, func() { tree.Freeze() })
 }
+
+func TestMortalsComeRoundInBoundedSteps(t *testing.T) {
+	tree := New()
+	for i, path := range []string{"/c", "/a", "/b"} {
+		create(t, tree, uint64(i+1), user, &CreateOp{Path: path, Kind: TTL, TTLMs: 5})
+	}
+	create(t, tree, 4, user, &CreateOp{Path: "/box", Kind: Container})
+	var paths []string
+	calls, cursor := 0, ""
+	for calls == 0 || cursor != "" {
+		var some []Mortal
+		some, cursor = tree.Mortals(cursor, calls%3) // 0 is taken for 1
+		require.LessOrEqual(t, len(some), max(calls%3, 1))
+		for _, m := range some {
+			paths = append(paths, m.Path)
+		}
+		calls++
+	}
+	require.Equal(t, []string{"/a", "/b", "/c"}, paths, "a container that never had a child is not mortal")
+}
+
+func TestReapTakesOnlyWhatHasNotChanged(t *testing.T) {
+	tree := plantTree(t, "/p")
+	create(t, tree, 2, user, &CreateOp{Path: "/ttl", Kind: TTL, TTLMs: 5})
+	create(t, tree, 3, user, &CreateOp{Path: "/box", Kind: Container})
+	create(t, tree, 4, user, &CreateOp{Path: "/box/x"})
+	for _, c := range []struct {
+		path         string
+		mzxid, pzxid uint64
+		want         error
+	}{
+		{"/no", 1, 1, ErrNoNode},
+		{"/p", 1, 1, ErrBadVersion},
+		{"/ttl", 1, 2, ErrBadVersion},
+		{"/ttl", 2, 1, ErrBadVersion},
+		{"/box", 3, 4, ErrNotEmpty},
+		{"/ttl", 2, 2, nil},
+	} {
+		_, err := do(tree, 9, func() error { return tree.Reap(c.path, c.mzxid, c.pzxid) })
+		require.ErrorIs(t, err, c.want, c.path)
+	}
+	require.Nil(t, tree.index["/ttl"])
+	requireSound(t, tree)
+}

@@ -36,7 +36,9 @@ func (p *pair) requireEqual(tb testing.TB) {
 	requireShape(tb, p.m.root)
 	var keys []uint64
 	for k, v := range p.m.All() {
-		require.Equal(tb, p.t[k], v, "value of %d", k)
+		if want := p.t[k]; v != want {
+			tb.Fatalf("value of %d is %d, want %d", k, v, want)
+		}
 		keys = append(keys, k)
 	}
 	require.Equal(tb, p.t.keysAbove(0, true), keys)
@@ -55,8 +57,9 @@ func requireShape[V any](tb testing.TB, root *page[uint64, V]) {
 		require.LessOrEqual(tb, p.load(), maxPage)
 		require.True(tb, slices.IsSorted(p.keys))
 		for _, k := range p.keys {
-			require.True(tb, low == nil || k >= *low, "key %d below its bound", k)
-			require.True(tb, high == nil || k < *high, "key %d above its bound", k)
+			if low != nil && k < *low || high != nil && k >= *high {
+				tb.Fatalf("key %d out of the bounds of its page", k)
+			}
 		}
 		if p.kids == nil {
 			depths[depth] = true
@@ -125,23 +128,24 @@ func TestMapEqualsItsTwinWhateverTheMixOfWritesAndFreezes(t *testing.T) {
 
 func (p *pair) set(tb testing.TB, generation, key uint64, value int) {
 	old, replaced := p.m.Set(generation, key, value)
-	want, had := p.t[key]
-	require.Equal(tb, had, replaced)
-	require.Equal(tb, want, old)
+	if want, had := p.t[key]; had != replaced || want != old {
+		tb.Fatalf("set %d replaced %d %v, want %d %v", key, old, replaced, want, had)
+	}
 	p.t[key] = value
-	got, ok := p.m.Get(key)
-	require.True(tb, ok)
-	require.Equal(tb, value, got)
+	if got, ok := p.m.Get(key); !ok || got != value {
+		tb.Fatalf("get %d after a set: %d %v, want %d", key, got, ok, value)
+	}
 }
 
 func (p *pair) delete(tb testing.TB, generation, key uint64) {
 	old, deleted := p.m.Delete(generation, key)
-	want, had := p.t[key]
-	require.Equal(tb, had, deleted)
-	require.Equal(tb, want, old)
+	if want, had := p.t[key]; had != deleted || want != old {
+		tb.Fatalf("delete %d removed %d %v, want %d %v", key, old, deleted, want, had)
+	}
 	delete(p.t, key)
-	_, ok := p.m.Get(key)
-	require.False(tb, ok)
+	if _, ok := p.m.Get(key); ok {
+		tb.Fatalf("get %d finds it after a delete", key)
+	}
 }
 
 func TestMapStaysInShapeWhenFilledAndEmptiedInOrder(t *testing.T) {
