@@ -56,7 +56,7 @@ func TestMachineAnswersLikeTheOracle(t *testing.T) {
 }
 
 type model struct {
-	t        *testing.T
+	t        testing.TB
 	g        *generator
 	o        *oracle
 	machine  *Machine // goes through images
@@ -72,7 +72,7 @@ type model struct {
 	txns, lastCheck int
 }
 
-func newModel(t *testing.T, seed uint64) *model {
+func newModel(t testing.TB, seed uint64) *model {
 	o := newOracle(deletableInModel)
 	m := &model{
 		t: t, o: o, g: &generator{rng: rand.New(rand.NewPCG(seed, 0)), o: o},
