@@ -28,9 +28,13 @@ type expected struct {
 	children int
 }
 
+// maxSizeHint bounds what a Loader allocates on the word of an image alone:
+// 400 MiB.
+const maxSizeHint = 1 << 23
+
 // NewLoader returns a Loader with room for about sizeHint records.
 func NewLoader(sizeHint int) *Loader {
-	return &Loader{tree: newTree(sizeHint)}
+	return &Loader{tree: newTree(min(max(sizeHint, 0), maxSizeHint))}
 }
 
 // Add adds a node, whose parent must have come before. Children come cheapest

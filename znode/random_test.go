@@ -48,6 +48,8 @@ type run struct {
 	ops      int
 	outcomes map[string]int
 	frozen   []frozenPair
+
+	transactions, multis int
 }
 
 type frozenPair struct {
@@ -218,9 +220,10 @@ func (r *run) transaction() {
 	r.model.begin(r.zxid, r.nowMs)
 	r.tree.Begin(r.zxid, r.nowMs)
 	ops, abort := 1, false
+	r.transactions++
 	if r.Intn(100) < 15 {
 		ops, abort = 2+r.Intn(5), r.Intn(4) == 0
-		r.outcomes["multi"]++
+		r.multis++
 	}
 	for ; ops > 0; ops-- {
 		if r.write() != nil {
@@ -403,6 +406,8 @@ func TestTreeEqualsTheModel(t *testing.T) {
 	for _, outcome := range slices.Sorted(maps.Keys(r.outcomes)) {
 		t.Logf("%6.2f %% %s", 100*float64(r.outcomes[outcome])/float64(r.ops), outcome)
 	}
+	t.Logf("%6.2f %% of %d transactions are multis", 100*float64(r.multis)/float64(r.transactions), r.transactions)
+	require.InDelta(t, 0.15, float64(r.multis)/float64(r.transactions), 0.02)
 	for _, err := range []error{
 		ErrNoNode, ErrNodeExists, ErrBadVersion, ErrNotEmpty, ErrNoAuth, ErrInvalidACL, ErrBadArguments,
 		ErrNoChildrenForEphemerals, ErrTooManyEphemerals, ErrTooLarge,
