@@ -150,8 +150,7 @@ func (s *server) open(opts ...client.Option) *client.Client {
 type raw struct {
 	t testing.TB
 	net.Conn
-	r     *frameReader
-	limit uint32
+	r *frameReader
 }
 
 func (s *server) dial() *raw {
