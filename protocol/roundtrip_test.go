@@ -84,13 +84,9 @@ func TestAMultiDecodesIntoAReusedSlice(t *testing.T) {
 	}
 }
 
-// withoutMemory drops what a WriteOp keeps for its next use. A write without
-// an ACL has one without entries.
+// withoutMemory drops what a WriteOp keeps for its next use.
 func withoutMemory(w WriteOp) WriteOp {
 	w.acl = nil
-	if len(w.ACL) == 0 {
-		w.ACL = nil
-	}
 	return w
 }
 

@@ -133,8 +133,7 @@ func (d *decoder) write(op Op, w *WriteOp) {
 		w.Version = t.optInt(znode.AnyVersion)
 	case OpSetACL:
 		w.Path = t.str()
-		w.acl = t.optACL(w.acl)
-		w.ACL = w.acl
+		w.ACL = t.writeACL(w)
 		w.Version = t.optInt(znode.AnyVersion)
 	case OpCheck:
 		w.Path = t.str()
@@ -150,8 +149,7 @@ func (t *tuple) create(w *WriteOp) {
 	c := &w.Create
 	c.Path = t.str()
 	c.Data = t.optBin()
-	w.acl = t.optACL(w.acl)
-	c.ACL = w.acl
+	c.ACL = t.writeACL(w)
 	c.Kind = znode.Kind(t.optUintUpTo(0xff))
 	flags := t.optUint()
 	c.Sequential = flags&createSequential != 0
@@ -161,4 +159,14 @@ func (t *tuple) create(w *WriteOp) {
 	if flags&^createFlags != 0 {
 		t.d.failWith(fmt.Errorf("%w: create flags %#x", ErrUnimplemented, flags&^createFlags))
 	}
+}
+
+// writeACL reads an ACL into w's memory; one without entries is nil, whatever
+// that memory is.
+func (t *tuple) writeACL(w *WriteOp) znode.ACL {
+	w.acl = t.optACL(w.acl)
+	if len(w.acl) == 0 {
+		return nil
+	}
+	return w.acl
 }
