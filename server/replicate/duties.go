@@ -125,7 +125,6 @@ func (d *duties) stalled(gap time.Duration) {
 // expire proposes the end of sessions that are overdue. One that was heard of
 // meanwhile still ends, as it was told; one that moved on does not.
 func (d *duties) expire() {
-	d.listen()
 	for _, due := range d.due() {
 		var timeout time.Duration
 		d.machine.View(func(m *state.Machine) {

@@ -122,19 +122,21 @@ func (l *loop) caughtUp() {
 }
 
 // tick does the duties, in bounded portions, and watches over the batches
-// under way. A tick that comes late means that this server stood still and
-// could not hear anybody.
+// under way.
 func (l *loop) tick() {
-	now := time.Now()
-	late := now.Sub(l.lastTick) - l.cfg.Tick
-	l.lastTick = now
-	if age := l.prop.giveUp(now); age > batchDeadline {
+	if age := l.prop.giveUp(time.Now()); age > batchDeadline {
 		l.counts.overdue.Add(1)
 		l.cfg.Logger.Warn("a write to the log is overdue", "age", age)
 	}
-	if late > l.cfg.Tick {
+	l.duties.listen()
+	// A look at the deadlines that comes late means that this server stood
+	// still and could not hear anybody. Nothing may wait between this and the
+	// look.
+	now := time.Now()
+	if late := now.Sub(l.lastTick) - l.cfg.Tick; late > l.cfg.Tick {
 		l.duties.stalled(late)
 	}
+	l.lastTick = now
 	l.duties.expire()
 	if now.Sub(l.lastReap) >= l.cfg.ReapInterval {
 		l.lastReap = now

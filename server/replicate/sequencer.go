@@ -2,7 +2,7 @@ package replicate
 
 import "github.com/lycaon-io/lycaon/server/internal/mutant"
 
-// maxSequencerSessions bounds the memory of a Sequencer (about 50 bytes a
+// maxSequencerSessions bounds the memory of a Sequencer (about 100 bytes a
 // session). Beyond it everything is forgotten, which is always safe.
 const maxSequencerSessions = 1 << 20
 
@@ -16,6 +16,10 @@ const (
 	Old                       // a newer generation of its session has been proposed
 )
 
+// maxRuns bounds what is remembered of one lane. Forgetting the oldest run is
+// as safe as forgetting all.
+const maxRuns = 8
+
 // Sequencer keeps doubled and reordered writes out of the log: it remembers,
 // per session, which sequences of which generation were proposed in this
 // term. It saves bytes and keeps order, it does not carry correctness: the
@@ -23,49 +27,98 @@ const (
 // costs entries that are skipped when applied. Not safe for concurrent use.
 type Sequencer struct {
 	max   int
-	lanes map[uint64]run
+	lanes map[uint64]*lane
 }
 
-// run is the unbroken range of sequences proposed for one generation.
-type run struct {
-	generation  uint64
-	first, last uint64
+// lane is what was proposed of one generation: runs of sequences, the newest
+// last. There is one run, unless writes came that are older than all seen.
+type lane struct {
+	generation uint64
+	runs       []run
+	early      uint64 // the lowest one refused since the last proposed, 0 for none
 }
+
+type run struct{ first, last uint64 }
 
 // NewSequencer returns an empty Sequencer.
 func NewSequencer() *Sequencer {
-	return &Sequencer{max: maxSequencerSessions, lanes: map[uint64]run{}}
+	return &Sequencer{max: maxSequencerSessions, lanes: map[uint64]*lane{}}
 }
 
 // Admit rules on the write seq of a session's generation and, if it is to be
 // proposed, takes it as proposed.
 //
-// The first write seen of a lane is proposed whatever its sequence, since the
-// earlier ones may have been logged in another term. One below the run's
-// start may have been lost there, so it starts the run anew: the copies that
-// follow it are proposed again, because the ones logged before it were gaps.
+// A write that was proposed is proposed again only if the one before it was
+// proposed later: then the copy in the log may be a gap. One of which neither
+// itself nor the one before it is known is proposed when it is older than
+// those known, since what came before this term is not known here. A later one
+// is Early, but only once: if it comes again before anything was proposed, its
+// lane has nothing older to send, and what is known is a late copy of what was
+// applied long ago.
 func (s *Sequencer) Admit(session, generation, seq uint64) Ruling {
 	if mutant.On(mutant.NoProposerSkip) {
 		return Propose
 	}
-	r, known := s.lanes[session]
+	l := s.lanes[session]
 	switch {
-	case !known:
+	case l == nil:
 		s.makeRoom()
-		r = run{generation, seq, seq}
-	case generation < r.generation:
+		l = &lane{generation: generation}
+		s.lanes[session] = l
+	case generation < l.generation:
 		return Old
-	case generation > r.generation || seq < r.first:
-		r = run{generation, seq, seq}
-	case seq <= r.last:
-		return Again
-	case seq > r.last+1:
-		return Early
-	default:
-		r.last = seq
+	case generation > l.generation:
+		*l = lane{generation: generation, runs: l.runs[:0]}
 	}
-	s.lanes[session] = r
+	return l.admit(seq)
+}
+
+func (l *lane) admit(seq uint64) Ruling {
+	own, before := l.newestWith(seq), l.newestWith(seq-1)
+	switch {
+	case own >= 0 && own >= before:
+		return Again
+	case before < 0 && l.laterThanAll(seq) && l.early != seq:
+		if l.early == 0 || seq < l.early {
+			l.early = seq
+		}
+		return Early
+	}
+	l.propose(seq, before)
 	return Propose
+}
+
+// propose adds seq behind all else. Only the newest run can be prolonged: what
+// is prolonged later than another run would look older than it.
+func (l *lane) propose(seq uint64, before int) {
+	l.early = 0
+	if newest := len(l.runs) - 1; before == newest && newest >= 0 {
+		l.runs[newest].last = seq // it ends before seq, or it would hold it
+		return
+	}
+	if len(l.runs) == maxRuns {
+		l.runs = append(l.runs[:0], l.runs[1:]...)
+	}
+	l.runs = append(l.runs, run{seq, seq})
+}
+
+// newestWith is the index of the newest run with seq in it, -1 for none.
+func (l *lane) newestWith(seq uint64) int {
+	for i := len(l.runs) - 1; i >= 0; i-- {
+		if r := l.runs[i]; r.first <= seq && seq <= r.last {
+			return i
+		}
+	}
+	return -1
+}
+
+func (l *lane) laterThanAll(seq uint64) bool {
+	for _, r := range l.runs {
+		if seq <= r.last {
+			return false
+		}
+	}
+	return len(l.runs) > 0
 }
 
 // Forget drops a session that ended.

@@ -25,6 +25,12 @@ func TestSequencerRulings(t *testing.T) {
 			{1, 1, 5, Propose}, {1, 1, 6, Propose},
 			{1, 1, 3, Propose}, {1, 1, 4, Propose}, {1, 1, 5, Propose}, {1, 1, 6, Propose}, {1, 1, 3, Again},
 		},
+		"a late copy of what was applied long ago does not bar the lane": {
+			{1, 1, 11, Propose}, {1, 1, 12, Propose}, {1, 1, 1, Propose}, {1, 1, 13, Propose}, {1, 1, 12, Again},
+		},
+		"nor does one that comes first in a term, once the lane has sent again": {
+			{1, 1, 1, Propose}, {1, 1, 19, Early}, {1, 1, 20, Early}, {1, 1, 19, Propose}, {1, 1, 20, Propose}, {1, 1, 19, Again},
+		},
 		"a newer generation starts anew and shuts out the older": {
 			{1, 1, 7, Propose}, {1, 2, 1, Propose}, {1, 1, 8, Old}, {1, 2, 2, Propose},
 		},
