@@ -55,7 +55,8 @@ type DiskOptions struct {
 	SoftBytes, HardBytes uint64
 	// SnapshotBytes tells the size of the last snapshot; room for two more is part of the soft mark.
 	SnapshotBytes func() int64
-	// OnChange is called after each change of level, from the checking goroutine.
+	// OnChange is called after each change of level, in order, from the checking goroutine. It may call Level and Stats
+	// but not Check, Close or CheckStart.
 	OnChange func(from, to DiskLevel, free uint64)
 	// FreeBytes replaces statfs, and Tick the clock, in tests.
 	FreeBytes func(dir string) (uint64, error)
@@ -71,7 +72,9 @@ type DiskGuard struct {
 	stopped sync.Once
 	done    sync.WaitGroup
 
-	mu      sync.Mutex // guards what follows and the order of changes
+	checking sync.Mutex // one look at a time, so that changes are told in order; taken before mu
+
+	mu      sync.Mutex // guards what follows
 	level   DiskLevel
 	free    uint64
 	changes uint64
@@ -81,11 +84,11 @@ type DiskGuard struct {
 
 // DiskStats is a snapshot of a guard's figures.
 type DiskStats struct {
-	Level                          DiskLevel
-	FreeBytes, SoftBytes, HardByte uint64
-	Changes                        uint64
-	Ballast                        bool
-	Err                            error // of the last look
+	Level                           DiskLevel
+	FreeBytes, SoftBytes, HardBytes uint64
+	Changes                         uint64
+	Ballast                         bool
+	Err                             error // of the last look
 }
 
 // OpenDiskGuard looks once and then every second until Close.
@@ -153,7 +156,7 @@ func (g *DiskGuard) Stats() DiskStats {
 	soft, hard := g.marks()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return DiskStats{Level: g.level, FreeBytes: g.free, SoftBytes: soft, HardByte: hard, Changes: g.changes, Ballast: g.ballast, Err: g.lastErr}
+	return DiskStats{Level: g.level, FreeBytes: g.free, SoftBytes: soft, HardBytes: hard, Changes: g.changes, Ballast: g.ballast, Err: g.lastErr}
 }
 
 func (g *DiskGuard) marks() (soft, hard uint64) {
@@ -173,28 +176,39 @@ func (g *DiskGuard) marks() (soft, hard uint64) {
 
 // Check looks now: before a snapshot, and when much was written since the last tick.
 func (g *DiskGuard) Check() (DiskLevel, error) {
+	g.checking.Lock()
+	defer g.checking.Unlock()
 	soft, hard := g.marks()
-	g.mu.Lock()
-	defer g.mu.Unlock()
 	free, err := g.opt.FreeBytes(g.opt.Dir)
-	g.lastErr = err
+	from, to := g.note(free, err, soft, hard)
 	if err != nil {
-		return g.level, fmt.Errorf("raftlog: free space of %s: %w", g.opt.Dir, err)
+		return to, fmt.Errorf("raftlog: free space of %s: %w", g.opt.Dir, err)
 	}
-	g.free = free
-	from, to := g.level, nextLevel(g.level, free, soft, hard)
 	if from != to {
-		g.level = to
-		g.changes++
 		g.opt.Logger.Warn("free disk space changed level", "dir", g.opt.Dir, "from", from.String(), "to", to.String(), "free_bytes", free)
 		if g.opt.OnChange != nil {
 			g.opt.OnChange(from, to, free)
 		}
 	}
 	if to == DiskOK {
-		g.keepBallastLocked(free, soft)
+		g.keepBallast(free, soft)
 	}
 	return to, nil
+}
+
+func (g *DiskGuard) note(free uint64, err error, soft, hard uint64) (from, to DiskLevel) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.lastErr = err
+	if err != nil {
+		return g.level, g.level
+	}
+	g.free = free
+	from, g.level = g.level, nextLevel(g.level, free, soft, hard)
+	if from != g.level {
+		g.changes++
+	}
+	return from, g.level
 }
 
 func nextLevel(now DiskLevel, free, soft, hard uint64) DiskLevel {
@@ -232,14 +246,17 @@ func (g *DiskGuard) CheckStart() error {
 
 func (g *DiskGuard) ballastPath() string { return filepath.Join(g.opt.Dir, ballastFile) }
 
-// keepBallastLocked lays in the reserve while there is plenty.
-func (g *DiskGuard) keepBallastLocked(free, soft uint64) {
+// keepBallast lays in the reserve while there is plenty.
+func (g *DiskGuard) keepBallast(free, soft uint64) {
 	size := g.opt.BallastBytes
-	if g.ballast || size <= 0 || free < soft+soft>>hysteresisShift+2*uint64(size) {
+	g.mu.Lock()
+	skip := g.ballast || size <= 0 || free < soft+soft>>hysteresisShift+2*uint64(size)
+	// Once only: where the file system cannot reserve, it never will.
+	g.ballast = g.ballast || !skip
+	g.mu.Unlock()
+	if skip {
 		return
 	}
-	// Once only: where the file system cannot reserve, it never will.
-	g.ballast = true
 	if err := reserveFile(g.ballastPath(), size); err != nil {
 		g.opt.Logger.Warn("cannot lay in the ballast file", "file", g.ballastPath(), "error", err)
 	}

@@ -49,7 +49,14 @@ func openDisk(t *testing.T, o DiskOptions) *DiskGuard {
 
 func TestTheDiskLevelFollowsFreeSpaceAndRecovers(t *testing.T) {
 	f := newFakeDisk(1000)
-	g := openDisk(t, f.options(t.TempDir()))
+	o := f.options(t.TempDir())
+	var g *DiskGuard
+	o.OnChange = func(_, to DiskLevel, _ uint64) {
+		if g.Level() == to { // the callback may look
+			f.changes <- to
+		}
+	}
+	g = openDisk(t, o)
 	require.Equal(t, DiskOK, g.Level())
 	for _, step := range []struct {
 		freeMiB uint64
@@ -161,4 +168,17 @@ func TestAGrowingLogStopsAtTheHardMark(t *testing.T) {
 func TestTheRealFileSystemIsAsked(t *testing.T) {
 	g := openDisk(t, DiskOptions{Dir: t.TempDir(), BallastBytes: -1})
 	require.Positive(t, g.Stats().FreeBytes)
+}
+
+func TestNoSnapshotIsBegunAtTheHardMark(t *testing.T) {
+	dir := t.TempDir()
+	f := newFakeDisk(1000)
+	s, err := OpenSnapshots(SnapshotOptions{Dir: filepath.Join(dir, "snap"), Disk: openDisk(t, f.options(dir))})
+	require.NoError(t, err)
+	defer s.Close()
+	f.free.Store(50 * mib)
+	_, err = s.Create(1, 1, 1, testConfiguration, 1, nil)
+	require.ErrorIs(t, err, ErrDiskFull)
+	f.free.Store(1000 * mib)
+	takeSnapshot(t, s, 1, 1, 10)
 }

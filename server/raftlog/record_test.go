@@ -129,10 +129,13 @@ func FuzzGuard(f *testing.F) {
 	s := goldenState()
 	slot, buf := slotOf(&s), [guardSlotLen]byte{}
 	slot.encode(&buf)
-	f.Add(buf[:])
-	f.Add(append(make([]byte, guardStride), buf[:]...))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		g, err := decodeGuard(b)
+	f.Add(buf[:], []byte{})
+	f.Add([]byte{1}, buf[:])
+	f.Fuzz(func(t *testing.T, first, second []byte) {
+		file := make([]byte, guardLen)
+		copy(file, first[:min(len(first), guardStride)])
+		copy(file[guardStride:], second)
+		g, err := decodeGuard(file[:guardStride+len(second)%guardStride])
 		if err != nil {
 			return
 		}

@@ -35,6 +35,8 @@ type SnapshotOptions struct {
 	Verify func(io.Reader) error
 	// Observe is called with the duration and size of each finished snapshot.
 	Observe func(d time.Duration, bytes int64)
+	// Disk, if given, is asked before a snapshot is begun.
+	Disk *DiskGuard
 }
 
 // Snapshots is raft's snapshot store: one directory per snapshot, named <term>-<index>-<milliseconds>, which appears

@@ -19,6 +19,11 @@ func (s *Snapshots) Create(version raft.SnapshotVersion, index, term uint64, con
 	if version != 1 {
 		return nil, fmt.Errorf("raftlog: unsupported snapshot version %d", version)
 	}
+	if s.opt.Disk != nil {
+		if level, err := s.opt.Disk.Check(); err == nil && level == DiskHard {
+			return nil, fmt.Errorf("%w: %s", ErrDiskFull, s.opt.Dir)
+		}
+	}
 	started := time.Now()
 	id, tmp, err := s.reserveID(term, index, started)
 	if err != nil {
