@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -144,6 +145,23 @@ func TestADamagedImageIsRefused(t *testing.T) {
 		twice := append(bytes.Clone(image[:at[i+1]]), image[at[i]:]...)
 		refuse(fmt.Sprintf("with block %d twice", i), twice)
 	}
+}
+
+// Each block is whole by itself: only the checksum of all tells that they
+// changed places.
+func TestBlocksThatChangedPlacesAreRefused(t *testing.T) {
+	b := newBench(t)
+	for i := range 20 {
+		w := b.txn(create(fmt.Sprintf("/n%02d", i), strings.Repeat("x", 100_000)))
+		w.Xid = 0
+		b.apply(w)
+	}
+	image := imageOf(t, b.m)
+	at := blocksOf(image)
+	swapped := slices.Concat(image[:at[2]], image[at[3]:at[4]], image[at[2]:at[3]], image[at[4]:])
+	_, err := VerifyImage(bytes.NewReader(swapped))
+	require.ErrorIs(t, err, ErrCorrupt)
+	require.ErrorContains(t, err, "the checksum of all before it")
 }
 
 func TestTheErrorNamesBlockAndByte(t *testing.T) {

@@ -2,6 +2,7 @@ package state
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 
@@ -167,6 +168,29 @@ func TestAFullSessionIsRefusedBeforeTheWriteRuns(t *testing.T) {
 	require.Equal(t, protocol.OK, b.apply(freed).Answer.Code, "an acknowledgement makes room at once")
 	closing := b.next(protocol.OpCloseSession, protocol.AppendCloseSession(nil))
 	require.True(t, b.apply(closing).Ended, "a full session can be closed")
+}
+
+// The bound is part of the format: every replica must refuse the same writes.
+func TestAnAnswerNeverOutgrowsTheBoundComputedBeforeItsRun(t *testing.T) {
+	long := create("/"+strings.Repeat("n", znode.MaxPathBytes-11), "")
+	long.Create.Sequential = true
+	b := newBench(t)
+	for _, c := range []struct {
+		steps []protocol.WriteOp
+		bound int
+	}{
+		{nil, 64},
+		{[]protocol.WriteOp{set("/", "")}, 64 + 192},
+		{[]protocol.WriteOp{long}, 64 + 192 + 1014 + 20},
+		{[]protocol.WriteOp{long, check("/", -1), long}, 64 + 3*192 + 2*(1014+20)},
+	} {
+		require.Equal(t, c.bound, answerBound(c.steps))
+		b.stampMs = math.MaxInt64
+		b.m.zxid = math.MaxUint64 - 100
+		out := b.multi(c.steps...)
+		require.Equal(t, protocol.OK, out.Answer.Code, detail(&out.Answer))
+		require.LessOrEqual(t, len(out.Answer.Body), c.bound, "with the longest numbers there are")
+	}
 }
 
 func TestOutcomesAreBoundedByBytesWithTheLongestAnswerInMind(t *testing.T) {

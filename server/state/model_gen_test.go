@@ -34,12 +34,12 @@ type client struct {
 
 var (
 	alice = znode.Identity{Scheme: "digest", ID: "alice:aGFzaA=="}
-	bob   = znode.Identity{Scheme: "digest", ID: "bob:b3RoZXI="}
+	bob   = znode.Identity{Scheme: "digest", ID: "bobby:b3RoZXI="} // as long as alice
 	near  = znode.Identity{Scheme: "ip", ID: "10.1.2.3"}
 	far   = znode.Identity{Scheme: "ip", ID: "192.168.0.9"}
 	root  = znode.Identity{Scheme: "super", ID: ""}
 
-	actorsOfModel = [][]znode.Identity{{near, alice}, {near, alice}, {far, bob}, {far, alice, bob}, {near}, {far}, {near, root}, {far, root}, nil}
+	actorsOfModel = [][]znode.Identity{{near, alice}, {near, bob}, {near, alice}, {far, bob}, {far, alice, bob}, {near}, {far}, {near, root}, {far, root}, nil}
 
 	open     = znode.ACL{{Perms: 31, Scheme: "world", ID: "anyone"}}
 	someACLs = []znode.ACL{
@@ -48,6 +48,7 @@ var (
 		{{Perms: 31, Scheme: "digest", ID: alice.ID}, {Perms: 31, Scheme: "digest", ID: alice.ID}},
 		{{Perms: 31, Scheme: "digest", ID: bob.ID}, {Perms: 5, Scheme: "world", ID: "anyone"}},
 		{{Perms: 31, Scheme: "ip", ID: "10.0.0.0/8"}},
+		{{Perms: 30, Scheme: "world", ID: "anyone"}},
 		{{Perms: 15, Scheme: "world", ID: "anyone"}},
 		{{Perms: 31, Scheme: "sasl", ID: "x"}},
 		{{Perms: 31, Scheme: "world", ID: "nobody"}},
@@ -182,6 +183,12 @@ func (g *generator) reap() *action {
 	t := Txn{Kind: TxnReap, Path: path}
 	if n := g.o.nodes[path]; n != nil && g.chance(900) {
 		t.Mzxid, t.Pzxid = n.stat.Mzxid, n.stat.Pzxid
+		switch g.rng.IntN(8) {
+		case 0:
+			t.Mzxid--
+		case 1:
+			t.Pzxid--
+		}
 	}
 	return &action{txn: t}
 }
