@@ -129,7 +129,7 @@ func (c *Client) bound(ctx context.Context) (context.Context, context.CancelFunc
 func (c *Client) awaitConnected(ctx context.Context) error {
 	for {
 		c.mu.Lock()
-		state, changed, failure := c.state, c.stateChanged, c.lastFailure
+		state, changed := c.state, c.stateChanged
 		c.mu.Unlock()
 		switch state {
 		case Connected:
@@ -140,7 +140,9 @@ func (c *Client) awaitConnected(ctx context.Context) error {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return errors.Join(ErrDisconnected, context.Cause(ctx), failure)
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			return errors.Join(ErrDisconnected, context.Cause(ctx), c.lastFailure)
 		}
 	}
 }

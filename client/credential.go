@@ -1,6 +1,11 @@
 package client
 
-import "github.com/lycaon-io/lycaon/protocol"
+import (
+	"fmt"
+	"io"
+
+	"github.com/lycaon-io/lycaon/protocol"
+)
 
 // Credential proves an identity to a server. It prints redacted.
 type Credential struct {
@@ -23,8 +28,8 @@ func AdminToken(secret string) Credential {
 
 func (c Credential) String() string { return c.scheme + ":redacted" }
 
-// GoString keeps %#v from printing the secret.
-func (c Credential) GoString() string { return c.String() }
+// Format keeps every verb of fmt from printing the secret.
+func (c Credential) Format(f fmt.State, _ rune) { io.WriteString(f, c.String()) }
 
 func (c Credential) wire() protocol.Credential {
 	return protocol.Credential{Scheme: c.scheme, Data: c.data}

@@ -7,8 +7,8 @@ import (
 	"github.com/lycaon-io/lycaon/protocol"
 )
 
-// keep watches the clock: it asks for a ping each third of the timeout, cuts a
-// connection that has been silent for two thirds, and declares the session
+// keep watches the clock: it asks for a ping when a third of the timeout has
+// passed without an answer or a ping, cuts a connection that has been silent for two thirds, and declares the session
 // lost when a whole timeout has passed since the newest request that was
 // answered had been sent. A server counts from when it heard that request,
 // which is later, so the client never holds on longer than the server does.
@@ -51,6 +51,7 @@ func (c *Client) attend(pinged time.Duration) (lastPing, wait time.Duration) {
 	}
 	wait = timeout
 	if l != nil {
+		pinged = max(pinged, lastAck) // an answered request is as good
 		if now >= pinged+timeout/3 {
 			l.pingDue = true
 			pinged = now

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"iter"
 	"time"
 )
@@ -115,8 +116,8 @@ type SessionToken struct {
 
 func (t SessionToken) String() string { return "session " + t.ID.String() + " redacted" }
 
-// GoString keeps %#v from printing the password.
-func (t SessionToken) GoString() string { return t.String() }
+// Format keeps every verb of fmt from printing the password.
+func (t SessionToken) Format(f fmt.State, _ rune) { io.WriteString(f, t.String()) }
 
 const tokenSize = 5*8 + passwordSize
 

@@ -1,0 +1,257 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/lycaon-io/lycaon/protocol"
+)
+
+// The last request that was answered is a ping, sent at 2/3 of the timeout at
+// the latest before the cut; the session ends a whole timeout after it, never
+// earlier, and at the latest a timeout after the cut.
+func TestACutOffClientKnowsWhenItsSessionEnds(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		c := f.open()
+		p := f.serve()
+		go p.attend()
+		time.Sleep(20 * time.Second)
+		var states []State
+		watched := make(chan struct{})
+		go func() {
+			defer close(watched)
+			states = slices.Collect(c.Session().States())
+		}()
+		synctest.Wait()
+		f.cut.Store(true)
+		cut := time.Now()
+		p.nc.Close()
+		synctest.Wait()
+		require.Equal(t, Disconnected, c.Session().State())
+		<-c.Session().Context().Done()
+		require.ErrorIs(t, context.Cause(c.Session().Context()), ErrSessionExpired)
+		held := time.Since(cut)
+		require.GreaterOrEqual(t, held, fakeTimeout*2/3)
+		require.LessOrEqual(t, held, fakeTimeout)
+		<-watched
+		require.Equal(t, []State{Connected, Disconnected, Expired}, states)
+		_, err := c.Get(t.Context(), "/")
+		require.ErrorIs(t, err, ErrSessionExpired)
+		require.NoError(t, c.Close(t.Context()))
+	})
+}
+
+// A server that hears but never answers, as a paused one whose kernel still
+// takes bytes.
+func TestASilentConnectionIsLeftAndTheSessionEndsInTime(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		c := f.open()
+		p := f.serve()
+		opened := time.Now()
+		go func() {
+			for {
+				if _, err := p.hear(); err != nil {
+					return
+				}
+			}
+		}()
+		again := f.accept()
+		require.Equal(t, fakeTimeout*2/3, time.Since(opened).Truncate(100*time.Millisecond))
+		require.Equal(t, protocol.HelloAttach, again.hello.Mode)
+		again.nc.Close()
+		f.cut.Store(true)
+		<-c.Session().Context().Done()
+		require.Equal(t, fakeTimeout, time.Since(opened), "the hello was the last thing answered")
+		c.Abandon()
+	})
+}
+
+func TestAPingIsSentEachThirdOfTheTimeout(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		c := f.open()
+		p := f.serve()
+		for range 5 {
+			before := time.Now()
+			r, err := p.hear()
+			require.NoError(t, err)
+			require.Equal(t, protocol.OpPing, r.Op)
+			require.Equal(t, fakeTimeout/3, time.Since(before))
+			p.write(protocol.AppendMessage(nil, &protocol.Message{Op: protocol.OpPing, Xid: r.Xid}))
+		}
+		c.Abandon()
+	})
+}
+
+func TestAReattachBringsTheSessionAndRisingAttempts(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		c := f.open()
+		p := f.serve(func(w *protocol.Welcome) { w.Password = []byte("0123456789abcdef"); w.Zxid = 40 })
+		require.Equal(t, protocol.HelloOpen, p.hello.Mode)
+		for attempt := range uint64(3) {
+			p.nc.Close()
+			p = f.serve(func(w *protocol.Welcome) { w.Password = nil; w.Zxid = 41 + attempt })
+			require.Equal(t, protocol.HelloAttach, p.hello.Mode)
+			require.EqualValues(t, fakeSession, p.hello.Session)
+			require.Equal(t, "0123456789abcdef", string(p.hello.Password))
+			require.Equal(t, attempt+1, p.hello.Attempt)
+			require.Equal(t, 40+attempt, p.hello.LastZxid)
+		}
+		c.Abandon()
+	})
+}
+
+func TestARefusedAttachEndsTheClient(t *testing.T) {
+	for code, want := range map[protocol.Code]error{
+		protocol.SessionExpired: ErrSessionExpired,
+		protocol.SessionMoved:   ErrSessionMoved,
+		protocol.AuthFailed:     ErrAuthFailed,
+	} {
+		t.Run(code.String(), func(t *testing.T) {
+			bubble(t, func(t *testing.T, f *fake) {
+				c := f.open()
+				f.serve().nc.Close()
+				f.serve(func(w *protocol.Welcome) { *w = protocol.Welcome{Version: 1, Code: code, Detail: "because"} })
+				<-c.Session().Context().Done()
+				cause := context.Cause(c.Session().Context())
+				require.ErrorIs(t, cause, want)
+				require.ErrorContains(t, cause, "because")
+				require.Equal(t, Expired, c.Session().State())
+				c.Abandon()
+			})
+		})
+	}
+}
+
+func TestARefusalThatMayPassIsTriedElsewhere(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		c := f.openAt([]string{"a:1", "b:2"})
+		for _, code := range []protocol.Code{protocol.NotReady, protocol.TooManyConnections, protocol.Throttled} {
+			f.serve(func(w *protocol.Welcome) { w.Code = code })
+		}
+		go f.serve().attend()
+		require.NoError(t, c.awaitConnected(t.Context()))
+		for i := 1; i < len(f.dials); i++ {
+			require.NotEqual(t, f.dials[i-1].addr, f.dials[i].addr)
+		}
+		require.NoError(t, c.Close(t.Context()))
+	})
+}
+
+func TestTriesToReconnectBackOff(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		f.cut.Store(true)
+		c := f.open()
+		time.Sleep(20 * time.Second)
+		c.Abandon()
+		expected := backoffMin
+		for i := 1; i < len(f.dials); i++ {
+			pause := f.dials[i].at - f.dials[i-1].at
+			require.GreaterOrEqual(t, pause, expected/2)
+			require.LessOrEqual(t, pause, expected)
+			expected = min(2*expected, backoffMax)
+		}
+		require.Greater(t, len(f.dials), 20)
+	})
+}
+
+func TestAServerThatDoesNotAnswerTheDialIsPassedBy(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		hang := make(chan struct{})
+		var c *Client
+		dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
+			if addr == "hangs:1" {
+				select {
+				case <-ctx.Done():
+				case <-hang:
+				}
+				return nil, errCut
+			}
+			return f.dial(ctx, network, addr)
+		}
+		c = OpenLazy([]string{"hangs:1", "good:2"}, WithDialer(dial))
+		go f.serve().attend()
+		require.NoError(t, c.awaitConnected(t.Context()))
+		require.LessOrEqual(t, time.Since(begin), hedgeDelay)
+		require.NoError(t, c.Close(t.Context()))
+	})
+}
+
+func TestOpenTellsWhyItFailed(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		f.cut.Store(true)
+		_, err := Open(t.Context(), []string{"a:1"}, WithDialer(f.dial), WithRequestTimeout(2*time.Second))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorIs(t, err, ErrDisconnected)
+		require.ErrorContains(t, err, "the cable is cut")
+		require.Equal(t, 2*time.Second, time.Since(begin))
+	})
+	for _, opts := range [][]Option{{WithChroot("no/slash")}, {WithSessionTimeout(0)}} {
+		_, err := Open(t.Context(), []string{"a:1"}, opts...)
+		require.ErrorIs(t, err, ErrBadArguments)
+	}
+	_, err := Open(t.Context(), []string{"no port"})
+	require.ErrorIs(t, err, ErrBadArguments)
+	_, err = OpenLazy(nil).Get(t.Context(), "/")
+	require.ErrorIs(t, err, ErrBadArguments)
+}
+
+func TestCloseWaitsOnlyAMomentForAConnectionThatIsDown(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		c := f.open()
+		p := f.serve()
+		require.NoError(t, c.awaitConnected(t.Context()))
+		f.cut.Store(true)
+		p.nc.Close()
+		synctest.Wait()
+		before := time.Now()
+		require.ErrorIs(t, c.Close(t.Context()), ErrDisconnected)
+		require.Equal(t, closeGrace, time.Since(before))
+		require.Equal(t, Closed, c.Session().State())
+		require.NoError(t, c.Close(t.Context()))
+	})
+}
+
+func TestAResumedSessionStartsAboveEverythingBefore(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		c := f.open()
+		p := f.serve()
+		require.NoError(t, c.awaitConnected(t.Context()))
+		token := c.Session().Token()
+		other := newFake(t)
+		heir := other.open(WithResume(token))
+		q := other.serve()
+		require.Equal(t, protocol.HelloAttach, q.hello.Mode)
+		require.EqualValues(t, fakeSession, q.hello.Session)
+		require.Greater(t, q.hello.Attempt, uint64(1)<<40)
+		require.Greater(t, q.hello.Ack, uint64(1)<<40)
+		go heir.Set(t.Context(), "/", nil)
+		r := q.next()
+		require.GreaterOrEqual(t, r.Xid, q.hello.Ack)
+		q.answer(r)
+		p.write(protocol.AppendMessage(nil, &protocol.Message{Kind: protocol.Goodbye, Code: protocol.SessionMoved}))
+		<-c.Session().Context().Done()
+		require.ErrorIs(t, context.Cause(c.Session().Context()), ErrSessionMoved)
+		c.Abandon()
+		heir.Abandon()
+	})
+}
+
+func TestSecretsDoNotPrint(t *testing.T) {
+	token := SessionToken{ID: 5, password: [passwordSize]byte([]byte("hidden-password!"))}
+	for _, v := range []any{Digest("user", "hidden"), AdminToken("hidden"), token, &token, []Credential{Digest("u", "hidden")}} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d", "%x"} {
+			text := fmt.Sprintf(verb, v)
+			require.NotContains(t, text, "hidden")
+			require.NotContains(t, text, fmt.Sprintf("%x", "hidden"))
+			require.NotContains(t, text, fmt.Sprint([]byte("hidden"))[1:20])
+		}
+	}
+	require.Error(t, new(SessionToken).UnmarshalText([]byte("nonsense")))
+}
