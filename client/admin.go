@@ -13,7 +13,7 @@ import (
 // ServerStatus is how the server that holds the connection is.
 type ServerStatus = protocol.Status
 
-// Status asks the server how it is. It wants the superuser's identity.
+// Status asks the server how it is. Anybody may.
 func (c *Client) Status(ctx context.Context) (*ServerStatus, error) {
 	m, err := c.do(ctx, c.newCall(protocol.OpStatus))
 	if err != nil {

@@ -1,0 +1,326 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/lycaon-io/lycaon/protocol"
+)
+
+// result of a call made on a goroutine of its own.
+type result struct {
+	zxid uint64
+	err  error
+}
+
+func async(call func() (uint64, error)) <-chan result {
+	done := make(chan result, 1)
+	go func() {
+		zxid, err := call()
+		done <- result{zxid, err}
+	}()
+	synctest.Wait()
+	return done
+}
+
+func (c *Client) createAsync(ctx context.Context, path string) <-chan result {
+	return async(func() (uint64, error) {
+		n, err := c.Create(ctx, path, nil)
+		if err != nil {
+			return 0, err
+		}
+		return n.Zxid, nil
+	})
+}
+
+func (c *Client) getAsync(ctx context.Context, path string) <-chan result {
+	return async(func() (uint64, error) {
+		n, err := c.Get(ctx, path)
+		if err != nil {
+			return 0, err
+		}
+		return n.Zxid, nil
+	})
+}
+
+func TestOpenRequestsAreSentAgainInOrderUnderTheirXids(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		ctx := t.Context()
+		c := f.open()
+		p := f.serve()
+		first := c.createAsync(ctx, "/1")
+		p.answer(p.next())
+		require.NoError(t, (<-first).err)
+
+		write, read, another := c.createAsync(ctx, "/2"), c.getAsync(ctx, "/2"), c.createAsync(ctx, "/3")
+		var sent []protocol.Request
+		for range 3 {
+			sent = append(sent, p.next())
+		}
+		p.answer(sent[0])
+		require.NoError(t, (<-write).err)
+		f.cut.Store(true)
+		p.nc.Close()
+		synctest.Wait()
+		late := c.createAsync(ctx, "/4")
+		f.cut.Store(false)
+
+		p = f.serve()
+		require.Equal(t, sent[2].Xid, p.hello.Ack, "everything below the open write is acknowledged")
+		for i, want := range sent[1:] {
+			r := p.next()
+			require.Equal(t, want.Op, r.Op)
+			require.Equal(t, want.Xid, r.Xid)
+			require.Equal(t, want.Body, r.Body, "request %d", i)
+			p.answer(r)
+		}
+		r := p.next()
+		require.Greater(t, r.Xid, sent[2].Xid)
+		p.answer(r)
+		for _, done := range []<-chan result{read, another, late} {
+			require.NoError(t, (<-done).err)
+		}
+	})
+}
+
+// The lowest open xid rides in each write; a write given up by its caller
+// stays open until it is answered.
+func TestWritesAcknowledgeThoseBeforeThem(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		c := f.open()
+		p := f.serve()
+		ctx, cancel := context.WithCancel(t.Context())
+		given := c.createAsync(ctx, "/given-up")
+		one := p.next()
+		require.Equal(t, one.Xid, one.Arg)
+		cancel()
+		err := (<-given).err
+		require.ErrorIs(t, err, context.Canceled)
+		var e *Error
+		require.ErrorAs(t, err, &e)
+		require.True(t, e.Maybe)
+
+		c.createAsync(t.Context(), "/2")
+		two := p.next()
+		require.Equal(t, one.Xid, two.Arg)
+		p.answer(one)
+		synctest.Wait()
+		c.createAsync(t.Context(), "/3")
+		require.Equal(t, two.Xid, p.next().Arg)
+		p.answer(two)
+		synctest.Wait()
+		p.nc.Close()
+		p = f.serve()
+		require.Equal(t, two.Xid+1, p.hello.Ack)
+	})
+}
+
+func TestACallGivenUpBeforeItWasSentNeverIs(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		c := f.open()
+		p := f.serve(func(w *protocol.Welcome) { w.Limits.MaxOutstanding = 1 })
+		first := c.createAsync(t.Context(), "/1")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		waits := c.createAsync(ctx, "/waits")
+		third := c.createAsync(t.Context(), "/3")
+		err := (<-waits).err
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.NotErrorIs(t, err, ErrDisconnected)
+		var e *Error
+		require.ErrorAs(t, err, &e)
+		require.False(t, e.Maybe)
+		p.answer(p.next())
+		require.NoError(t, (<-first).err)
+		r := p.next()
+		require.Contains(t, string(r.Body), "/3")
+		p.answer(r)
+		require.NoError(t, (<-third).err)
+	})
+}
+
+func TestTheRequestTimeoutBoundsACallWithoutADeadline(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		f.cut.Store(true)
+		c := f.open(WithRequestTimeout(3 * time.Second))
+		_, err := c.Get(t.Context(), "/")
+		require.Equal(t, 3*time.Second, time.Since(begin))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorIs(t, err, ErrDisconnected)
+		require.ErrorContains(t, err, errCut.Error())
+		for range 100 {
+			c.Get(t.Context(), "/")
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		require.LessOrEqual(t, c.pending.len(), 2, "calls given up do not pile up")
+	})
+}
+
+func TestTheServersLimitsAreKept(t *testing.T) {
+	for _, limit := range []struct {
+		name string
+		set  func(*protocol.Limits)
+		most int
+	}{
+		{"requests", func(l *protocol.Limits) { l.MaxOutstanding = 5 }, 5},
+		{"answers", func(l *protocol.Limits) { l.MaxOutcomes = 3 }, 3},
+		{"bytes of answers", func(l *protocol.Limits) { l.MaxOutcomeBytes = 4 * (answerCost + 2) }, 4},
+		{"bytes of one answer", func(l *protocol.Limits) { l.MaxOutcomeBytes = 1 }, 1},
+	} {
+		t.Run(limit.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, f *fake) {
+				c := f.open()
+				p := f.serve(func(w *protocol.Welcome) { limit.set(&w.Limits) })
+				got := make(chan protocol.Request, 100)
+				go func() {
+					for {
+						r, err := p.take()
+						if err != nil {
+							return
+						}
+						got <- r
+					}
+				}()
+				var calls sync.WaitGroup
+				for i := range 10 {
+					calls.Go(func() {
+						if _, err := c.Create(t.Context(), fmt.Sprintf("/%d", i), nil); err != nil {
+							t.Error(err)
+						}
+					})
+				}
+				for range 10 {
+					synctest.Wait()
+					require.LessOrEqual(t, len(got), limit.most)
+					require.NotEmpty(t, got)
+					p.answer(<-got)
+				}
+				calls.Wait()
+			})
+		})
+	}
+}
+
+func TestARequestBeyondTheFrameFailsHere(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		c := f.open()
+		p := f.serve(func(w *protocol.Welcome) { w.Limits.MaxFrame = 1000 })
+		_, err := c.Create(t.Context(), "/big", make([]byte, 1000))
+		require.ErrorIs(t, err, ErrTooLarge)
+		require.ErrorContains(t, err, "1000")
+		done := c.createAsync(t.Context(), "/small")
+		r := p.next()
+		require.Equal(t, r.Xid, r.Arg, "what was never sent holds nothing up")
+		p.answer(r)
+		require.NoError(t, (<-done).err)
+	})
+}
+
+func TestALostSessionLeavesWritesThatWereSentUnknown(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		c := f.open()
+		p := f.serve(func(w *protocol.Welcome) { w.Limits.MaxOutstanding = 2 })
+		sent, read, unsent := c.createAsync(t.Context(), "/1"), c.getAsync(t.Context(), "/1"), c.createAsync(t.Context(), "/2")
+		p.next()
+		p.next()
+		p.write(protocol.AppendMessage(nil, &protocol.Message{Kind: protocol.Goodbye, Code: protocol.SessionExpired}))
+		for done, maybe := range map[<-chan result]bool{sent: true, read: false, unsent: false} {
+			err := (<-done).err
+			require.ErrorIs(t, err, ErrSessionExpired)
+			var e *Error
+			require.ErrorAs(t, err, &e)
+			require.Equal(t, maybe, e.Maybe)
+		}
+	})
+}
+
+// Whatever a server says that no server says costs the connection, not the
+// session and never the process.
+func TestAServerThatMisbehavesIsLeft(t *testing.T) {
+	message := func(m protocol.Message) []byte { return protocol.AppendMessage(nil, &m) }
+	for name, bytes := range map[string][]byte{
+		"an answer nobody asked for":     message(protocol.Message{Op: protocol.OpGet, Xid: 99}),
+		"an answer to another operation": message(protocol.Message{Op: protocol.OpSet, Xid: 1}),
+		"an answer ahead of its turn":    message(protocol.Message{Op: protocol.OpGet, Xid: 2}),
+		"half an answer":                 message(protocol.Message{Op: protocol.OpGet, Xid: 1, Partial: true}),
+		"a pong from the future":         message(protocol.Message{Op: protocol.OpPing, Xid: 1 << 60}),
+		"an event of no known type":      message(protocol.Message{Kind: protocol.Event, Event: 99, Path: "/"}),
+		"an event of no path":            message(protocol.Message{Kind: protocol.Event, Event: protocol.EventCreated}),
+		"a replay that was not asked":    message(protocol.Message{Kind: protocol.Event, Event: protocol.EventReplayDone}),
+		"a gap out of nowhere":           message(protocol.Message{Kind: protocol.Event, Event: protocol.EventGap, Path: "/"}),
+		"a frame beyond all bounds":      {0xff, 0xff, 0xff, 0xff},
+		"a frame without a header":       {0, 0, 0, 1, 0},
+		"a message of no known kind":     {0, 0, 0, 24, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, f *fake) {
+				c := f.open()
+				p := f.serve()
+				done := c.getAsync(t.Context(), "/")
+				p.next()
+				p.write(bytes)
+				_, err := p.take()
+				require.Error(t, err, "the connection stands")
+				p = f.serve()
+				p.answer(p.next())
+				require.NoError(t, (<-done).err)
+			})
+		})
+	}
+}
+
+func TestAWelcomeThatMakesNoSenseIsRefused(t *testing.T) {
+	for name, spoil := range map[string]func(*protocol.Welcome){
+		"another version":    func(w *protocol.Welcome) { w.Version = 2 },
+		"no session":         func(w *protocol.Welcome) { w.Session = 0 },
+		"no password":        func(w *protocol.Welcome) { w.Password = nil },
+		"no timeout":         func(w *protocol.Welcome) { w.TimeoutMs = 0 },
+		"an endless timeout": func(w *protocol.Welcome) { w.TimeoutMs = 1 << 60 },
+		"no frames":          func(w *protocol.Welcome) { w.Limits.MaxFrame = 0 },
+		"endless frames":     func(w *protocol.Welcome) { w.Limits.MaxFrame = 1 << 31 },
+		"no requests":        func(w *protocol.Welcome) { w.Limits.MaxOutstanding = 0 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, f *fake) {
+				_, err := func() (*Client, error) {
+					go f.serve(spoil)
+					return Open(t.Context(), []string{"a:1"}, WithDialer(f.dial), WithRequestTimeout(5*time.Millisecond))
+				}()
+				require.ErrorIs(t, err, ErrProtocol)
+			})
+		})
+	}
+}
+
+func TestAnotherSessionThanOursIsRefused(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		c := f.open()
+		f.serve().nc.Close()
+		f.serve(func(w *protocol.Welcome) { w.Session = 5 })
+		go f.serve().attend()
+		require.NoError(t, c.awaitConnected(t.Context()))
+		require.EqualValues(t, fakeSession, c.Session().ID())
+	})
+}
+
+func TestErrorsNameOperationPathAndCause(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		c := f.open()
+		p := f.serve()
+		done := c.getAsync(t.Context(), "/a")
+		p.answer(p.next(), func(m *protocol.Message) {
+			m.Code, m.More = protocol.NoNode, &protocol.More{Detail: "node does not exist: somebody took it"}
+		})
+		err := (<-done).err
+		require.EqualError(t, err, "get /a: node does not exist: somebody took it")
+		require.False(t, errors.Is(err, ErrNodeExists))
+	})
+}
