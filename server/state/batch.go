@@ -80,15 +80,11 @@ func appendBytes[S ~string | ~[]byte](b []byte, s S) []byte {
 // Batch walks the transactions of one entry.
 type Batch struct {
 	stampMs int64
-	txns    int
 	rest    cursor
 }
 
 // StampMs is the time its sender gave it.
 func (b *Batch) StampMs() int64 { return b.stampMs }
-
-// Len is the number of its transactions, those walked past included.
-func (b *Batch) Len() int { return b.txns }
 
 // DecodeBatch checks the whole envelope of an entry before any of it runs, so
 // that a replica that must stop has applied nothing of it. The error wraps
@@ -109,10 +105,10 @@ func DecodeBatch(entry []byte) (Batch, error) {
 		rest:    cursor{b: entry, at: BatchHeaderLen},
 	}
 	var t Txn
-	for c := b.rest; c.at < len(entry); b.txns++ {
+	for n, c := 0, b.rest; c.at < len(entry); n++ {
 		start := c.at
 		if err := c.txn(&t, false); err != nil {
-			return Batch{}, fmt.Errorf("log entry of %d bytes: transaction %d at byte %d: %w", len(entry), b.txns, start, err)
+			return Batch{}, fmt.Errorf("log entry of %d bytes: transaction %d at byte %d: %w", len(entry), n, start, err)
 		}
 	}
 	return b, nil

@@ -47,7 +47,6 @@ func TestABatchGivesBackWhatWasAppended(t *testing.T) {
 	b, err := DecodeBatch(sampleBatch())
 	require.NoError(t, err)
 	require.Equal(t, int64(1_700_000_000_123), b.StampMs())
-	require.Equal(t, len(sampleTxns()), b.Len())
 	var got Txn
 	for _, want := range sampleTxns() {
 		more, err := b.Next(&got)
@@ -64,7 +63,9 @@ func TestABatchGivesBackWhatWasAppended(t *testing.T) {
 func TestAnEmptyBatchHasNothing(t *testing.T) {
 	b, err := DecodeBatch(AppendBatchHeader(nil, -5))
 	require.NoError(t, err)
-	require.Equal(t, []any{int64(-5), 0}, []any{b.StampMs(), b.Len()})
+	more, err := b.Next(&Txn{})
+	require.NoError(t, err)
+	require.Equal(t, []any{int64(-5), false}, []any{b.StampMs(), more})
 	require.Len(t, AppendBatchHeader(nil, 0), BatchHeaderLen)
 }
 
@@ -148,9 +149,8 @@ func TestGoldenBatch(t *testing.T) {
 
 	stored := hexOf(t, "batch.txt")
 	require.Equal(t, whole, stored)
-	b, err := DecodeBatch(stored)
+	_, err := DecodeBatch(stored)
 	require.NoError(t, err)
-	require.Equal(t, len(sampleTxns()), b.Len())
 }
 
 func describe(t *Txn) string {

@@ -41,13 +41,10 @@ func (m *Machine) Freeze() *Image {
 // Zxid returns the zxid of the instant.
 func (i *Image) Zxid() uint64 { return i.zxid }
 
-// Digest returns the digest of the instant.
-func (i *Image) Digest() uint64 { return i.digest }
-
-// Scrub computes the digest anew from every byte and compares it with the one
+// scrub computes the digest anew from every byte and compares it with the one
 // that the machine kept up. A difference means that memory changed by itself,
 // or a bug, and wraps ErrCorrupt.
-func (i *Image) Scrub() error {
+func (i *Image) scrub() error {
 	if found := digest(i.zxid, i.clockMs, i.tree.Digest(), i.sessions.Digest()); found != i.digest {
 		return fmt.Errorf("state at zxid %d: %w: its digest is %016x, its content has %016x", i.zxid, ErrCorrupt, i.digest, found)
 	}

@@ -262,9 +262,9 @@ func TestAStateThatChangedByItselfIsNotWritten(t *testing.T) {
 	b := sampleMachine(t)
 	data := b.read(protocol.Read{Op: protocol.OpGet, Path: "/a"}).Data
 	frozen := b.m.Freeze()
-	require.NoError(t, frozen.Scrub())
+	require.NoError(t, frozen.scrub())
 	data[0] ^= 4 // what nobody may do
-	require.ErrorIs(t, frozen.Scrub(), ErrCorrupt)
+	require.ErrorIs(t, frozen.scrub(), ErrCorrupt)
 	var buf bytes.Buffer
 	require.ErrorIs(t, WriteImage(&buf, frozen), ErrCorrupt)
 	require.Zero(t, buf.Len())

@@ -2,7 +2,6 @@ package state
 
 import (
 	"fmt"
-	"math"
 	"strings"
 	"testing"
 
@@ -97,120 +96,6 @@ func TestTheClockIsTheHighestStampSoFar(t *testing.T) {
 	b.stampMs = 1500
 	require.Equal(t, int64(2000), b.done(set("/a", "")).Answer.Stat.MtimeMs)
 	require.Equal(t, int64(2000), b.m.ClockMs())
-}
-
-func TestAResentWriteIsAnsweredFromItsOutcomeAndDoesNotRun(t *testing.T) {
-	b := newBench(t)
-	w := create("/n-", "")
-	w.Create.Sequential = true
-	first := b.done(w).Answer
-	failed := b.write(set("/none", "")).Answer
-	b.done(set("/", "moves the zxid on"))
-	b.attach(1)
-
-	b.xid = 0
-	out := b.write(w)
-	require.Equal(t, Repeated, out.Verdict)
-	require.Equal(t, protocol.Message{Op: protocol.OpCreate, Xid: 1, Zxid: first.Zxid, Body: first.Body}, out.Answer)
-	out = b.write(set("/none", ""))
-	require.Equal(t, Repeated, out.Verdict)
-	require.Equal(t, []any{protocol.NoNode, failed.Zxid}, []any{out.Answer.Code, out.Answer.Zxid})
-	require.Equal(t, 5, b.m.Len(), "one node was made")
-}
-
-func TestAKeptErrorHasNoWords(t *testing.T) {
-	b := newBench(t)
-	first := b.multi(create("/a", ""), set("/none", "")).Answer
-	require.NotEmpty(t, first.More.Detail)
-	require.Nil(t, first.Body)
-	b.attach(1)
-	b.xid = 0
-	out := b.multi(create("/a", ""), set("/none", ""))
-	require.Equal(t, Repeated, out.Verdict)
-	bare := first
-	bare.More = &protocol.More{Results: first.More.Results}
-	require.Equal(t, protocol.AppendReplyBody(nil, &bare), out.Answer.Body)
-}
-
-func TestAResentWriteWithoutAnOutcomeIsAborted(t *testing.T) {
-	b := newBench(t)
-	b.done(create("/a", ""))
-	acknowledging := b.txn(set("/a", "1"))
-	acknowledging.Ack = 2
-	require.Equal(t, protocol.OK, b.apply(acknowledging).Answer.Code)
-	b.attach(1)
-	b.xid = 0
-	out := b.write(create("/a", ""))
-	require.Equal(t, []any{Applied, protocol.Aborted}, []any{out.Verdict, out.Answer.Code})
-}
-
-func TestAWriteWithXidZeroKeepsNoOutcome(t *testing.T) {
-	b := newBench(t)
-	w := b.txn(create("/a", ""))
-	w.Xid = 0
-	require.Nil(t, b.apply(w).Answer.Body)
-	r, _ := b.m.Sessions().Get(b.id)
-	require.Empty(t, r.Outcomes)
-	require.Zero(t, r.HighXid)
-}
-
-func TestAFullSessionIsRefusedBeforeTheWriteRuns(t *testing.T) {
-	b := newBench(t)
-	for range 1024 {
-		b.done(set("/", ""))
-	}
-	before := b.m.Zxid()
-	out := b.write(set("/", ""))
-	require.Equal(t, []any{Applied, protocol.TooManyOutcomes, before}, []any{out.Verdict, out.Answer.Code, b.m.Zxid()})
-
-	freed := b.txn(set("/", ""))
-	freed.Ack = 2
-	require.Equal(t, protocol.OK, b.apply(freed).Answer.Code, "an acknowledgement makes room at once")
-	closing := b.next(protocol.OpCloseSession, protocol.AppendCloseSession(nil))
-	require.True(t, b.apply(closing).Ended, "a full session can be closed")
-}
-
-// The bound is part of the format: every replica must refuse the same writes.
-func TestAnAnswerNeverOutgrowsTheBoundComputedBeforeItsRun(t *testing.T) {
-	long := create("/"+strings.Repeat("n", znode.MaxPathBytes-11), "")
-	long.Create.Sequential = true
-	b := newBench(t)
-	for _, c := range []struct {
-		steps []protocol.WriteOp
-		bound int
-	}{
-		{nil, 64},
-		{[]protocol.WriteOp{set("/", "")}, 64 + 192},
-		{[]protocol.WriteOp{long}, 64 + 192 + 1014 + 20},
-		{[]protocol.WriteOp{long, check("/", -1), long}, 64 + 3*192 + 2*(1014+20)},
-	} {
-		require.Equal(t, c.bound, answerBound(c.steps))
-		b.stampMs = math.MaxInt64
-		b.m.zxid = math.MaxUint64 - 100
-		out := b.multi(c.steps...)
-		require.Equal(t, protocol.OK, out.Answer.Code, detail(&out.Answer))
-		require.LessOrEqual(t, len(out.Answer.Body), c.bound, "with the longest numbers there are")
-	}
-}
-
-func TestOutcomesAreBoundedByBytesWithTheLongestAnswerInMind(t *testing.T) {
-	b := newBench(t)
-	var steps []protocol.WriteOp
-	for range 500 {
-		steps = append(steps, set("/", ""))
-	}
-	for {
-		before := b.m.Zxid()
-		out := b.multi(steps...)
-		r, _ := b.m.Sessions().Get(b.id)
-		require.LessOrEqual(t, r.OutcomeBytes, 256<<10)
-		if out.Answer.Code != protocol.OK {
-			require.Equal(t, protocol.TooManyOutcomes, out.Answer.Code)
-			require.Equal(t, before, b.m.Zxid())
-			require.Greater(t, r.OutcomeBytes, 256<<10-500*stepBytes-answerBytes)
-			return
-		}
-	}
 }
 
 func TestAClosedSessionTakesItsEphemeralsWithItInOneStep(t *testing.T) {
