@@ -43,7 +43,7 @@ const (
 	OpAuth
 )
 
-// Administration: wants the superuser's or the data directory's identity.
+// Administration. All but OpStatus want the superuser's identity.
 const (
 	OpSnapshot Op = 64 + iota // streams an image
 	OpStatus

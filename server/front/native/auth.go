@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/lycaon-io/lycaon/protocol"
 	"github.com/lycaon-io/lycaon/znode"
@@ -23,7 +24,7 @@ func (c *conn) identify(creds []protocol.Credential) ([]znode.Identity, error) {
 	if secure, ok := c.nc.(*tls.Conn); ok {
 		// Only a chain that was verified counts: a certificate alone anybody can make.
 		if chains := secure.ConnectionState().VerifiedChains; len(chains) > 0 {
-			ids = append(ids, znode.Identity{Scheme: schemeX509, ID: chains[0][0].Subject.String()})
+			ids = append(ids, znode.Identity{Scheme: schemeX509, ID: strings.ToValidUTF8(chains[0][0].Subject.String(), "\uFFFD")})
 		}
 	}
 	for _, cred := range creds {
@@ -52,8 +53,8 @@ func (cfg *Config) prove(cred protocol.Credential) ([]znode.Identity, error) {
 
 func (cfg *Config) proveDigest(userPassword string) ([]znode.Identity, error) {
 	user, password, ok := strings.Cut(userPassword, ":")
-	if !ok {
-		return nil, fmt.Errorf("%w: a digest credential is user:password", protocol.ErrAuthFailed)
+	if !ok || !utf8.ValidString(user) {
+		return nil, fmt.Errorf("%w: a digest credential is user:password, the user in UTF-8", protocol.ErrAuthFailed)
 	}
 	id := znode.DigestID(user, password)
 	ids := []znode.Identity{{Scheme: znode.SchemeDigest, ID: id}}

@@ -249,8 +249,10 @@ func TestCredentialsBecomeIdentities(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "leader", status.Role)
 	}
+	require.ErrorIs(t, me.ExpireSession(ctx, me.Session().ID(), "by a stranger"), client.ErrNoAuth)
 	_, err = me.Status(ctx)
-	require.ErrorIs(t, err, client.ErrNoAuth)
+	require.NoError(t, err, "a status is for everybody")
+	require.ErrorIs(t, me.AddAuth(ctx, client.Digest("not\xffUTF-8", "x")), client.ErrAuthFailed)
 }
 
 func TestASnapshotIsTheWholeState(t *testing.T) {

@@ -29,7 +29,9 @@ func (c *conn) request(frame []byte) error {
 		}
 	case req.Op == protocol.OpAuth:
 		return c.auth()
-	case req.Op >= protocol.OpSnapshot && req.Op <= protocol.OpExpireSession:
+	case req.Op == protocol.OpStatus:
+		return c.status()
+	case req.Op == protocol.OpSnapshot || req.Op == protocol.OpExpireSession:
 		return c.administer()
 	}
 	return c.submit()
@@ -103,16 +105,13 @@ func (c *conn) administer() error {
 	if !c.isAdmin() {
 		return c.refuseRequest(protocol.NoAuth, fmt.Sprintf("%v wants the superuser's identity", c.req.Op))
 	}
-	switch c.req.Op {
-	case protocol.OpSnapshot:
+	if c.req.Op == protocol.OpSnapshot {
 		return c.snapshot()
-	case protocol.OpStatus:
-		return c.status()
-	default:
-		return c.expireSession()
 	}
+	return c.expireSession()
 }
 
+// status tells counts and no names, and so is for everybody.
 func (c *conn) status() error {
 	if c.front.cfg.Status == nil {
 		return c.refuseRequest(protocol.Unimplemented, "this server tells no status")
