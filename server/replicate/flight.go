@@ -70,7 +70,9 @@ func (p *proposer) landed(t *term, f flight, err error) {
 	t.left = t.left[1:]
 	switch {
 	case err == nil:
-		p.took.Observe(time.Since(f.left).Seconds())
+		now := time.Now()
+		p.took.Observe(now.Sub(f.left).Seconds())
+		p.waited.Observe(now.Sub(f.opened).Seconds())
 	case refused(err):
 		p.stats.Refused++
 	default:
@@ -154,12 +156,12 @@ func (p *proposer) Stats() ProposerStats {
 	defer p.mu.Unlock()
 	s := p.stats
 	s.Proposing = p.term != nil
-	s.QueuedBytes = p.queued
+	s.QueuedBytes, s.MaxQueuedBytes = p.queued, maxQueueBytes
 	if p.term != nil {
 		s.InFlight = len(p.term.left)
 	}
 	s.OldestFlight = p.oldestLocked(time.Now())
 	s.SequencerSize = p.seq.Len()
-	s.BatchTxns, s.BatchTook = p.sizes.Snapshot(), p.took.Snapshot()
+	s.BatchTxns, s.BatchTook, s.Waited = p.sizes.Snapshot(), p.took.Snapshot(), p.waited.Snapshot()
 	return s
 }

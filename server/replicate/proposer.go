@@ -31,6 +31,7 @@ type proposer struct {
 	seq      *Sequencer
 	open     []byte        // the batch that grows; nil when there is none
 	openLen  int           // transactions in it
+	opened   time.Time     // when its first one came
 	waiting  []sealed      // full batches, oldest first
 	queued   int           // bytes in open and waiting
 	capacity int           // of the next batch, from the last one's size
@@ -39,6 +40,7 @@ type proposer struct {
 	idle     chan struct{} // closed and dropped when nothing is queued or under way
 	stats    ProposerStats
 	took     *histogram.Histogram
+	waited   *histogram.Histogram
 	sizes    *histogram.Histogram
 
 	watchers sync.WaitGroup
@@ -52,35 +54,38 @@ type term struct {
 }
 
 type sealed struct {
-	entry []byte
-	txns  int
+	entry  []byte
+	txns   int
+	opened time.Time
 }
 
 type flight struct {
-	future raft.ApplyFuture
-	left   time.Time
+	future       raft.ApplyFuture
+	opened, left time.Time
 }
 
 // ProposerStats are counts since the start and the depths of now.
 type ProposerStats struct {
-	Proposing     bool
-	Batches       uint64
-	Txns          uint64
-	Bytes         uint64
-	QueuedBytes   int
-	InFlight      int
-	OldestFlight  time.Duration
-	Doubled       uint64 // writes dropped: proposed before in this term
-	Early         uint64 // writes dropped: an earlier one is missing
-	Outdated      uint64 // writes dropped: of an older generation
-	Unled         uint64 // dropped while not proposing
-	Overflowed    uint64 // dropped at the bound of the queue
-	Refused       uint64 // batches that raft did not take
-	Unknown       uint64 // batches whose outcome raft could not tell
-	Abandoned     uint64 // batches given up at their deadline
-	SequencerSize int
-	BatchTxns     histogram.Snapshot // transactions in a batch
-	BatchTook     histogram.Snapshot // seconds from raft.Apply to applied
+	Proposing      bool
+	Batches        uint64
+	Txns           uint64
+	Bytes          uint64
+	QueuedBytes    int
+	MaxQueuedBytes int
+	InFlight       int
+	OldestFlight   time.Duration
+	Doubled        uint64 // writes dropped: proposed before in this term
+	Early          uint64 // writes dropped: an earlier one is missing
+	Outdated       uint64 // writes dropped: of an older generation
+	Unled          uint64 // dropped while not proposing
+	Overflowed     uint64 // dropped at the bound of the queue
+	Refused        uint64 // batches that raft did not take
+	Unknown        uint64 // batches whose outcome raft could not tell
+	Abandoned      uint64 // batches given up at their deadline
+	SequencerSize  int
+	BatchTxns      histogram.Snapshot // transactions in a batch
+	BatchTook      histogram.Snapshot // seconds from raft.Apply to applied
+	Waited         histogram.Snapshot // seconds from a batch's first transaction to applied
 }
 
 // newProposer returns a proposer that drops everything before its raft is set
@@ -88,7 +93,7 @@ type ProposerStats struct {
 func newProposer(doubt func()) *proposer {
 	return &proposer{
 		doubt: doubt, seq: NewSequencer(),
-		took: histogram.New(histogram.Seconds), sizes: histogram.New(histogram.Counts),
+		took: histogram.New(histogram.Seconds), waited: histogram.New(histogram.Seconds), sizes: histogram.New(histogram.Counts),
 	}
 }
 
@@ -140,7 +145,7 @@ func (p *proposer) encodeLocked(t *state.Txn) {
 	if len(p.open) <= maxBatchBytes || p.openLen == 1 {
 		return
 	}
-	full := sealed{entry: p.open[:before:before], txns: p.openLen - 1}
+	full := sealed{p.open[:before:before], p.openLen - 1, p.opened}
 	rest := p.open[before:]
 	p.waiting = append(p.waiting, full)
 	p.openLocked()
@@ -153,7 +158,7 @@ func (p *proposer) encodeLocked(t *state.Txn) {
 // the store and the machine may still look at a finished one.
 func (p *proposer) openLocked() {
 	p.open = state.AppendBatchHeader(make([]byte, 0, max(512, p.capacity)), 0)
-	p.openLen = 0
+	p.openLen, p.opened = 0, time.Now()
 	p.queued += state.BatchHeaderLen
 }
 
@@ -172,7 +177,7 @@ func (p *proposer) pumpLocked() {
 		p.stats.Bytes += uint64(len(next.entry))
 		p.sizes.Observe(float64(next.txns))
 		p.term.left = append(p.term.left, now)
-		p.term.flights <- flight{future: p.raft.Apply(next.entry, 0), left: now}
+		p.term.flights <- flight{p.raft.Apply(next.entry, 0), next.opened, now}
 	}
 }
 
@@ -184,7 +189,7 @@ func (p *proposer) takeLocked() (sealed, bool) {
 		p.waiting[0] = sealed{}
 		p.waiting = p.waiting[1:]
 	case p.open != nil:
-		next = sealed{entry: p.open, txns: p.openLen}
+		next = sealed{p.open, p.openLen, p.opened}
 		p.open, p.openLen = nil, 0
 	default:
 		return sealed{}, false
