@@ -1,0 +1,44 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+
+	"github.com/lycaon-io/lycaon/server/raftlog"
+	"github.com/lycaon-io/lycaon/server/state"
+)
+
+// Why a server does not start or go on. Each has an exit code of its own.
+var (
+	ErrConfig      = errors.New("configuration")
+	ErrPortInUse   = errors.New("address is in use")
+	ErrUnwritable  = errors.New("data directory cannot be written")
+	ErrLocked      = errors.New("data directory is in use by another process")
+	ErrForeignData = errors.New("data directory belongs to another server")
+	ErrNewerFormat = errors.New("data directory was written by a newer version")
+	ErrDamaged     = errors.New("damaged data")
+	ErrDiskFull    = errors.New("disk is full")
+)
+
+// storageErrors maps what the store says to what an operator is told.
+var storageErrors = []struct{ from, to error }{
+	{raftlog.ErrLocked, ErrLocked},
+	{raftlog.ErrNewerFormat, ErrNewerFormat},
+	{raftlog.ErrDiskFull, ErrDiskFull},
+	{raftlog.ErrBehindGuard, ErrDamaged},
+	{raftlog.ErrCorrupt, ErrDamaged},
+	{raftlog.ErrSnapshotGap, ErrDamaged},
+	{state.ErrUnknownFormat, ErrNewerFormat},
+	{state.ErrCorrupt, ErrDamaged},
+	{syscall.ENOSPC, ErrDiskFull},
+}
+
+func storageError(err error) error {
+	for _, row := range storageErrors {
+		if errors.Is(err, row.from) {
+			return fmt.Errorf("%w: %w", row.to, err)
+		}
+	}
+	return err
+}

@@ -1,0 +1,149 @@
+package server
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// figure is one number of a reading under its name for monitoring.
+type figure struct {
+	name, help string
+	kind       prometheus.ValueType
+	value      func(r *reading) float64
+}
+
+func count[N ~uint64 | ~int64 | ~int](name, help string, value func(r *reading) N) figure {
+	return figure{name + "_total", help, prometheus.CounterValue, func(r *reading) float64 { return float64(value(r)) }}
+}
+
+func gauge[N ~uint64 | ~int64 | ~int | ~float64](name, help string, value func(r *reading) N) figure {
+	return figure{name, help, prometheus.GaugeValue, func(r *reading) float64 { return float64(value(r)) }}
+}
+
+func flag(name, help string, value func(r *reading) bool) figure {
+	return gauge(name, help, func(r *reading) int {
+		if value(r) {
+			return 1
+		}
+		return 0
+	})
+}
+
+var treeFigures = []figure{
+	flag("ready", "1 while this server may be sent clients.", func(r *reading) bool { return r.ready }),
+	gauge("zxid", "Newest transaction applied here.", func(r *reading) uint64 { return r.core.Zxid }),
+	gauge("znodes", "Nodes of the tree.", func(r *reading) float64 { return r.nodes }),
+	gauge("data_bytes", "Bytes of all nodes' data.", func(r *reading) float64 { return r.dataBytes }),
+	gauge("sessions", "Sessions of the cluster.", func(r *reading) int { return r.core.Sessions }),
+	gauge("tracked_sessions", "Sessions whose deadline this server keeps, as the leader.", func(r *reading) int { return r.node.TrackedSessions }),
+	count("sessions_expired", "Sessions this server ended since they were silent.", func(r *reading) uint64 { return r.node.Expired }),
+	count("nodes_reaped", "Containers and TTL nodes this server proposed to delete.", func(r *reading) uint64 { return r.node.Reaped }),
+	count("stalls", "Times this server stood still and gave sessions the time back.", func(r *reading) uint64 { return r.node.Stalls }),
+}
+
+var pipelineFigures = []figure{
+	gauge("lanes", "Connections with a session.", func(r *reading) int { return r.core.Lanes }),
+	gauge("guests", "Connections without a session.", func(r *reading) int { return r.core.Guests }),
+	gauge("requests_in_lanes", "Requests not yet completed.", func(r *reading) int64 { return r.core.Requests }),
+	gauge("requests_parked", "Reads among them, waiting behind a write or for the log.", func(r *reading) int64 { return r.core.Parked }),
+	gauge("lane_bytes", "Bytes of requests not yet completed.", func(r *reading) int64 { return r.core.LaneBytes }),
+	gauge("lane_bytes_max", "Bound of lycaon_lane_bytes.", func(r *reading) int64 { return r.core.MaxLaneBytes }),
+	gauge("arrivals", "Opens and attaches under way.", func(r *reading) int { return r.core.Arrivals }),
+	gauge("watches", "Watches held here.", func(r *reading) int { return r.core.Watches }),
+	gauge("ring_effects", "Recent changes kept for watches that resume.", func(r *reading) int { return r.core.RingEffects }),
+	gauge("ring_bytes", "Bytes of them.", func(r *reading) int { return r.core.RingBytes }),
+	gauge("ring_floor_zxid", "Watches that resume from here on miss nothing.", func(r *reading) uint64 { return r.core.RingFloor }),
+	count("transactions", "Transactions applied, of any kind.", func(r *reading) uint64 { return r.core.Txns }),
+	count("noops", "No-ops sent for linearizable reads and sync.", func(r *reading) uint64 { return r.core.Noops }),
+	count("writes_resent", "Writes given to the log again.", func(r *reading) uint64 { return r.core.Resent }),
+	count("writes_resent_bytes", "Bytes of them.", func(r *reading) uint64 { return r.core.ResentBytes }),
+	count("writes_duplicate", "Copies of writes in the log that were skipped.", func(r *reading) uint64 { return r.core.Duplicates }),
+	count("writes_gap", "Writes in the log that came before an earlier one and were skipped.", func(r *reading) uint64 { return r.core.Gaps }),
+	count("writes_fenced", "Writes in the log of a connection that its session had left.", func(r *reading) uint64 { return r.core.Fenced }),
+	count("writes_repeated", "Writes answered by the outcome kept.", func(r *reading) uint64 { return r.core.Repeated }),
+	count("lanes_fenced", "Connections closed since their session moved on.", func(r *reading) uint64 { return r.core.FencedLanes }),
+	count("lanes_broken", "Connections closed since two used one generation.", func(r *reading) uint64 { return r.core.Broken }),
+	count("lane_full", "Times a reader waited at the bound of its lane.", func(r *reading) uint64 { return r.core.LaneFull }),
+	count("server_full", "Times a reader waited at the bound of all lanes.", func(r *reading) uint64 { return r.core.ServerFull }),
+	count("watches_refused", "Watches beyond a bound.", func(r *reading) uint64 { return r.core.WatchesRefused }),
+	count("sessions_refused", "Sessions beyond the bound.", func(r *reading) uint64 { return r.core.SessionsRefused }),
+	count("arrivals_refused", "Opens, attaches and guests for which there was no room.", func(r *reading) uint64 { return r.core.ArrivalsRefused }),
+	count("writes_refused", "Writes refused while the disk is short of space.", func(r *reading) uint64 { return r.core.WritesRefused }),
+	count("identities_refused", "Identities beyond the bound of a connection.", func(r *reading) uint64 { return r.core.IdentitiesRefused }),
+}
+
+var frontFigures = []figure{
+	gauge("connections", "Client connections.", func(r *reading) int { return r.front.Connections }),
+	gauge("outbox_bytes", "Bytes that wait for slow clients.", func(r *reading) int64 { return r.front.OutboxBytes }),
+	gauge("outbox_bytes_max", "Bound of one connection's outbox.", func(r *reading) int64 { return r.front.MaxOutboxBytes }),
+	count("connections_accepted", "Client connections accepted.", func(r *reading) uint64 { return r.front.Accepted }),
+	count("connections_refused", "Client connections beyond a bound.", func(r *reading) uint64 { return r.front.ConnectionsRefused }),
+	count("accept_errors", "Failures to accept.", func(r *reading) uint64 { return r.front.AcceptErrors }),
+	count("handshakes_failed", "Connections without a hello that was taken.", func(r *reading) uint64 { return r.front.HandshakesFailed }),
+	count("connections_foreign", "Connections that spoke another protocol.", func(r *reading) uint64 { return r.front.Foreign }),
+	count("auth_failures", "Credentials refused.", func(r *reading) uint64 { return r.front.AuthFailures }),
+	count("slow_consumers", "Connections closed at the bound of their outbox.", func(r *reading) uint64 { return r.front.SlowConsumers }),
+	count("idle_connections", "Connections closed for their silence.", func(r *reading) uint64 { return r.front.Idle }),
+	count("connection_panics", "Panics contained in one connection.", func(r *reading) uint64 { return r.front.Panics }),
+	count("requests", "Requests read.", func(r *reading) uint64 { return r.front.Requests }),
+	count("requests_bad", "Requests that did not decode or validate.", func(r *reading) uint64 { return r.front.BadRequests }),
+	count("requests_too_large", "Frames beyond the limit.", func(r *reading) uint64 { return r.front.TooLarge }),
+	count("backups", "Images sent to clients.", func(r *reading) uint64 { return r.front.Snapshots }),
+	count("received_bytes", "Bytes read from clients.", func(r *reading) uint64 { return r.front.BytesIn }),
+	count("sent_bytes", "Bytes written to clients.", func(r *reading) uint64 { return r.front.BytesOut }),
+	count("messages_sent", "Replies and events written.", func(r *reading) uint64 { return r.front.MessagesOut }),
+	count("socket_writes", "System calls that wrote them.", func(r *reading) uint64 { return r.front.Writes }),
+}
+
+var raftFigures = []figure{
+	flag("leading", "1 while this server leads.", func(r *reading) bool { return r.node.Leading }),
+	count("leaderships", "Times this server became leader.", func(r *reading) uint64 { return r.node.Leaderships }),
+	gauge("raft_term", "Current term.", func(r *reading) uint64 { return r.node.Term }),
+	gauge("raft_last_index", "Newest entry of the log.", func(r *reading) uint64 { return r.node.LastIndex }),
+	gauge("raft_commit_index", "Newest entry that a quorum has.", func(r *reading) uint64 { return r.node.CommitIndex }),
+	gauge("raft_applied_index", "Newest entry of transactions that the machine has applied.", func(r *reading) uint64 { return r.node.Applied }),
+	gauge("raft_trailing_logs", "Entries kept behind a snapshot.", func(r *reading) uint64 { return r.node.TrailingLogs }),
+	count("entries_applied", "Log entries applied.", func(r *reading) uint64 { return r.node.Entries }),
+	count("entry_bytes_applied", "Bytes of them.", func(r *reading) uint64 { return r.node.EntryBytes }),
+	count("resends", "Times the lanes were asked to send again.", func(r *reading) uint64 { return r.node.Resends }),
+	count("snapshots", "Snapshots taken.", func(r *reading) uint64 { return r.node.Snapshots }),
+	count("snapshot_errors", "Snapshots that failed.", func(r *reading) uint64 { return r.node.SnapshotErrors }),
+	count("images_installed", "Images put in place of the machine.", func(r *reading) uint64 { return r.node.Restores }),
+	flag("snapshot_running", "1 while a snapshot is written.", func(r *reading) bool { return r.node.Snapshotting }),
+	gauge("snapshot_seconds", "Duration of the last snapshot of this run.", func(r *reading) float64 { return r.node.SnapshotTook.Seconds() }),
+	gauge("log_bytes_since_snapshot", "What the next snapshot makes superfluous, overhead included.", func(r *reading) int64 { return r.node.LogBytesSinceSnapshot }),
+}
+
+var proposerFigures = []figure{
+	flag("proposing", "1 while writes have a way to the log.", func(r *reading) bool { return r.node.Proposer.Proposing }),
+	gauge("proposer_queue_bytes", "Bytes that wait for a place among the batches under way.", func(r *reading) int { return r.node.Proposer.QueuedBytes }),
+	gauge("proposer_queue_bytes_max", "Bound of lycaon_proposer_queue_bytes.", func(r *reading) int { return r.node.Proposer.MaxQueuedBytes }),
+	gauge("batches_under_way", "Batches given to raft and not yet applied.", func(r *reading) int { return r.node.Proposer.InFlight }),
+	gauge("batch_oldest_seconds", "Age of the oldest of them.", func(r *reading) float64 { return r.node.Proposer.OldestFlight.Seconds() }),
+	gauge("sequencer_sessions", "Sessions whose proposed writes are remembered.", func(r *reading) int { return r.node.Proposer.SequencerSize }),
+	count("batches", "Batches given to raft.", func(r *reading) uint64 { return r.node.Proposer.Batches }),
+	count("batch_bytes", "Bytes of them.", func(r *reading) uint64 { return r.node.Proposer.Bytes }),
+	count("proposer_doubled", "Copies of writes kept out of the log.", func(r *reading) uint64 { return r.node.Proposer.Doubled }),
+	count("proposer_early", "Writes kept out of the log since an earlier one was missing.", func(r *reading) uint64 { return r.node.Proposer.Early }),
+	count("proposer_outdated", "Writes kept out of the log since their session had moved on.", func(r *reading) uint64 { return r.node.Proposer.Outdated }),
+	count("proposer_unled", "Transactions dropped while this server did not propose; they come again.", func(r *reading) uint64 { return r.node.Proposer.Unled }),
+	count("proposer_overflowed", "Transactions dropped at the bound of the queue; they come again.", func(r *reading) uint64 { return r.node.Proposer.Overflowed }),
+	count("batches_refused", "Batches that raft did not take.", func(r *reading) uint64 { return r.node.Proposer.Refused }),
+	count("batches_unknown", "Batches whose outcome raft could not tell.", func(r *reading) uint64 { return r.node.Proposer.Unknown }),
+	count("batches_abandoned", "Batches given up at their deadline.", func(r *reading) uint64 { return r.node.Proposer.Abandoned }),
+	count("batches_overdue", "Looks that found a batch past its deadline.", func(r *reading) uint64 { return r.node.Overdue }),
+}
+
+var storeFigures = []figure{
+	gauge("store_first_index", "Oldest entry of the log.", func(r *reading) uint64 { return r.store.FirstIndex }),
+	gauge("store_log_bytes", "Bytes of the log.", func(r *reading) uint64 { return r.store.LogBytes }),
+	count("store_entries", "Entries appended.", func(r *reading) uint64 { return r.store.Entries }),
+	count("store_syncs", "Durable writes.", func(r *reading) uint64 { return r.store.Syncs }),
+	count("store_guard_writes", "Writes of the tail guard.", func(r *reading) uint64 { return r.store.GuardWrites }),
+	flag("store_failed", "1 after a write of the store has failed: this server stops.", func(r *reading) bool { return r.store.Failed != nil }),
+	gauge("snapshot_file_bytes", "Size of the newest snapshot.", func(r *reading) int64 { return r.snaps.LastBytes }),
+	gauge("snapshot_file_index", "Entry at which it ends.", func(r *reading) uint64 { return r.snaps.LastIndex }),
+	count("snapshot_files_failed", "Snapshot files that were not finished.", func(r *reading) uint64 { return r.snaps.Failed }),
+	count("snapshot_files_removed", "Old or unfinished ones that were removed.", func(r *reading) uint64 { return r.snaps.Removed }),
+	gauge("disk_free_bytes", "Free space beside the data.", func(r *reading) uint64 { return r.disk.FreeBytes }),
+	gauge("disk_soft_bytes", "Free space below which writes are refused.", func(r *reading) uint64 { return r.disk.SoftBytes }),
+	gauge("disk_hard_bytes", "Free space below which the server stops.", func(r *reading) uint64 { return r.disk.HardBytes }),
+	count("disk_level_changes", "Changes of the level of free space.", func(r *reading) uint64 { return r.disk.Changes }),
+}

@@ -1,0 +1,85 @@
+package server
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/lycaon-io/lycaon/server/front/native"
+	"github.com/lycaon-io/lycaon/server/internal/histogram"
+	"github.com/lycaon-io/lycaon/server/pipeline"
+	"github.com/lycaon-io/lycaon/server/raftlog"
+	"github.com/lycaon-io/lycaon/server/replicate"
+	"github.com/lycaon-io/lycaon/server/state"
+)
+
+// collector reads the Stats of every component when it is asked, so that
+// nothing is counted twice and nothing is counted on behalf of metrics.
+type collector struct{ s *Server }
+
+func newCollector(s *Server) prometheus.Collector { return collector{s} }
+
+// reading is all Stats at about one moment.
+type reading struct {
+	core  pipeline.Stats
+	node  replicate.Stats
+	front native.Stats
+	store raftlog.Stats
+	snaps raftlog.SnapshotStats
+	disk  raftlog.DiskStats
+
+	ready            bool
+	nodes, dataBytes float64
+}
+
+func (c collector) read() *reading {
+	s := c.s
+	r := &reading{
+		core: s.core.Stats(), node: s.node.Stats(), front: s.front.Stats(),
+		store: s.store.Stats(), snaps: s.snaps.Stats(), disk: s.disk.Stats(),
+	}
+	r.ready = r.node.Ready && s.node.Condition() == nil
+	s.core.View(func(m *state.Machine) {
+		r.nodes, r.dataBytes = float64(m.Len()), float64(m.Tree().DataBytes())
+	})
+	return r
+}
+
+// Describe is what Collect gives: the names do not change.
+func (c collector) Describe(to chan<- *prometheus.Desc) { prometheus.DescribeByCollect(c, to) }
+
+func (c collector) Collect(to chan<- prometheus.Metric) {
+	r := c.read()
+	for _, table := range [][]figure{treeFigures, pipelineFigures, frontFigures, raftFigures, proposerFigures, storeFigures} {
+		for _, f := range table {
+			desc := prometheus.NewDesc("lycaon_"+f.name, f.help, nil, nil)
+			to <- prometheus.MustNewConstMetric(desc, f.kind, f.value(r))
+		}
+	}
+	to <- state1("raft_state", "1 for the role of this server in raft.", "state", r.node.State)
+	to <- state1("disk_level", "1 for the level of free disk space: ok, soft, hard.", "level", r.disk.Level.String())
+	to <- spread("write_seconds", "From the first transaction of a batch to the batch applied: the longest any of them waited.", r.node.Proposer.Waited)
+	to <- spread("batch_seconds", "From a batch given to raft to the batch applied.", r.node.Proposer.BatchTook)
+	to <- spread("batch_transactions", "Transactions in a batch.", r.node.Proposer.BatchTxns)
+	to <- syncs(&r.store)
+}
+
+// state1 is an info metric: its label carries the word.
+func state1(name, help, label, word string) prometheus.Metric {
+	return prometheus.MustNewConstMetric(prometheus.NewDesc("lycaon_"+name, help, []string{label}, nil), prometheus.GaugeValue, 1, word)
+}
+
+func spread(name, help string, h histogram.Snapshot) prometheus.Metric {
+	return prometheus.MustNewConstHistogram(prometheus.NewDesc("lycaon_"+name, help, nil, nil), h.Count, h.Sum, h.Buckets)
+}
+
+func syncs(s *raftlog.Stats) prometheus.Metric {
+	buckets := map[float64]uint64{}
+	var count uint64
+	for i, n := range s.Latency {
+		count += n
+		if i < len(raftlog.LatencyBounds) {
+			buckets[raftlog.LatencyBounds[i].Seconds()] = count
+		}
+	}
+	return spread("store_sync_seconds", "A durable write of the log store.",
+		histogram.Snapshot{Count: count, Sum: s.LatencySum.Seconds(), Buckets: buckets})
+}
