@@ -123,7 +123,7 @@ func inspectNewDir(path string) error {
 	for _, e := range entries {
 		switch name := e.Name(); {
 		case name == lockName, strings.HasPrefix(name, metaName+".tmp"):
-		case name == logName, name == snapshotsName:
+		case name == tokenName, name == logName, name == snapshotsName: // made after the identity
 			return fmt.Errorf("%w: %s is missing beside %s; restore a backup into a new directory", ErrDamaged, filepath.Join(path, metaName), filepath.Join(path, name))
 		default:
 			return fmt.Errorf("%w: %s is not empty and holds no server's data (%s)", ErrForeignData, path, name)

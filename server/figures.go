@@ -90,6 +90,12 @@ var frontFigures = []figure{
 	count("sent_bytes", "Bytes written to clients.", func(r *reading) uint64 { return r.front.BytesOut }),
 	count("messages_sent", "Replies and events written.", func(r *reading) uint64 { return r.front.MessagesOut }),
 	count("socket_writes", "System calls that wrote them.", func(r *reading) uint64 { return r.front.Writes }),
+	gauge("http_connections", "Connections to the pages for operators.", func(r *reading) int64 { return r.web.Connections }),
+	gauge("http_connections_max", "Bound of lycaon_http_connections.", func(r *reading) int64 { return r.web.MaxConnections }),
+	count("http_connections_refused", "Connections beyond it.", func(r *reading) uint64 { return r.web.ConnectionsRefused }),
+	count("http_requests", "Requests for those pages.", func(r *reading) uint64 { return r.web.Requests }),
+	count("http_refused", "Requests refused: by a foreign name, a method that changes, or for another site.",
+		func(r *reading) uint64 { return r.web.ForeignHosts + r.web.MethodsRefused + r.web.CrossSite }),
 }
 
 var raftFigures = []figure{

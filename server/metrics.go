@@ -3,6 +3,7 @@ package server
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
+	httpfront "github.com/lycaon-io/lycaon/server/front/http"
 	"github.com/lycaon-io/lycaon/server/front/native"
 	"github.com/lycaon-io/lycaon/server/internal/histogram"
 	"github.com/lycaon-io/lycaon/server/pipeline"
@@ -22,6 +23,7 @@ type reading struct {
 	core  pipeline.Stats
 	node  replicate.Stats
 	front native.Stats
+	web   httpfront.Stats
 	store raftlog.Stats
 	snaps raftlog.SnapshotStats
 	disk  raftlog.DiskStats
@@ -35,6 +37,9 @@ func (c collector) read() *reading {
 	r := &reading{
 		core: s.core.Stats(), node: s.node.Stats(), front: s.front.Stats(),
 		store: s.store.Stats(), snaps: s.snaps.Stats(), disk: s.disk.Stats(),
+	}
+	if s.http != nil {
+		r.web = s.http.Stats()
 	}
 	r.ready = r.node.Ready && s.node.Condition() == nil
 	s.core.View(func(m *state.Machine) {

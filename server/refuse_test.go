@@ -1,0 +1,186 @@
+package server
+
+import (
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/lycaon-io/lycaon/server/raftlog"
+)
+
+// used returns the configuration of a server that ran and stopped.
+func used(t *testing.T) Config {
+	t.Helper()
+	cfg := local(t)
+	s, err := Open(t.Context(), cfg)
+	require.NoError(t, err)
+	stop(t, s)
+	return cfg
+}
+
+// refused wants Open to fail with want and to leave the data as it was.
+func refused(t *testing.T, cfg Config, want error) {
+	t.Helper()
+	before := fingerprint(t, filepath.Dir(cfg.DataDir))
+	s, err := Open(t.Context(), cfg)
+	if err == nil {
+		stop(t, s)
+	}
+	require.ErrorIs(t, err, want)
+	require.Equal(t, before, fingerprint(t, filepath.Dir(cfg.DataDir)), "nothing is damaged")
+}
+
+func TestAPortInUseIsRefused(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	t.Run("of clients", func(t *testing.T) {
+		cfg := used(t)
+		cfg.ClientAddr = l.Addr().String()
+		refused(t, cfg, ErrPortInUse)
+	})
+	t.Run("of http, on a first start", func(t *testing.T) {
+		cfg := local(t)
+		cfg.HTTPAddr = l.Addr().String()
+		refused(t, cfg, ErrPortInUse)
+		require.NoDirExists(t, cfg.DataDir)
+	})
+}
+
+func TestADirectoryOfAnotherServerIsRefused(t *testing.T) {
+	cfg := used(t)
+	cfg.ID = 2
+	refused(t, cfg, ErrForeignData)
+}
+
+func TestADirectoryOfSomethingElseIsRefused(t *testing.T) {
+	cfg := local(t)
+	require.NoError(t, os.MkdirAll(cfg.DataDir, 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(cfg.DataDir, "thesis.txt"), []byte("years of work"), 0o644))
+	refused(t, cfg, ErrForeignData)
+}
+
+func TestADirectoryWithoutItsIdentityIsRefused(t *testing.T) {
+	cfg := used(t)
+	require.NoError(t, os.Remove(filepath.Join(cfg.DataDir, metaName)))
+	refused(t, cfg, ErrDamaged)
+}
+
+func TestADirectoryWithADamagedIdentityIsRefused(t *testing.T) {
+	for name, content := range map[string]string{"empty": "", "cut": `{"format":1,"ser`, "no id": `{"format":1,"clusterId":"x"}`} {
+		t.Run(name, func(t *testing.T) {
+			cfg := used(t)
+			require.NoError(t, os.WriteFile(filepath.Join(cfg.DataDir, metaName), []byte(content), 0o600))
+			refused(t, cfg, ErrDamaged)
+		})
+	}
+}
+
+func TestADirectoryOfANewerVersionIsRefused(t *testing.T) {
+	cfg := used(t)
+	name := filepath.Join(cfg.DataDir, metaName)
+	raw, err := os.ReadFile(name)
+	require.NoError(t, err)
+	newer := strings.Replace(string(raw), `"format": 1`, `"format": 2`, 1)
+	require.NotEqual(t, string(raw), newer)
+	require.NoError(t, os.WriteFile(name, []byte(newer), 0o600))
+	refused(t, cfg, ErrNewerFormat)
+}
+
+func TestADirectoryInUseIsRefused(t *testing.T) {
+	cfg := local(t)
+	s := start(t, cfg)
+	dir := fingerprint(t, filepath.Join(cfg.DataDir, snapshotsName))
+	_, err := Open(t.Context(), cfg)
+	require.ErrorIs(t, err, ErrLocked)
+	require.Equal(t, dir, fingerprint(t, filepath.Join(cfg.DataDir, snapshotsName)))
+	require.NoError(t, s.node.Condition(), "and goes on")
+}
+
+func TestAnUnwritableDirectoryIsRefused(t *testing.T) {
+	cfg := local(t)
+	blocker := filepath.Dir(cfg.DataDir)
+	cfg.DataDir = filepath.Join(blocker, "file", "data")
+	require.NoError(t, os.WriteFile(filepath.Join(blocker, "file"), nil, 0o600))
+	s, err := Open(t.Context(), cfg)
+	if err == nil {
+		stop(t, s)
+	}
+	require.ErrorIs(t, err, ErrUnwritable)
+}
+
+func TestADamagedLogIsRefused(t *testing.T) {
+	cfg := used(t)
+	guard := ""
+	require.NoError(t, filepath.WalkDir(filepath.Join(cfg.DataDir, logName), func(path string, e os.DirEntry, err error) error {
+		if err == nil && strings.Contains(e.Name(), "guard") {
+			guard = path
+		}
+		return err
+	}))
+	require.NotEmpty(t, guard)
+	require.NoError(t, os.Remove(guard))
+	s, err := Open(t.Context(), cfg)
+	if err == nil {
+		stop(t, s)
+	}
+	require.ErrorIs(t, err, ErrDamaged)
+	require.ErrorIs(t, err, raftlog.ErrBehindGuard)
+	require.ErrorContains(t, err, "repair:")
+}
+
+func TestSettingsThatCannotBeAreNamed(t *testing.T) {
+	for names, spoil := range map[string]func(*Config){
+		"id 0":                                   func(c *Config) { c.ID = 0 },
+		"id 255":                                 func(c *Config) { c.ID = 255 },
+		"data-dir":                               func(c *Config) { c.DataDir = "" },
+		"client-addr \"x\"":                      func(c *Config) { c.ClientAddr = "x" },
+		"http-addr \"h:99999\"":                  func(c *Config) { c.HTTPAddr = "h:99999" },
+		"peer-addr":                              func(c *Config) { c.PeerAddr = "" },
+		"one voter":                              func(c *Config) { c.InitialCluster = "1=127.0.0.1:2888,2=127.0.0.1:2889,3=127.0.0.1:2890" },
+		"does not name this server":              func(c *Config) { c.InitialCluster = "2=127.0.0.1:2888" },
+		"want the peer-addr":                     func(c *Config) { c.InitialCluster = "1=127.0.0.1:9" },
+		"want ID=HOST:PORT":                      func(c *Config) { c.InitialCluster = "myself" },
+		"min-session-timeout":                    func(c *Config) { c.MinSessionTimeout = 0 },
+		"max-session-timeout 1ms":                func(c *Config) { c.MaxSessionTimeout = 1e6 },
+		"tick 0s":                                func(c *Config) { c.Tick = 0 },
+		"super-digest":                           func(c *Config) { c.SuperDigest = "super:password" },
+		"max-connections -1":                     func(c *Config) { c.MaxConnections = -1 },
+		"snapshot-bytes 5":                       func(c *Config) { c.SnapshotBytes = 5 },
+		"client-cert and client-key":             func(c *Config) { c.ClientCert = "x" },
+		"client-ca wants client-cert":            func(c *Config) { c.ClientCA = "x" },
+		"client-cert /no/cert, client-key /no/k": func(c *Config) { c.ClientCert, c.ClientKey = "/no/cert", "/no/k" },
+	} {
+		t.Run(names, func(t *testing.T) {
+			cfg := local(t)
+			spoil(&cfg)
+			_, err := Open(t.Context(), cfg)
+			require.ErrorIs(t, err, ErrConfig)
+			require.ErrorContains(t, err, names)
+			if cfg.DataDir != "" {
+				require.NoDirExists(t, cfg.DataDir)
+			}
+		})
+	}
+	cfg := local(t)
+	cfg.InitialCluster = "1=" + cfg.PeerAddr
+	cfg.SuperDigest = "super:xQJmxLMiHGwaqBvst5y6rkB6HQs="
+	require.NoError(t, cfg.Validate())
+}
+
+func TestAStartThatIsGivenUpLeavesNothingRunning(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	cfg := local(t)
+	_, err := Open(ctx, cfg)
+	if err == nil {
+		t.Skip("the start was faster than its end")
+	}
+	require.ErrorIs(t, err, context.Canceled)
+	start(t, cfg)
+}
