@@ -35,7 +35,7 @@ type Sequencer struct {
 type lane struct {
 	generation uint64
 	runs       []run
-	early      uint64 // the lowest one refused since the last proposed, 0 for none
+	early      uint64 // the last one refused since one was proposed, 0 for none
 }
 
 type run struct{ first, last uint64 }
@@ -52,9 +52,9 @@ func NewSequencer() *Sequencer {
 // proposed later: then the copy in the log may be a gap. One of which neither
 // itself nor the one before it is known is proposed when it is older than
 // those known, since what came before this term is not known here. A later one
-// is Early, but only once: if it comes again before anything was proposed, its
-// lane has nothing older to send, and what is known is a late copy of what was
-// applied long ago.
+// is Early, until the lane starts over without anything having been proposed:
+// then it has nothing older to send, and what is known is a late copy of what
+// was applied long ago.
 func (s *Sequencer) Admit(session, generation, seq uint64) Ruling {
 	if mutant.On(mutant.NoProposerSkip) {
 		return Propose
@@ -78,10 +78,8 @@ func (l *lane) admit(seq uint64) Ruling {
 	switch {
 	case own >= 0 && own >= before:
 		return Again
-	case before < 0 && l.laterThanAll(seq) && l.early != seq:
-		if l.early == 0 || seq < l.early {
-			l.early = seq
-		}
+	case before < 0 && l.laterThanAll(seq) && seq > l.early:
+		l.early = seq
 		return Early
 	}
 	l.propose(seq, before)

@@ -31,6 +31,9 @@ func TestSequencerRulings(t *testing.T) {
 		"nor does one that comes first in a term, once the lane has sent again": {
 			{1, 1, 1, Propose}, {1, 1, 19, Early}, {1, 1, 20, Early}, {1, 1, 19, Propose}, {1, 1, 20, Propose}, {1, 1, 19, Again},
 		},
+		"even if some of what was refused has been applied meanwhile": {
+			{1, 1, 1, Propose}, {1, 1, 19, Early}, {1, 1, 20, Early}, {1, 1, 21, Early}, {1, 1, 20, Propose}, {1, 1, 21, Propose},
+		},
 		"a newer generation starts anew and shuts out the older": {
 			{1, 1, 7, Propose}, {1, 2, 1, Propose}, {1, 1, 8, Old}, {1, 2, 2, Propose},
 		},

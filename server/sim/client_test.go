@@ -45,11 +45,14 @@ type call struct {
 }
 
 // heldWatch is a watch as its client keeps it: all up to since was told, and
-// of since+1 the events in seen.
+// of the zxid after it the first few events. A transaction may be several
+// events, and a connection may break between them: then the next one tells all
+// of that zxid again, and the client passes over what it has.
 type heldWatch struct {
 	watchKey
 	since uint64
-	seen  []event
+	seen  int
+	skip  int  // still to be passed over in the present replay
 	live  bool // on the present connection
 	pos   int  // of a staying one: effects before it were told, or a gap was
 	gap   bool
@@ -64,6 +67,7 @@ func (cl *client) newSession() {
 
 // leave gives the connection up; its server may notice much later.
 func (cl *client) leave() {
+	cl.note("leave")
 	cl.conn, cl.ready = nil, false
 	for _, h := range cl.watches {
 		h.live = false
@@ -107,6 +111,7 @@ func (cl *client) welcomed(c *conn, m *protocol.Message) {
 	default:
 		cl.w.fail("client %d: hello of attempt %d answered %v (%s)", cl.id, c.attempt, m.Code, m.More.Detail)
 	}
+	cl.note("welcome", m.Xid, "zxid", m.Zxid)
 	if m.Zxid < cl.lastSeen {
 		cl.w.fail("client %d: went back from zxid %d to %d", cl.id, cl.lastSeen, m.Zxid)
 	}
@@ -150,11 +155,13 @@ func (cl *client) resume(c *conn) {
 	k := &call{op: protocol.OpResume, req: protocol.Request{Op: protocol.OpResume, Xid: cl.xid}}
 	c.replay = &replay{call: k}
 	for _, h := range cl.watches {
+		h.skip = h.seen
 		k.req.Watches = append(k.req.Watches, protocol.Watch{Path: h.path, Mode: h.mode, Since: h.since})
 		c.replay.watches = append(c.replay.watches, since{h.watchKey, h.since})
 	}
 	c.sent = append(c.sent, k)
 	c.up = append(c.up, request{requestFrame(&k.req)})
+	cl.note("resume", c.replay.watches)
 }
 
 // send puts a call on the connection.
@@ -195,6 +202,7 @@ func (cl *client) goodbye(c *conn, m *protocol.Message) {
 
 // reply checks an answer against everything that must hold.
 func (cl *client) reply(c *conn, m *protocol.Message) {
+	cl.note("reply", m.Op, m.Xid, "zxid", m.Zxid, m.Code)
 	if m.Op == protocol.OpPing {
 		if len(c.pings) == 0 || c.pings[0] != m.Xid {
 			cl.w.fail("client %d: ping %d answered out of turn", cl.id, m.Xid)
@@ -342,6 +350,7 @@ func (cl *client) find(key watchKey) int {
 // over all its connections each watch is told everything once.
 func (cl *client) event(c *conn, m *protocol.Message) {
 	e := event{m.Event, m.Path, m.Zxid}
+	cl.note("event", e)
 	switch {
 	case e.what == protocol.EventReplayDone:
 		cl.replayDone(c, e.zxid)
@@ -386,13 +395,18 @@ func (cl *client) tell(c *conn, e event) {
 
 // tellStaying drops what this watch was told on an earlier connection.
 func (cl *client) tellStaying(c *conn, h *heldWatch, e event) {
-	if c.replay != nil && e.zxid <= h.since || e.zxid == h.since+1 && slices.Contains(h.seen, e) {
+	switch {
+	case e.zxid <= h.since: // for another watch, which has to catch up
+		return
+	case e.zxid == h.since+1 && h.skip > 0:
+		h.skip--
 		return
 	}
 	if e.zxid > h.since+1 {
-		h.since, h.seen = e.zxid-1, nil
+		h.since, h.seen = e.zxid-1, 0
 	}
-	h.seen = append(h.seen, e)
+	h.seen++
+	h.skip = 0
 	if h.gap {
 		return
 	}
@@ -419,7 +433,7 @@ func (m *model) nextFor(k watchKey, from int, zxid uint64) (event, int, bool) {
 func (cl *client) advance(zxid uint64) {
 	for _, h := range cl.watches {
 		if h.live && zxid > h.since {
-			h.since, h.seen = zxid, nil
+			h.since, h.seen = zxid, 0
 		}
 	}
 }
@@ -441,7 +455,7 @@ func (cl *client) replayDone(c *conn, now uint64) {
 		} else if e, _, missed := cl.w.model.nextFor(h.watchKey, h.pos, now); missed && h.stays() {
 			cl.w.fail("client %d: watch %v was not told %v by its replay up to %d", cl.id, h.watchKey, e, now)
 		}
-		h.since, h.seen, h.live = now, nil, true
+		h.since, h.seen, h.skip, h.live = now, 0, 0, true
 	}
 	c.replay = nil
 }

@@ -61,6 +61,15 @@ type violation string
 
 func (w *world) fail(format string, args ...any) { panic(violation(fmt.Sprintf(format, args...))) }
 
+// traced is the client whose story is printed, -1 for none.
+var traced = -1
+
+func (cl *client) note(args ...any) {
+	if cl.id == traced {
+		fmt.Println(args...)
+	}
+}
+
 func newWorld(seed uint64) *world {
 	w := &world{rng: rand.New(rand.NewPCG(seed, 1)), model: newModel()}
 	w.stats.events, w.stats.codes, w.stats.replies = map[protocol.EventType]int{}, map[protocol.Code]int{}, map[protocol.Op]int{}
@@ -353,6 +362,7 @@ func TestEveryRuleHoldsUnderEveryFault(t *testing.T) {
 	if seed := setting(t, "LYCAON_SIM_SEED", 0); seed != 0 {
 		first, seeds = uint64(seed), 1
 	}
+	traced = setting(t, "LYCAON_SIM_TRACE", -1)
 	t.Logf("seeds %d to %d, %d steps each", first, first+uint64(seeds)-1, steps)
 	var total stats
 	total.events, total.codes, total.replies = map[protocol.EventType]int{}, map[protocol.Code]int{}, map[protocol.Op]int{}
