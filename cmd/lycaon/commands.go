@@ -1,0 +1,28 @@
+package main
+
+import "github.com/spf13/cobra"
+
+const (
+	groupServer = "server"
+	groupTree   = "tree"
+	groupOther  = "other"
+)
+
+// shellWords are the commands that the shell and the command line share.
+func shellWords(e *env) []*cobra.Command {
+	return []*cobra.Command{
+		newGet(e), newSet(e), newCreate(e), newDelete(e), newDeleteAll(e), newLs(e), newStat(e),
+		newGetACL(e), newSetACL(e), newTree(e), newCount(e), newWatch(e), newImport(e), newExport(e),
+		newAddAuth(e), newWhoAmI(e), newSync(e), newEphemerals(e), newSession(e), newVersion(e), newStatus(e),
+	}
+}
+
+func newVersion(e *env) *cobra.Command {
+	return &cobra.Command{
+		Use:     "version",
+		Short:   "Print the version of this program",
+		GroupID: groupOther,
+		Args:    exactArgs(0),
+		RunE:    func(*cobra.Command, []string) error { return e.out.line("%s", version()) },
+	}
+}

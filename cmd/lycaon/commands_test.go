@@ -1,0 +1,103 @@
+package main
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/lycaon-io/lycaon/client/clienttest"
+)
+
+var rewrite = flag.Bool("rewrite", false, "write the golden files anew")
+
+// inProcess runs the program without a process: arguments in, output, errors
+// and exit code out.
+func inProcess(in io.Reader, args ...string) (stdout, stderr string, code int) {
+	var out, errw bytes.Buffer
+	code = run(args, in, &out, &errw, noEnv)
+	return out.String(), errw.String(), code
+}
+
+// What differs from run to run: times, session ids, and the zxids that count
+// the sessions of the run.
+var unsteady = []struct {
+	re   *regexp.Regexp
+	with string
+}{
+	{regexp.MustCompile(`\d{4}-\d\d-\d\dT[0-9:.]+Z`), "TIME"},
+	{regexp.MustCompile(`"(ctimeMs|mtimeMs|clockMs|ms|bytes)":\d+`), `"$1":N`},
+	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "ADDR"},
+	{regexp.MustCompile(`in \d+(\.\d+)?(µs|ms|s)\b`), "in TIME"},
+	{regexp.MustCompile(`/tmp/[^ "]*/`), "TMP/"},
+}
+
+// TestCommandsAnswerAsWritten runs each script of testdata against a fresh
+// server: a line that begins with $ is a command line, what follows is its
+// output, its errors marked by "! ", and its exit code where it is not 0.
+func TestCommandsAnswerAsWritten(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.script")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".script"), func(t *testing.T) {
+			want, err := os.ReadFile(file)
+			require.NoError(t, err)
+			got := replay(t, string(want))
+			if *rewrite {
+				require.NoError(t, os.WriteFile(file, []byte(got), 0o644))
+				return
+			}
+			require.Equal(t, string(want), got)
+		})
+	}
+}
+
+// replay runs the commands of a script and returns it with what they said.
+func replay(t *testing.T, script string) string {
+	cluster := clienttest.Start(t)
+	dir := t.TempDir()
+	var b strings.Builder
+	begun := false // what stands before the first command is a comment
+	for line := range strings.Lines(script) {
+		text, isCommand := strings.CutPrefix(line, "$ ")
+		if !isCommand {
+			if !begun {
+				b.WriteString(line)
+			}
+			continue
+		}
+		begun = true
+		b.WriteString(line)
+		command, input, _ := strings.Cut(strings.TrimSpace(text), " << ")
+		words, err := splitWords(strings.ReplaceAll(command, "$DIR", dir))
+		require.NoError(t, err, line)
+		args := append([]string{"-s", cluster.Addrs()[0]}, words...)
+		out, errw, code := inProcess(strings.NewReader(strings.ReplaceAll(input, ";", "\n")), args...)
+		b.WriteString(steady(out))
+		for e := range strings.Lines(steady(errw)) {
+			b.WriteString("! " + e)
+		}
+		if code != 0 {
+			fmt.Fprintf(&b, "exit %d\n", code)
+		}
+	}
+	return b.String()
+}
+
+func steady(text string) string {
+	for _, u := range unsteady {
+		text = u.re.ReplaceAllString(text, u.with)
+	}
+	if text != "" && !strings.HasSuffix(text, "\n") {
+		text += "\\\n"
+	}
+	return text
+}

@@ -1,0 +1,223 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/lycaon-io/lycaon/client"
+)
+
+// target says which servers to talk to, and as whom.
+type target struct {
+	server         string
+	output         string
+	timeout        time.Duration
+	sessionTimeout time.Duration
+	auth           []string
+	adminToken     string
+	useTLS         bool
+	ca, cert, key  string
+}
+
+func (t *target) addFlags(f *pflag.FlagSet) {
+	f.StringVarP(&t.server, "server", "s", "127.0.0.1:2181", "servers to try, `H:P[,H:P...][/chroot]`")
+	f.StringVarP(&t.output, "output", "o", "text", "form of the output: `text|json`")
+	f.DurationVar(&t.timeout, "timeout", 10*time.Second, "give up on a request after this long")
+	f.DurationVar(&t.sessionTimeout, "session-timeout", 10*time.Second, "ask the server for this session timeout")
+	f.StringArrayVar(&t.auth, "auth", nil, "identity, as `digest:USER:PASSWORD`; may be repeated")
+	f.StringVar(&t.adminToken, "admin-token", "", "`FILE` with the server's admin token (DATA-DIR/admin.token) for administrative commands")
+	f.BoolVar(&t.useTLS, "tls", false, "speak TLS; implied by --ca, --cert and --key")
+	f.StringVar(&t.ca, "ca", "", "`FILE` of certificates to trust instead of the system's")
+	f.StringVar(&t.cert, "cert", "", "`FILE` of our certificate, for servers that ask")
+	f.StringVar(&t.key, "key", "", "`FILE` of its key")
+}
+
+// options turns the flags into what the client takes.
+func (t *target) options() (servers []string, opts []client.Option, err error) {
+	hosts, chroot, _ := strings.Cut(t.server, "/")
+	if chroot != "" {
+		opts = append(opts, client.WithChroot("/"+chroot))
+	}
+	opts = append(opts, client.WithRequestTimeout(t.timeout), client.WithSessionTimeout(t.sessionTimeout))
+	for _, a := range t.auth {
+		c, err := parseAuth(a)
+		if err != nil {
+			return nil, nil, err
+		}
+		opts = append(opts, client.WithCredentials(c))
+	}
+	if t.adminToken != "" {
+		secret, err := os.ReadFile(t.adminToken)
+		if err != nil {
+			return nil, nil, usageError{fmt.Errorf("--admin-token: %w", err)}
+		}
+		opts = append(opts, client.WithCredentials(client.AdminToken(strings.TrimSpace(string(secret)))))
+	}
+	conf, err := t.tlsConfig()
+	if err != nil {
+		return nil, nil, usageError{err}
+	}
+	if conf != nil {
+		opts = append(opts, client.WithTLS(conf))
+	}
+	return strings.Split(hosts, ","), opts, nil
+}
+
+func parseAuth(text string) (client.Credential, error) {
+	scheme, rest, _ := strings.Cut(text, ":")
+	user, password, ok := strings.Cut(rest, ":")
+	if scheme != "digest" || !ok || user == "" {
+		return client.Credential{}, usageError{fmt.Errorf("identity %q: want digest:USER:PASSWORD", scheme+":...")}
+	}
+	return client.Digest(user, password), nil
+}
+
+func (t *target) tlsConfig() (*tls.Config, error) {
+	if !t.useTLS && t.ca == "" && t.cert == "" && t.key == "" {
+		return nil, nil
+	}
+	conf := &tls.Config{MinVersion: tls.VersionTLS13}
+	if t.ca != "" {
+		pem, err := os.ReadFile(t.ca)
+		if err != nil {
+			return nil, fmt.Errorf("--ca: %w", err)
+		}
+		conf.RootCAs = x509.NewCertPool()
+		if !conf.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("--ca: %s holds no certificate", t.ca)
+		}
+	}
+	if t.cert != "" || t.key != "" {
+		pair, err := tls.LoadX509KeyPair(t.cert, t.key)
+		if err != nil {
+			return nil, fmt.Errorf("--cert and --key: %w", err)
+		}
+		conf.Certificates = []tls.Certificate{pair}
+	}
+	return conf, nil
+}
+
+// env is what commands work with: where they read and write, and the
+// connection they share. A one-shot command has it for itself, the shell
+// hands one to every line.
+type env struct {
+	in      io.Reader
+	out     printer
+	errw    io.Writer
+	getenv  func(string) string
+	flags   *pflag.FlagSet
+	target  target
+	shell   bool // a session stays between commands
+	settled bool
+	conn    *client.Client
+	guest   bool
+	history func() []string
+	ask     func(question string) (string, error) // nil where nobody can answer
+	watches watches
+}
+
+func newEnv(in io.Reader, out, errw io.Writer, getenv func(string) string) *env {
+	return &env{in: in, out: printer{w: out}, errw: errw, getenv: getenv}
+}
+
+// settle takes what the command line left open from the environment.
+func (e *env) settle() error {
+	if e.settled {
+		return nil
+	}
+	e.settled = true
+	if err := applyEnv(e.flags, e.getenv); err != nil {
+		return err
+	}
+	switch e.target.output {
+	case "text", "json":
+		e.out.json = e.target.output == "json"
+	default:
+		return usageError{fmt.Errorf("--output %q: want text or json", e.target.output)}
+	}
+	return nil
+}
+
+// session is a client with a session, opened at first need.
+func (e *env) session(ctx context.Context) (*client.Client, error) { return e.connect(ctx, false) }
+
+// reader is a client that may be without a session: a read on its own needs
+// none, and a session costs the cluster a write.
+func (e *env) reader(ctx context.Context) (*client.Client, error) { return e.connect(ctx, !e.shell) }
+
+func (e *env) connect(ctx context.Context, guest bool) (*client.Client, error) {
+	if e.conn != nil && (guest || !e.guest) && e.conn.Session().Context().Err() == nil {
+		return e.conn, nil
+	}
+	e.close()
+	servers, opts, err := e.target.options()
+	if err != nil {
+		return nil, err
+	}
+	open := client.Open
+	if guest {
+		open = client.OpenGuest
+	}
+	ctx, cancel := context.WithTimeout(ctx, min(connectWithin, e.target.timeout))
+	defer cancel()
+	if e.conn, err = open(ctx, servers, opts...); err != nil {
+		return nil, err
+	}
+	e.guest = guest
+	return e.conn, nil
+}
+
+// connectWithin is how long a first connection may take: long enough for a
+// server that is starting, short for a person who mistyped an address.
+const connectWithin = 3 * time.Second
+
+// close ends the session. Nobody waits long for a server that is gone.
+func (e *env) close() {
+	e.watches.stop()
+	if e.conn == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	if err := e.conn.Close(ctx); err != nil {
+		fmt.Fprintln(e.errw, "lycaon: the session was not closed and ends by its timeout:", err)
+	}
+	e.conn = nil
+}
+
+// errQuiet ends a command whose message has been printed already.
+var errQuiet = errors.New("failed")
+
+// describe words an error for a person.
+func describe(err error) string {
+	text := strings.ReplaceAll(err.Error(), "\n", ": ")
+	if errors.Is(err, client.ErrDisconnected) {
+		text += "; is the server running? (-s H:P or LYCAON_SERVER says where)"
+	}
+	return text
+}
+
+// historyFile is where the shell keeps its lines between runs.
+func (e *env) historyFile() string {
+	if file := e.getenv("LYCAON_HISTORY"); file != "" {
+		return file
+	}
+	dir, err := os.UserConfigDir()
+	if err != nil {
+		return ""
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "lycaon"), 0o700); err != nil {
+		return ""
+	}
+	return filepath.Join(dir, "lycaon", "history")
+}

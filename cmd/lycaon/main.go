@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv)) }
+
+// run is the whole process but for its exit. SIGINT and SIGTERM end what it
+// does by its context.
+func run(args []string, in io.Reader, out, errw io.Writer, getenv func(string) string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	e := newEnv(in, out, errw, getenv)
+	defer e.close()
+	root := newRoot(e)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err != nil && !errors.Is(err, errQuiet) {
+		fmt.Fprintln(errw, "lycaon:", describe(err))
+	}
+	return exitCode(err)
+}
+
+const rootLong = `Lycaon keeps a replicated tree of small nodes for locks, configuration and discovery.
+
+  lycaon serve --help      run a server
+  lycaon shell             talk to one interactively
+  lycaon COMMAND --help    one command, from here or in the shell
+
+-s, -o and the other options below come before the command. Each is also an
+environment variable: --server is LYCAON_SERVER.
+
+Exit codes: 0 ok, 1 error, 2 usage, 3 not found, 4 version mismatch, 5 not
+permitted, 6 session lost, 7 no server available; from 10 on see serve --help.`
+
+func newRoot(e *env) *cobra.Command {
+	root := &cobra.Command{
+		Use:                   "lycaon [options] COMMAND [arguments]",
+		Short:                 "A coordination service",
+		Long:                  rootLong,
+		Version:               version(),
+		DisableFlagsInUseLine: true,
+		TraverseChildren:      true, // -s before the command is the server, behind it the command's own flag
+		SilenceErrors:         true,
+		SilenceUsage:          true,
+		PersistentPreRunE:     func(*cobra.Command, []string) error { return e.settle() },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError{fmt.Errorf("unknown command %q; lycaon --help lists them", args[0])}
+			}
+			return cmd.Help()
+		},
+		Args: cobra.ArbitraryArgs,
+	}
+	root.SetIn(e.in)
+	root.SetOut(e.out.w)
+	root.SetErr(e.errw)
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.SetFlagErrorFunc(flagError)
+	e.target.addFlags(root.Flags())
+	e.flags = root.Flags()
+	root.AddGroup(&cobra.Group{ID: groupServer, Title: "Server:"}, &cobra.Group{ID: groupTree, Title: "The tree:"},
+		&cobra.Group{ID: groupOther, Title: "Sessions and more:"})
+	root.SetHelpCommandGroupID(groupOther)
+	root.SetCompletionCommandGroupID(groupOther)
+	root.AddCommand(newServe(e), newSnapshot(e), newShell(e))
+	root.AddCommand(shellWords(e)...)
+	return root
+}
+
+func flagError(cmd *cobra.Command, err error) error {
+	if errors.Is(err, pflag.ErrHelp) {
+		return err
+	}
+	return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
+}

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/lycaon-io/lycaon/client"
+	"github.com/lycaon-io/lycaon/znode"
+)
+
+func TestStatBlockHasTheLinesOfZooKeeper(t *testing.T) {
+	var out bytes.Buffer
+	stat := client.Stat{Czxid: 0x1f, CtimeMs: 1551957679000, Mzxid: 0x20, MtimeMs: 1551957679123, Pzxid: 0x21,
+		Cversion: 3, Version: 2, Aversion: 1, Owner: 0xab, DataLength: 5, NumChildren: 4}
+	require.NoError(t, printer{w: &out}.statBlock(stat))
+	require.Equal(t, `cZxid = 0x1f
+ctime = 2019-03-07T11:21:19.000Z
+mZxid = 0x20
+mtime = 2019-03-07T11:21:19.123Z
+pZxid = 0x21
+cversion = 3
+dataVersion = 2
+aclVersion = 1
+ephemeralOwner = 0xab
+dataLength = 5
+numChildren = 4
+`, out.String())
+
+	out.Reset()
+	require.NoError(t, printer{w: &out}.statBlock(client.Stat{Kind: znode.TTL, TTLMs: 1500}))
+	require.Contains(t, out.String(), "kind = ttl, 1.5s\n")
+}
+
+func TestDataInJSONKeepsEveryByte(t *testing.T) {
+	for name, c := range map[string]struct {
+		data []byte
+		want map[string]any
+	}{
+		"null is not empty":   {nil, map[string]any{"data": nil}},
+		"empty":               {[]byte{}, map[string]any{"data": ""}},
+		"text":                {[]byte("é"), map[string]any{"data": "é"}},
+		"bytes become base64": {[]byte{0xff, 0x00}, map[string]any{"dataBase64": "/wA="}},
+	} {
+		require.Equal(t, c.want, dataFields(map[string]any{}, c.data), name)
+	}
+}

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/lycaon-io/lycaon/server"
+)
+
+const serveLong = `Run one server until SIGINT or SIGTERM.
+
+Every option is also an environment variable (--data-dir is LYCAON_DATA_DIR) and a
+key of the --config file, which is YAML with one "key: value" a line. What is typed
+beats the environment, which beats the file.
+
+Clients talk to --client-addr: native frames, with TLS on the same port if there is
+a certificate (a connection's first byte tells). /metrics, /livez and /readyz are on
+--http-addr, and /debug/pprof if that is loopback. The data directory belongs to one
+server: its first start writes the id into it, and a lock keeps a second process out.
+It holds admin.token, the secret for snapshot save and other administration.
+
+Exit codes: 0 after a clean stop, 2 a setting is wrong, 10 an address is in use, 11 the
+data directory cannot be written, 12 it is locked by another process, 13 it belongs to
+another id or cluster, 14 it is of a newer format, 15 data on disk is damaged (the
+message names the file and the repair), 16 the disk is full, 1 anything else.`
+
+// stopWithin bounds a clean stop.
+const stopWithin = 4500 * time.Millisecond
+
+// serveFlags are the settings of a server as they are typed.
+type serveFlags struct {
+	config    string
+	logLevel  string
+	logFormat string
+	server    server.Config
+}
+
+func (s *serveFlags) add(f *pflag.FlagSet) {
+	c := &s.server
+	*c = server.DefaultConfig()
+	f.StringVar(&s.config, "config", "", "YAML `FILE` with any of these options")
+	f.Uint64Var(&c.ID, "id", c.ID, "number of this server in its cluster, 1 to 254")
+	f.StringVar(&c.DataDir, "data-dir", c.DataDir, "`DIR` for log, snapshots and identity; made if absent")
+	f.StringVar(&c.ClientAddr, "client-addr", c.ClientAddr, "`H:P` where clients connect")
+	f.StringVar(&c.PeerAddr, "peer-addr", c.PeerAddr, "`H:P` where the cluster's other servers reach this one")
+	f.StringVar(&c.HTTPAddr, "http-addr", c.HTTPAddr, "`H:P` for metrics and health, or off")
+	f.StringVar(&c.InitialCluster, "initial-cluster", c.InitialCluster, "members of a new cluster, `1=H:P[,2=H:P...]`; default is this server alone")
+	f.DurationVar(&c.MinSessionTimeout, "min-session-timeout", c.MinSessionTimeout, "shortest session timeout a client gets")
+	f.DurationVar(&c.MaxSessionTimeout, "max-session-timeout", c.MaxSessionTimeout, "longest session timeout a client gets")
+	f.DurationVar(&c.Tick, "tick", c.Tick, "how often expired sessions are looked for")
+	f.StringVar(&c.SuperDigest, "super-digest", c.SuperDigest, "`super:BASE64SHA1` of the superuser, as in ZooKeeper")
+	f.IntVar(&c.MaxConnections, "max-connections", c.MaxConnections, "client connections at once; 0 = no limit")
+	f.Int64Var(&c.SnapshotBytes, "snapshot-bytes", c.SnapshotBytes, "take a snapshot after this many bytes of log")
+	f.StringVar(&s.logLevel, "log-level", "info", "`debug|info|warn|error`")
+	f.StringVar(&s.logFormat, "log-format", "text", "`text|json`")
+	f.StringVar(&c.ClientCert, "client-cert", c.ClientCert, "certificate `FILE` for TLS on the client port")
+	f.StringVar(&c.ClientKey, "client-key", c.ClientKey, "key `FILE` of that certificate")
+	f.StringVar(&c.ClientCA, "client-ca", c.ClientCA, "`FILE` of authorities; TLS clients must then show a certificate of theirs")
+}
+
+func newServe(e *env) *cobra.Command {
+	var s serveFlags
+	cmd := &cobra.Command{
+		Use:     "serve",
+		Short:   "Run a server",
+		Long:    serveLong,
+		GroupID: groupServer,
+		Args:    exactArgs(0),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			config := s.config
+			if config == "" {
+				config = e.getenv(envName("config"))
+			}
+			if err := applySettings(cmd.Flags(), e.getenv, config); err != nil {
+				return err
+			}
+			return serve(cmd.Context(), e, &s)
+		},
+	}
+	cmd.Flags().SortFlags = false
+	s.add(cmd.Flags())
+	return cmd
+}
+
+func serve(ctx context.Context, e *env, s *serveFlags) error {
+	log, err := newLogger(e.errw, s.logLevel, s.logFormat)
+	if err != nil {
+		return err
+	}
+	s.server.Logger, s.server.Version = log, version()
+	srv, err := server.Open(ctx, s.server)
+	if err != nil {
+		return err
+	}
+	greet(e.out, srv, s)
+	select {
+	case <-ctx.Done():
+		log.Info("stopping")
+	case err = <-srv.Fatal():
+		log.Error("stopping", "err", err)
+	}
+	stop, cancel := context.WithTimeout(context.Background(), stopWithin)
+	defer cancel()
+	if closeErr := srv.Close(stop); err == nil {
+		err = closeErr
+	}
+	return err
+}
+
+// greet says what runs, where, and what to type next.
+func greet(out printer, srv *server.Server, s *serveFlags) {
+	addr := srv.ClientAddr().String()
+	out.line("%s: server %d is ready, its data in %s", version(), s.server.ID, s.server.DataDir)
+	line := "clients: " + addr
+	if http := srv.HTTPAddr(); http != nil {
+		line += "   metrics and health: http://" + http.String() + "/metrics"
+	}
+	out.line("%s", line)
+	flag := ""
+	if addr != "127.0.0.1:2181" {
+		flag = "-s " + addr + " "
+	}
+	out.line("try: lycaon %screate /a hello && lycaon %sget /a   or: lycaon %sshell   (Ctrl-C stops)", flag, flag, flag)
+}
+
+func newLogger(w io.Writer, level, format string) (*slog.Logger, error) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(strings.ToLower(level))); err != nil {
+		return nil, usageError{fmt.Errorf("--log-level %q: want debug, info, warn or error", level)}
+	}
+	opts := &slog.HandlerOptions{Level: l}
+	switch format {
+	case "text":
+		return slog.New(slog.NewTextHandler(w, opts)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, opts)), nil
+	}
+	return nil, usageError{fmt.Errorf("--log-format %q: want text or json", format)}
+}

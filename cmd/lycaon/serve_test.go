@@ -1,0 +1,103 @@
+package main
+
+import (
+	"bytes"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// serveArgs are the arguments of a server on free ports.
+func serveArgs(t *testing.T, dir string, more ...string) []string {
+	t.Helper()
+	return append([]string{"serve", "--id", "1", "--data-dir", dir, "--client-addr", freeAddr(t),
+		"--peer-addr", "127.0.0.1:1", "--http-addr", "off", "--log-level", "error"}, more...)
+}
+
+func TestServeRefusesWithOneLineAndItsOwnExitCode(t *testing.T) {
+	used := startServer(t, filepath.Join(t.TempDir(), "used"), "--log-level", "error")
+	mustShot(t, used.addr, "create", "/a", "kept")
+	stopped := filepath.Join(t.TempDir(), "stopped")
+	startServer(t, stopped).stop()
+	plain := filepath.Join(t.TempDir(), "plain")
+	require.NoError(t, os.WriteFile(plain, nil, 0o600))
+	cert := filepath.Join(t.TempDir(), "cert")
+	require.NoError(t, os.WriteFile(cert, []byte("no certificate"), 0o600))
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer busy.Close()
+
+	fresh := filepath.Join(t.TempDir(), "fresh")
+	for name, c := range map[string]struct {
+		args []string
+		code int
+		says string
+	}{
+		"unknown flag":          {[]string{"serve", "--nonsense"}, exitUsage, "unknown flag: --nonsense"},
+		"argument":              {[]string{"serve", "here"}, exitUsage, "usage: lycaon serve"},
+		"bad duration":          {serveArgs(t, fresh, "--tick", "soon"), exitUsage, "--tick"},
+		"absent config":         {serveArgs(t, fresh, "--config", "/nonexistent.yaml"), exitUsage, "--config"},
+		"id 0":                  {serveArgs(t, fresh, "--id", "0"), exitUsage, "id"},
+		"timeouts crossed":      {serveArgs(t, fresh, "--min-session-timeout", "2m"), exitUsage, "session-timeout"},
+		"bad super digest":      {serveArgs(t, fresh, "--super-digest", "root:x"), exitUsage, "super-digest"},
+		"bad address":           {serveArgs(t, fresh, "--client-addr", "nowhere"), exitUsage, "client-addr"},
+		"several voters":        {serveArgs(t, fresh, "--initial-cluster", "1=127.0.0.1:1,2=127.0.0.1:2"), exitUsage, "initial-cluster"},
+		"bad log level":         {serveArgs(t, fresh, "--log-level", "loud"), exitUsage, "--log-level"},
+		"certificate alone":     {serveArgs(t, fresh, "--client-cert", cert), exitUsage, "client-key"},
+		"no certificate":        {serveArgs(t, fresh, "--client-cert", cert, "--client-key", cert), exitUsage, cert},
+		"client port in use":    {serveArgs(t, fresh, "--client-addr", busy.Addr().String()), exitPortInUse, busy.Addr().String()},
+		"http port in use":      {serveArgs(t, fresh, "--http-addr", busy.Addr().String()), exitPortInUse, busy.Addr().String()},
+		"directory is a file":   {serveArgs(t, plain), exitUnwritable, plain},
+		"locked by another":     {serveArgs(t, used.dir), exitLocked, used.dir},
+		"directory of other id": {serveArgs(t, stopped, "--id", "2"), exitForeignData, stopped},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var errw bytes.Buffer
+			cmd := lycaon(c.args...)
+			cmd.Stderr = &errw
+			cmd.Run()
+			require.Equal(t, c.code, cmd.ProcessState.ExitCode(), errw.String())
+			require.Contains(t, errw.String(), c.says)
+			require.Equal(t, 1, strings.Count(errw.String(), "\n"), errw.String())
+		})
+	}
+	require.NoDirExists(t, fresh, "a refused start left something behind")
+	require.Equal(t, "kept\n", mustShot(t, used.addr, "get", "/a"))
+	used.stop()
+	used.start()
+	require.Equal(t, "kept\n", mustShot(t, used.addr, "get", "/a"))
+}
+
+func TestServeTakesItsSettingsFromFileAndEnvironment(t *testing.T) {
+	dir, addr := t.TempDir(), freeAddr(t)
+	file := filepath.Join(dir, "lycaon.yaml")
+	require.NoError(t, os.WriteFile(file, []byte("client-addr: "+addr+"\nhttp-addr: \"off\"\nid: 7\nlog-level: error\n"), 0o600))
+	s := &serverProcess{t: t, addr: addr, dir: filepath.Join(dir, "data")}
+	s.cmd = lycaon("serve", "--config", file)
+	s.cmd.Env = append(s.cmd.Env, "LYCAON_DATA_DIR="+s.dir)
+	out, err := s.cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, s.cmd.Start())
+	t.Cleanup(func() {
+		if s.cmd.ProcessState == nil {
+			s.kill()
+		}
+	})
+	var greeting [3]string
+	buf := make([]byte, 4096)
+	var text string
+	for strings.Count(text, "\n") < len(greeting) {
+		n, err := out.Read(buf)
+		text += string(buf[:n])
+		require.NoError(t, err, text)
+	}
+	require.Equal(t, 3, strings.Count(text, "\n"))
+	require.Contains(t, text, "server 7")
+	require.Contains(t, text, addr)
+	require.Contains(t, mustShot(t, addr, "-o", "json", "status"), `"id":7`)
+	s.stop()
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/spf13/pflag"
+	"github.com/stretchr/testify/require"
+)
+
+func settingsFlags() *pflag.FlagSet {
+	flags := pflag.NewFlagSet("serve", pflag.ContinueOnError)
+	flags.String("config", "", "")
+	flags.String("data-dir", "default", "")
+	flags.Duration("tick", 0, "")
+	flags.Uint64("id", 0, "")
+	return flags
+}
+
+func noEnv(string) string { return "" }
+
+func yamlFile(t *testing.T, text string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "lycaon.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+	return file
+}
+
+func TestFlagBeatsEnvironmentBeatsFileBeatsDefault(t *testing.T) {
+	file := yamlFile(t, "data-dir: file\ntick: 1s\nid: 3\n")
+	env := map[string]string{"LYCAON_DATA_DIR": "env", "LYCAON_ID": "2"}
+	flags := settingsFlags()
+	require.NoError(t, flags.Parse([]string{"--id=1"}))
+	require.NoError(t, applySettings(flags, func(k string) string { return env[k] }, file))
+	for name, want := range map[string]string{"id": "1", "data-dir": "env", "tick": "1s"} {
+		require.Equal(t, want, flags.Lookup(name).Value.String(), name)
+	}
+	require.Equal(t, "", flags.Lookup("config").Value.String())
+}
+
+func TestASettingThatCannotBeTakenNamesItsPlaceAndTheRule(t *testing.T) {
+	for name, c := range map[string]struct{ file, want string }{
+		"unknown key":    {"id: 1\ndatadir: x\n", `lycaon.yaml:2: unknown key "datadir"; known keys: data-dir id tick`},
+		"config in file": {"config: other.yaml\n", `unknown key "config"`},
+		"bad value":      {"tick: soon\n", "lycaon.yaml:1: tick: "},
+		"nested":         {"tick: {a: b}\n", "lycaon.yaml:1: tick wants a single value"},
+		"no mapping":     {"- a\n", "lycaon.yaml:1: want lines of the form key: value"},
+	} {
+		err := applySettings(settingsFlags(), noEnv, yamlFile(t, c.file))
+		require.ErrorContains(t, err, c.want, name)
+		require.Equal(t, exitUsage, exitCode(err), name)
+	}
+	err := applySettings(settingsFlags(), func(k string) string {
+		if k == "LYCAON_TICK" {
+			return "soon"
+		}
+		return ""
+	}, "")
+	require.ErrorContains(t, err, `LYCAON_TICK="soon"`)
+	require.Error(t, applySettings(settingsFlags(), noEnv, filepath.Join(t.TempDir(), "absent")))
+}

@@ -1,0 +1,211 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+
+	"github.com/ergochat/readline"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+const historyLines = 1000
+
+func newShell(e *env) *cobra.Command {
+	return &cobra.Command{
+		Use:   "shell",
+		Short: "Talk to a server interactively",
+		Long: `Open a session and take commands, one a line. Tab completes commands and paths, the
+arrows and Ctrl-R find earlier lines, Ctrl-C ends a command, Ctrl-D or quit the
+shell. Lines from a pipe or a file run as a script, which ends at the first error.`,
+		GroupID: groupOther,
+		Args:    exactArgs(0),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			e.shell = true
+			in, isFile := e.in.(*os.File)
+			if !isFile || !term.IsTerminal(int(in.Fd())) {
+				return runScript(cmd.Context(), e)
+			}
+			return runPrompt(cmd.Context(), e)
+		},
+	}
+}
+
+// runScript takes commands from a pipe or a file.
+func runScript(ctx context.Context, e *env) error {
+	script, err := io.ReadAll(e.in)
+	if err != nil {
+		return err
+	}
+	e.in = strings.NewReader("")
+	lines := strings.Split(string(script), "\n")
+	for i, line := range lines {
+		e.history = func() []string { return lines[:i+1] }
+		quit, err := runLine(ctx, e, line)
+		if err != nil {
+			return fmt.Errorf("line %d: %w", i+1, err)
+		}
+		if quit {
+			break
+		}
+	}
+	return nil
+}
+
+// prompt is an interactive shell at work.
+type prompt struct {
+	env   *env
+	rl    *readline.Instance
+	lines []string // of this run, for history and redo
+}
+
+func runPrompt(ctx context.Context, e *env) error {
+	if _, err := e.session(ctx); err != nil {
+		return err
+	}
+	p := &prompt{env: e}
+	rl, err := readline.NewFromConfig(&readline.Config{
+		HistoryFile: e.historyFile(), HistoryLimit: historyLines, HistorySearchFold: true,
+		AutoComplete: &completer{env: e}, Undo: true,
+	})
+	if err != nil {
+		return err
+	}
+	defer rl.Close()
+	p.rl = rl
+	e.out.w, e.errw = rl.Stdout(), rl.Stderr()
+	e.history = func() []string { return p.lines }
+	e.ask = func(question string) (string, error) {
+		rl.DisableHistory()
+		defer rl.EnableHistory()
+		rl.SetPrompt(question)
+		return rl.ReadLine()
+	}
+	fmt.Fprintln(e.out.w, "Connected. help lists the commands, Tab completes, quit ends.")
+	return p.loop(ctx)
+}
+
+func (p *prompt) loop(ctx context.Context) error {
+	for ctx.Err() == nil {
+		p.rl.SetPrompt(p.text())
+		line, err := p.rl.ReadLine()
+		switch {
+		case errors.Is(err, readline.ErrInterrupt):
+			continue
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		}
+		if strings.TrimSpace(line) == "" {
+			continue
+		}
+		if line, err = p.redo(line); err != nil {
+			fmt.Fprintln(p.env.errw, err)
+			continue
+		}
+		p.lines = append(p.lines, line)
+		quit, err := p.run(ctx, line)
+		if err != nil && !errors.Is(err, errQuiet) {
+			fmt.Fprintln(p.env.errw, describe(err))
+		}
+		if quit {
+			return nil
+		}
+	}
+	return nil
+}
+
+// run lets Ctrl-C end the command without ending the shell.
+func (p *prompt) run(ctx context.Context, line string) (quit bool, err error) {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
+	defer stop()
+	return runLine(ctx, p.env, line)
+}
+
+func (p *prompt) text() string {
+	state := "CLOSED"
+	if c := p.env.conn; c != nil {
+		state = strings.ToUpper(c.Session().State().String())
+	}
+	return fmt.Sprintf("[lycaon: %s(%s) %d] ", p.env.target.server, state, len(p.lines))
+}
+
+// redo replaces "redo N" by line N of this run.
+func (p *prompt) redo(line string) (string, error) {
+	words := strings.Fields(line)
+	if len(words) == 0 || words[0] != "redo" {
+		return line, nil
+	}
+	if len(words) == 2 {
+		if n, err := strconv.Atoi(words[1]); err == nil && n >= 0 && n < len(p.lines) {
+			fmt.Fprintln(p.env.out.w, p.lines[n])
+			return p.lines[n], nil
+		}
+	}
+	return "", fmt.Errorf("usage: redo N, with N as history shows it, 0 to %d", len(p.lines)-1)
+}
+
+// runLine runs one line with fresh flags. It tells whether the shell is to end.
+func runLine(ctx context.Context, e *env, line string) (quit bool, err error) {
+	words, err := splitWords(line)
+	if err != nil || len(words) == 0 {
+		return false, err
+	}
+	if words[0] == "quit" || words[0] == "exit" {
+		return true, nil
+	}
+	if e.conn != nil && e.conn.Session().Context().Err() != nil {
+		fmt.Fprintf(e.errw, "the session was lost (%v); a new one is opened\n", context.Cause(e.conn.Session().Context()))
+	}
+	root := newShellRoot(e)
+	root.SetArgs(words)
+	return false, root.ExecuteContext(ctx)
+}
+
+func newShellRoot(e *env) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "",
+		Short:         "Commands; NAME --help tells more of one",
+		SilenceErrors: true, SilenceUsage: true,
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+		Args:              cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return usageError{fmt.Errorf("unknown command %q; help lists them", args[0])}
+		},
+	}
+	root.SetIn(e.in)
+	root.SetOut(e.out.w)
+	root.SetErr(e.errw)
+	root.SetFlagErrorFunc(flagError)
+	root.AddGroup(&cobra.Group{ID: groupTree, Title: "The tree:"}, &cobra.Group{ID: groupOther, Title: "Sessions and more:"},
+		&cobra.Group{ID: groupServer, Title: "Server:"})
+	root.SetHelpCommandGroupID(groupOther)
+	root.AddCommand(shellWords(e)...)
+	root.AddCommand(newHistory(e), &cobra.Command{Use: "quit", Aliases: []string{"exit"}, Short: "End the shell and its session", GroupID: groupOther, Run: func(*cobra.Command, []string) {}},
+		&cobra.Command{Use: "redo N", Short: "Run line N of the history again", GroupID: groupOther, Run: func(*cobra.Command, []string) {}})
+	return root
+}
+
+func newHistory(e *env) *cobra.Command {
+	return &cobra.Command{
+		Use:     "history",
+		Short:   "List the lines typed so far",
+		GroupID: groupOther,
+		Args:    exactArgs(0),
+		RunE: func(*cobra.Command, []string) error {
+			for i, line := range e.history() {
+				if err := e.out.line("%d - %s", i, line); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+}

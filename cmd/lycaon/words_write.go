@@ -1,0 +1,308 @@
+package main
+
+import (
+	"encoding/base64"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lycaon-io/lycaon/client"
+	"github.com/lycaon-io/lycaon/znode"
+)
+
+const dataHelp = `DATA is taken as it is; - reads standard input to its end, @FILE a file, and
+@@ or @- stand for a first @ or - that is meant. After -- nothing is a flag.
+`
+
+func newCreate(e *env) *cobra.Command {
+	var opt struct {
+		sequential, ephemeral, container, parents, ifAbsent bool
+		ttl                                                 string
+	}
+	cmd := &cobra.Command{
+		Use:   "create PATH [DATA [ACL]]",
+		Short: "Create a node",
+		Long: `Create a node and print its path. Without DATA its data is null.
+
+` + dataHelp + `
+ACL is scheme:id:perms[,...] with perms out of cdrwa, for example
+digest:ann:HASH:cdrwa,world:anyone:r; auth::cdrwa means yourself. The default is
+open to everyone.
+
+An ephemeral node (-e) goes with the session of this shell; run on its own, the
+command ends its session and the node with it.`,
+		Example: "  create /app hello\n  create -s /app/job-\n  create -t 10m /app/lease me\n  create -p /deep/er/node @value.json",
+		GroupID: groupTree,
+		Args:    rangeArgs(1, 3),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var opts []client.CreateOption
+			add := func(on bool, o client.CreateOption) {
+				if on {
+					opts = append(opts, o)
+				}
+			}
+			add(opt.sequential, client.Sequential())
+			add(opt.ephemeral, client.Ephemeral())
+			add(opt.container, client.Container())
+			add(opt.parents, client.Parents())
+			add(opt.ifAbsent, client.IfAbsent())
+			if opt.ttl != "" {
+				ttl, err := parseTTL(opt.ttl)
+				if err != nil {
+					return err
+				}
+				opts = append(opts, client.TTL(ttl))
+			}
+			data, err := e.dataArg(args, 1)
+			if err != nil {
+				return err
+			}
+			if len(args) == 3 {
+				acl, err := znode.ParseACL(args[2])
+				if err != nil {
+					return usageError{err}
+				}
+				opts = append(opts, client.WithACL(acl))
+			}
+			c, err := e.session(cmd.Context())
+			if err != nil {
+				return err
+			}
+			node, err := c.Create(cmd.Context(), args[0], data, opts...)
+			if err != nil {
+				return err
+			}
+			if e.out.json {
+				return e.out.value(map[string]any{"path": node.Path, "zxid": node.Zxid, "existed": node.Existed, "stat": statValue(node.Stat)})
+			}
+			if node.Existed {
+				return e.out.line("Exists %s", node.Path)
+			}
+			return e.out.line("Created %s", node.Path)
+		},
+	}
+	f := cmd.Flags()
+	f.BoolVarP(&opt.sequential, "sequential", "s", false, "append a number that rises with each child of the parent")
+	f.BoolVarP(&opt.ephemeral, "ephemeral", "e", false, "delete it when the session ends")
+	f.BoolVarP(&opt.container, "container", "c", false, "delete it when its last child is gone")
+	f.StringVarP(&opt.ttl, "ttl", "t", "", "delete it when it is without children and unchanged for `TIME`: 10m, or milliseconds")
+	f.BoolVarP(&opt.parents, "parents", "p", false, "create missing parents, too")
+	f.BoolVar(&opt.ifAbsent, "if-absent", false, "a node that exists is no error and stays as it is")
+	exclusive(cmd, []string{"container", "ephemeral", "ttl"}, []string{"container", "sequential"})
+	return cmd
+}
+
+// parseTTL takes a duration, or plain milliseconds as ZooKeeper's shell does.
+func parseTTL(text string) (time.Duration, error) {
+	if ms, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return time.Duration(ms) * time.Millisecond, nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		return 0, usageError{fmt.Errorf("--ttl %q: want a time such as 10m or milliseconds", text)}
+	}
+	return d, nil
+}
+
+// dataArg reads the data argument at place i, nil if there is none.
+func (e *env) dataArg(args []string, i int) ([]byte, error) {
+	if len(args) <= i {
+		return nil, nil
+	}
+	text := args[i]
+	switch {
+	case text == "-":
+		return io.ReadAll(e.in)
+	case strings.HasPrefix(text, "@@"), strings.HasPrefix(text, "@-"):
+		return []byte(text[1:]), nil
+	case strings.HasPrefix(text, "@"):
+		data, err := os.ReadFile(text[1:])
+		if err != nil {
+			return nil, usageError{err}
+		}
+		return data, nil
+	}
+	return []byte(text), nil
+}
+
+// versionFlag adds -v, whose absence means any version.
+func versionFlag(cmd *cobra.Command, into *int64) {
+	cmd.Flags().Int64VarP(into, "version", "v", znode.AnyVersion, "only if the node is at this version; -1 = any")
+}
+
+func newSet(e *env) *cobra.Command {
+	var stat, b64 bool
+	version := znode.AnyVersion
+	cmd := &cobra.Command{
+		Use:     "set PATH DATA",
+		Short:   "Set the data of a node",
+		Long:    "Set the data of a node.\n\n" + dataHelp,
+		Example: "  set /app/config @config.json\n  set -v 3 /app/config new",
+		GroupID: groupTree,
+		Args:    exactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			data, err := e.dataArg(args, 1)
+			if err != nil {
+				return err
+			}
+			if b64 {
+				if data, err = base64.StdEncoding.DecodeString(string(data)); err != nil {
+					return usageError{fmt.Errorf("DATA: %w", err)}
+				}
+			}
+			c, err := e.session(cmd.Context())
+			if err != nil {
+				return err
+			}
+			st, err := c.Set(cmd.Context(), args[0], data, client.IfVersion(version))
+			if err != nil {
+				return err
+			}
+			return e.printChanged(st, stat)
+		},
+	}
+	cmd.Flags().BoolVarP(&stat, "stat", "s", false, "print the new stat")
+	cmd.Flags().BoolVarP(&b64, "base64", "b", false, "DATA is base64")
+	versionFlag(cmd, &version)
+	return cmd
+}
+
+// printChanged tells the stat after a change: always in JSON, else if asked.
+func (e *env) printChanged(st *client.Stat, stat bool) error {
+	switch {
+	case e.out.json:
+		return e.out.value(statValue(*st))
+	case stat:
+		return e.out.statBlock(*st)
+	}
+	return nil
+}
+
+func newDelete(e *env) *cobra.Command {
+	version := znode.AnyVersion
+	cmd := &cobra.Command{
+		Use:     "delete PATH",
+		Short:   "Delete a node without children",
+		GroupID: groupTree,
+		Args:    exactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := e.session(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return c.Delete(cmd.Context(), args[0], client.IfVersion(version))
+		},
+	}
+	versionFlag(cmd, &version)
+	return cmd
+}
+
+// confirmAbove is how many nodes a recursive delete takes without asking.
+const confirmAbove = 100
+
+func newDeleteAll(e *env) *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   "deleteall PATH",
+		Short: "Delete a node and all below it",
+		Long: fmt.Sprintf(`Delete a node and all below it, as one change. Above %d nodes it asks first, or
+wants --yes where nobody can be asked.`, confirmAbove),
+		GroupID: groupTree,
+		Args:    exactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := e.session(cmd.Context())
+			if err != nil {
+				return err
+			}
+			below, err := c.Count(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if below >= confirmAbove && !yes {
+				if err := e.confirm(fmt.Sprintf("delete %s and %d nodes below it?", args[0], below)); err != nil {
+					return err
+				}
+			}
+			return c.Delete(cmd.Context(), args[0], client.Recursive())
+		},
+	}
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	return cmd
+}
+
+// confirm asks a person. Where there is none the answer is no.
+func (e *env) confirm(question string) error {
+	if e.ask == nil {
+		return usageError{fmt.Errorf("%s say --yes", question)}
+	}
+	answer, err := e.ask(question + " [y/N] ")
+	if err != nil {
+		return err
+	}
+	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
+		return usageError{fmt.Errorf("not confirmed, nothing was deleted")}
+	}
+	return nil
+}
+
+func newSetACL(e *env) *cobra.Command {
+	var stat, recursive bool
+	version := znode.AnyVersion
+	cmd := &cobra.Command{
+		Use:     "setAcl PATH ACL",
+		Short:   "Set the ACL of a node",
+		Long:    "Set the ACL of a node: scheme:id:perms[,...] with perms out of cdrwa. With -R also of every node below it, one after the other.",
+		Example: "  setAcl /app auth::cdrwa,world:anyone:r",
+		GroupID: groupTree,
+		Args:    exactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			acl, err := znode.ParseACL(args[1])
+			if err != nil {
+				return usageError{err}
+			}
+			c, err := e.session(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if recursive {
+				return setACLBelow(cmd, c, args[0], acl)
+			}
+			if err := c.SetACL(cmd.Context(), args[0], acl, client.IfVersion(version)); err != nil || !stat {
+				return err
+			}
+			st, err := mustExist(cmd, c, args[0])
+			if err != nil {
+				return err
+			}
+			return e.printChanged(st, stat)
+		},
+	}
+	cmd.Flags().BoolVarP(&stat, "stat", "s", false, "print the new stat")
+	cmd.Flags().BoolVarP(&recursive, "recursive", "R", false, "all nodes below, too")
+	versionFlag(cmd, &version)
+	exclusive(cmd, []string{"version", "recursive"}, []string{"stat", "recursive"})
+	return cmd
+}
+
+// setACLBelow collects the paths first: an ACL that takes away our own READ
+// would end the walk.
+func setACLBelow(cmd *cobra.Command, c *client.Client, root string, acl znode.ACL) error {
+	var paths []string
+	for node, err := range c.Walk(cmd.Context(), root, client.KeysOnly()) {
+		if err != nil {
+			return err
+		}
+		paths = append(paths, node.Path)
+	}
+	for _, p := range paths {
+		if err := c.SetACL(cmd.Context(), p, acl); err != nil {
+			return err
+		}
+	}
+	return nil
+}
