@@ -1,6 +1,10 @@
 package server
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // figure is one number of a reading under its name for monitoring.
 type figure struct {
@@ -26,6 +30,14 @@ func flag(name, help string, value func(r *reading) bool) figure {
 	})
 }
 
+// age of what began at since, 0 for what did not.
+func age(since time.Time) float64 {
+	if since.IsZero() {
+		return 0
+	}
+	return time.Since(since).Seconds()
+}
+
 var treeFigures = []figure{
 	flag("ready", "1 while this server may be sent clients.", func(r *reading) bool { return r.ready }),
 	gauge("zxid", "Newest transaction applied here.", func(r *reading) uint64 { return r.core.Zxid }),
@@ -42,18 +54,19 @@ var pipelineFigures = []figure{
 	gauge("lanes", "Connections with a session.", func(r *reading) int { return r.core.Lanes }),
 	gauge("guests", "Connections without a session.", func(r *reading) int { return r.core.Guests }),
 	gauge("requests_in_lanes", "Requests not yet completed.", func(r *reading) int64 { return r.core.Requests }),
-	gauge("requests_parked", "Reads among them, waiting behind a write or for the log.", func(r *reading) int64 { return r.core.Parked }),
+	gauge("requests_parked", "Reads that wait behind a write or for the log.", func(r *reading) int64 { return r.core.Parked }),
 	gauge("lane_bytes", "Bytes of requests not yet completed.", func(r *reading) int64 { return r.core.LaneBytes }),
 	gauge("lane_bytes_max", "Bound of lycaon_lane_bytes.", func(r *reading) int64 { return r.core.MaxLaneBytes }),
 	gauge("arrivals", "Opens and attaches under way.", func(r *reading) int { return r.core.Arrivals }),
 	gauge("watches", "Watches held here.", func(r *reading) int { return r.core.Watches }),
 	gauge("ring_effects", "Recent changes kept for watches that resume.", func(r *reading) int { return r.core.RingEffects }),
-	gauge("ring_bytes", "Bytes of them.", func(r *reading) int { return r.core.RingBytes }),
+	gauge("ring_bytes", "Bytes of the recent changes kept for watches that resume.", func(r *reading) int { return r.core.RingBytes }),
 	gauge("ring_floor_zxid", "Watches that resume from here on miss nothing.", func(r *reading) uint64 { return r.core.RingFloor }),
 	count("transactions", "Transactions applied, of any kind.", func(r *reading) uint64 { return r.core.Txns }),
 	count("noops", "No-ops sent for linearizable reads and sync.", func(r *reading) uint64 { return r.core.Noops }),
+	flag("noop_under_way", "1 while linearizable reads or a sync wait for a no-op.", func(r *reading) bool { return r.core.NoopInFlight }),
 	count("writes_resent", "Writes given to the log again.", func(r *reading) uint64 { return r.core.Resent }),
-	count("writes_resent_bytes", "Bytes of them.", func(r *reading) uint64 { return r.core.ResentBytes }),
+	count("writes_resent_bytes", "Bytes of writes given to the log again.", func(r *reading) uint64 { return r.core.ResentBytes }),
 	count("writes_duplicate", "Copies of writes in the log that were skipped.", func(r *reading) uint64 { return r.core.Duplicates }),
 	count("writes_gap", "Writes in the log that came before an earlier one and were skipped.", func(r *reading) uint64 { return r.core.Gaps }),
 	count("writes_fenced", "Writes in the log of a connection that its session had left.", func(r *reading) uint64 { return r.core.Fenced }),
@@ -62,8 +75,8 @@ var pipelineFigures = []figure{
 	count("lanes_broken", "Connections closed since two used one generation.", func(r *reading) uint64 { return r.core.Broken }),
 	count("lane_full", "Times a reader waited at the bound of its lane.", func(r *reading) uint64 { return r.core.LaneFull }),
 	count("server_full", "Times a reader waited at the bound of all lanes.", func(r *reading) uint64 { return r.core.ServerFull }),
-	count("watches_refused", "Watches beyond a bound.", func(r *reading) uint64 { return r.core.WatchesRefused }),
-	count("sessions_refused", "Sessions beyond the bound.", func(r *reading) uint64 { return r.core.SessionsRefused }),
+	count("watches_refused", "Watches refused at a bound.", func(r *reading) uint64 { return r.core.WatchesRefused }),
+	count("sessions_refused", "Sessions refused at their bound.", func(r *reading) uint64 { return r.core.SessionsRefused }),
 	count("arrivals_refused", "Opens, attaches and guests for which there was no room.", func(r *reading) uint64 { return r.core.ArrivalsRefused }),
 	count("writes_refused", "Writes refused while the disk is short of space.", func(r *reading) uint64 { return r.core.WritesRefused }),
 	count("identities_refused", "Identities beyond the bound of a connection.", func(r *reading) uint64 { return r.core.IdentitiesRefused }),
@@ -75,26 +88,28 @@ var frontFigures = []figure{
 	gauge("outbox_bytes_max", "Bound of one connection's outbox.", func(r *reading) int64 { return r.front.MaxOutboxBytes }),
 	count("connections_accepted", "Client connections accepted.", func(r *reading) uint64 { return r.front.Accepted }),
 	count("connections_refused", "Client connections beyond a bound.", func(r *reading) uint64 { return r.front.ConnectionsRefused }),
-	count("accept_errors", "Failures to accept.", func(r *reading) uint64 { return r.front.AcceptErrors }),
+	count("accept_errors", "Failures to accept a client connection.", func(r *reading) uint64 { return r.front.AcceptErrors }),
 	count("handshakes_failed", "Connections without a hello that was taken.", func(r *reading) uint64 { return r.front.HandshakesFailed }),
-	count("connections_foreign", "Connections that spoke another protocol.", func(r *reading) uint64 { return r.front.Foreign }),
+	count("connections_foreign", "Client connections that spoke another protocol.", func(r *reading) uint64 { return r.front.Foreign }),
 	count("auth_failures", "Credentials refused.", func(r *reading) uint64 { return r.front.AuthFailures }),
 	count("slow_consumers", "Connections closed at the bound of their outbox.", func(r *reading) uint64 { return r.front.SlowConsumers }),
 	count("idle_connections", "Connections closed for their silence.", func(r *reading) uint64 { return r.front.Idle }),
 	count("connection_panics", "Panics contained in one connection.", func(r *reading) uint64 { return r.front.Panics }),
 	count("requests", "Requests read.", func(r *reading) uint64 { return r.front.Requests }),
 	count("requests_bad", "Requests that did not decode or validate.", func(r *reading) uint64 { return r.front.BadRequests }),
-	count("requests_too_large", "Frames beyond the limit.", func(r *reading) uint64 { return r.front.TooLarge }),
+	count("requests_too_large", "Frames from clients beyond the limit.", func(r *reading) uint64 { return r.front.TooLarge }),
 	count("backups", "Images sent to clients.", func(r *reading) uint64 { return r.front.Snapshots }),
 	count("received_bytes", "Bytes read from clients.", func(r *reading) uint64 { return r.front.BytesIn }),
 	count("sent_bytes", "Bytes written to clients.", func(r *reading) uint64 { return r.front.BytesOut }),
 	count("messages_sent", "Replies and events written.", func(r *reading) uint64 { return r.front.MessagesOut }),
-	count("socket_writes", "System calls that wrote them.", func(r *reading) uint64 { return r.front.Writes }),
+	count("socket_writes", "System calls that wrote replies and events.", func(r *reading) uint64 { return r.front.Writes }),
 	gauge("http_connections", "Connections to the pages for operators.", func(r *reading) int64 { return r.web.Connections }),
 	gauge("http_connections_max", "Bound of lycaon_http_connections.", func(r *reading) int64 { return r.web.MaxConnections }),
-	count("http_connections_refused", "Connections beyond it.", func(r *reading) uint64 { return r.web.ConnectionsRefused }),
-	count("http_requests", "Requests for those pages.", func(r *reading) uint64 { return r.web.Requests }),
-	count("http_refused", "Requests refused: by a foreign name, a method that changes, or for another site.",
+	count("http_connections_refused", "Connections to the pages for operators beyond their bound.", func(r *reading) uint64 { return r.web.ConnectionsRefused }),
+	count("http_requests", "Requests for the pages for operators.", func(r *reading) uint64 { return r.web.Requests }),
+	count("http_scrapes", "Requests for the metrics.", func(r *reading) uint64 { return r.web.Scrapes }),
+	count("http_profiles", "Requests for a profile.", func(r *reading) uint64 { return r.web.Profiles }),
+	count("http_refused", "Requests for the pages for operators refused: by a foreign name, a method that changes, or for another site.",
 		func(r *reading) uint64 { return r.web.ForeignHosts + r.web.MethodsRefused + r.web.CrossSite }),
 }
 
@@ -107,7 +122,7 @@ var raftFigures = []figure{
 	gauge("raft_applied_index", "Newest entry of transactions that the machine has applied.", func(r *reading) uint64 { return r.node.Applied }),
 	gauge("raft_trailing_logs", "Entries kept behind a snapshot.", func(r *reading) uint64 { return r.node.TrailingLogs }),
 	count("entries_applied", "Log entries applied.", func(r *reading) uint64 { return r.node.Entries }),
-	count("entry_bytes_applied", "Bytes of them.", func(r *reading) uint64 { return r.node.EntryBytes }),
+	count("entry_bytes_applied", "Bytes of log entries applied.", func(r *reading) uint64 { return r.node.EntryBytes }),
 	count("resends", "Times the lanes were asked to send again.", func(r *reading) uint64 { return r.node.Resends }),
 	count("snapshots", "Snapshots taken.", func(r *reading) uint64 { return r.node.Snapshots }),
 	count("snapshot_errors", "Snapshots that failed.", func(r *reading) uint64 { return r.node.SnapshotErrors }),
@@ -122,10 +137,10 @@ var proposerFigures = []figure{
 	gauge("proposer_queue_bytes", "Bytes that wait for a place among the batches under way.", func(r *reading) int { return r.node.Proposer.QueuedBytes }),
 	gauge("proposer_queue_bytes_max", "Bound of lycaon_proposer_queue_bytes.", func(r *reading) int { return r.node.Proposer.MaxQueuedBytes }),
 	gauge("batches_under_way", "Batches given to raft and not yet applied.", func(r *reading) int { return r.node.Proposer.InFlight }),
-	gauge("batch_oldest_seconds", "Age of the oldest of them.", func(r *reading) float64 { return r.node.Proposer.OldestFlight.Seconds() }),
+	gauge("batch_oldest_seconds", "Age of the oldest batch under way, 0 without one.", func(r *reading) float64 { return r.node.Proposer.OldestFlight.Seconds() }),
 	gauge("sequencer_sessions", "Sessions whose proposed writes are remembered.", func(r *reading) int { return r.node.Proposer.SequencerSize }),
 	count("batches", "Batches given to raft.", func(r *reading) uint64 { return r.node.Proposer.Batches }),
-	count("batch_bytes", "Bytes of them.", func(r *reading) uint64 { return r.node.Proposer.Bytes }),
+	count("batch_bytes", "Bytes of batches given to raft.", func(r *reading) uint64 { return r.node.Proposer.Bytes }),
 	count("proposer_doubled", "Copies of writes kept out of the log.", func(r *reading) uint64 { return r.node.Proposer.Doubled }),
 	count("proposer_early", "Writes kept out of the log since an earlier one was missing.", func(r *reading) uint64 { return r.node.Proposer.Early }),
 	count("proposer_outdated", "Writes kept out of the log since their session had moved on.", func(r *reading) uint64 { return r.node.Proposer.Outdated }),
@@ -139,17 +154,25 @@ var proposerFigures = []figure{
 
 var storeFigures = []figure{
 	gauge("store_first_index", "Oldest entry of the log.", func(r *reading) uint64 { return r.store.FirstIndex }),
+	gauge("store_compacted_index", "Newest entry that was removed behind a snapshot.", func(r *reading) uint64 { return r.store.CompactedTo }),
 	gauge("store_log_bytes", "Bytes of the log.", func(r *reading) uint64 { return r.store.LogBytes }),
 	count("store_entries", "Entries appended.", func(r *reading) uint64 { return r.store.Entries }),
 	count("store_syncs", "Durable writes.", func(r *reading) uint64 { return r.store.Syncs }),
 	count("store_guard_writes", "Writes of the tail guard.", func(r *reading) uint64 { return r.store.GuardWrites }),
+	count("store_guard_syncs", "Writes of the tail guard made durable.", func(r *reading) uint64 { return r.store.GuardSyncs }),
+	gauge("store_write_under_way_seconds", "Age of the write that waits for the disk, 0 without one.", func(r *reading) float64 { return age(r.store.WriteInFlightSince) }),
 	flag("store_failed", "1 after a write of the store has failed: this server stops.", func(r *reading) bool { return r.store.Failed != nil }),
 	gauge("snapshot_file_bytes", "Size of the newest snapshot.", func(r *reading) int64 { return r.snaps.LastBytes }),
-	gauge("snapshot_file_index", "Entry at which it ends.", func(r *reading) uint64 { return r.snaps.LastIndex }),
+	gauge("snapshot_file_index", "Entry at which the newest snapshot ends.", func(r *reading) uint64 { return r.snaps.LastIndex }),
+	gauge("snapshot_file_seconds", "From begin to visible, of the newest snapshot of this run.", func(r *reading) float64 { return r.snaps.LastDuration.Seconds() }),
+	gauge("snapshot_files_open", "Snapshot files being written.", func(r *reading) int64 { return r.snaps.InProgress }),
+	count("snapshot_files", "Snapshot files that became visible.", func(r *reading) uint64 { return r.snaps.Taken }),
 	count("snapshot_files_failed", "Snapshot files that were not finished.", func(r *reading) uint64 { return r.snaps.Failed }),
-	count("snapshot_files_removed", "Old or unfinished ones that were removed.", func(r *reading) uint64 { return r.snaps.Removed }),
+	count("snapshot_files_removed", "Old or unfinished snapshot files that were removed.", func(r *reading) uint64 { return r.snaps.Removed }),
 	gauge("disk_free_bytes", "Free space beside the data.", func(r *reading) uint64 { return r.disk.FreeBytes }),
 	gauge("disk_soft_bytes", "Free space below which writes are refused.", func(r *reading) uint64 { return r.disk.SoftBytes }),
 	gauge("disk_hard_bytes", "Free space below which the server stops.", func(r *reading) uint64 { return r.disk.HardBytes }),
 	count("disk_level_changes", "Changes of the level of free space.", func(r *reading) uint64 { return r.disk.Changes }),
+	flag("disk_ballast", "1 while there is a file that can be given up when the disk is full.", func(r *reading) bool { return r.disk.Ballast }),
+	flag("disk_check_failed", "1 when the last look at free space failed.", func(r *reading) bool { return r.disk.Err != nil }),
 }

@@ -51,8 +51,9 @@ func (c collector) read() *reading {
 // Describe is what Collect gives: the names do not change.
 func (c collector) Describe(to chan<- *prometheus.Desc) { prometheus.DescribeByCollect(c, to) }
 
-func (c collector) Collect(to chan<- prometheus.Metric) {
-	r := c.read()
+func (c collector) Collect(to chan<- prometheus.Metric) { c.read().collect(to) }
+
+func (r *reading) collect(to chan<- prometheus.Metric) {
 	for _, table := range [][]figure{treeFigures, pipelineFigures, frontFigures, raftFigures, proposerFigures, storeFigures} {
 		for _, f := range table {
 			desc := prometheus.NewDesc("lycaon_"+f.name, f.help, nil, nil)

@@ -221,6 +221,9 @@ func (n *Node) fail(err error) {
 // Condition is nil while this server can take writes, and says what is in the
 // way otherwise.
 func (n *Node) Condition() error {
+	if !n.opened.Load() {
+		return errors.New("replicate: reading the newest snapshot")
+	}
 	select {
 	case <-n.ready:
 	default:

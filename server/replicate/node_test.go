@@ -217,6 +217,7 @@ func TestBeforeOpenAndAfterCloseNothingHappens(t *testing.T) {
 	n.Append(&state.Txn{Kind: state.TxnNoop})
 	require.Equal(t, uint64(1), n.Stats().Proposer.Unled)
 	require.ErrorIs(t, n.Snapshot(t.Context()), ErrClosed)
+	require.Error(t, n.Condition(), "asked for while a long start goes on")
 	require.NoError(t, n.Close(t.Context()))
 
 	n, _ = start(t, newDisk(), Config{})
