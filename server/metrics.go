@@ -62,7 +62,7 @@ func (r *reading) collect(to chan<- prometheus.Metric) {
 	}
 	to <- state1("raft_state", "1 for the role of this server in raft.", "state", r.node.State)
 	to <- state1("disk_level", "1 for the level of free disk space: ok, soft, hard.", "level", r.disk.Level.String())
-	to <- spread("write_seconds", "From the first transaction of a batch to the batch applied: the longest any of them waited.", r.node.Proposer.Waited)
+	to <- spread("write_seconds", "From the first transaction of a batch to the batch applied, the longest wait in the batch.", r.node.Proposer.Waited)
 	to <- spread("batch_seconds", "From a batch given to raft to the batch applied.", r.node.Proposer.BatchTook)
 	to <- spread("batch_transactions", "Transactions in a batch.", r.node.Proposer.BatchTxns)
 	to <- syncs(&r.store)
