@@ -340,6 +340,11 @@ func (s *Server) close(ctx context.Context) error {
 		}
 	}
 	s.wg.Wait()
+	if err := errors.Join(errs...); errors.Is(err, replicate.ErrDeadline) {
+		// raft waits for a disk that hangs. What it writes to must stay open, and
+		// would not close either.
+		return err
+	}
 	if s.snaps != nil {
 		errs = append(errs, s.snaps.Close())
 	}

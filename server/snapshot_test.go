@@ -1,0 +1,63 @@
+package server
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The log that is kept behind a snapshot reaches the one before it.
+func TestADamagedNewestSnapshotCostsAReplayAndNoData(t *testing.T) {
+	cfg := local(t)
+	cfg.SnapshotBytes = minSnapshotBytes
+	s := start(t, cfg)
+	c := dial(t, s)
+	data := make([]byte, 32<<10)
+	for i := 0; s.snaps.Stats().Taken < 4; i++ {
+		_, err := c.Create(t.Context(), fmt.Sprintf("/n%d", i), data)
+		require.NoError(t, err)
+	}
+	_, err := c.Create(t.Context(), "/last", []byte("written after every snapshot"))
+	require.NoError(t, err)
+	require.NoError(t, c.Close(t.Context()))
+	before := s.Status()
+	store := s.store.Stats()
+	require.Greater(t, store.FirstIndex, uint64(1), "the log is cut")
+	require.Less(t, store.LogBytes, uint64(8*minSnapshotBytes))
+	stop(t, s)
+
+	newest := newestSnapshot(t, cfg)
+	file := filepath.Join(newest, "state")
+	raw, err := os.ReadFile(file)
+	require.NoError(t, err)
+	raw[len(raw)/2] ^= 1
+	require.NoError(t, os.WriteFile(file, raw, 0o600))
+
+	s = start(t, cfg)
+	after := s.Status()
+	require.Equal(t, []any{before.Zxid, before.Nodes, before.DataBytes}, []any{after.Zxid, after.Nodes, after.DataBytes})
+	node, err := dial(t, s).Get(t.Context(), "/last")
+	require.NoError(t, err)
+	require.Equal(t, "written after every snapshot", string(node.Data))
+}
+
+func newestSnapshot(t *testing.T, cfg Config) string {
+	t.Helper()
+	entries, err := os.ReadDir(filepath.Join(cfg.DataDir, snapshotsName))
+	require.NoError(t, err)
+	var newest string
+	var when time.Time
+	for _, e := range entries {
+		info, err := e.Info()
+		require.NoError(t, err)
+		if e.IsDir() && info.ModTime().After(when) {
+			newest, when = filepath.Join(cfg.DataDir, snapshotsName, e.Name()), info.ModTime()
+		}
+	}
+	require.NotEmpty(t, newest)
+	return newest
+}
