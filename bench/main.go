@@ -17,10 +17,13 @@ func main() {
 	length := flag.Duration("length", 3*time.Second, "of one run")
 	rounds := flag.Int("rounds", 3, "runs of each workload on each server, in turn; medians are printed")
 	only := flag.String("only", "", "run the workloads whose name contains this")
+	addr := flag.String("addr", "", "put the load on this running server instead, for a profile of it")
 	flag.Parse()
 	var err error
 	if *floorAddr != "" {
 		err = serveFloor(*floorAddr, *dir)
+	} else if *addr != "" {
+		err = load(*addr, *length, *only)
 	} else {
 		err = compare(*binary, *dir, *length, *rounds, *only)
 	}
@@ -77,6 +80,24 @@ func compare(binary, dir string, length time.Duration, rounds int, only string) 
 			}
 		}
 		report(w, lycaon, floor)
+	}
+	return nil
+}
+
+// load drives a server that somebody else runs; its CPU is not measured.
+func load(addr string, length time.Duration, only string) error {
+	if err := prepare(addr); err != nil {
+		return err
+	}
+	for _, w := range workloads {
+		if !strings.Contains(w.name, only) {
+			continue
+		}
+		r, err := run(addr, os.Getpid(), w, length)
+		if err != nil {
+			return fmt.Errorf("%s: %w", w.name, err)
+		}
+		fmt.Printf("%-26s %10.0f ops/s, p50 %.3f ms, p99 %.3f ms\n", w.name, r.rate(), r.p50.Seconds()*1e3, r.p99.Seconds()*1e3)
 	}
 	return nil
 }
