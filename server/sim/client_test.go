@@ -33,15 +33,14 @@ type client struct {
 
 // call is one request of a client.
 type call struct {
-	op      protocol.Op
-	req     protocol.Request
-	token   string // of a create that must be there exactly once
-	again   bool   // sent on more than one connection
-	stale   bool   // a repeat of what was acknowledged: must be aborted
-	floor   uint64 // of a linearizable or AtLeast read: the reply's least zxid
-	future  bool   // an AtLeast of a zxid that nobody has seen
-	watch   *watchKey
-	unwatch bool
+	op     protocol.Op
+	req    protocol.Request
+	token  string // of a create that must be there exactly once
+	again  bool   // sent on more than one connection
+	stale  bool   // a repeat of what was acknowledged: must be aborted
+	floor  uint64 // of a linearizable or AtLeast read: the reply's least zxid
+	future bool   // an AtLeast of a zxid that nobody has seen
+	watch  *watchKey
 }
 
 // heldWatch is a watch as its client keeps it: all up to since was told, and
@@ -105,7 +104,7 @@ func (cl *client) welcomed(c *conn, m *protocol.Message) {
 	case m.Code == protocol.SessionExpired && cl.session != 0:
 		cl.lost(m.More.Detail)
 		return
-	case m.Code == protocol.NotReady || m.Code == protocol.Throttled:
+	case m.Code == protocol.NotReady || m.Code == protocol.Throttled || m.Code == protocol.DiskFull && cl.session == 0:
 		cl.leave()
 		return
 	default:
@@ -133,16 +132,14 @@ func (cl *client) resend(c *conn) {
 		writes++
 	}
 	at := cl.w.rng.IntN(writes + 1)
-	open := cl.open
-	cl.open = nil
-	for i := range open {
+	for i, k := range cl.open {
 		if i == at {
 			cl.resume(c)
 		}
-		open[i].again = true
-		cl.send(open[i])
+		k.again = true
+		cl.put(k)
 	}
-	if at >= len(open) {
+	if at == len(cl.open) {
 		cl.resume(c)
 	}
 }
@@ -164,14 +161,10 @@ func (cl *client) resume(c *conn) {
 	cl.note("resume", c.replay.watches)
 }
 
-// send puts a call on the connection.
-func (cl *client) send(k *call) {
-	cl.open = append(cl.open, k)
+// put puts an open call on the connection.
+func (cl *client) put(k *call) {
 	if k.op.IsWrite() {
 		k.req.Arg = cl.ack()
-	}
-	if cl.conn == nil || !cl.ready {
-		return
 	}
 	cl.conn.sent = append(cl.conn.sent, k)
 	cl.conn.up = append(cl.conn.up, request{requestFrame(&k.req)})
@@ -253,6 +246,16 @@ func (cl *client) wrote(c *conn, k *call, m *protocol.Message) {
 		return
 	}
 	want, ran := cl.w.model.sessions[cl.session].answers[m.Xid]
+	// A refusal whose answer was lost comes out as Aborted if later writes ran.
+	if m.Code == protocol.DiskFull || m.Code == protocol.Aborted && k.again && !ran {
+		if ran {
+			cl.w.fail("client %d: write %d was refused for the disk, but it ran: %+v", cl.id, m.Xid, want)
+		}
+		cl.saw(c, m.Zxid)
+		c.check.upTo(m.Zxid, "a refusal")
+		cl.w.refused = append(cl.w.refused, refusedWrite{cl.session, m.Xid})
+		return
+	}
 	if !ran {
 		cl.w.fail("client %d: write %d answered %v, but it is not in the log", cl.id, m.Xid, m.Code)
 	}
@@ -278,7 +281,7 @@ func (cl *client) wrote(c *conn, k *call, m *protocol.Message) {
 		cl.w.stats.acked++
 		cl.answered = append(cl.answered, k)
 		if k.token != "" {
-			cl.w.acked = append(cl.w.acked, ackedToken{k.token, m.Path, k.op == protocol.OpMulti})
+			cl.w.acked = append(cl.w.acked, ackedToken{k.token, m.Path})
 		}
 	}
 	if k.op == protocol.OpCloseSession {
@@ -481,7 +484,7 @@ func (cl *client) issue() {
 	case n < 56:
 		path := cl.somePath()
 		cl.write(k, protocol.OpDelete, protocol.AppendDelete(nil, path, cl.someVersion(), false))
-	case n < 58 && len(cl.answered) > 0 && cl.open == nil:
+	case n < 58 && len(cl.answered) > 0:
 		cl.repeatAcknowledged(k)
 	case n < 59:
 		cl.closing = true
@@ -496,7 +499,8 @@ func (cl *client) issue() {
 	if k.op == 0 {
 		return
 	}
-	cl.send(k)
+	cl.open = append(cl.open, k)
+	cl.put(k)
 }
 
 func (cl *client) write(k *call, op protocol.Op, body []byte) {
@@ -597,11 +601,11 @@ func (cl *client) issueRead(k *call) {
 	switch n := w.rng.IntN(20); {
 	case r.Op == protocol.OpSync:
 		k.floor = w.newest
-	case n < 3:
-		k.req.Consistency, k.floor = protocol.Linearizable, w.newest
 	case n < 5:
+		k.req.Consistency, k.floor = protocol.Linearizable, w.newest
+	case n < 7:
 		k.req.Consistency, k.req.Arg, k.floor = protocol.AtLeast, w.newest, w.newest
-	case n == 5:
+	case n == 7:
 		k.req.Consistency, k.req.Arg, k.future = protocol.AtLeast, w.newest+1_000_000, true
 	}
 }

@@ -2,7 +2,9 @@ package sim
 
 import (
 	"bytes"
+	"slices"
 
+	"github.com/lycaon-io/lycaon/protocol"
 	"github.com/lycaon-io/lycaon/server/pipeline"
 	"github.com/lycaon-io/lycaon/server/replicate"
 	"github.com/lycaon-io/lycaon/server/state"
@@ -275,9 +277,20 @@ func (s *server) takeImage() {
 	s.image, s.imageAt = b.Bytes(), s.applied
 }
 
-// installFrom brings a server that lags up to another by its image.
-func (s *server) installFrom(o *server) {
-	if o == s || o.applied < s.applied+5 {
+// refuse has the server take no writes and sessions, or take them again.
+func (s *server) refuse(yes bool) {
+	if yes {
+		s.core.RefuseWrites(protocol.DiskFull, "the disk is full")
+	} else {
+		s.core.RefuseWrites(protocol.OK, "")
+	}
+}
+
+// installImage brings the server that lags most up to the one farthest on.
+func (w *world) installImage() {
+	s := slices.MinFunc(w.servers, func(a, b *server) int { return a.applied - b.applied })
+	o := slices.MaxFunc(w.servers, func(a, b *server) int { return a.applied - b.applied })
+	if o.applied < s.applied+3 {
 		return
 	}
 	o.takeImage()
@@ -285,7 +298,7 @@ func (s *server) installFrom(o *server) {
 	s.applied, s.image, s.imageAt = o.applied, o.image, o.imageAt
 	s.learnGenerations()
 	s.compare()
-	s.w.stats.installs++
+	w.stats.installs++
 }
 
 // restart forgets all but the image and the log.

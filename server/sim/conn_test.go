@@ -130,12 +130,15 @@ func (c *conn) hello() {
 	}, c, c.done)
 }
 
-// sever is the server noticing that the socket is gone.
+// sever is the server noticing that the socket is gone, or cutting off a slow
+// reader: what it had not read yet is lost.
 func (c *conn) sever() {
 	if c.severed {
 		return
 	}
 	c.severed = true
+	c.down = c.down[:c.w.rng.IntN(len(c.down)+1)]
+	c.visible = min(c.visible, len(c.down))
 	if c.lane != nil {
 		c.lane.Detach()
 	} else if c.cancel != nil {

@@ -19,27 +19,21 @@ type model struct {
 	nodes    map[string]*modelNode
 	past     map[string][]revision // of each path that ever was
 	below    map[string][]string   // parent -> all children that ever were
-	effects  []znode.Effect        // all, in order; no ACLs
+	effects  []znode.Effect        // all, in order; without their ACLs
 	sessions map[uint64]*modelSession
 	byHash   map[[32]byte]uint64
 	zxidAt   []uint64 // after each entry
-	runs     map[string]int
-	verdicts [state.Fenced + 1]int
 
 	changed map[string]bool // by the transaction at hand
 	fresh   []znode.Effect
 }
 
 type modelNode struct {
-	data             string
-	version          int64
-	sequence         int64
-	changes          int64
-	czxid            uint64
-	mzxid, pzxid     uint64
-	owner            uint64
-	children         map[string]bool
-	underEphemeralOK bool
+	data     string
+	version  int64
+	sequence int64 // children ever created
+	owner    uint64
+	children map[string]bool
 }
 
 // revision is a node from zxid on; gone if node is nil.
@@ -49,18 +43,14 @@ type revision struct {
 }
 
 type modelSession struct {
-	hash                          [32]byte
-	generation, attempt, nextSeq  uint64
-	high, ack                     uint64
-	kept                          map[uint64]modelReply
-	answers                       map[uint64]modelReply // for ever, for the checkers
-	ended                         bool
-	endZxid                       uint64
-	cause                         string
-	attachedAt, lastRun           uint64
-	ephemerals                    map[string]bool
-	timeoutMs                     int64
-	outcomesSeen, outcomesMissing int
+	hash                         [32]byte
+	generation, attempt, nextSeq uint64
+	high, ack                    uint64
+	kept                         map[uint64]modelReply
+	answers                      map[uint64]modelReply // never forgotten, for the checkers
+	ephemerals                   map[string]bool
+	ended                        bool
+	cause                        string
 }
 
 type modelReply struct {
@@ -73,7 +63,7 @@ type modelReply struct {
 func newModel() *model {
 	m := &model{
 		nodes: map[string]*modelNode{}, past: map[string][]revision{}, below: map[string][]string{},
-		sessions: map[uint64]*modelSession{}, byHash: map[[32]byte]uint64{}, runs: map[string]int{},
+		sessions: map[uint64]*modelSession{}, byHash: map[[32]byte]uint64{},
 	}
 	m.nodes["/"] = &modelNode{children: map[string]bool{}}
 	return m
@@ -107,7 +97,7 @@ func (m *model) apply(t *state.Txn) {
 		m.zxid++
 		m.byHash[t.PasswordHash] = m.zxid
 		m.sessions[m.zxid] = &modelSession{
-			hash: t.PasswordHash, generation: 1, nextSeq: 1, timeoutMs: t.TimeoutMs,
+			hash: t.PasswordHash, generation: 1, nextSeq: 1,
 			kept: map[uint64]modelReply{}, answers: map[uint64]modelReply{}, ephemerals: map[string]bool{},
 		}
 	case state.TxnAttach:
@@ -127,7 +117,7 @@ func (m *model) attach(t *state.Txn) {
 		return
 	}
 	m.zxid++
-	s.attempt, s.nextSeq, s.attachedAt = t.Attempt, 1, m.zxid
+	s.attempt, s.nextSeq = t.Attempt, 1
 	s.generation++
 	s.acknowledge(t.Ack)
 }
@@ -154,7 +144,7 @@ func (m *model) end(id uint64, cause string) {
 	}
 	m.zxid++
 	m.commitAt(m.zxid)
-	s.ended, s.endZxid, s.cause = true, m.zxid, cause
+	s.ended, s.cause = true, cause
 	delete(m.byHash, s.hash)
 }
 
@@ -163,24 +153,14 @@ func (m *model) write(t *state.Txn) {
 	if s == nil || s.ended {
 		return
 	}
-	switch {
-	case t.Generation != s.generation:
-		m.verdicts[state.Fenced]++
-		return
-	case t.Seq < s.nextSeq:
-		m.verdicts[state.Duplicate]++
-		return
-	case t.Seq > s.nextSeq:
-		m.verdicts[state.Gap]++
+	if t.Generation != s.generation || t.Seq != s.nextSeq {
 		return
 	}
 	s.nextSeq++
 	s.acknowledge(t.Ack)
 	if t.Xid != 0 && t.Xid <= s.high {
-		m.verdicts[state.Repeated]++
 		return
 	}
-	m.verdicts[state.Applied]++
 	if t.Op == protocol.OpCloseSession {
 		m.end(t.Session, "closed by the client")
 		s.answers[t.Xid] = modelReply{zxid: m.zxid}
@@ -275,7 +255,6 @@ func (m *model) perform(session uint64, w *protocol.WriteOp) modelReply {
 		case w.Op == protocol.OpCheck:
 			return modelReply{}
 		}
-		n = m.own(w.Path)
 		n.data = string(w.Data)
 		n.version++
 		m.note(w.Path, znode.DataChanged)
@@ -306,10 +285,8 @@ func (m *model) create(session uint64, op *znode.CreateOp) modelReply {
 		m.sessions[session].ephemerals[path] = true
 	}
 	m.nodes[path] = n
-	p = m.own(parent)
 	p.children[znode.Base(path)] = true
 	p.sequence++
-	p.changes++
 	if _, known := m.past[path]; !known && !m.changed[path] && !slices.Contains(m.below[parent], path) {
 		m.below[parent] = append(m.below[parent], path)
 	}
@@ -325,16 +302,11 @@ func (m *model) remove(path string) {
 	}
 	delete(m.nodes, path)
 	parent := znode.Parent(path)
-	p := m.own(parent)
+	p := m.nodes[parent]
 	delete(p.children, znode.Base(path))
-	p.changes++
 	m.changed[parent] = true
 	m.note(path, znode.NodeDeleted)
 }
-
-// own returns the node for a change. Past revisions hold copies, but share the
-// set of children, which they never look at.
-func (m *model) own(path string) *modelNode { return m.nodes[path] }
 
 func (m *model) note(path string, what znode.EffectType) {
 	path = strings.Clone(path)

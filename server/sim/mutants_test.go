@@ -14,26 +14,28 @@ import (
 const catchPanics = true
 
 // TestMutantsAreCaught switches each rule off in turn and counts the seeds
-// that notice. A rule that nobody misses is not tested, or not needed.
+// that notice, until enough have. A rule that nobody misses is not tested, or
+// not needed.
 func TestMutantsAreCaught(t *testing.T) {
-	seeds, steps := setting(t, "LYCAON_SIM_SEEDS", 12), setting(t, "LYCAON_SIM_STEPS", 4000)
+	const enough = 10
+	seeds, steps := setting(t, "LYCAON_SIM_SEEDS", 400), setting(t, "LYCAON_SIM_STEPS", 4000)
 	var table strings.Builder
-	fmt.Fprintf(&table, "%-32s %8s   %s\n", "switched off", "caught", "first by")
+	fmt.Fprintf(&table, "%-32s %9s   %s\n", "switched off", "caught", "first by")
 	for _, rule := range append([]mutant.Rule{mutant.None}, mutant.Rules()...) {
 		mutant.Set(rule)
-		caught, how := 0, ""
-		for seed := range uint64(seeds) {
-			if _, broken := run(seed+1, steps); broken != "" {
+		ran, caught, how := 0, 0, ""
+		for ; ran < seeds && caught < enough && (rule != mutant.None || ran < 50); ran++ {
+			if _, broken := run(uint64(ran+1), steps); broken != "" {
 				if caught == 0 {
-					how = fmt.Sprintf("seed %d: %s", seed+1, broken)
+					how = fmt.Sprintf("seed %d: %s", ran+1, broken)
 				}
 				caught++
 			}
 		}
 		mutant.Set(mutant.None)
-		fmt.Fprintf(&table, "%-32v %3d / %d   %.140s\n", rule, caught, seeds, how)
+		fmt.Fprintf(&table, "%-32v %3d / %3d   %.120s\n", rule, caught, ran, how)
 		if (caught == 0) != (rule == mutant.None) {
-			t.Errorf("%v: caught by %d of %d seeds %s", rule, caught, seeds, how)
+			t.Errorf("%v: caught by %d of %d seeds %s", rule, caught, ran, how)
 		}
 	}
 	t.Log("\n" + table.String())
