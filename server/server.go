@@ -49,8 +49,12 @@ type Server struct {
 	closed sync.Once
 }
 
-// maxEphemerals bounds one session's ephemeral nodes.
-const maxEphemerals = 100_000
+// Bounds that are no setting yet: of one session's ephemeral nodes, and of the
+// cluster's sessions, which are memory on every server.
+const (
+	maxEphemerals = 100_000
+	maxSessions   = 1_000_000
+)
 
 // Open starts a server and returns when it serves clients. When it fails
 // nothing runs any more, and a data directory that is not this server's is as
@@ -105,7 +109,7 @@ func (s *Server) openData() (err error) {
 	if s.dir, err = openDataDir(s.cfg.DataDir, s.cfg.ID); err != nil {
 		return err
 	}
-	s.core = pipeline.New(pipeline.Config{Origin: incarnation(), Observer: observer{s}})
+	s.core = pipeline.New(pipeline.Config{Origin: incarnation(), MaxSessions: maxSessions, Observer: observer{s}})
 	// The guard and the snapshots ask each other.
 	var snaps atomic.Pointer[raftlog.Snapshots]
 	s.disk, err = raftlog.OpenDiskGuard(raftlog.DiskOptions{

@@ -120,6 +120,21 @@ func TestALeaderThatStoodStillBlamesNobody(t *testing.T) {
 	})
 }
 
+// raft's channel of leadership holds one word: two wins may be read when the
+// second term is already known, and the second reading must not end the duties.
+func TestTheSameLeadershipToldTwiceKeepsItsDuties(t *testing.T) {
+	led(t, func(t *testing.T, n *Node, r *replica) {
+		id := r.session(t, 10*time.Second)
+		synctest.Wait()
+		again := &loop{Node: n, resend: time.NewTimer(never)}
+		again.turn(true)
+		require.True(t, n.duties.leads())
+		time.Sleep(12 * time.Second)
+		synctest.Wait()
+		require.False(t, r.alive(id))
+	})
+}
+
 func TestAMassExpiryIsSpread(t *testing.T) {
 	led(t, func(t *testing.T, n *Node, r *replica) {
 		const sessions = 3 * maxExpiriesPerTick

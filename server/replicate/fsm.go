@@ -126,12 +126,12 @@ func (s *snapshot) Persist(sink raft.SnapshotSink) error {
 		n.failed.Add(1)
 		return errors.Join(fmt.Errorf("write image: %w", err), sink.Cancel())
 	}
-	n.snapshots.Add(1)
 	n.persistNanos.Store(int64(time.Since(started)))
 	n.persistBytes.Store(out.bytes)
 	n.sinceEntries.Add(-s.entries)
 	n.sinceBytes.Add(-s.bytes)
 	s.fsm.persisted(s.index)
+	n.snapshots.Add(1)
 	return nil
 }
 

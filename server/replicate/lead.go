@@ -53,7 +53,7 @@ func touchInterval(minTimeout time.Duration) time.Duration {
 }
 
 // turn follows raft's leadership. A loss that was followed by a win at once is
-// seen as a second win.
+// seen as a second win, perhaps of a term whose entries are applied already.
 func (l *loop) turn(leading bool) {
 	l.stepDown()
 	if !leading {
@@ -64,6 +64,7 @@ func (l *loop) turn(leading bool) {
 	l.leadTerm.Store(l.raft.CurrentTerm())
 	l.pause = minResendPause
 	l.sendAgain()
+	l.caughtUp()
 }
 
 func (l *loop) stepDown() {

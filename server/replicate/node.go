@@ -262,10 +262,11 @@ func (n *Node) close(ctx context.Context) error {
 	close(n.stop)
 	ended := make(chan error, 1)
 	go func() {
-		err := n.raft.Shutdown().Error()
+		// raft goes last: what it has taken and not begun when it shuts down is
+		// never answered.
 		n.workers.Wait()
 		n.prop.watchers.Wait()
-		ended <- err
+		ended <- n.raft.Shutdown().Error()
 	}()
 	select {
 	case err := <-ended:

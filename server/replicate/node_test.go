@@ -88,7 +88,7 @@ func TestSnapshotsGoByBytesAndTheLogReachesTheOneBefore(t *testing.T) {
 			r.await(t, last, func(m *state.Machine) bool { return exists(m, last) })
 		}
 	}
-	require.Less(t, n.Stats().LogBytesSinceSnapshot, int64(2*64<<10))
+	require.Less(t, n.Stats().LogBytesSinceSnapshot, int64(4*64<<10))
 	require.NoError(t, n.Snapshot(t.Context()), "on demand")
 	stop(t, n)
 
