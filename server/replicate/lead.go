@@ -113,13 +113,13 @@ func (l *loop) caughtUp() {
 	if lead := l.leadTerm.Load(); lead == 0 || l.fsm.counts.term.Load() < lead {
 		return
 	}
+	l.lastTick = time.Now()
+	l.duties.begin()
 	select {
 	case <-l.ready:
 	default:
 		close(l.ready)
 	}
-	l.lastTick = time.Now()
-	l.duties.begin()
 }
 
 // tick does the duties, in bounded portions, and watches over the batches
