@@ -35,6 +35,7 @@ type Client struct {
 	ghosts  int          // abandoned ones among them
 	sent    queue[*call] // on this connection, unanswered, in order
 	window  window
+	narrow  int // requests unanswered at most, if that is less than the server bears; else 0
 	watches watchSet
 }
 

@@ -234,6 +234,9 @@ func (c *Client) answer(m *protocol.Message) error {
 	c.sent.pop()
 	c.acknowledged(cl.sentAt)
 	c.window.settled(cl)
+	if c.narrow > 0 {
+		c.widenWindow()
+	}
 	c.saw(m.Zxid)
 	c.watches.answered(c, cl, m)
 	cl.reply = *m

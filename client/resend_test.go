@@ -209,6 +209,40 @@ func TestTheServersLimitsAreKept(t *testing.T) {
 	}
 }
 
+func TestAClientThatWasTooGreedyAsksForLessAtOnce(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		c := f.open()
+		var calls []<-chan result
+		asked := func(p *peer) (all []protocol.Request) {
+			for {
+				p.nc.SetReadDeadline(time.Now().Add(time.Millisecond))
+				r, err := p.take()
+				if err != nil {
+					p.nc.SetReadDeadline(time.Time{})
+					return all
+				}
+				all = append(all, r)
+			}
+		}
+		p := f.serve(func(w *protocol.Welcome) { w.Limits.MaxOutstanding = 64 })
+		for range 100 {
+			calls = append(calls, c.getAsync(t.Context(), "/big"))
+		}
+		for _, want := range []int{64, 8, 1} {
+			require.Len(t, asked(p), want)
+			p.write(protocol.AppendMessage(nil, &protocol.Message{Kind: protocol.Goodbye, Code: protocol.Throttled}))
+			p = f.serve(func(w *protocol.Welcome) { w.Limits.MaxOutstanding = 64 })
+		}
+		go p.attend()
+		for _, done := range calls {
+			require.NoError(t, (<-done).err)
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		require.Zero(t, c.narrow)
+	})
+}
+
 func TestARequestBeyondTheFrameFailsHere(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
 		c := f.open()

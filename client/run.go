@@ -71,6 +71,9 @@ func (c *Client) serve(l *link) error {
 	if heard := c.now() - time.Duration(l.heard.Load()); c.sess.timeout > 0 && heard >= silence(c.sess.timeout) {
 		err = errSilent
 	}
+	if errors.Is(err, ErrThrottled) {
+		c.narrowWindow()
+	}
 	c.takeBackSent()
 	c.watches.disconnected()
 	return err

@@ -35,6 +35,25 @@ func (w *window) takeBack() { w.cost -= w.writes.popBack().cost }
 // ack is the lowest xid of an open write.
 func (w *window) ack() uint64 { return w.writes.front().req.Xid }
 
+// narrowWindow makes the window smaller because a server cut this client off as one
+// that does not read: it asked for more at once than an outbox holds. Each
+// answer widens it by one again. The caller holds mu.
+func (c *Client) narrowWindow() { c.narrow = max(1, c.width()/8) }
+
+func (c *Client) widenWindow() {
+	if c.narrow++; c.narrow >= int(c.limits.MaxOutstanding) {
+		c.narrow = 0
+	}
+}
+
+// width is how many requests may be unanswered.
+func (c *Client) width() int {
+	if c.narrow > 0 {
+		return min(c.narrow, int(c.limits.MaxOutstanding))
+	}
+	return int(c.limits.MaxOutstanding)
+}
+
 // sendable tells whether the next pending call may be sent now. The caller
 // holds mu.
 func (c *Client) sendable() bool {
@@ -43,7 +62,7 @@ func (c *Client) sendable() bool {
 	}
 	next := c.pending.front()
 	switch {
-	case c.sent.len() >= int(c.limits.MaxOutstanding):
+	case c.sent.len() >= c.width():
 		return false
 	case !next.isWrite() || c.window.writes.len() == 0:
 		return true // a lone write is for the server to judge

@@ -88,3 +88,34 @@ func TestASessionMovesToAnotherClient(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"/e", "/more"}, mine)
 }
+
+// Reads parked behind a write are all answered at one instant, here with more
+// than an outbox holds: the client must come through, not come back for ever.
+func TestMoreAnswersAtOnceThanAnOutboxHolds(t *testing.T) {
+	s := start(t)
+	ctx := t.Context()
+	c := s.open()
+	_, err := c.Create(ctx, "/big", make([]byte, 1<<20))
+	require.NoError(t, err)
+	s.log.set(func() { s.log.held = true })
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		_, err := c.Create(ctx, "/write", nil)
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	require.Eventually(t, func() bool { return s.core.Stats().Requests == 1 }, 5*time.Second, time.Millisecond)
+	const reads = 40
+	for range reads {
+		wg.Go(func() {
+			if _, err := c.Get(ctx, "/big"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	require.Eventually(t, func() bool { return s.core.Stats().Parked == reads }, 5*time.Second, time.Millisecond)
+	s.log.set(func() { s.log.held = false })
+	wg.Wait()
+	require.NotZero(t, s.front.Stats().SlowConsumers)
+}
