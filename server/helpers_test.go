@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -50,7 +51,8 @@ func dial(t *testing.T, s *Server, opts ...client.Option) *client.Client {
 	return c
 }
 
-// fingerprint lists every file below dir with its content and mode.
+// fingerprint lists every file below dir with its mode and content, of large
+// ones the time of their last change.
 func fingerprint(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	all := map[string]string{}
@@ -59,7 +61,10 @@ func fingerprint(t *testing.T, dir string) map[string]string {
 		info, err := e.Info()
 		require.NoError(t, err)
 		all[path] = info.Mode().String()
-		if e.Type().IsRegular() {
+		switch {
+		case info.Size() > 1<<20:
+			all[path] += fmt.Sprint(" ", info.Size(), info.ModTime())
+		case e.Type().IsRegular():
 			data, err := os.ReadFile(path)
 			require.NoError(t, err)
 			sum := sha256.Sum256(data)
