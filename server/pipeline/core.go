@@ -19,8 +19,8 @@ import (
 // recent effects. A message enters a sink only while mu is held, so nobody is
 // told of a state whose events they were not told before.
 //
-// Apply, Freeze and Install are called from one goroutine; everything else
-// from any.
+// Apply and Install are called from one goroutine, that of the log; everything
+// else from any.
 type Core struct {
 	cfg     Config
 	log     Log

@@ -22,8 +22,8 @@ var ErrLaneClosed = errors.New("pipeline: lane is closed")
 // after the write before it. A lane without a session is a guest's and takes
 // reads alone.
 //
-// Submit, TrySubmit, Answer, Authorize and Heartbeat are called by one
-// goroutine at a time, the connection's reader; Detach by any.
+// Submit, TrySubmit, Answer and Authorize are called by one goroutine at a time,
+// the connection's reader; Detach by any.
 type Lane struct {
 	core       *Core
 	sink       Sink
@@ -53,9 +53,6 @@ func newLane(c *Core, s Sink, session, generation uint64, ids []znode.Identity) 
 	l.ids.Store(newIdentities(session, ids))
 	return l
 }
-
-// Session is the session's id, 0 of a guest.
-func (l *Lane) Session() uint64 { return l.session }
 
 // Submit hands in a request and returns when it is answered or has its place
 // in the order; with the lane's or the server's credit used up it waits. The
@@ -110,12 +107,11 @@ func (l *Lane) Authorize(xid uint64, ids []znode.Identity) error {
 	return l.Answer(&m)
 }
 
-// Heartbeat answers a ping at once, whatever waits. A connection with watches
+// heartbeat answers a ping at once, whatever waits. A connection with watches
 // is first told how far their events have come, unless it is about to resume
 // some: those may still lack events.
-func (l *Lane) Heartbeat(xid uint64) {
+func (l *Lane) heartbeat(xid uint64) {
 	c := l.core
-	l.touch()
 	c.mu.RLock()
 	if l.closed {
 		c.mu.RUnlock()
@@ -166,7 +162,7 @@ func (l *Lane) submit(r *protocol.Request) verdict {
 	l.touch()
 	switch {
 	case r.Op == protocol.OpPing:
-		l.Heartbeat(r.Xid)
+		l.heartbeat(r.Xid)
 		return taken
 	case r.Op.IsWrite():
 		return l.submitWrite(r)

@@ -101,7 +101,7 @@ func (s *scripted) command(words []string) {
 	case "detach":
 		s.lanes[name].Detach()
 	case "ping":
-		s.lanes[name].Heartbeat(number(words[2]))
+		s.lanes[name].TrySubmit(&protocol.Request{Op: protocol.OpPing, Xid: number(words[2])})
 	case "auth":
 		s.say("%v", s.lanes[name].Authorize(number(words[2]), []znode.Identity{{Scheme: "digest", ID: words[3]}}))
 	case "answer":

@@ -365,7 +365,7 @@ func setting(t testing.TB, name string, otherwise int) int {
 }
 
 func TestEveryRuleHoldsUnderEveryFault(t *testing.T) {
-	seeds, steps := setting(t, "LYCAON_SIM_SEEDS", 400), setting(t, "LYCAON_SIM_STEPS", 4000)
+	seeds, steps := setting(t, "LYCAON_SIM_SEEDS", 250), setting(t, "LYCAON_SIM_STEPS", 4000)
 	first := uint64(1)
 	if seed := setting(t, "LYCAON_SIM_SEED", 0); seed != 0 {
 		first, seeds = uint64(seed), 1

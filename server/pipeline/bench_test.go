@@ -1,0 +1,127 @@
+package pipeline
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/lycaon-io/lycaon/protocol"
+	"github.com/lycaon-io/lycaon/server/state"
+)
+
+// nullSink forgets what it is told.
+type nullSink struct{ pushed int }
+
+func (s *nullSink) Push(*protocol.Message)      { s.pushed++ }
+func (s *nullSink) Wake()                       {}
+func (s *nullSink) Close(protocol.Code, string) {}
+
+// entryLog encodes at once, as a proposer does. What take returns is good
+// until the take after the next.
+type entryLog struct{ entry, other []byte }
+
+func (l *entryLog) Append(t *state.Txn) { l.entry = state.AppendTxn(l.entry, t) }
+
+func (l *entryLog) take() []byte {
+	l.entry, l.other = state.AppendBatchHeader(l.other[:0], 1000), l.entry
+	return l.other
+}
+
+func TestReadOnAnIdleLaneAllocatesNothing(t *testing.T) {
+	c, log := newTestCore(t, Config{})
+	lane := openLane(t, c, log, "a", &nullSink{})
+	require.NoError(t, lane.Submit(createRequest(1, "/x", "one")))
+	applyAll(t, c, log)
+	r := readRequest(protocol.OpGet, 2, "/x")
+	require.Zero(t, testing.AllocsPerRun(100, func() { lane.TrySubmit(r) }))
+}
+
+func BenchmarkGetOnIdleLane(b *testing.B) {
+	c, log := newTestCore(b, Config{})
+	lane := openLane(b, c, log, "a", &nullSink{})
+	require.NoError(b, lane.Submit(createRequest(1, "/x", string(make([]byte, 1024)))))
+	applyAll(b, c, log)
+	r := readRequest(protocol.OpGet, 2, "/x")
+	b.ReportAllocs()
+	for b.Loop() {
+		lane.TrySubmit(r)
+	}
+}
+
+func BenchmarkGetOnManyLanes(b *testing.B) {
+	c, log := newTestCore(b, Config{})
+	lanes := make(chan *Lane, 64)
+	for i := range cap(lanes) {
+		lanes <- openLane(b, c, log, fmt.Sprint(i), &nullSink{})
+	}
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		lane, r := <-lanes, readRequest(protocol.OpGet, 2, "/")
+		for pb.Next() {
+			lane.TrySubmit(r)
+		}
+		lanes <- lane
+	})
+}
+
+// BenchmarkWrites256 submits and applies a batch of 256 sets of 1 KiB from 32
+// lanes of this server; its time is of the batch.
+func BenchmarkWrites256(b *testing.B) {
+	c, held := newTestCore(b, Config{})
+	lanes := make([]*Lane, 32)
+	for i := range lanes {
+		lanes[i] = openLane(b, c, held, fmt.Sprint(i), &nullSink{})
+		require.NoError(b, lanes[i].Submit(createRequest(1, fmt.Sprintf("/n%d", i), "")))
+	}
+	applyAll(b, c, held)
+	log := &entryLog{}
+	c.SetLog(log)
+	log.take()
+	requests := make([]*protocol.Request, len(lanes))
+	for i := range requests {
+		requests[i] = setRequest(2, fmt.Sprintf("/n%d", i), string(make([]byte, 1024)))
+	}
+	b.ReportAllocs()
+	xid := uint64(1)
+	for b.Loop() {
+		for range 256 / len(lanes) {
+			xid++
+			for i, l := range lanes {
+				requests[i].Xid, requests[i].Arg = xid, xid
+				l.TrySubmit(requests[i])
+			}
+		}
+		if err := c.Apply(log.take()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/256, "ns/write")
+}
+
+// BenchmarkFire1000Watchers is one set with a thousand persistent watches on
+// the node, each of another connection.
+func BenchmarkFire1000Watchers(b *testing.B) {
+	c, held := newTestCore(b, Config{})
+	for i := range 1000 {
+		lane := openLane(b, c, held, fmt.Sprint(i), &nullSink{})
+		require.NoError(b, lane.Submit(&protocol.Request{
+			Op: protocol.OpWatch, Xid: 1, Watches: []protocol.Watch{{Path: "/x", Mode: protocol.WatchPersistent}},
+		}))
+	}
+	writer := openLane(b, c, held, "writer", &nullSink{})
+	require.NoError(b, writer.Submit(createRequest(1, "/x", "")))
+	applyAll(b, c, held)
+	log := &entryLog{}
+	c.SetLog(log)
+	log.take()
+	xid := uint64(1)
+	b.ReportAllocs()
+	for b.Loop() {
+		xid++
+		writer.TrySubmit(setRequest(xid, "/x", "two"))
+		if err := c.Apply(log.take()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
