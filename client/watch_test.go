@@ -79,6 +79,36 @@ func TestAResumeTellsTheRestOfATransaction(t *testing.T) {
 	})
 }
 
+func TestAnothersReplayIsNotToldToAWatchThatHasHeardIt(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		c := f.open()
+		p := f.serve()
+		w := f.watch(c, p, "/d")
+		p.nc.Close()
+		p = f.serve()
+		p.next()
+		p.event(protocol.EventCreated, "/d", 8)
+		p.event(protocol.EventReplayDone, "", 9)
+		p.answer(protocol.Request{Op: protocol.OpResume, Xid: 2})
+		require.Equal(t, []string{"created /d 8"}, told(t, w))
+		opened := make(chan *Watch, 1)
+		go func() {
+			w, err := c.Watch(t.Context(), "/d", FromZxid(3))
+			if err != nil {
+				t.Error(err)
+			}
+			opened <- w
+		}()
+		r := p.next()
+		p.event(protocol.EventCreated, "/d", 8)
+		p.event(protocol.EventReplayDone, "", 9)
+		p.event(protocol.EventDataChanged, "/d", 10)
+		p.answer(r)
+		require.Equal(t, []string{"created /d 8", "changed /d 10"}, told(t, <-opened))
+		require.Equal(t, []string{"changed /d 10"}, told(t, w))
+	})
+}
+
 func TestProgressMovesTheResumePointAndRepliesDoNot(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
 		c := f.open()
