@@ -6,6 +6,7 @@ import (
 	"syscall"
 
 	"github.com/lycaon-io/lycaon/server/raftlog"
+	"github.com/lycaon-io/lycaon/server/replicate"
 	"github.com/lycaon-io/lycaon/server/state"
 )
 
@@ -29,6 +30,7 @@ var storageErrors = []struct{ from, to error }{
 	{raftlog.ErrBehindGuard, ErrDamaged},
 	{raftlog.ErrCorrupt, ErrDamaged},
 	{raftlog.ErrSnapshotGap, ErrDamaged},
+	{replicate.ErrNoLog, ErrDamaged},
 	{state.ErrUnknownFormat, ErrNewerFormat},
 	{state.ErrCorrupt, ErrDamaged},
 	{syscall.ENOSPC, ErrDiskFull},

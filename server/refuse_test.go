@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/lycaon-io/lycaon/client"
 	"github.com/lycaon-io/lycaon/server/raftlog"
 )
 
@@ -183,4 +184,30 @@ func TestAStartThatIsGivenUpLeavesNothingRunning(t *testing.T) {
 	}
 	require.ErrorIs(t, err, context.Canceled)
 	start(t, cfg)
+}
+
+func TestARestoredDirectoryWithoutItsSnapshotIsRefused(t *testing.T) {
+	s := start(t, local(t))
+	file := save(t, s)
+	cfg := local(t)
+	_, err := RestoreSnapshot(t.Context(), file, cfg)
+	require.NoError(t, err)
+	require.NoError(t, os.RemoveAll(filepath.Join(cfg.DataDir, snapshotsName)))
+	_, err = Open(t.Context(), cfg)
+	require.ErrorIs(t, err, ErrDamaged)
+}
+
+// save writes the state of s into a file.
+func save(t *testing.T, s *Server) string {
+	t.Helper()
+	admin, err := client.OpenGuest(t.Context(), []string{s.ClientAddr().String()}, client.WithCredentials(client.AdminToken(s.dir.token)))
+	require.NoError(t, err)
+	defer admin.Abandon()
+	file := filepath.Join(t.TempDir(), "saved")
+	out, err := os.Create(file)
+	require.NoError(t, err)
+	_, err = admin.Snapshot(t.Context(), out)
+	require.NoError(t, err)
+	require.NoError(t, out.Close())
+	return file
 }

@@ -31,10 +31,12 @@ func InspectSnapshot(file string) (state.Info, error) {
 	return info, nil
 }
 
-// A restored state stands in the log where a first entry would.
+// A restored state stands in the log where a first entry would. The term it
+// starts in is none that a first start has, which begins without a snapshot.
 const (
 	restoredIndex = 1
 	restoredTerm  = 1
+	startTerm     = 2
 )
 
 // stable keys of raft.
@@ -99,7 +101,7 @@ func build(ctx context.Context, dir, file string, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(store.SetUint64(currentTermKey, restoredTerm), store.Close())
+	return errors.Join(store.SetUint64(currentTermKey, startTerm), store.Close())
 }
 
 func saveAsSnapshot(ctx context.Context, dir, file string, cfg Config) error {

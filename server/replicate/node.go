@@ -150,23 +150,6 @@ func (n *Node) Open(m Machine) error {
 	return nil
 }
 
-func (n *Node) bootstrap(conf *raft.Config, trans raft.Transport) error {
-	exists, err := raft.HasExistingState(n.store, n.store, n.snaps)
-	if err != nil {
-		return fmt.Errorf("replicate: look for existing state: %w", err)
-	}
-	if exists {
-		return nil
-	}
-	alone := raft.Configuration{Servers: []raft.Server{{
-		Suffrage: raft.Voter, ID: conf.LocalID, Address: raft.ServerAddress(n.cfg.Address),
-	}}}
-	if err := raft.BootstrapCluster(conf, n.store, n.store, n.snaps, trans, alone); err != nil {
-		return fmt.Errorf("replicate: write the first configuration: %w", err)
-	}
-	return nil
-}
-
 // openError prefers what the machine said of an image to raft's summary.
 func (n *Node) openError(err error) error {
 	select {
