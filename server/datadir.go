@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lycaon-io/lycaon/server/raftlog"
 )
 
 // What lies in a data directory beside what package raftlog keeps there.
@@ -26,11 +28,13 @@ const (
 	tokenBytes = 32
 )
 
-// meta is the identity of a data directory. It is written once.
+// meta is the identity of a data directory. It is written at the first start,
+// before the log is made and after.
 type meta struct {
 	Format    int    `json:"format"`
 	ServerID  uint64 `json:"serverId"`
 	ClusterID string `json:"clusterId"`
+	Logged    bool   `json:"logged,omitempty"` // there is a log: one that is missing has been lost
 }
 
 // dataDir is a data directory that this process holds.
@@ -80,6 +84,18 @@ func openDataDir(path string, id uint64) (_ *dataDir, err error) {
 
 func (d *dataDir) close() error { return d.lock.Close() }
 
+// noteLog remembers that the directory has its log.
+func (d *dataDir) noteLog() error {
+	if d.meta.Logged {
+		return nil
+	}
+	d.meta.Logged = true
+	if err := writeMeta(d.path, d.meta); err != nil {
+		return unwritable(d.path, err)
+	}
+	return nil
+}
+
 func makeDir(path string) error {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return unwritable(path, err)
@@ -109,6 +125,8 @@ func inspectDir(path string, id uint64) error {
 		return fmt.Errorf("%w: %s has format %d, this version knows %d", ErrNewerFormat, path, m.Format, dataFormat)
 	case m.ServerID != id:
 		return fmt.Errorf("%w: %s is of server %d, this is server %d", ErrForeignData, path, m.ServerID, id)
+	case m.Logged && !raftlog.Exists(filepath.Join(path, logName)):
+		return fmt.Errorf("%w: %s had a log, which is missing; is its disk mounted? else restore a backup into a new directory", ErrDamaged, filepath.Join(path, logName))
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -210,4 +211,19 @@ func save(t *testing.T, s *Server) string {
 	require.NoError(t, err)
 	require.NoError(t, out.Close())
 	return file
+}
+
+// A log that is not there is not an empty one: the disk that it lies on may
+// not be mounted.
+func TestADirectoryWithoutItsLogIsRefused(t *testing.T) {
+	for name, lose := range map[string]func(log string) error{
+		"missing": os.RemoveAll,
+		"empty":   func(log string) error { return errors.Join(os.RemoveAll(log), os.Mkdir(log, 0o700)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := used(t)
+			require.NoError(t, lose(filepath.Join(cfg.DataDir, logName)))
+			refused(t, cfg, ErrDamaged)
+		})
+	}
 }

@@ -101,7 +101,7 @@ func build(ctx context.Context, dir, file string, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(store.SetUint64(currentTermKey, startTerm), store.Close())
+	return errors.Join(store.SetUint64(currentTermKey, startTerm), store.Close(), d.noteLog())
 }
 
 func saveAsSnapshot(ctx context.Context, dir, file string, cfg Config) error {

@@ -130,6 +130,9 @@ func (s *Server) openData() (err error) {
 	if err != nil {
 		return err
 	}
+	if err := s.dir.noteLog(); err != nil {
+		return err
+	}
 	_, err = s.snaps.Usable(s.store)
 	return err
 }

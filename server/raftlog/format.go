@@ -70,6 +70,12 @@ func decodeFormat(b []byte) (f format, err error) {
 	return f, nil
 }
 
+// Exists tells whether a store was ever begun in dir.
+func Exists(dir string) bool {
+	_, err := os.Lstat(filepath.Join(dir, formatFile))
+	return err == nil
+}
+
 // readFormat reports found = false only for a directory that holds nothing of a store.
 func readFormat(dir string) (f format, found bool, err error) {
 	path := filepath.Join(dir, formatFile)

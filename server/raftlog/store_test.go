@@ -472,3 +472,12 @@ func TestStatsTellOfWrites(t *testing.T) {
 	require.Positive(t, st.LatencySum)
 	require.Positive(t, st.GuardWrites)
 }
+
+func TestExistsTellsAStoreFromAnEmptyDirectory(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "s")
+	require.False(t, Exists(dir))
+	require.NoError(t, os.Mkdir(dir, 0o700))
+	require.False(t, Exists(dir))
+	require.NoError(t, openStore(t, dir).Close())
+	require.True(t, Exists(dir))
+}
