@@ -73,6 +73,7 @@ type DiskGuard struct {
 	done    sync.WaitGroup
 
 	checking sync.Mutex // one look at a time, so that changes are told in order; taken before mu
+	told     DiskLevel  // what OnChange knows; guarded by checking
 
 	mu      sync.Mutex // guards what follows
 	level   DiskLevel
@@ -91,7 +92,7 @@ type DiskStats struct {
 	Err                             error // of the last look
 }
 
-// OpenDiskGuard looks once and then every second until Close.
+// OpenDiskGuard looks once, as CheckStart does but without refusing, and then every second until Close.
 func OpenDiskGuard(o DiskOptions) (*DiskGuard, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -109,7 +110,7 @@ func OpenDiskGuard(o DiskOptions) (*DiskGuard, error) {
 	if info, err := os.Stat(g.ballastPath()); err == nil && info.Size() > 0 {
 		g.ballast = true
 	}
-	if _, err := g.Check(); err != nil {
+	if err := g.CheckStart(); err != nil && !errors.Is(err, ErrDiskFull) {
 		return nil, err
 	}
 	g.done.Add(1)
@@ -178,37 +179,50 @@ func (g *DiskGuard) marks() (soft, hard uint64) {
 func (g *DiskGuard) Check() (DiskLevel, error) {
 	g.checking.Lock()
 	defer g.checking.Unlock()
-	soft, hard := g.marks()
-	free, err := g.opt.FreeBytes(g.opt.Dir)
-	from, to := g.note(free, err, soft, hard)
-	if err != nil {
-		return to, fmt.Errorf("raftlog: free space of %s: %w", g.opt.Dir, err)
+	level, err := g.lookLocked()
+	if err == nil {
+		g.tellLocked(level)
 	}
-	if from != to {
-		g.opt.Logger.Warn("free disk space changed level", "dir", g.opt.Dir, "from", from.String(), "to", to.String(), "free_bytes", free)
-		if g.opt.OnChange != nil {
-			g.opt.OnChange(from, to, free)
-		}
-	}
-	if to == DiskOK {
-		g.keepBallast(free, soft)
-	}
-	return to, nil
+	return level, err
 }
 
-func (g *DiskGuard) note(free uint64, err error, soft, hard uint64) (from, to DiskLevel) {
+func (g *DiskGuard) lookLocked() (DiskLevel, error) {
+	soft, hard := g.marks()
+	free, err := g.opt.FreeBytes(g.opt.Dir)
+	level := g.note(free, err, soft, hard)
+	if err != nil {
+		return level, fmt.Errorf("raftlog: free space of %s: %w", g.opt.Dir, err)
+	}
+	if level == DiskOK {
+		g.keepBallast(free, soft)
+	}
+	return level, nil
+}
+
+func (g *DiskGuard) tellLocked(to DiskLevel) {
+	from := g.told
+	if g.told = to; from == to {
+		return
+	}
+	free := g.Stats().FreeBytes
+	g.opt.Logger.Warn("free disk space changed level", "dir", g.opt.Dir, "from", from.String(), "to", to.String(), "free_bytes", free)
+	if g.opt.OnChange != nil {
+		g.opt.OnChange(from, to, free)
+	}
+}
+
+func (g *DiskGuard) note(free uint64, err error, soft, hard uint64) DiskLevel {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.lastErr = err
-	if err != nil {
-		return g.level, g.level
+	if g.lastErr = err; err != nil {
+		return g.level
 	}
-	g.free = free
-	from, g.level = g.level, nextLevel(g.level, free, soft, hard)
+	from := g.level
+	g.free, g.level = free, nextLevel(from, free, soft, hard)
 	if from != g.level {
 		g.changes++
 	}
-	return from, g.level
+	return g.level
 }
 
 func nextLevel(now DiskLevel, free, soft, hard uint64) DiskLevel {
@@ -222,26 +236,36 @@ func nextLevel(now DiskLevel, free, soft, hard uint64) DiskLevel {
 }
 
 // CheckStart refuses below the hard mark, after giving up the ballast: so a disk that filled up does not keep the
-// server from starting, and the operator has a running one to make room with.
+// server from starting, and the operator has a running one to make room with. OnChange is told what comes of it only
+// if that is no refusal.
 func (g *DiskGuard) CheckStart() error {
-	level, err := g.Check()
-	if err != nil || level != DiskHard {
+	g.checking.Lock()
+	defer g.checking.Unlock()
+	level, err := g.lookLocked()
+	if err == nil && level == DiskHard {
+		g.giveUpBallast()
+		level, err = g.lookLocked()
+	}
+	if err != nil {
 		return err
 	}
+	if level != DiskHard {
+		g.tellLocked(level)
+		return nil
+	}
+	_, hard := g.marks()
+	return fmt.Errorf("%w: %s has %d bytes free, needs %d; free some space and start again", ErrDiskFull, g.opt.Dir, g.Stats().FreeBytes, hard)
+}
+
+func (g *DiskGuard) giveUpBallast() {
 	if err := os.Remove(g.ballastPath()); err == nil {
 		g.opt.Logger.Warn("disk is full; gave up the ballast file to start", "file", g.ballastPath())
 	}
 	g.mu.Lock()
+	defer g.mu.Unlock()
 	g.ballast = false
 	// A fresh look: hysteresis is for a running server.
 	g.level = DiskSoft
-	g.mu.Unlock()
-	level, err = g.Check()
-	if err != nil || level != DiskHard {
-		return err
-	}
-	_, hard := g.marks()
-	return fmt.Errorf("%w: %s has %d bytes free, needs %d; free some space and start again", ErrDiskFull, g.opt.Dir, g.Stats().FreeBytes, hard)
 }
 
 func (g *DiskGuard) ballastPath() string { return filepath.Join(g.opt.Dir, ballastFile) }

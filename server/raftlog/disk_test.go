@@ -182,3 +182,35 @@ func TestNoSnapshotIsBegunAtTheHardMark(t *testing.T) {
 	f.free.Store(1000 * mib)
 	takeSnapshot(t, s, 1, 1, 10)
 }
+
+// A disk that is full at the start is no news for a server that is not up: it
+// hears of what giving up the ballast has made of it.
+func TestAStartOnAFullDiskTellsTheLevelAfterTheBallast(t *testing.T) {
+	dir := t.TempDir()
+	f := newFakeDisk(1000)
+	require.NoError(t, openDisk(t, f.options(dir)).Close())
+	f.free.Store(99 * mib)
+	o := f.options(dir)
+	look := o.FreeBytes
+	o.FreeBytes = func(d string) (uint64, error) {
+		free, err := look(d)
+		if _, statErr := os.Stat(filepath.Join(dir, ballastFile)); statErr != nil {
+			free += 20 * mib
+		}
+		return free, err
+	}
+	g := openDisk(t, o)
+	require.NoError(t, g.CheckStart())
+	require.Equal(t, DiskSoft, g.Level())
+	require.Equal(t, DiskSoft, <-f.changes)
+	require.Empty(t, f.changes)
+
+	require.NoError(t, g.Close())
+	f.free.Store(10 * mib)
+	g = openDisk(t, o)
+	require.ErrorIs(t, g.CheckStart(), ErrDiskFull)
+	require.Empty(t, f.changes, "the refusal says it")
+	f.free.Store(1000 * mib)
+	require.NoError(t, g.CheckStart())
+	require.Empty(t, f.changes, "it was never told otherwise")
+}
