@@ -18,6 +18,8 @@ func main() {
 	rounds := flag.Int("rounds", 3, "runs of each workload on each server, in turn; medians are printed")
 	only := flag.String("only", "", "run the workloads whose name contains this")
 	addr := flag.String("addr", "", "put the load on this running server instead, for a profile of it")
+	playing := flag.Bool("scenes", false, "play the scenes: sessions, watchers, listing, create, memory, restart")
+	count := flag.Int("nodes", 100_000, "made by the scene create")
 	flag.Parse()
 	var err error
 	if *floorAddr != "" {
@@ -25,12 +27,31 @@ func main() {
 	} else if *addr != "" {
 		err = load(*addr, *length, *only)
 	} else {
-		err = compare(*binary, *dir, *length, *rounds, *only)
+		err = inFolder(*dir, func(dir string) error {
+			if *playing {
+				return playScenes(*binary, dir, *only, *count)
+			}
+			return compare(*binary, dir, *length, *rounds, *only)
+		})
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
+}
+
+// inFolder gives f a folder for the servers' data, by default one that is
+// gone afterwards.
+func inFolder(dir string, f func(dir string) error) error {
+	if dir != "" {
+		return f(dir)
+	}
+	tmp, err := os.MkdirTemp("", "lycaon-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(tmp)
+	return f(tmp)
 }
 
 // target is one of the servers that are compared.
@@ -41,14 +62,6 @@ type target struct {
 }
 
 func compare(binary, dir string, length time.Duration, rounds int, only string) error {
-	if dir == "" {
-		tmp, err := os.MkdirTemp("", "lycaon-bench-")
-		if err != nil {
-			return err
-		}
-		defer os.RemoveAll(tmp)
-		dir = tmp
-	}
 	lycaon, err := startLycaon(binary, dir)
 	if err != nil {
 		return err

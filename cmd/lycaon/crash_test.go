@@ -22,10 +22,10 @@ const (
 	crashWrites  = 1000 // acknowledged writes before each kill, at least
 )
 
-// TestCrash kills the server with -9 again and again at random moments, in the
+// TestClientsLiveThroughKills kills the server with -9 again and again at random moments, in the
 // midst of writes that may not run twice, while the clients live through it.
 // LYCAON_CRASH_ROUNDS sets how often, LYCAON_CRASH_SEED when.
-func TestCrash(t *testing.T) {
+func TestClientsLiveThroughKills(t *testing.T) {
 	rounds := envInt(t, "LYCAON_CRASH_ROUNDS", 100)
 	seed := uint64(envInt(t, "LYCAON_CRASH_SEED", int(time.Now().UnixNano()&0xffff)))
 	t.Logf("seed %d, %d rounds", seed, rounds)

@@ -1,0 +1,303 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/lycaon-io/lycaon/client"
+	"github.com/lycaon-io/lycaon/protocol"
+	"github.com/lycaon-io/lycaon/znode"
+)
+
+// scene is a figure that no floor stands beside: what a user does, told in
+// one line.
+type scene struct {
+	name string
+	play func(s *stage) (string, error)
+}
+
+var scenes = []scene{
+	{"sessions", playSessions},
+	{"watchers", playWatchers},
+	{"listing", playListing},
+	{"create", playCreate},
+	{"memory", playMemory},
+	{"restart", playRestart},
+}
+
+// stage is a server that scenes run on, one after the other.
+type stage struct {
+	*process
+	args  []string
+	nodes int // made by create
+}
+
+func playScenes(binary, dir, only string, nodes int) error {
+	addr, err := freeAddr()
+	if err != nil {
+		return err
+	}
+	args := []string{binary, "serve", "--id", "1", "--data-dir", filepath.Join(dir, "scenes"), "--client-addr", addr,
+		"--peer-addr", "127.0.0.1:1", "--http-addr", "off", "--log-level", "warn"}
+	p, err := start(addr, args...)
+	if err != nil {
+		return err
+	}
+	s := &stage{process: p, args: args, nodes: nodes}
+	defer func() { s.stop() }()
+	for _, sc := range scenes {
+		if !strings.Contains(sc.name, only) {
+			continue
+		}
+		before, err := cpuTime(s.cmd.Process.Pid)
+		if err != nil {
+			return err
+		}
+		pid := s.cmd.Process.Pid
+		told, err := sc.play(s)
+		if err != nil {
+			return fmt.Errorf("%s: %w", sc.name, err)
+		}
+		if s.cmd.Process.Pid == pid {
+			after, err := cpuTime(pid)
+			if err != nil {
+				return err
+			}
+			told += fmt.Sprintf("; server CPU %.2f s", (after - before).Seconds())
+		}
+		fmt.Printf("%-10s %s\n", sc.name, told)
+	}
+	return nil
+}
+
+// eachOf runs f for n clients at once and joins what goes wrong.
+func eachOf(n int, f func(i int) error) error {
+	errs := make([]error, n)
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() { errs[i] = f(i) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// playSessions opens a session, makes an ephemeral node and closes, on 32
+// connections at once.
+func playSessions(s *stage) (string, error) {
+	const clients, each = 32, 60
+	ctx := context.Background()
+	begin := time.Now()
+	err := eachOf(clients, func(i int) error {
+		for range each {
+			c, err := client.Open(ctx, []string{s.addr})
+			if err != nil {
+				return err
+			}
+			if _, err := c.Create(ctx, fmt.Sprintf("/e%d", i), nil, client.Ephemeral()); err != nil {
+				return err
+			}
+			if err := c.Close(ctx); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return fmt.Sprintf("%.0f/s: open, ephemeral node, close, by %d clients", clients*each/time.Since(begin).Seconds(), clients), err
+}
+
+// playWatchers tells one change to 1,000 connections.
+func playWatchers(s *stage) (string, error) {
+	const watchers, changes = 1000, 15
+	ctx := context.Background()
+	writer, err := client.Open(ctx, []string{s.addr})
+	if err != nil {
+		return "", err
+	}
+	defer writer.Close(ctx)
+	if _, err := writer.Create(ctx, "/watched", nil); err != nil {
+		return "", err
+	}
+	conns := make([]*conn, watchers)
+	if err := eachOf(watchers, func(i int) (err error) {
+		if conns[i], err = dial(s.addr); err != nil {
+			return err
+		}
+		conns[i].request(&protocol.Request{Op: protocol.OpWatch, Watches: []protocol.Watch{{Path: "/watched", Mode: protocol.WatchPersistent}}})
+		return errors.Join(conns[i].flush(), conns[i].receive())
+	}); err != nil {
+		return "", err
+	}
+	told := make(chan error, watchers)
+	for _, c := range conns {
+		defer c.Close()
+		go func() {
+			for {
+				frame, err := protocol.ReadFrame(c.in, c.buf, protocol.DefaultLimits().MaxFrame)
+				told <- err
+				if err != nil {
+					return
+				}
+				c.buf = frame[:0]
+			}
+		}()
+	}
+	var took []time.Duration
+	for range changes {
+		begin := time.Now()
+		if _, err := writer.Set(ctx, "/watched", []byte("changed")); err != nil {
+			return "", err
+		}
+		for range watchers {
+			if err := <-told; err != nil {
+				return "", err
+			}
+		}
+		took = append(took, time.Since(begin))
+	}
+	slices.Sort(took)
+	return fmt.Sprintf("%.1f ms until the last of %d watchers is told, median of %d", took[len(took)/2].Seconds()*1e3, watchers, changes), nil
+}
+
+// fill creates count nodes below parent, pipelined on 32 connections.
+func fill(addr string, count int, path func(i int) string, data []byte) error {
+	const conns, depth = 32, 32
+	var next atomic.Int64
+	return eachOf(conns, func(int) error {
+		c, err := dial(addr)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		for done := false; !done || c.acks < c.xid; {
+			for !done && c.xid-c.acks < depth {
+				i := int(next.Add(1)) - 1
+				if done = i >= count; !done {
+					c.request(&protocol.Request{Op: protocol.OpCreate, Body: protocol.AppendCreate(nil, &znode.CreateOp{Path: path(i), Data: data, ACL: znode.OpenACL})})
+				}
+			}
+			if err := c.flush(); err != nil {
+				return err
+			}
+			for first := true; c.acks < c.xid && (first || c.in.Buffered() > 0); first = false {
+				if err := c.receive(); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// playListing lists 10,000 children on 8 connections.
+func playListing(s *stage) (string, error) {
+	const children, clients, each = 10_000, 8, 200
+	ctx := context.Background()
+	c, err := client.Open(ctx, []string{s.addr})
+	if err != nil {
+		return "", err
+	}
+	defer c.Close(ctx)
+	if _, err := c.Create(ctx, "/many", nil); err != nil {
+		return "", err
+	}
+	if err := fill(s.addr, children, func(i int) string { return fmt.Sprintf("/many/child-%06d", i) }, nil); err != nil {
+		return "", err
+	}
+	begin := time.Now()
+	err = eachOf(clients, func(int) error {
+		c, err := dial(s.addr)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		for range each {
+			c.request(&protocol.Request{Op: protocol.OpChildren, Read: protocol.Read{Op: protocol.OpChildren, Path: "/many"}})
+			if err := errors.Join(c.flush(), c.receive()); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return fmt.Sprintf("%.0f/s: %d children, by %d clients", clients*each/time.Since(begin).Seconds(), children, clients), err
+}
+
+// playCreate makes nodes of 100 bytes with paths of 37, on three levels.
+func playCreate(s *stage) (string, error) {
+	ctx := context.Background()
+	c, err := client.Open(ctx, []string{s.addr})
+	if err != nil {
+		return "", err
+	}
+	defer c.Close(ctx)
+	const fan = 1000
+	dirs := (s.nodes + fan - 1) / fan
+	if _, err := c.Create(ctx, "/fill", nil); err != nil {
+		return "", err
+	}
+	for d := range dirs {
+		if _, err := c.Create(ctx, fmt.Sprintf("/fill/directory-%06d", d), nil); err != nil {
+			return "", err
+		}
+	}
+	begin := time.Now()
+	err = fill(s.addr, s.nodes, func(i int) string { return fmt.Sprintf("/fill/directory-%06d/node-%08d", i/fan, i) }, make([]byte, 100))
+	return fmt.Sprintf("%.0f/s: %d nodes of 100 bytes", float64(s.nodes)/time.Since(begin).Seconds(), s.nodes), err
+}
+
+// playMemory reads what the server's process holds.
+func playMemory(s *stage) (string, error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
+	if err != nil {
+		return "", err
+	}
+	sizes := map[string]int{}
+	for line := range strings.Lines(string(status)) {
+		name, rest, _ := strings.Cut(line, ":")
+		if fields := strings.Fields(rest); strings.HasPrefix(name, "Rss") || name == "VmRSS" {
+			if sizes[name], err = strconv.Atoi(fields[0]); err != nil {
+				return "", err
+			}
+		}
+	}
+	return fmt.Sprintf("%d MiB resident, %d MiB of them anonymous (%d bytes a node)",
+		sizes["VmRSS"]>>10, sizes["RssAnon"]>>10, sizes["RssAnon"]<<10/max(1, s.nodes)), nil
+}
+
+// playRestart kills the server with -9 and waits until a client reads again.
+func playRestart(s *stage) (string, error) {
+	const times = 3
+	var took []time.Duration
+	for range times {
+		s.cmd.Process.Signal(syscall.SIGKILL)
+		s.cmd.Wait()
+		begin := time.Now()
+		p, err := start(s.addr, s.args...)
+		if err != nil {
+			return "", err
+		}
+		s.process = p
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		c, err := client.OpenGuest(ctx, []string{s.addr})
+		cancel()
+		if err != nil {
+			return "", err
+		}
+		_, err = c.Get(context.Background(), "/")
+		took = append(took, time.Since(begin))
+		if err := errors.Join(err, c.Close(context.Background())); err != nil {
+			return "", err
+		}
+	}
+	slices.Sort(took)
+	return fmt.Sprintf("%.2f s from kill -9 to the first read with %d nodes, median of %d", took[times/2].Seconds(), s.nodes, times), nil
+}
