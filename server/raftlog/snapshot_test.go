@@ -266,3 +266,29 @@ func TestANewerSnapshotFormatIsRefused(t *testing.T) {
 	_, err = os.Stat(path)
 	require.NoError(t, err)
 }
+
+// A log that was emptied behind an installed snapshot goes on right after that
+// one: an older snapshot does not reach it, whatever the store compacted.
+func TestAnOlderSnapshotMustReachTheFirstEntry(t *testing.T) {
+	dir := t.TempDir()
+	store := openStore(t, filepath.Join(dir, "s"))
+	snaps := openSnapshots(t, filepath.Join(dir, "snap"), nil)
+	require.NoError(t, store.StoreLogs(testLogs(1, 120, 1, 10)))
+	older := takeSnapshot(t, snaps, 100, 1, 10)
+	require.NoError(t, store.DeleteRange(1, 120))
+	installed := takeSnapshot(t, snaps, 5000, 1, 10)
+	require.NoError(t, store.StoreLogs(testLogs(5001, 5005, 1, 10)))
+	m, err := snaps.Usable(store)
+	require.NoError(t, err)
+	require.Equal(t, installed, m.ID)
+
+	require.NoError(t, os.Truncate(filepath.Join(dir, "snap", installed, stateFile), 3))
+	_, err = snaps.Usable(store)
+	require.ErrorIs(t, err, ErrSnapshotGap)
+	for _, id := range []string{older, installed} {
+		require.NoError(t, os.RemoveAll(filepath.Join(dir, "snap", id)))
+	}
+	require.NoError(t, os.Remove(filepath.Join(dir, "snap", newestFile)))
+	_, err = snaps.Usable(store)
+	require.ErrorIs(t, err, ErrSnapshotGap, "with no word of any snapshot, too")
+}

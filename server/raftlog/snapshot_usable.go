@@ -49,7 +49,12 @@ func (s *Snapshots) readNewest() (n snapshotName, ok bool, err error) {
 // otherwise it refuses with ErrSnapshotGap or ErrCorrupt.
 func (s *Snapshots) Usable(store *Store) (*raft.SnapshotMeta, error) {
 	v := store.view.Load()
-	return s.usable(v.compacted, v.last)
+	compacted := v.compacted
+	if !v.empty() {
+		// A log that was emptied behind an installed snapshot goes on after it: the first entry tells, compacted does not.
+		compacted = max(compacted, v.first-1)
+	}
+	return s.usable(compacted, v.last)
 }
 
 func (s *Snapshots) usable(compacted, last uint64) (*raft.SnapshotMeta, error) {
