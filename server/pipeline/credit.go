@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -31,7 +32,7 @@ func (l *Lane) take(n int64) bool {
 	if used := c.used.Add(n); used > cfg.MaxLanesBytes && used != n {
 		c.used.Add(-n)
 		l.core.counts.serverFull.Add(1)
-		l.core.starve(l)
+		l.core.starve(l, n)
 		return false
 	}
 	return true
@@ -57,40 +58,51 @@ func (l *Lane) wakeReader() {
 
 func (l *Lane) awaitCredit() { <-l.ready }
 
-// starve notes that l waits for the server's credit. What was given back
-// between the refusal and the note wakes it at once.
-func (c *Core) starve(l *Lane) {
+// starve notes that l waits for n bytes of the server's credit. What was given
+// back between the refusal and the note wakes it at once.
+func (c *Core) starve(l *Lane, n int64) {
+	l.need.Store(n)
 	if l.starved.CompareAndSwap(false, true) {
 		c.credit.mu.Lock()
 		c.credit.lanes = append(c.credit.lanes, l)
 		c.credit.starving.Store(true)
 		c.credit.mu.Unlock()
 	}
-	if !c.crowded() {
+	if c.fits(n) {
 		c.wakeStarving()
 	}
 }
 
+// fits tells whether n bytes more can be taken now.
+func (c *Core) fits(n int64) bool {
+	used := c.credit.used.Load()
+	return used == 0 || used+n <= c.cfg.MaxLanesBytes
+}
+
 // crowded tells whether the lanes hold more than seven eighths of their
-// credit: then new connections are refused and readers go on waiting.
+// credit: then new connections are refused.
 func (c *Core) crowded() bool {
 	return c.credit.used.Load() > c.cfg.MaxLanesBytes/8*7
 }
 
-// wakeStarving has every reader that waits for the server's credit try again.
+// wakeStarving has the readers try again whose requests would fit now. Each by
+// itself: who does not get what it tried for is back in the list. It is called
+// wherever credit was given back.
 func (c *Core) wakeStarving() {
-	if !c.credit.starving.Load() || c.crowded() {
+	if !c.credit.starving.Load() {
 		return
 	}
 	c.credit.mu.Lock()
-	lanes := c.credit.lanes
-	c.credit.lanes = nil
-	c.credit.starving.Store(false)
-	c.credit.mu.Unlock()
-	for _, l := range lanes {
+	defer c.credit.mu.Unlock()
+	c.credit.lanes = slices.DeleteFunc(c.credit.lanes, func(l *Lane) bool {
+		if !c.fits(l.need.Load()) {
+			return false
+		}
 		l.starved.Store(false)
 		l.wakeReader()
-	}
+		return true
+	})
+	c.credit.starving.Store(len(c.credit.lanes) > 0)
 }
 
 // refuse returns the answer to a write that is not to be tried: of a guest, or

@@ -34,6 +34,7 @@ type Lane struct {
 	touched    bool             // to be woken; of the applying goroutine alone
 	ready      chan struct{}    // wakes the reader that waits for credit
 	starved    atomic.Bool      // in the list of those who wait for the server's credit
+	need       atomic.Int64     // bytes it waits for there
 	depth      atomic.Int32     // slots in the queue; rises by the reader alone
 
 	mu       sync.Mutex
@@ -175,18 +176,18 @@ func (l *Lane) submitWrite(r *protocol.Request) verdict {
 	if m := l.refuse(r); m != nil {
 		return l.answer(m)
 	}
+	n, body := cost(r), bytes.Clone(r.Body) // copied before the lock, for which apply may wait
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
 		return shut
 	}
-	n := cost(r)
 	if !l.take(n) {
 		return full
 	}
 	s := l.push(n)
 	s.op, s.xid, s.ack, s.seq = r.Op, r.Xid, r.Arg, l.nextSeq
-	s.ids, s.body = l.ids.Load(), bytes.Clone(r.Body)
+	s.ids, s.body = l.ids.Load(), body
 	l.nextSeq++
 	// A read that waits for the log must not see a write that came after it,
 	// so writes behind one stay here until it has run.

@@ -39,7 +39,8 @@ func wantsOf(r *protocol.Request) want {
 // waiting for one that does not exist.
 //
 // Joining happens under Core.mu held for reading, all else under Core.mu held
-// for writing.
+// for writing, except underWay, which takes mu alone: what it looks at changes
+// under mu always.
 type waits struct {
 	mu       sync.Mutex
 	inFlight bool
@@ -77,6 +78,8 @@ func (w *waits) join(l *Lane, atLeast uint64) (ticket, send uint64) {
 // applied takes note of a no-op of ours. It returns the lanes that waited for
 // it, and the ticket of the next one if somebody waits for that.
 func (w *waits) applied(ticket uint64) (lanes []*Lane, send uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if !w.inFlight || ticket != w.last {
 		return nil, 0 // a second copy
 	}
@@ -114,6 +117,8 @@ func (w *waits) over(s *slot, zxid uint64) bool {
 
 // drop forgets everybody; the no-op in flight is nobody's.
 func (w *waits) drop() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.inFlight, w.present, w.next, w.zxids = false, nil, nil, nil
 }
 

@@ -601,11 +601,11 @@ func (cl *client) issueRead(k *call) {
 	switch n := w.rng.IntN(20); {
 	case r.Op == protocol.OpSync:
 		k.floor = w.newest
-	case n < 5:
+	case n < w.linearizable:
 		k.req.Consistency, k.floor = protocol.Linearizable, w.newest
-	case n < 7:
+	case n < w.linearizable+2:
 		k.req.Consistency, k.req.Arg, k.floor = protocol.AtLeast, w.newest, w.newest
-	case n == 7:
+	case n == w.linearizable+2:
 		k.req.Consistency, k.req.Arg, k.future = protocol.AtLeast, w.newest+1_000_000, true
 	}
 }

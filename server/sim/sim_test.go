@@ -35,6 +35,7 @@ type world struct {
 	quiet        bool
 	laggard      int // server that applies slowly, if there is one of that id
 	slowness     int
+	linearizable int // of 20 reads
 }
 
 // chances are how bad it is: faults in 1000 steps, and transactions lost or
@@ -77,6 +78,7 @@ func newWorld(seed uint64) *world {
 	w.stats.events, w.stats.codes, w.stats.replies = map[protocol.EventType]int{}, map[protocol.Code]int{}, map[protocol.Op]int{}
 	w.ringEffects = []int{8, 40, 100_000}[w.rng.IntN(3)]
 	w.laggard, w.slowness = w.rng.IntN(5), []int{2, 4, 8, 20}[w.rng.IntN(4)]
+	w.linearizable = []int{2, 5, 16}[w.rng.IntN(3)]
 	w.cluster = newCluster(w)
 	w.setup()
 	for id := range 3 {

@@ -1,0 +1,177 @@
+package pipeline
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/lycaon-io/lycaon/protocol"
+	"github.com/lycaon-io/lycaon/znode"
+)
+
+// lastSink keeps the last reply.
+type lastSink struct {
+	last   protocol.Message
+	closed protocol.Code
+}
+
+func (s *lastSink) Push(m *protocol.Message)             { s.last = *m }
+func (s *lastSink) Wake()                                {}
+func (s *lastSink) Close(code protocol.Code, why string) { s.closed = code }
+
+func TestALaneBearsItsBytesAndNoMore(t *testing.T) {
+	r := setRequest(1, "/x", strings.Repeat("a", 1000))
+	c, log := newTestCore(t, Config{MaxLaneBytes: 3 * cost(r)})
+	lane := openLane(t, c, log, "a", &nullSink{})
+	for range 3 {
+		require.True(t, lane.TrySubmit(r))
+	}
+	require.False(t, lane.TrySubmit(r))
+	require.EqualValues(t, 1, c.Stats().LaneFull)
+}
+
+func TestARequestLargerThanTheBoundIsTakenAlone(t *testing.T) {
+	c, log := newTestCore(t, Config{MaxLaneBytes: 100, MaxLanesBytes: 100})
+	lane := openLane(t, c, log, "a", &nullSink{})
+	require.True(t, lane.TrySubmit(setRequest(1, "/x", strings.Repeat("a", 1000))))
+	require.False(t, lane.TrySubmit(setRequest(2, "/x", "")))
+	applyAll(t, c, log)
+	require.True(t, lane.TrySubmit(setRequest(2, "/x", "")))
+}
+
+func TestTheServerBearsItsWatchesAndNoMore(t *testing.T) {
+	c, log := newTestCore(t, Config{MaxServerWatches: 2})
+	sink := &lastSink{}
+	a, b := openLane(t, c, log, "a", &nullSink{}), openLane(t, c, log, "b", sink)
+	watch := func(l *Lane, path string) protocol.Code {
+		l.TrySubmit(&protocol.Request{Op: protocol.OpWatch, Xid: 1, Watches: []protocol.Watch{{Path: path, Mode: protocol.WatchData}}})
+		return sink.last.Code
+	}
+	watch(a, "/1")
+	require.Equal(t, protocol.OK, watch(b, "/2"))
+	require.Equal(t, protocol.TooManyWatches, watch(b, "/3"))
+	require.Equal(t, protocol.OK, watch(b, "/2"), "the same once more is no new one")
+	b.TrySubmit(&protocol.Request{Op: protocol.OpResume, Xid: 2, Watches: []protocol.Watch{{Path: "/3", Mode: protocol.WatchData}}})
+	require.Equal(t, protocol.TooManyWatches, sink.last.Code)
+	r := readRequest(protocol.OpExists, 3, "/3")
+	r.Read.Watch = true
+	b.TrySubmit(r)
+	require.Equal(t, protocol.TooManyWatches, sink.last.Code)
+	require.EqualValues(t, 3, c.Stats().WatchesRefused)
+	a.Detach()
+	require.Equal(t, protocol.OK, watch(b, "/3"))
+}
+
+func TestArrivalsAreBounded(t *testing.T) {
+	c, _ := newTestCore(t, Config{})
+	var last protocol.Code = -1
+	done := func(_ *Lane, _ Opened, code protocol.Code, _ string) { last = code }
+	var cancel Cancel
+	for i := range maxPending {
+		cancel = c.Open(OpenParams{PasswordHash: passwordHash(fmt.Sprint(i)), TimeoutMs: 1}, &nullSink{}, done)
+		require.EqualValues(t, -1, last)
+	}
+	c.Attach(AttachParams{Session: 1}, &nullSink{}, done)
+	require.Equal(t, protocol.Throttled, last)
+	require.EqualValues(t, 1, c.Stats().ArrivalsRefused)
+	require.True(t, cancel())
+	last = -1
+	c.Open(OpenParams{TimeoutMs: 1}, &nullSink{}, done)
+	require.EqualValues(t, -1, last)
+}
+
+func TestIdentitiesAreBounded(t *testing.T) {
+	c, log := newTestCore(t, Config{})
+	sink := &lastSink{}
+	lane := openLane(t, c, log, "a", sink)
+	for i := range maxIdentities {
+		id := []znode.Identity{{Scheme: "digest", ID: fmt.Sprint(i)}}
+		require.NoError(t, lane.Authorize(1, id))
+		require.NoError(t, lane.Authorize(1, id), "the same once more is no new one")
+		require.Equal(t, protocol.OK, sink.last.Code)
+	}
+	require.NoError(t, lane.Authorize(1, []znode.Identity{{Scheme: "digest", ID: "more"}}))
+	require.Equal(t, protocol.TooLarge, sink.last.Code)
+	require.EqualValues(t, 1, c.Stats().IdentitiesRefused)
+}
+
+// submitting submits in a goroutine of its own and tells how that ended.
+func submitting(l *Lane, r *protocol.Request) chan error {
+	ended := make(chan error, 1)
+	go func() { ended <- l.Submit(r) }()
+	synctest.Wait()
+	return ended
+}
+
+func TestAReaderWaitsForItsLanesCredit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, log := newTestCore(t, Config{MaxLaneRequests: 1})
+		lane := openLane(t, c, log, "a", &nullSink{})
+		require.NoError(t, lane.Submit(setRequest(1, "/", "1")))
+		ended := submitting(lane, setRequest(2, "/", "2"))
+		require.Empty(t, ended)
+		applyAll(t, c, log)
+		require.NoError(t, <-ended)
+	})
+}
+
+func TestAReaderWaitsForTheServersCredit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, log := newTestCore(t, Config{MaxLanesBytes: 500})
+		a, b := openLane(t, c, log, "a", &nullSink{}), openLane(t, c, log, "b", &nullSink{})
+		require.NoError(t, a.Submit(setRequest(1, "/", "1")))
+		ended := submitting(b, setRequest(1, "/", "2"))
+		require.Empty(t, ended)
+		require.Positive(t, c.Stats().ServerFull)
+		applyAll(t, c, log)
+		require.NoError(t, <-ended)
+	})
+}
+
+func TestALaneThatGoesGivesTheServersCreditToOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, log := newTestCore(t, Config{MaxLanesBytes: 500})
+		a, b := openLane(t, c, log, "a", &nullSink{}), openLane(t, c, log, "b", &nullSink{})
+		require.NoError(t, a.Submit(setRequest(1, "/", "1")))
+		ended := submitting(b, setRequest(1, "/", "2"))
+		a.Detach()
+		require.NoError(t, <-ended)
+	})
+}
+
+func TestAReaderThatWaitsLearnsThatItsLaneIsClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, log := newTestCore(t, Config{MaxLaneRequests: 1})
+		lane := openLane(t, c, log, "a", &nullSink{})
+		require.NoError(t, lane.Submit(setRequest(1, "/", "1")))
+		ended := submitting(lane, setRequest(2, "/", "2"))
+		lane.Detach()
+		require.ErrorIs(t, <-ended, ErrLaneClosed)
+		require.ErrorIs(t, lane.Answer(&protocol.Message{}), ErrLaneClosed)
+		require.Zero(t, c.Stats().LaneBytes)
+	})
+}
+
+func TestAnEntryOfAnUnknownFormHalts(t *testing.T) {
+	c, _ := newTestCore(t, Config{})
+	require.Error(t, c.Apply([]byte{99, 0, 0}))
+	require.Error(t, c.Apply(nil))
+}
+
+// A lane's memory is given back when its rush is over.
+func TestAQueueShrinks(t *testing.T) {
+	var q queue
+	for i := range uint64(1000) {
+		q.push().xid = i
+	}
+	for i := range uint64(1000) {
+		require.Equal(t, i, q.at(0).xid)
+		q.pop()
+	}
+	require.Empty(t, q.ring)
+	q.push().xid = 7
+	require.EqualValues(t, 7, q.at(0).xid)
+}
