@@ -22,12 +22,15 @@ type duties struct {
 	log     *slog.Logger
 	prop    *proposer
 	machine Machine
-	origin  time.Time // of the monotonic times
+	origin  time.Time     // of the monotonic times
+	every   time.Duration // how often listen is called, unless this server stands still
 
-	mu      sync.Mutex // guards what follows
-	leading bool
-	tracker *session.Tracker
-	waiting map[uint64][]chan struct{} // who waits for a session's end
+	mu       sync.Mutex // guards what follows
+	leading  bool
+	tracker  *session.Tracker
+	listened time.Duration              // when listen was called last: nobody is judged by a later time
+	lost     time.Duration              // the sum of the times during which this server stood still
+	waiting  map[uint64][]chan struct{} // who waits for a session's end
 
 	reaper reaper // of the leading goroutine
 	counts dutyCounts
@@ -37,9 +40,9 @@ type dutyCounts struct {
 	expired, reaped, stalls atomic.Uint64
 }
 
-func newDuties(log *slog.Logger, p *proposer) *duties {
+func newDuties(log *slog.Logger, p *proposer, every time.Duration) *duties {
 	return &duties{
-		log: log, prop: p, origin: time.Now(),
+		log: log, prop: p, origin: time.Now(), every: every,
 		tracker: session.NewTracker(), waiting: map[uint64][]chan struct{}{},
 	}
 }
@@ -53,7 +56,8 @@ func (d *duties) begin() {
 	d.machine.View(func(m *state.Machine) {
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		d.tracker.Reset(d.now(), leases(m.Sessions()), 0)
+		d.listened = d.now()
+		d.tracker.Reset(d.listened, leases(m.Sessions()), 0)
 		d.leading = true
 	})
 	d.reaper = reaper{}
@@ -102,24 +106,28 @@ func (n *Node) SessionEnded(id uint64) {
 	delete(d.waiting, id)
 }
 
-// listen collects the signs of life since the last call.
+// listen collects the signs of life since the last call. When that was too
+// long ago this server stood still and could not hear anybody: everybody gets
+// the time back, before those who were heard of meanwhile start theirs anew.
 func (d *duties) listen() {
 	heard := d.machine.Touched()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now := d.now()
+	if late := now - d.listened - d.every; d.leading && late > d.every {
+		d.stalledLocked(late)
+	}
+	d.listened = now
 	for _, id := range heard {
 		d.tracker.Touch(id, now)
 	}
 }
 
-// stalled gives everybody the time back during which this server stood still.
-func (d *duties) stalled(gap time.Duration) {
+func (d *duties) stalledLocked(gap time.Duration) {
 	d.counts.stalls.Add(1)
-	d.log.Warn("this server stood still; sessions get the time back", "gap", gap)
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	d.log.Warn("this server stood still; sessions and TTL nodes get the time back", "gap", gap)
 	d.tracker.Stalled(gap)
+	d.lost += gap
 }
 
 // expire proposes the end of sessions that are overdue. One that was heard of
@@ -148,7 +156,7 @@ func (d *duties) due() []session.Due {
 	if !d.leading {
 		return nil
 	}
-	return d.tracker.Due(d.now(), maxExpiriesPerTick)
+	return d.tracker.Due(d.listened, maxExpiriesPerTick)
 }
 
 // tracked is the number of sessions with a deadline here.

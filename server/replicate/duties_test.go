@@ -120,6 +120,66 @@ func TestALeaderThatStoodStillBlamesNobody(t *testing.T) {
 	})
 }
 
+// The time is given back once: who was heard of just before gets its timeout
+// and no more, or the locks of the dead would outlive a long pause by as much.
+func TestAPauseIsNotGivenTwice(t *testing.T) {
+	led(t, func(t *testing.T, n *Node, r *replica) {
+		id := r.session(t, 10*time.Second)
+		r.touch(id)
+		gate := make(chan struct{})
+		r.hold(gate)
+		time.Sleep(time.Hour)
+		r.hold(nil)
+		r.touch()
+		close(gate)
+		time.Sleep(9 * time.Second)
+		synctest.Wait()
+		require.True(t, r.alive(id))
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		require.False(t, r.alive(id))
+	})
+}
+
+func TestAShortPauseIsGivenBackToo(t *testing.T) {
+	led(t, func(t *testing.T, n *Node, r *replica) {
+		id := r.session(t, time.Second)
+		r.touch(id)
+		time.Sleep(350 * time.Millisecond)
+		r.touch()
+		time.Sleep(170 * time.Millisecond) // past a tick
+		gate := make(chan struct{})
+		r.hold(gate)
+		time.Sleep(900 * time.Millisecond) // and less than two more
+		r.hold(nil)
+		close(gate)
+		time.Sleep(50 * time.Millisecond)
+		synctest.Wait()
+		require.True(t, r.alive(id))
+	})
+}
+
+func TestAPauseIsGivenBackToTTLNodes(t *testing.T) {
+	led(t, func(t *testing.T, n *Node, r *replica) {
+		id := r.session(t, 24*time.Hour)
+		r.send(write(id, 1, 1, protocol.OpCreate, protocol.AppendCreate(nil, &znode.CreateOp{
+			Path: "/ttl", Kind: znode.TTL, TTLMs: 60_000, ACL: znode.OpenACL,
+		})))
+		time.Sleep(30 * time.Second)
+		gate := make(chan struct{})
+		r.hold(gate)
+		time.Sleep(time.Hour)
+		r.hold(nil)
+		close(gate)
+		time.Sleep(25 * time.Second)
+		synctest.Wait()
+		require.True(t, r.has("/ttl"))
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		require.False(t, r.has("/ttl"))
+	})
+}
+
 // raft's channel of leadership holds one word: two wins may be read when the
 // second term is already known, and the second reading must not end the duties.
 func TestTheSameLeadershipToldTwiceKeepsItsDuties(t *testing.T) {

@@ -14,12 +14,11 @@ type loop struct {
 	lastResend time.Time
 	resend     *time.Timer // armed while a Resend is owed
 	owed       bool
-	lastTick   time.Time
 	lastReap   time.Time
 }
 
 func (n *Node) run() {
-	l := &loop{Node: n, pause: minResendPause, resend: time.NewTimer(never), lastTick: time.Now()}
+	l := &loop{Node: n, pause: minResendPause, resend: time.NewTimer(never)}
 	defer l.resend.Stop()
 	touch := time.NewTicker(touchInterval(n.cfg.MinSessionTimeout))
 	defer touch.Stop()
@@ -113,7 +112,6 @@ func (l *loop) caughtUp() {
 	if lead := l.leadTerm.Load(); lead == 0 || l.fsm.counts.term.Load() < lead {
 		return
 	}
-	l.lastTick = time.Now()
 	l.duties.begin()
 	select {
 	case <-l.ready:
@@ -130,16 +128,8 @@ func (l *loop) tick() {
 		l.cfg.Logger.Warn("a write to the log is overdue", "age", age)
 	}
 	l.duties.listen()
-	// A look at the deadlines that comes late means that this server stood
-	// still and could not hear anybody. Nothing may wait between this and the
-	// look.
-	now := time.Now()
-	if late := now.Sub(l.lastTick) - l.cfg.Tick; late > l.cfg.Tick {
-		l.duties.stalled(late)
-	}
-	l.lastTick = now
 	l.duties.expire()
-	if now.Sub(l.lastReap) >= l.cfg.ReapInterval {
+	if now := time.Now(); now.Sub(l.lastReap) >= l.cfg.ReapInterval {
 		l.lastReap = now
 		l.duties.reap()
 	}

@@ -110,7 +110,7 @@ func New(cfg Config, store Store, snaps raft.SnapshotStore) *Node {
 		fatal: make(chan error, 1), stop: make(chan struct{}),
 	}
 	n.prop = newProposer(func() { hint(n.doubts) })
-	n.duties = newDuties(n.cfg.Logger, n.prop)
+	n.duties = newDuties(n.cfg.Logger, n.prop, min(touchInterval(n.cfg.MinSessionTimeout), n.cfg.Tick))
 	return n
 }
 

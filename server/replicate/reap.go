@@ -62,12 +62,13 @@ func (d *duties) reap() {
 	if !d.leads() {
 		return
 	}
+	now := d.heardTime()
 	left := maxReapsPerLook
 	for looked := 0; looked < maxMortalsPerLook && left > 0; looked += mortalsPerView {
 		var found []znode.Mortal
 		var next string
 		d.machine.View(func(m *state.Machine) { found, next = m.Tree().Mortals(d.reaper.next, mortalsPerView) })
-		dead := d.reaper.look(found, next, d.now(), left)
+		dead := d.reaper.look(found, next, now, left)
 		left -= len(dead)
 		for _, m := range dead {
 			d.counts.reaped.Add(1)
@@ -77,6 +78,14 @@ func (d *duties) reap() {
 			return
 		}
 	}
+}
+
+// heardTime is the time by which TTL nodes are judged: it stands still whenever
+// this server does.
+func (d *duties) heardTime() time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.listened - d.lost
 }
 
 func (d *duties) leads() bool {
