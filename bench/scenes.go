@@ -56,7 +56,7 @@ func playScenes(binary, dir, only string, nodes int) error {
 	s := &stage{process: p, args: args, nodes: nodes}
 	defer func() { s.stop() }()
 	for _, sc := range scenes {
-		if !strings.Contains(sc.name, only) {
+		if !strings.Contains(only, sc.name) && only != "" {
 			continue
 		}
 		before, err := cpuTime(s.cmd.Process.Pid)

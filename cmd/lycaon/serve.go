@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -30,6 +31,11 @@ Exit codes: 0 after a clean stop, 2 a setting is wrong, 10 an address is in use,
 data directory cannot be written, 12 it is locked by another process, 13 it belongs to
 another id or cluster, 14 it is of a newer format, 15 data on disk is damaged (the
 message names the file and the repair), 16 the disk is full, 1 anything else.`
+
+// gcPercent is how much garbage may gather beside what lives. Most of a
+// server's memory is a tree that lives long, so half as much is half the
+// collector's default at hardly more of its work.
+const gcPercent = 50
 
 // stopWithin bounds a clean stop.
 const stopWithin = 4500 * time.Millisecond
@@ -95,6 +101,9 @@ func serve(ctx context.Context, e *env, s *serveFlags) error {
 		return err
 	}
 	s.server.Logger, s.server.Version = log, version()
+	if e.getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	srv, err := server.Open(ctx, s.server)
 	if err != nil {
 		return err
