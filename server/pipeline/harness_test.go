@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"fmt"
+	"math"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -17,15 +19,22 @@ import (
 const testOrigin = 7
 
 // heldLog keeps what it is given until a test applies or loses it.
-type heldLog struct{ txns []state.Txn }
+type heldLog struct {
+	mu   sync.Mutex // a reader that got credit appends beside who applies
+	txns []state.Txn
+}
 
 func (l *heldLog) Append(t *state.Txn) {
 	kept := *t
 	kept.IDs, kept.Body = bytes.Clone(t.IDs), bytes.Clone(t.Body)
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.txns = append(l.txns, kept)
 }
 
 func (l *heldLog) take(n int) []state.Txn {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	n = min(n, len(l.txns))
 	taken := l.txns[:n:n]
 	l.txns = l.txns[n:]
@@ -135,8 +144,8 @@ func newTestCore(t testing.TB, cfg Config) (*Core, *heldLog) {
 // nothing.
 func applyAll(t testing.TB, c *Core, log *heldLog) {
 	t.Helper()
-	for len(log.txns) > 0 {
-		require.NoError(t, c.Apply(batchOf(1000, log.take(len(log.txns))...)))
+	for txns := log.take(math.MaxInt); len(txns) > 0; txns = log.take(math.MaxInt) {
+		require.NoError(t, c.Apply(batchOf(1000, txns...)))
 	}
 }
 
