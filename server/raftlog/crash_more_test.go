@@ -100,8 +100,9 @@ func eioChild(dir string) {
 	os.Exit(0)
 }
 
-// The n-th msync of the process fails with EIO, for several n.
-func TestAFailedSyncPoisons(t *testing.T) {
+// runEIOChild has every msync of a child from the n-th on fail with EIO.
+func runEIOChild(t *testing.T, dir string, n int) string {
+	t.Helper()
 	strace, err := exec.LookPath("strace")
 	if err != nil {
 		t.Skip("SKIPPED FAULT: msync EIO, since strace is not installed")
@@ -109,18 +110,38 @@ func TestAFailedSyncPoisons(t *testing.T) {
 	if err := exec.Command(strace, "-o", "/dev/null", "true").Run(); err != nil {
 		t.Skip("SKIPPED FAULT: msync EIO, since ptrace is not permitted")
 	}
+	child := crashCommand(dir, "eio", 0, strace, "-f", "-qq", "-o", "/dev/null", "-e", "trace=msync",
+		"-e", fmt.Sprintf("inject=msync:error=EIO:when=%d+", n))
+	var out bytes.Buffer
+	child.Stdout, child.Stderr = &out, &out
+	child.WaitDelay = time.Second
+	require.NoError(t, child.Start())
+	hangs := time.AfterFunc(20*time.Second, func() { _ = child.Process.Kill() })
+	defer hangs.Stop()
+	require.NoError(t, child.Wait(), "%s", &out)
+	return out.String()
+}
+
+// A store that cannot be opened is refused, however often Badger would try to
+// flush what it has.
+func TestAFailedSyncRefusesTheOpen(t *testing.T) {
+	for _, n := range []int{1, 2, 3} {
+		out := runEIOChild(t, filepath.Join(t.TempDir(), "s"), n)
+		require.Contains(t, out, "input/output error", n)
+	}
+}
+
+func TestAFailedSyncPoisons(t *testing.T) {
 	for _, n := range []int{9, 20} {
 		dir := filepath.Join(t.TempDir(), "s")
 		require.NoError(t, openStore(t, dir).Close())
-		out, err := crashCommand(dir, "eio", 0, strace, "-f", "-qq", "-o", "/dev/null", "-e", "trace=msync",
-			"-e", fmt.Sprintf("inject=msync:error=EIO:when=%d+", n)).CombinedOutput()
-		require.NoError(t, err, "%s", out)
-		require.Contains(t, string(out), "poisoned true")
-		require.Contains(t, string(out), "input/output error")
+		out := runEIOChild(t, dir, n)
+		require.Contains(t, out, "poisoned true")
+		require.Contains(t, out, "input/output error")
 		s := openStore(t, dir)
 		last, err := s.LastIndex()
 		require.NoError(t, err)
-		require.GreaterOrEqual(t, last, lastNumber(string(out)))
+		require.GreaterOrEqual(t, last, lastNumber(out))
 		requireRange(t, s, min(last, 1), last)
 	}
 }

@@ -213,8 +213,8 @@ func (s *Store) openGuard() (err error) {
 
 // abandon releases what a failed open had taken.
 func (s *Store) abandon() {
-	if s.db != nil {
-		_ = s.db.Close()
+	if s.db != nil && !s.closeFailedDB() {
+		return // the lock stays with who still writes
 	}
 	if s.guard != nil {
 		_ = s.guard.file.Close()
@@ -283,6 +283,15 @@ func (s *Store) Close() error {
 }
 
 func (s *Store) closePoisoned(cause error) error {
+	if s.closeFailedDB() {
+		_ = s.guard.file.Close()
+		_ = s.lock.Close()
+	}
+	return cause
+}
+
+// closeFailedDB reports whether Badger ended: it tries for ever to flush to a disk that fails.
+func (s *Store) closeFailedDB() bool {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -292,9 +301,8 @@ func (s *Store) closePoisoned(cause error) error {
 	defer limit.Stop()
 	select {
 	case <-done:
-		_ = s.guard.file.Close()
-		_ = s.lock.Close()
+		return true
 	case <-limit.C:
+		return false
 	}
-	return cause
 }
