@@ -302,3 +302,52 @@ func TestTheLastWatchOfAPathTakesTheRegistrationAway(t *testing.T) {
 		require.Equal(t, protocol.OpUnwatch, p.next().Op)
 	})
 }
+
+// Watches that share a one-shot registration share its resume point too: an
+// event below the younger one's own would use the registration up and reach
+// the older one alone.
+func TestWatchesOfOneRegistrationResumeAtOnePoint(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		c := f.open()
+		p := f.serve()
+		once := []WatchOption{Once(), Types(EventCreated, EventChanged, EventDeleted)}
+		older := f.watch(c, p, "/d", once...) // at zxid 2
+		p.zxid = 8
+		younger := f.watch(c, p, "/d", once...) // at zxid 9: everything up to it has been told
+		require.EqualValues(t, 9, older.Zxid())
+		require.EqualValues(t, 9, younger.Zxid())
+		p.nc.Close()
+
+		p = f.serve()
+		r := p.next()
+		require.Equal(t, []protocol.Watch{{Path: "/d", Mode: protocol.WatchExists, Since: 9}}, r.Watches)
+		p.event(protocol.EventCreated, "/d", r.Watches[0].Since+1) // as a comparison tells it
+		p.event(protocol.EventReplayDone, "", 20)
+		p.answer(r)
+		require.Equal(t, []string{"created /d 10"}, told(t, older))
+		require.Equal(t, []string{"created /d 10"}, told(t, younger))
+	})
+}
+
+// A gap is of the staying watches of a path alone: a one-shot beside them is
+// told its own event.
+func TestAGapIsNotForOneShots(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		c := f.open()
+		p := f.serve()
+		staying := f.watch(c, p, "/d", WithoutResync())
+		once := f.watch(c, p, "/d", Once(), Types(EventCreated, EventChanged, EventDeleted))
+		p.nc.Close()
+		p = f.serve()
+		r := p.next()
+		require.Len(t, r.Watches, 2)
+		p.event(protocol.EventGap, "/d", 3)
+		p.event(protocol.EventDeleted, "/d", 4)
+		p.event(protocol.EventReplayDone, "", 20)
+		p.answer(r)
+		synctest.Wait()
+		_, err := staying.Next(t.Context())
+		require.ErrorIs(t, err, ErrGap)
+		require.Equal(t, []string{"deleted /d 4"}, told(t, once))
+	})
+}

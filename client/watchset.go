@@ -52,7 +52,9 @@ func (c *Client) startWatch(cl *call) error {
 }
 
 // answered lets a watch go live at the zxid of its registration, while no
-// later event has been read yet.
+// later event has been read yet. Every event up to it has been: so the resume
+// point of all moves there. Watches that share a one-shot registration must
+// resume at one point, or what only the oldest misses would use it up for all.
 func (s *watchSet) answered(c *Client, cl *call, m *protocol.Message) {
 	w := cl.watch
 	switch {
@@ -60,6 +62,7 @@ func (s *watchSet) answered(c *Client, cl *call, m *protocol.Message) {
 		s.refused(c, cl, m)
 	case m.Code == protocol.OK && w != nil && cl.replay == nil:
 		w.floor = m.Zxid
+		s.resume = max(s.resume, m.Zxid)
 		s.add(w)
 	}
 }
@@ -250,12 +253,14 @@ func (s *watchSet) replayed(zxid uint64) error {
 	return nil
 }
 
+// gap is for the staying watches of the path: one-shots are compared.
 func (s *watchSet) gap(m *protocol.Message) error {
 	if s.replays.len() == 0 {
 		return fmt.Errorf("%w: a gap outside a replay", ErrProtocol)
 	}
 	for _, w := range s.replays.front().watches {
-		if w.path == m.Path && w.live {
+		staying := w.mode == protocol.WatchPersistent || w.mode == protocol.WatchRecursive
+		if w.path == m.Path && w.live && staying {
 			w.pushGap(m.Zxid)
 		}
 	}
