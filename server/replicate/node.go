@@ -134,7 +134,7 @@ func (n *Node) Open(m Machine) error {
 		return err
 	}
 	var err error
-	if n.raft, err = raft.NewRaft(conf, n.fsm, n.store, n.store, n.snaps, trans); err != nil {
+	if n.raft, err = n.newRaft(conf, trans); err != nil {
 		return n.openError(err)
 	}
 	if len(n.fatal) > 0 {
