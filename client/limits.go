@@ -24,8 +24,15 @@ const (
 	maxFrame         = 64 << 20         // no server may announce more
 	defaultMaxFrame  = 1 << 20          // until a Welcome says so
 	maxResumeWatches = 10_000           // in one request
-	answerCost       = 160              // bytes of a write's answer at most, beside the path
 	snapshotPatience = 30 * time.Second // between two pieces of a snapshot
 
 	walkAhead = 32 // reads a Walk keeps in flight
+)
+
+// What a server counts for the answer of a write that it keeps. It counts so
+// before the write runs; who counts less is told TooManyOutcomes.
+const (
+	answerCost   = 64
+	stepCost     = 192 // of each operation
+	sequenceCost = 20  // of a create, beside its path
 )

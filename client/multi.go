@@ -62,7 +62,7 @@ func (c *Client) Multi(ctx context.Context, ops ...Op) (*MultiResult, error) {
 			return nil, &Error{Op: "multi", Err: &MultiError{i, err}}
 		}
 		writes[i] = w
-		cost += answerCost + len(w.Create.Path)
+		cost += costOf(&w)
 	}
 	cl, room := c.newWrite(protocol.OpMulti)
 	cl.cost = cost

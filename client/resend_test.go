@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -172,7 +173,7 @@ func TestTheServersLimitsAreKept(t *testing.T) {
 	}{
 		{"requests", func(l *protocol.Limits) { l.MaxOutstanding = 5 }, 5},
 		{"answers", func(l *protocol.Limits) { l.MaxOutcomes = 3 }, 3},
-		{"bytes of answers", func(l *protocol.Limits) { l.MaxOutcomeBytes = 4 * (answerCost + 2) }, 4},
+		{"bytes of answers", func(l *protocol.Limits) { l.MaxOutcomeBytes = 4 * (64 + 192 + 2 + 20) }, 4},
 		{"bytes of one answer", func(l *protocol.Limits) { l.MaxOutcomeBytes = 1 }, 1},
 	} {
 		t.Run(limit.name, func(t *testing.T) {
@@ -207,6 +208,38 @@ func TestTheServersLimitsAreKept(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A multi that the server could not keep the answer of beside those before it
+// waits for them.
+func TestAMultiWaitsForRoomForItsAnswer(t *testing.T) {
+	const ops = 100
+	multi := 64 + ops*(192+2+20)
+	bubble(t, func(t *testing.T, f *fake) {
+		c := f.open()
+		p := f.serve(func(w *protocol.Welcome) { w.Limits.MaxOutcomeBytes = uint32(64 + 192 + multi - 1) })
+		var calls sync.WaitGroup
+		calls.Go(func() {
+			if _, err := c.Set(t.Context(), "/a", nil); err != nil {
+				t.Error(err)
+			}
+		})
+		set := p.next()
+		calls.Go(func() {
+			if _, err := c.Multi(t.Context(), slices.Repeat([]Op{OpCreate("/a", nil)}, ops)...); err != nil {
+				t.Error(err)
+			}
+		})
+		got := make(chan protocol.Request, 1)
+		go func() { got <- p.next() }()
+		synctest.Wait()
+		require.Empty(t, got)
+		p.answer(set)
+		p.answer(<-got, func(m *protocol.Message) {
+			m.More = &protocol.More{Results: slices.Repeat([]protocol.Message{{Op: protocol.OpCreate, Path: "/a"}}, ops)}
+		})
+		calls.Wait()
+	})
 }
 
 func TestAClientThatWasTooGreedyAsksForLessAtOnce(t *testing.T) {

@@ -140,6 +140,14 @@ func (c *Client) deleteOp(path string, opts []DeleteOption) (protocol.WriteOp, e
 	return protocol.WriteOp{Op: protocol.OpDelete, Path: full, Version: d.version, Recursive: d.recursive}, err
 }
 
+// costOf is an operation's part of its write's answer.
+func costOf(w *protocol.WriteOp) int {
+	if w.Op == protocol.OpCreate {
+		return stepCost + len(w.Create.Path) + sequenceCost
+	}
+	return stepCost
+}
+
 // write sends a single write.
 func (c *Client) write(ctx context.Context, path string, w protocol.WriteOp, err error) (protocol.Message, error) {
 	name := w.Op.String()
@@ -147,10 +155,7 @@ func (c *Client) write(ctx context.Context, path string, w protocol.WriteOp, err
 		return protocol.Message{}, opError(name, path, err)
 	}
 	cl, room := c.newWrite(w.Op)
-	cl.cost = answerCost
-	if w.Op == protocol.OpCreate {
-		cl.cost += len(w.Create.Path)
-	}
+	cl.cost = answerCost + costOf(&w)
 	cl.setBody(protocol.AppendWrite(room, &w))
 	m, err := c.do(ctx, cl)
 	if err != nil {
