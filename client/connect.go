@@ -24,9 +24,7 @@ func (c *Client) connect(n int) (*link, error) {
 	}
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	l, err := c.greet(conn)
-	if !stop() && err == nil {
-		err = context.Cause(ctx)
-	}
+	stop() // too late, it closes a connection that was taken over: serve ends that like any other
 	if err != nil {
 		conn.Close()
 		if ctx.Err() != nil && c.ctx.Err() == nil {

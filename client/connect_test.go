@@ -1,0 +1,35 @@
+package client
+
+import (
+	"io"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/lycaon-io/lycaon/protocol"
+)
+
+// A welcome may be taken at the very moment at which its time runs out: what
+// it began has to be ended as any connection is.
+func TestAWelcomeAtTheLastMomentLeavesNothingBehind(t *testing.T) {
+	f := newFake(t)
+	c := f.open(WithSessionTimeout(time.Second))
+	p := f.accept()
+	c.mu.Lock() // holds the client back while it takes the welcome
+	p.write(protocol.AppendWelcome(nil, &protocol.Welcome{
+		Version: 1, Session: fakeSession, Password: make([]byte, passwordSize), Generation: 1,
+		TimeoutMs: fakeTimeout.Milliseconds(), Zxid: 1, Limits: protocol.DefaultLimits(),
+	}))
+	_, err := p.r.ReadByte()
+	require.ErrorIs(t, err, io.EOF)
+	c.mu.Unlock()
+
+	p = f.accept()
+	require.Equal(t, protocol.HelloAttach, p.hello.Mode)
+	c.mu.Lock()
+	link := c.link
+	c.mu.Unlock()
+	require.Nil(t, link)
+	require.Equal(t, Disconnected, c.Session().State())
+}
