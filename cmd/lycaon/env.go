@@ -201,7 +201,7 @@ var errQuiet = errors.New("failed")
 // describe words an error for a person.
 func describe(err error) string {
 	text := strings.ReplaceAll(err.Error(), "\n", ": ")
-	if errors.Is(err, client.ErrDisconnected) {
+	if errors.Is(err, client.ErrDisconnected) && !errors.Is(err, client.ErrDiskFull) {
 		text += "; is the server running? (-s H:P or LYCAON_SERVER says where)"
 	}
 	return text

@@ -184,3 +184,23 @@ func TestRestoreDrill(t *testing.T) {
 	}
 	require.NoDirExists(t, filepath.Join(dir, "never"))
 }
+
+func TestAFailedImportCountsWhatIsThere(t *testing.T) {
+	cluster := clienttest.Start(t)
+	dir := t.TempDir()
+	for i := range importOps + 10 {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, fmt.Sprintf("f%04d", i)), nil, 0o644))
+	}
+	do := func(args ...string) (string, string, int) {
+		return inProcess(nil, append([]string{"-s", cluster.Addrs()[0]}, args...)...)
+	}
+	last := fmt.Sprintf("f%04d", importOps+9)
+	_, errw, code := do("create", "/"+last)
+	require.Zero(t, code, errw)
+	_, errw, code = do("import", dir, "/")
+	require.Equal(t, exitError, code)
+	require.Contains(t, errw, fmt.Sprintf("after %d nodes", importOps))
+	_, errw, code = do("import", dir, "/")
+	require.Equal(t, exitError, code)
+	require.Contains(t, errw, "after 0 nodes")
+}

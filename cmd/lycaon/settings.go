@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -50,18 +53,27 @@ func applyFile(flags *pflag.FlagSet, file string) error {
 	if err != nil {
 		return usageError{fmt.Errorf("--config: %w", err)}
 	}
-	var doc yaml.Node
-	if err := yaml.Unmarshal(raw, &doc); err != nil {
+	var doc, more yaml.Node
+	in := yaml.NewDecoder(bytes.NewReader(raw))
+	if err := in.Decode(&doc); err != nil && !errors.Is(err, io.EOF) {
 		return usageError{fmt.Errorf("%s: %w", file, err)}
 	}
 	if len(doc.Content) == 0 {
 		return nil
 	}
+	if err := in.Decode(&more); !errors.Is(err, io.EOF) {
+		return usageError{errors.Join(fmt.Errorf("%s: want one document", file), err)}
+	}
 	top := doc.Content[0]
 	if top.Kind != yaml.MappingNode {
 		return usageError{fmt.Errorf("%s:%d: want lines of the form key: value", file, top.Line)}
 	}
+	seen := map[string]bool{} // a key that was set by a flag may stand here, but once
 	for i := 0; i+1 < len(top.Content); i += 2 {
+		if key := top.Content[i]; seen[key.Value] {
+			return usageError{fmt.Errorf("%s:%d: %s is given twice", file, key.Line, key.Value)}
+		}
+		seen[top.Content[i].Value] = true
 		if err := applyKey(flags, file, top.Content[i], top.Content[i+1]); err != nil {
 			return usageError{err}
 		}

@@ -45,6 +45,8 @@ func TestASettingThatCannotBeTakenNamesItsPlaceAndTheRule(t *testing.T) {
 		"config in file": {"config: other.yaml\n", `unknown key "config"`},
 		"bad value":      {"tick: soon\n", "lycaon.yaml:1: tick: "},
 		"nested":         {"tick: {a: b}\n", "lycaon.yaml:1: tick wants a single value"},
+		"given twice":    {"tick: 1s\nid: 1\ntick: 2s\n", `lycaon.yaml:3: tick is given twice`},
+		"two documents":  {"tick: 1s\n---\nid: 1\n", "lycaon.yaml: want one document"},
 		"no mapping":     {"- a\n", "lycaon.yaml:1: want lines of the form key: value"},
 	} {
 		err := applySettings(settingsFlags(), noEnv, yamlFile(t, c.file))

@@ -115,7 +115,7 @@ func (e *env) importTree(ctx context.Context, dir, target string, policy existin
 	}
 	im.bar.Finish()
 	if err != nil {
-		return fmt.Errorf("after %d nodes: %w", im.nodes, err)
+		return fmt.Errorf("after %d nodes: %w", im.nodes-len(im.ops), err) // what was gathered last is not there
 	}
 	return e.summary("imported", dir, target, im.nodes, im.total, time.Since(start), r.skips)
 }
