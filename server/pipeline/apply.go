@@ -114,9 +114,10 @@ func (c *Core) answerWrite(t *state.Txn) {
 	}
 	if !l.complete(t.Seq, t.Xid) {
 		// Somebody else writes under this lane's generation. The client comes
-		// again under a new one and learns by xid what became of its writes.
+		// again under a new one and learns by xid what became of its writes;
+		// SessionMoved would have it give the session up.
 		c.counts.broken.Add(1)
-		c.end(l, protocol.SessionMoved, "the order of this connection was broken")
+		c.end(l, protocol.NotReady, "the order of this connection was broken")
 		return
 	}
 	m := &c.out.Answer

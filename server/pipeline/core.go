@@ -133,11 +133,11 @@ func (c *Core) RefuseWrites(code protocol.Code, detail string) {
 
 // Touched returns the sessions that gave a sign of life since the last call:
 // those whose client sent something, and those whose requests wait in our
-// lanes, so that nobody expires because we are slow.
+// lanes, or for the credit to get there, so that nobody expires because we are slow.
 func (c *Core) Touched() []uint64 {
 	c.mu.RLock()
 	for id, l := range c.lanes {
-		if l.depth.Load() > 0 {
+		if l.depth.Load() > 0 || l.starved.Load() {
 			c.touches.Touch(id)
 		}
 	}

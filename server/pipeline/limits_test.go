@@ -175,3 +175,30 @@ func TestAQueueShrinks(t *testing.T) {
 	q.push().xid = 7
 	require.EqualValues(t, 7, q.at(0).xid)
 }
+
+// Nobody may expire because the server has no credit to hear them out.
+func TestWhoWaitsForTheServersCreditIsTouched(t *testing.T) {
+	c, log := newTestCore(t, Config{MaxLanesBytes: 500})
+	a, b := openLane(t, c, log, "a", &nullSink{}), openLane(t, c, log, "b", &nullSink{})
+	require.True(t, a.TrySubmit(setRequest(1, "/", "1")))
+	require.False(t, b.TrySubmit(setRequest(1, "/", "2")))
+	c.Touched()
+	require.Equal(t, []uint64{a.session, b.session}, c.Touched())
+	applyAll(t, c, log)
+	require.Empty(t, c.Touched())
+}
+
+// A write of the lane's generation that is not the lane's ends the lane, not
+// the session: its client comes again and is told by xid what became of its
+// writes.
+func TestALaneWhoseOrderWasBrokenMayBeAttachedAgain(t *testing.T) {
+	c, log := newTestCore(t, Config{})
+	sink := &lastSink{}
+	lane := openLane(t, c, log, "a", sink)
+	require.True(t, lane.TrySubmit(setRequest(1, "/", "1")))
+	txns := log.take(1)
+	txns[0].Xid = 99
+	require.NoError(t, c.Apply(batchOf(1000, txns...)))
+	require.Equal(t, protocol.NotReady, sink.closed)
+	require.EqualValues(t, 1, c.Stats().Broken)
+}
