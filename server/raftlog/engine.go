@@ -61,7 +61,8 @@ func openEngine(dir string, memTableBytes int64, logger *engineLog) (db *badger.
 }
 
 // removeScrap deletes what Badger keeps beside the tables and holds nothing of ours: no value is large enough for the
-// value log. A damaged one would only keep the store from opening.
+// value log. A damaged one would only keep the store from opening, as would a write-ahead file without a byte: a crash
+// cut its creation short, or else the guard has told by now what it held.
 func removeScrap(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -69,7 +70,15 @@ func removeScrap(dir string) error {
 	}
 	for _, e := range entries {
 		name := e.Name()
-		if strings.HasSuffix(name, ".vlog") || name == "DISCARD" || name == badger.KeyRegistryFileName {
+		scrap := strings.HasSuffix(name, ".vlog") || name == "DISCARD" || name == badger.KeyRegistryFileName
+		if strings.HasSuffix(name, ".mem") {
+			info, err := e.Info()
+			if err != nil {
+				return err
+			}
+			scrap = info.Size() == 0
+		}
+		if scrap {
 			if err := os.Remove(filepath.Join(dir, name)); err != nil {
 				return err
 			}

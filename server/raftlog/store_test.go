@@ -432,6 +432,18 @@ func TestAnInterruptedCreationStartsOver(t *testing.T) {
 	}
 }
 
+func TestAWriteAheadFileWhoseCreationWasCutShortIsPassedOver(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, dir)
+	require.NoError(t, s.StoreLogs(testLogs(1, 5, 1, 100)))
+	require.NoError(t, s.Close())
+	require.NoError(t, os.WriteFile(filepath.Join(dir, engineDir, "00099.mem"), nil, 0o600))
+	s = openStore(t, dir)
+	requireRange(t, s, 1, 5)
+	require.NoError(t, s.StoreLogs(testLogs(6, 7, 1, 100)))
+	require.NoError(t, s.Close())
+}
+
 func TestCloseLeavesNothingRunningAndAnswersAfterwards(t *testing.T) {
 	ignore := goleak.IgnoreCurrent()
 	s := openStore(t, t.TempDir())
