@@ -144,10 +144,15 @@ func (l *Lane) complete(seq, xid uint64) bool {
 }
 
 // drain completes what stands at the head of the queue and waits for nothing
-// any more. It ends at a write, and has it sent if it was held. The caller
-// holds Core.mu for writing.
+// any more. It ends at a write, and has it sent if it was held; or with the
+// lane, if the answers are more than any outbox bears, since all others wait
+// meanwhile. The caller holds Core.mu for writing.
 func (l *Lane) drain() {
 	for {
+		if l.burst > maxBurstBytes && l.depth.Load() > 0 {
+			l.core.end(l, protocol.Throttled, "more was asked for at once than a connection may be behind")
+			return
+		}
 		s, ok := l.next()
 		if !ok {
 			return
@@ -279,7 +284,7 @@ func (c *Core) finish() {
 		answer()
 	}
 	for _, l := range later.wake {
-		l.touched = false
+		l.touched, l.burst = false, 0
 		l.sink.Wake()
 	}
 	later.reset()

@@ -32,6 +32,7 @@ type Lane struct {
 	ids        atomic.Pointer[identities]
 	reply      protocol.Message // scratch of the reader under RLock and of apply under Lock
 	touched    bool             // to be woken; of the applying goroutine alone
+	burst      int              // bytes pushed while the lock is held for applying; of that goroutine too
 	ready      chan struct{}    // wakes the reader that waits for credit
 	starved    atomic.Bool      // in the list of those who wait for the server's credit
 	need       atomic.Int64     // bytes it waits for there

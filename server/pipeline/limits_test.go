@@ -202,3 +202,29 @@ func TestALaneWhoseOrderWasBrokenMayBeAttachedAgain(t *testing.T) {
 	require.Equal(t, protocol.NotReady, sink.closed)
 	require.EqualValues(t, 1, c.Stats().Broken)
 }
+
+// countSink counts what it is told.
+type countSink struct {
+	bytes  int
+	closed protocol.Code
+}
+
+func (s *countSink) Push(m *protocol.Message)             { s.bytes += m.Size() }
+func (s *countSink) Wake()                                {}
+func (s *countSink) Close(code protocol.Code, why string) { s.closed = code }
+
+// Reads parked behind one write are answered under the lock, at one instant:
+// one connection must not hold everybody up with more than it could be sent.
+func TestAnswersAtOneInstantAreBounded(t *testing.T) {
+	c, log := newTestCore(t, Config{})
+	sink := &countSink{}
+	lane := openLane(t, c, log, "a", sink)
+	require.True(t, lane.TrySubmit(createRequest(1, "/big", strings.Repeat("a", 1<<20))))
+	for i := range 900 {
+		require.True(t, lane.TrySubmit(readRequest(protocol.OpGet, uint64(2+i), "/big")))
+	}
+	applyAll(t, c, log)
+	require.Equal(t, protocol.Throttled, sink.closed)
+	require.Less(t, sink.bytes, maxBurstBytes+2<<20)
+	require.Zero(t, c.Stats().Parked)
+}

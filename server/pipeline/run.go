@@ -47,6 +47,7 @@ func (l *Lane) pushAnswer(answer *protocol.Message) {
 func (l *Lane) pushed(m *protocol.Message) {
 	l.sink.Push(m)
 	if l.core.applying {
+		l.burst += m.Size()
 		l.core.wakeLater(l)
 	}
 }
