@@ -70,7 +70,9 @@ func Open(ctx context.Context, cfg Config) (_ *Server, err error) {
 	s := &Server{cfg: cfg, log: cfg.Logger, started: time.Now(), fatal: make(chan error, 1), stop: make(chan struct{})}
 	defer func() {
 		if err != nil {
-			err = errors.Join(storageError(err), s.Close(context.WithoutCancel(ctx)))
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveUpWait)
+			defer cancel()
+			err = errors.Join(storageError(err), s.Close(ctx))
 		}
 	}()
 	for _, step := range []func() error{s.listen, s.openData, s.wire, s.open} {
@@ -191,10 +193,20 @@ func (s *Server) wire() error {
 	if s.web != nil {
 		s.http = httpfront.New(httpfront.Config{
 			Collectors: []prometheus.Collector{newCollector(s)},
-			Ready:      s.node.Condition, Pprof: true, Hosts: s.ownNames(), Logger: s.log,
+			Ready:      s.condition, Pprof: true, Hosts: s.ownNames(), Logger: s.log,
 		})
 	}
 	return nil
+}
+
+// condition says what keeps clients from being served, nil if nothing does.
+func (s *Server) condition() error {
+	select {
+	case <-s.stop:
+		return errors.New("stopping")
+	default:
+		return s.node.Condition()
+	}
 }
 
 // ownNames are those under which HTTP is asked for beside localhost.
@@ -307,62 +319,4 @@ func (s *Server) DropConnections() { s.front.DropConnections() }
 // ExpireSession ends a session as if its client had been silent.
 func (s *Server) ExpireSession(ctx context.Context, id uint64, cause string) error {
 	return s.node.ExpireSession(ctx, id, cause)
-}
-
-// Close takes leave of the clients, lets what is under way end, and closes
-// what Open opened, in reverse. It may be called more than once.
-func (s *Server) Close(ctx context.Context) error {
-	var err error
-	s.closed.Do(func() { err = s.close(ctx) })
-	return err
-}
-
-// farewellWait is how long clients may take to be told that the server goes.
-const farewellWait = 1500 * time.Millisecond
-
-func (s *Server) bidFarewell(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, farewellWait)
-	defer cancel()
-	if err := s.front.Close(ctx); err != nil {
-		s.log.Warn("some clients were cut off without a word", "error", err)
-	}
-}
-
-func (s *Server) close(ctx context.Context) error {
-	close(s.stop)
-	var errs []error
-	if s.front != nil {
-		s.bidFarewell(ctx)
-	}
-	if s.node != nil {
-		// Whatever became of ctx, raft must have stopped before its store closes.
-		errs = append(errs, s.node.Close(context.WithoutCancel(ctx)))
-	}
-	if s.http != nil {
-		errs = append(errs, s.http.Close(ctx))
-	}
-	for _, l := range []net.Listener{s.clients, s.web} {
-		if l != nil {
-			l.Close() // closed by its front, if that ever served it
-		}
-	}
-	s.wg.Wait()
-	if err := errors.Join(errs...); errors.Is(err, replicate.ErrDeadline) {
-		// raft waits for a disk that hangs. What it writes to must stay open, and
-		// would not close either.
-		return err
-	}
-	if s.snaps != nil {
-		errs = append(errs, s.snaps.Close())
-	}
-	if s.store != nil {
-		errs = append(errs, s.store.Close())
-	}
-	if s.disk != nil {
-		errs = append(errs, s.disk.Close())
-	}
-	if s.dir != nil {
-		errs = append(errs, s.dir.close())
-	}
-	return errors.Join(errs...)
 }

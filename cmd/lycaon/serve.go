@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -105,6 +106,10 @@ func serve(ctx context.Context, e *env, s *serveFlags) error {
 		debug.SetGCPercent(gcPercent)
 	}
 	srv, err := server.Open(ctx, s.server)
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		log.Info("stopped while starting")
+		return nil
+	}
 	if err != nil {
 		return err
 	}

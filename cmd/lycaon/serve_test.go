@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -9,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/lycaon-io/lycaon/server"
 )
 
 // serveArgs are the arguments of a server on free ports.
@@ -100,4 +104,14 @@ func TestServeTakesItsSettingsFromFileAndEnvironment(t *testing.T) {
 	require.Contains(t, text, addr)
 	require.Contains(t, mustShot(t, addr, "-o", "json", "status"), `"id":7`)
 	s.stop()
+}
+
+func TestAStopWhileStartingIsClean(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	s := serveFlags{logLevel: "error", logFormat: "text", server: server.DefaultConfig()}
+	s.server.DataDir, s.server.ClientAddr, s.server.HTTPAddr = filepath.Join(t.TempDir(), "data"), "127.0.0.1:0", "off"
+	for range 5 { // the start may be over first
+		require.NoError(t, serve(ctx, newEnv(nil, io.Discard, io.Discard, noEnv), &s))
+	}
 }
