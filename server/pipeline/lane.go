@@ -100,11 +100,12 @@ func (l *Lane) Authorize(xid uint64, ids []znode.Identity) error {
 		}
 	}
 	m := protocol.Message{Op: protocol.OpAuth, Xid: xid}
-	if len(all) > maxIdentities {
+	proved := newIdentities(l.session, all)
+	if len(all) > maxIdentities || len(proved.encoded) > maxIDBytes {
 		l.core.counts.identities.Add(1)
 		fail(&m, protocol.TooLarge, "too many identities on one connection")
 	} else {
-		l.ids.Store(newIdentities(l.session, all))
+		l.ids.Store(proved)
 	}
 	return l.Answer(&m)
 }

@@ -10,6 +10,7 @@ const (
 	chunkTxns      = 64       // transactions applied under one hold of the lock; a multi is one transaction
 	maxPending     = 10_000   // opens and attaches on their way through the log
 	maxIdentities  = 64       // of one connection: they ride in each of its writes
+	maxIDBytes     = 16 << 10 // of them, encoded
 	maxBurstBytes  = 16 << 20 // of the answers that one connection is given at one instant, under the lock
 	queueKeptSlots = 64       // a lane's queue longer than this is given back when it runs empty
 )

@@ -57,6 +57,9 @@ func (cfg *Config) proveDigest(userPassword string) ([]znode.Identity, error) {
 		return nil, fmt.Errorf("%w: a digest credential is user:password, the user in UTF-8", protocol.ErrAuthFailed)
 	}
 	id := znode.DigestID(user, password)
+	if len(id) > znode.MaxACLIDBytes { // no ACL could name it, and it would ride in every write
+		return nil, fmt.Errorf("%w: a user name of %d bytes is too long", protocol.ErrAuthFailed, len(user))
+	}
 	ids := []znode.Identity{{Scheme: znode.SchemeDigest, ID: id}}
 	if cfg.SuperDigest != "" && subtle.ConstantTimeCompare([]byte(id), []byte(cfg.SuperDigest)) == 1 {
 		ids = append(ids, znode.Identity{Scheme: znode.SchemeSuper, ID: user})
@@ -64,9 +67,9 @@ func (cfg *Config) proveDigest(userPassword string) ([]znode.Identity, error) {
 	return ids, nil
 }
 
-// isAdmin tells whether the connection may use the administrative requests.
-func (c *conn) isAdmin() bool {
-	for _, id := range c.ids {
+// isSuper tells whether ids allow the administrative requests.
+func isSuper(ids []znode.Identity) bool {
+	for _, id := range ids {
 		if id.Scheme == znode.SchemeSuper {
 			return true
 		}

@@ -30,7 +30,8 @@ type conn struct {
 	r        *bufio.Reader
 	frame    []byte
 	req      protocol.Request
-	ids      []znode.Identity
+	ids      []znode.Identity // of the hello
+	admin    bool             // may use the administrative requests
 	timeout  time.Duration
 	readBy   time.Time
 	requests uint64 // not yet added to the front's count

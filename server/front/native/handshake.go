@@ -154,7 +154,7 @@ func (c *conn) welcome(h *protocol.Hello) *protocol.Welcome {
 		c.front.counts.authFailures.Add(1)
 		return refuse(w, protocol.AuthFailed, err.Error())
 	}
-	c.ids, w.Identities = ids, ids
+	c.ids, c.admin, w.Identities = ids, isSuper(ids), ids
 	c.timeout = c.clamp(h.TimeoutMs)
 	w.TimeoutMs = c.timeout.Milliseconds()
 	switch h.Mode {

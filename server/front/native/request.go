@@ -93,7 +93,7 @@ func (c *conn) auth() error {
 		c.front.counts.authFailures.Add(1)
 		return c.refuseRequest(protocol.AuthFailed, err.Error())
 	}
-	c.ids = append(c.ids, ids...)
+	c.admin = c.admin || isSuper(ids)
 	c.rest()
 	err = c.lane.Load().Authorize(c.req.Xid, ids)
 	c.out.setBusy(true)
@@ -102,7 +102,7 @@ func (c *conn) auth() error {
 
 // administer answers what only the superuser may ask.
 func (c *conn) administer() error {
-	if !c.isAdmin() {
+	if !c.admin {
 		return c.refuseRequest(protocol.NoAuth, fmt.Sprintf("%v wants the superuser's identity", c.req.Op))
 	}
 	if c.req.Op == protocol.OpSnapshot {
