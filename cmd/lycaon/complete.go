@@ -23,17 +23,19 @@ const (
 // Do returns what may follow the typed part of the word, and that part's
 // length.
 func (c *completer) Do(line []rune, pos int) ([][]rune, int) {
-	before := string(line[:pos])
-	start := strings.LastIndexAny(before, " \t") + 1
-	word := before[start:]
+	words, last := scanWords(string(line[:pos]))
+	word := last.text
 	var found []string
 	switch {
-	case strings.TrimSpace(before[:start]) == "":
+	case len(words) == 0:
 		found = c.commands(word)
 	case strings.HasPrefix(word, "-"):
-		found = c.flags(strings.Fields(before)[0], word)
+		found = c.flags(words[0], word)
 	case strings.HasPrefix(word, "/"):
 		found = c.paths(word)
+		for i, f := range found {
+			found[i] = word + escapeIn(last.quote, strings.TrimPrefix(f, word))
+		}
 	}
 	var rest [][]rune
 	for _, f := range found {

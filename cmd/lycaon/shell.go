@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/ergochat/readline"
 	"github.com/spf13/cobra"
@@ -69,6 +70,9 @@ func runPrompt(ctx context.Context, e *env) error {
 	if _, err := e.session(ctx); err != nil {
 		return err
 	}
+	// From here on Ctrl-C belongs to the line or the command, not to the shell.
+	ctx, stop := signal.NotifyContext(context.WithoutCancel(ctx), syscall.SIGTERM)
+	defer stop()
 	p := &prompt{env: e}
 	rl, err := readline.NewFromConfig(&readline.Config{
 		HistoryFile: e.historyFile(), HistoryLimit: historyLines, HistorySearchFold: true,
@@ -78,6 +82,7 @@ func runPrompt(ctx context.Context, e *env) error {
 		return err
 	}
 	defer rl.Close()
+	defer context.AfterFunc(ctx, func() { rl.Close() })() // wakes a ReadLine
 	p.rl = rl
 	e.out.w, e.errw = rl.Stdout(), rl.Stderr()
 	e.history = func() []string { return p.lines }
@@ -96,6 +101,8 @@ func (p *prompt) loop(ctx context.Context) error {
 		p.rl.SetPrompt(p.text())
 		line, err := p.rl.ReadLine()
 		switch {
+		case ctx.Err() != nil:
+			return nil
 		case errors.Is(err, readline.ErrInterrupt):
 			continue
 		case errors.Is(err, io.EOF):

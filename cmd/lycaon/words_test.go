@@ -27,16 +27,20 @@ func TestSplitWords(t *testing.T) {
 	require.ErrorIs(t, err, errUnclosedQuote)
 }
 
-func FuzzQuoteWordReadsBack(f *testing.F) {
-	for _, s := range []string{"", "a", "a b", "it's", `"`, `\`, "#", "'"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		if s != string([]rune(s)) {
-			t.Skip("not UTF-8")
+func FuzzWhatIsCompletedReadsBackAsOneWord(f *testing.F) {
+	for _, s := range []string{"a", "a b", "it's", `"`, `\`, "#", "'", "\t"} {
+		for _, quote := range []string{"", "'", `"`} {
+			f.Add(quote, s)
 		}
-		words, err := splitWords(quoteWord(s))
+	}
+	f.Fuzz(func(t *testing.T, quote, s string) {
+		if s != string([]rune(s)) || quote != "" && quote != "'" && quote != `"` {
+			t.Skip("not UTF-8, or no quote")
+		}
+		typed := "get " + quote + "/"
+		_, last := scanWords(typed)
+		words, err := splitWords(typed + escapeIn(last.quote, s) + quote)
 		require.NoError(t, err)
-		require.Equal(t, []string{s}, words)
+		require.Equal(t, []string{"get", "/" + s}, words)
 	})
 }

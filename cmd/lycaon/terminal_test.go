@@ -1,0 +1,166 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/lycaon-io/lycaon/client"
+	"github.com/lycaon-io/lycaon/client/clienttest"
+)
+
+// terminal is a person at a shell: keys go in, what the screen gets comes out.
+type terminal struct {
+	t      *testing.T
+	keys   *os.File
+	screen lockedBuffer
+	seen   int // of the screen, by shows
+	cmd    *exec.Cmd
+}
+
+const (
+	keyCtrlC = "\x03"
+	keyCtrlD = "\x04"
+	keyTab   = "\t"
+	keyEnter = "\r"
+
+	askCursor = "\x1b[6n" // what a program sends to hear where the cursor stands
+	cursorAt  = "\x1b[1;1R"
+)
+
+func startTerminal(t *testing.T, cmd *exec.Cmd) *terminal {
+	t.Helper()
+	master, slave := openPTY(t)
+	term := &terminal{t: t, keys: master, cmd: cmd}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	cmd.Env = append(cmd.Env, "TERM=xterm", "LYCAON_HISTORY="+t.TempDir()+"/history")
+	require.NoError(t, cmd.Start())
+	require.NoError(t, slave.Close())
+	copied := make(chan struct{})
+	go func() {
+		defer close(copied)
+		buf := make([]byte, 4096)
+		for {
+			n, err := master.Read(buf)
+			term.screen.Write(buf[:n])
+			for range strings.Count(string(buf[:n]), askCursor) {
+				master.WriteString(cursorAt)
+			}
+			if err != nil { // EIO when the program is gone
+				return
+			}
+		}
+	}()
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+		<-copied
+		master.Close()
+	})
+	return term
+}
+
+func openPTY(t *testing.T) (master, slave *os.File) {
+	t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	require.NoError(t, err)
+	require.NoError(t, unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0))
+	n, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
+	require.NoError(t, err)
+	slave, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	require.NoError(t, err)
+	require.NoError(t, unix.IoctlSetWinsize(int(master.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 40, Col: 120}))
+	return master, slave
+}
+
+func (term *terminal) types(keys string) {
+	term.t.Helper()
+	_, err := term.keys.WriteString(keys)
+	require.NoError(term.t, err)
+}
+
+// shows waits until the text stands on the screen behind what was waited for
+// before.
+func (term *terminal) shows(text string) {
+	term.t.Helper()
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		screen := term.screen.String()
+		if at := strings.Index(screen[term.seen:], text); at >= 0 {
+			term.seen += at + len(text)
+			return
+		}
+		require.True(term.t, time.Now().Before(end), "no %q in %q", text, screen[term.seen:])
+	}
+}
+
+func (term *terminal) exits() int {
+	term.t.Helper()
+	done := make(chan struct{})
+	go func() { term.cmd.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(10 * time.Second):
+		require.FailNow(term.t, "the program goes on", "%q", term.screen.String())
+	}
+	return term.cmd.ProcessState.ExitCode()
+}
+
+func TestCtrlCEndsTheCommandAndNotTheShell(t *testing.T) {
+	cluster := clienttest.Start(t)
+	c := cluster.Client(t)
+	term := startTerminal(t, lycaon("-s", cluster.Addrs()[0], "shell"))
+	term.shows("0] ")
+	term.types("create -e /mine held" + keyEnter)
+	term.shows("Created /mine")
+	term.shows("1] ")
+	term.types("watch /go" + keyEnter)
+	for !strings.Contains(term.screen.String(), "WATCH") {
+		_, err := c.Create(t.Context(), "/go", nil)
+		require.NoError(t, err)
+		require.NoError(t, c.Delete(t.Context(), "/go"))
+	}
+	term.types(keyCtrlC)
+	term.shows("2] ")
+	term.types("getEphemerals" + keyEnter)
+	term.shows("[/mine]")
+	term.shows("3] ")
+	term.types("half a line" + keyCtrlC)
+	term.shows("3] ")
+	term.types(keyCtrlD)
+	require.Zero(t, term.exits())
+}
+
+func TestSIGTERMEndsTheShellAtItsPrompt(t *testing.T) {
+	cluster := clienttest.Start(t)
+	term := startTerminal(t, lycaon("-s", cluster.Addrs()[0], "shell"))
+	term.shows("0] ")
+	term.types("create -e /mine held" + keyEnter)
+	term.shows("1] ")
+	require.NoError(t, term.cmd.Process.Signal(syscall.SIGTERM))
+	require.Zero(t, term.exits())
+	st, err := cluster.Client(t).Exists(t.Context(), "/mine")
+	require.NoError(t, err)
+	require.Nil(t, st, "the session was not closed")
+}
+
+func TestTabCompletesANameWithBlanksToOneWord(t *testing.T) {
+	cluster := clienttest.Start(t)
+	_, err := cluster.Client(t).Create(t.Context(), "/app/two words", []byte("found it"), client.Parents())
+	require.NoError(t, err)
+	term := startTerminal(t, lycaon("-s", cluster.Addrs()[0], "shell"))
+	term.shows("0] ")
+	term.types("get /app/t" + keyTab)
+	term.shows("words")
+	term.types(keyEnter)
+	term.shows("found it")
+}
