@@ -22,7 +22,7 @@ func rangeArgs(least, most int) cobra.PositionalArgs {
 		if len(args) > most && most > 0 {
 			hint = " (data with blanks needs quotes)"
 		}
-		return usageError{fmt.Errorf("usage: %s%s", cmd.UseLine(), hint)}
+		return usageError{fmt.Errorf("usage: %s%s", strings.TrimSpace(cmd.UseLine()), hint)}
 	}
 }
 

@@ -10,11 +10,15 @@ const (
 
 // shellWords are the commands that the shell and the command line share.
 func shellWords(e *env) []*cobra.Command {
-	return []*cobra.Command{
+	words := []*cobra.Command{
 		newGet(e), newSet(e), newCreate(e), newDelete(e), newDeleteAll(e), newLs(e), newStat(e),
 		newGetACL(e), newSetACL(e), newTree(e), newCount(e), newWatch(e), newImport(e), newExport(e),
 		newAddAuth(e), newWhoAmI(e), newSync(e), newEphemerals(e), newSession(e), newVersion(e), newStatus(e),
 	}
+	for _, cmd := range words {
+		e.addOutputFlag(cmd)
+	}
+	return words
 }
 
 func newVersion(e *env) *cobra.Command {
@@ -23,6 +27,11 @@ func newVersion(e *env) *cobra.Command {
 		Short:   "Print the version of this program",
 		GroupID: groupOther,
 		Args:    exactArgs(0),
-		RunE:    func(*cobra.Command, []string) error { return e.out.line("%s", version()) },
+		RunE: func(*cobra.Command, []string) error {
+			if e.out.json {
+				return e.out.value(map[string]string{"version": version()})
+			}
+			return e.out.line("%s", version())
+		},
 	}
 }

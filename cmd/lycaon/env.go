@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/lycaon-io/lycaon/client"
@@ -139,13 +140,30 @@ func (e *env) settle() error {
 	if err := applyEnv(e.flags, e.getenv); err != nil {
 		return err
 	}
-	switch e.target.output {
-	case "text", "json":
-		e.out.json = e.target.output == "json"
-	default:
+	if e.target.output != "text" && e.target.output != "json" {
 		return usageError{fmt.Errorf("--output %q: want text or json", e.target.output)}
 	}
+	e.out.json = e.target.output == "json"
 	return nil
+}
+
+// outputFlag is -o behind a command: it beats the one before it, and in the
+// shell holds for its line.
+type outputFlag struct{ env *env }
+
+func (outputFlag) Type() string   { return "text|json" }
+func (outputFlag) String() string { return "" }
+
+func (f outputFlag) Set(form string) error {
+	if form != "text" && form != "json" {
+		return errors.New("want text or json")
+	}
+	f.env.out.json = form == "json"
+	return f.env.flags.Set("output", form)
+}
+
+func (e *env) addOutputFlag(cmd *cobra.Command) {
+	cmd.Flags().VarP(outputFlag{e}, "output", "o", "form of the output")
 }
 
 // session is a client with a session, opened at first need.
@@ -198,11 +216,22 @@ func (e *env) close() {
 // errQuiet ends a command whose message has been printed already.
 var errQuiet = errors.New("failed")
 
-// describe words an error for a person.
+// describe words an error for a person, on one line and with what helps.
 func describe(err error) string {
 	text := strings.ReplaceAll(err.Error(), "\n", ": ")
-	if errors.Is(err, client.ErrDisconnected) && !errors.Is(err, client.ErrDiskFull) {
-		text += "; is the server running? (-s H:P or LYCAON_SERVER says where)"
+	call := (*client.Error)(nil)
+	switch {
+	case errors.Is(err, client.ErrDisconnected):
+		text = strings.Replace(text, context.DeadlineExceeded.Error()+": ", "", 1) // before the reason itself
+		if strings.Contains(text, "tls: ") || strings.Contains(text, "TLS with ") {
+			return text + "; see --tls, --ca, --cert and --key"
+		}
+		if errors.Is(err, client.ErrDiskFull) {
+			return text
+		}
+		return text + "; is the server running? (-s H:P or LYCAON_SERVER says where)"
+	case errors.As(err, &call) && call.Op == "create" && errors.Is(err, client.ErrNoNode):
+		return fmt.Sprintf("%s: the parent %s (-p creates missing parents)", text, call.Path[:strings.LastIndexByte(call.Path, '/')])
 	}
 	return text
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"github.com/spf13/pflag"
+
 	"github.com/lycaon-io/lycaon/client"
 	"github.com/lycaon-io/lycaon/server"
 )
@@ -66,6 +68,9 @@ func exitCode(err error) int {
 		return exitOK
 	}
 	if usage := (usageError{}); errors.As(err, &usage) {
+		return exitUsage
+	}
+	if unparsed := (*pflag.InvalidValueError)(nil); errors.As(err, &unparsed) {
 		return exitUsage
 	}
 	for _, row := range exitCodes {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -37,8 +38,8 @@ const rootLong = `Lycaon keeps a replicated tree of small nodes for locks, confi
   lycaon shell             talk to one interactively
   lycaon COMMAND --help    one command, from here or in the shell
 
--s, -o and the other options below come before the command. Each is also an
-environment variable: --server is LYCAON_SERVER.
+The options below come before the command; -o may also stand behind it. Each is
+also an environment variable: --server is LYCAON_SERVER.
 
 Exit codes: 0 ok, 1 error, 2 usage, 3 not found, 4 version mismatch, 5 not
 permitted, 6 session lost, 7 no server available; from 10 on see serve --help.`
@@ -56,7 +57,7 @@ func newRoot(e *env) *cobra.Command {
 		PersistentPreRunE:     func(*cobra.Command, []string) error { return e.settle() },
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usageError{fmt.Errorf("unknown command %q; lycaon --help lists them", args[0])}
+				return unknownCommand(cmd, args[0])
 			}
 			return cmd.Help()
 		},
@@ -71,7 +72,7 @@ func newRoot(e *env) *cobra.Command {
 	e.flags = root.Flags()
 	root.AddGroup(&cobra.Group{ID: groupServer, Title: "Server:"}, &cobra.Group{ID: groupTree, Title: "The tree:"},
 		&cobra.Group{ID: groupOther, Title: "Sessions and more:"})
-	root.SetHelpCommandGroupID(groupOther)
+	root.SetHelpCommand(newHelp())
 	root.SetCompletionCommandGroupID(groupOther)
 	root.AddCommand(newServe(e), newSnapshot(e), newShell(e))
 	root.AddCommand(shellWords(e)...)
@@ -82,5 +83,36 @@ func flagError(cmd *cobra.Command, err error) error {
 	if errors.Is(err, pflag.ErrHelp) {
 		return err
 	}
-	return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
+	return usageError{fmt.Errorf("%w; see %s --help", err, commandName(cmd))}
+}
+
+// commandName is how a command is typed: in the shell without a program.
+func commandName(cmd *cobra.Command) string { return strings.TrimSpace(cmd.CommandPath()) }
+
+const suggestWithin = 2 // letters typed wrong
+
+func unknownCommand(root *cobra.Command, name string) error {
+	root.SuggestionsMinimumDistance = suggestWithin
+	hint := strings.TrimSpace(root.Name()+" help") + " lists them"
+	if near := root.SuggestionsFor(name); len(near) > 0 {
+		hint = "did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return usageError{fmt.Errorf("unknown command %q; %s", name, hint)}
+}
+
+func newHelp() *cobra.Command {
+	return &cobra.Command{
+		Use:              "help [COMMAND]",
+		Short:            "Tell what a command does",
+		GroupID:          groupOther,
+		PersistentPreRun: func(*cobra.Command, []string) {}, // help needs no settings
+		RunE: func(cmd *cobra.Command, args []string) error {
+			about, rest, err := cmd.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return unknownCommand(about, strings.Join(rest, " "))
+			}
+			about.InitDefaultHelpFlag()
+			return about.Help()
+		},
+	}
 }

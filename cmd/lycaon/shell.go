@@ -24,7 +24,13 @@ func newShell(e *env) *cobra.Command {
 		Short: "Talk to a server interactively",
 		Long: `Open a session and take commands, one a line. Tab completes commands and paths, the
 arrows and Ctrl-R find earlier lines, Ctrl-C ends a command, Ctrl-D or quit the
-shell. Lines from a pipe or a file run as a script, which ends at the first error.`,
+shell. Lines from a pipe or a file run as a script, which ends at the first error.
+
+Words are cut at blanks; '...', "..." and a backslash keep them together, and a word
+that begins with # begins a comment.
+
+Earlier lines, but for those of addauth, are kept in ~/.config/lycaon/history;
+LYCAON_HISTORY names another file.`,
 		GroupID: groupOther,
 		Args:    exactArgs(0),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -76,7 +82,7 @@ func runPrompt(ctx context.Context, e *env) error {
 	p := &prompt{env: e}
 	rl, err := readline.NewFromConfig(&readline.Config{
 		HistoryFile: e.historyFile(), HistoryLimit: historyLines, HistorySearchFold: true,
-		AutoComplete: &completer{env: e}, Undo: true,
+		AutoComplete: &completer{env: e}, Undo: true, DisableAutoSaveHistory: true,
 	})
 	if err != nil {
 		return err
@@ -87,8 +93,6 @@ func runPrompt(ctx context.Context, e *env) error {
 	e.out.w, e.errw = rl.Stdout(), rl.Stderr()
 	e.history = func() []string { return p.lines }
 	e.ask = func(question string) (string, error) {
-		rl.DisableHistory()
-		defer rl.EnableHistory()
 		rl.SetPrompt(question)
 		return rl.ReadLine()
 	}
@@ -117,7 +121,7 @@ func (p *prompt) loop(ctx context.Context) error {
 			fmt.Fprintln(p.env.errw, err)
 			continue
 		}
-		p.lines = append(p.lines, line)
+		p.remember(line)
 		quit, err := p.run(ctx, line)
 		if err != nil && !errors.Is(err, errQuiet) {
 			fmt.Fprintln(p.env.errw, describe(err))
@@ -127,6 +131,17 @@ func (p *prompt) loop(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// remember keeps a line, but a password for this run alone.
+func (p *prompt) remember(line string) {
+	p.lines = append(p.lines, line)
+	if words, err := splitWords(line); err == nil && len(words) > 0 && words[0] == "addauth" {
+		return
+	}
+	if err := p.rl.SaveToHistory(line); err != nil {
+		fmt.Fprintln(p.env.errw, "the line is not in the history file:", err)
+	}
 }
 
 // run lets Ctrl-C end the command without ending the shell.
@@ -171,29 +186,46 @@ func runLine(ctx context.Context, e *env, line string) (quit bool, err error) {
 	if e.conn != nil && e.conn.Session().Context().Err() != nil {
 		fmt.Fprintf(e.errw, "the session was lost (%v); a new one is opened\n", context.Cause(e.conn.Session().Context()))
 	}
+	defer func(was bool) { e.out.json = was }(e.out.json)
 	root := newShellRoot(e)
 	root.SetArgs(words)
 	return false, root.ExecuteContext(ctx)
 }
 
+// shellUsage is that of cobra without the name of a program, which here has
+// none.
+const shellUsage = `{{if .HasParent}}Usage:
+  {{.Use}}{{if .HasAvailableLocalFlags}} [flags]{{end}}{{if .Aliases}}
+
+Aliases:
+  {{.NameAndAliases}}{{end}}{{if .HasExample}}
+
+Examples:
+{{.Example}}{{end}}
+
+Flags:
+{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}
+{{else}}{{$commands := .Commands}}{{range $group := .Groups}}{{.Title}}{{range $commands}}{{if eq .GroupID $group.ID}}
+  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}
+
+{{end}}help COMMAND tells more of one.
+{{end}}`
+
 func newShellRoot(e *env) *cobra.Command {
 	root := &cobra.Command{
-		Use:           "",
-		Short:         "Commands; NAME --help tells more of one",
 		SilenceErrors: true, SilenceUsage: true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 		Args:              cobra.ArbitraryArgs,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return usageError{fmt.Errorf("unknown command %q; help lists them", args[0])}
-		},
+		RunE:              func(cmd *cobra.Command, args []string) error { return unknownCommand(cmd, args[0]) },
 	}
 	root.SetIn(e.in)
 	root.SetOut(e.out.w)
 	root.SetErr(e.errw)
+	root.SetUsageTemplate(shellUsage)
 	root.SetFlagErrorFunc(flagError)
 	root.AddGroup(&cobra.Group{ID: groupTree, Title: "The tree:"}, &cobra.Group{ID: groupOther, Title: "Sessions and more:"},
 		&cobra.Group{ID: groupServer, Title: "Server:"})
-	root.SetHelpCommandGroupID(groupOther)
+	root.SetHelpCommand(newHelp())
 	root.AddCommand(shellWords(e)...)
 	root.AddCommand(newHistory(e), &cobra.Command{Use: "quit", Aliases: []string{"exit"}, Short: "End the shell and its session", GroupID: groupOther, Run: func(*cobra.Command, []string) {}},
 		&cobra.Command{Use: "redo N", Short: "Run line N of the history again", GroupID: groupOther, Run: func(*cobra.Command, []string) {}})

@@ -25,7 +25,10 @@ func newSnapshot(e *env) *cobra.Command {
 			return usageError{fmt.Errorf("snapshot wants save, inspect or restore; see %s --help", cmd.CommandPath())}
 		},
 	}
-	cmd.AddCommand(newSnapshotSave(e), newSnapshotInspect(e), newSnapshotRestore(e))
+	for _, sub := range []*cobra.Command{newSnapshotSave(e), newSnapshotInspect(e), newSnapshotRestore(e)} {
+		e.addOutputFlag(sub)
+		cmd.AddCommand(sub)
+	}
 	return cmd
 }
 

@@ -20,11 +20,12 @@ import (
 
 // terminal is a person at a shell: keys go in, what the screen gets comes out.
 type terminal struct {
-	t      *testing.T
-	keys   *os.File
-	screen lockedBuffer
-	seen   int // of the screen, by shows
-	cmd    *exec.Cmd
+	t       *testing.T
+	keys    *os.File
+	screen  lockedBuffer
+	seen    int // of the screen, by shows
+	cmd     *exec.Cmd
+	history string
 }
 
 const (
@@ -40,10 +41,10 @@ const (
 func startTerminal(t *testing.T, cmd *exec.Cmd) *terminal {
 	t.Helper()
 	master, slave := openPTY(t)
-	term := &terminal{t: t, keys: master, cmd: cmd}
+	term := &terminal{t: t, keys: master, cmd: cmd, history: t.TempDir() + "/history"}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	cmd.Env = append(cmd.Env, "TERM=xterm", "LYCAON_HISTORY="+t.TempDir()+"/history")
+	cmd.Env = append(cmd.Env, "TERM=xterm", "LYCAON_HISTORY="+term.history)
 	require.NoError(t, cmd.Start())
 	require.NoError(t, slave.Close())
 	copied := make(chan struct{})
@@ -101,6 +102,19 @@ func (term *terminal) shows(text string) {
 		}
 		require.True(term.t, time.Now().Before(end), "no %q in %q", text, screen[term.seen:])
 	}
+}
+
+// shellSession is the session of the shell, as the shell tells it.
+func (term *terminal) shellSession() client.SessionID {
+	term.t.Helper()
+	term.types("session -o json" + keyEnter)
+	term.shows(`"id":`)
+	term.shows("}")
+	_, after, _ := strings.Cut(term.screen.String(), `"id":`)
+	var id client.SessionID
+	_, err := fmt.Sscan(strings.FieldsFunc(after, func(r rune) bool { return r < '0' || r > '9' })[0], &id)
+	require.NoError(term.t, err)
+	return id
 }
 
 func (term *terminal) exits() int {
@@ -163,4 +177,28 @@ func TestTabCompletesANameWithBlanksToOneWord(t *testing.T) {
 	term.shows("words")
 	term.types(keyEnter)
 	term.shows("found it")
+}
+
+func TestAnIdentityOutlivesTheSessionAndStaysOutOfTheHistory(t *testing.T) {
+	cluster := clienttest.Start(t)
+	term := startTerminal(t, lycaon("-s", cluster.Addrs()[0], "shell"))
+	term.shows("0] ")
+	term.types("addauth digest ann:secret" + keyEnter)
+	term.shows("1] ")
+	cluster.ExpireSession(term.shellSession())
+	term.shows("2] ")
+	for !strings.Contains(term.screen.String(), "EXPIRED") {
+		term.types(keyEnter)
+		term.shows("2] ")
+	}
+	term.types("whoami" + keyEnter)
+	term.shows("the session was lost")
+	term.shows("digest: ann:")
+	term.shows("3] ")
+	term.types("quit" + keyEnter)
+	require.Zero(t, term.exits())
+	kept, err := os.ReadFile(term.history)
+	require.NoError(t, err)
+	require.Contains(t, string(kept), "whoami")
+	require.NotContains(t, string(kept), "secret")
 }

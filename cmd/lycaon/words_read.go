@@ -116,6 +116,9 @@ func (e *env) list(cmd *cobra.Command, c *client.Client, node string, stat bool)
 	if err != nil {
 		return err
 	}
+	if names == nil {
+		names = []string{} // null in JSON
+	}
 	if !stat {
 		return e.out.names(names)
 	}

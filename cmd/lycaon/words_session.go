@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,14 +14,16 @@ import (
 
 func newAddAuth(e *env) *cobra.Command {
 	return &cobra.Command{
-		Use:     "addauth SCHEME DATA",
-		Short:   "Add an identity to this connection",
-		Long:    "Add an identity to this connection: digest USER:PASSWORD. One-shot commands take it as --auth digest:USER:PASSWORD instead.",
+		Use:   "addauth SCHEME DATA",
+		Short: "Add an identity to this connection",
+		Long: `Add an identity to this connection: digest USER:PASSWORD. It stays when the shell has
+to open a new session. One-shot commands take it as --auth digest:USER:PASSWORD.`,
 		Example: "  addauth digest ann:secret",
 		GroupID: groupOther,
 		Args:    exactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			cred, err := parseAuth(args[0] + ":" + args[1])
+			text := args[0] + ":" + args[1]
+			cred, err := parseAuth(text)
 			if err != nil {
 				return err
 			}
@@ -28,7 +31,13 @@ func newAddAuth(e *env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.AddAuth(cmd.Context(), cred)
+			if err := c.AddAuth(cmd.Context(), cred); err != nil {
+				return err
+			}
+			if !slices.Contains(e.target.auth, text) {
+				e.target.auth = append(e.target.auth, text)
+			}
+			return nil
 		},
 	}
 }

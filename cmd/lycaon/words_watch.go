@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 
 	"github.com/spf13/cobra"
@@ -55,32 +56,29 @@ func (e *env) watching(ctx context.Context, c *client.Client, watch bool, path s
 	if err := read(); err != nil {
 		return errors.Join(err, w.Close())
 	}
+	out := e.out // as this line wants it, whatever later lines want
 	if e.shell {
 		e.watches.start(func(ctx context.Context) {
-			if err := e.tellEvent(ctx, w); err != nil && !errors.Is(err, client.ErrClosed) && ctx.Err() == nil {
-				e.out.line("watch %s: %v", path, err)
+			if err := tellEvent(ctx, out, w); err != nil && !errors.Is(err, client.ErrClosed) && ctx.Err() == nil {
+				fmt.Fprintf(e.errw, "watch %s: %v\n", path, err)
 			}
 			w.Close()
 		})
 		return nil
 	}
 	defer w.Close()
-	return e.tellEvent(ctx, w)
+	return tellEvent(ctx, out, w)
 }
 
-func (e *env) tellEvent(ctx context.Context, w *client.Watch) error {
+func tellEvent(ctx context.Context, out printer, w *client.Watch) error {
 	event, err := w.Next(ctx)
 	if err != nil {
 		return err
 	}
-	return e.printEvent(event)
-}
-
-func (e *env) printEvent(event client.Event) error {
-	if e.out.json {
-		return e.out.value(map[string]any{"type": event.Type.String(), "path": event.Path, "zxid": event.Zxid})
+	if out.json {
+		return out.value(map[string]any{"type": event.Type.String(), "path": event.Path, "zxid": event.Zxid})
 	}
-	return e.out.line("WATCH %s %s zxid 0x%x", event.Type, event.Path, event.Zxid)
+	return out.line("WATCH %s %s zxid 0x%x", event.Type, event.Path, event.Zxid)
 }
 
 func newWatch(e *env) *cobra.Command {
@@ -110,7 +108,7 @@ happens only after a long disconnection; the state is told anew after it.`,
 			}
 			defer w.Close()
 			for n := 0; count == 0 || n < count; n++ {
-				switch err := e.tellEvent(cmd.Context(), w); {
+				switch err := tellEvent(cmd.Context(), e.out, w); {
 				case errors.Is(err, context.Canceled):
 					return nil
 				case err != nil:

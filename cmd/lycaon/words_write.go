@@ -208,8 +208,9 @@ const confirmAbove = 100
 func newDeleteAll(e *env) *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
-		Use:   "deleteall PATH",
-		Short: "Delete a node and all below it",
+		Use:        "deleteall PATH",
+		SuggestFor: []string{"rmr", "rm"},
+		Short:      "Delete a node and all below it",
 		Long: fmt.Sprintf(`Delete a node and all below it, as one change. Above %d nodes it asks first, or
 wants --yes where nobody can be asked.`, confirmAbove),
 		GroupID: groupTree,
