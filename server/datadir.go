@@ -57,7 +57,7 @@ func openDataDir(path string, id uint64) (_ *dataDir, err error) {
 		return nil, err
 	}
 	d := &dataDir{path: path}
-	if d.lock, err = lockDir(path); err != nil {
+	if d.lock, err = inherit(ErrLocked, func() (*os.File, error) { return lockDir(path) }); err != nil {
 		return nil, err
 	}
 	defer func() {

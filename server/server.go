@@ -97,7 +97,7 @@ func (s *Server) listen() (err error) {
 }
 
 func listen(key, addr string) (net.Listener, error) {
-	l, err := net.Listen("tcp", addr)
+	l, err := inherit(syscall.EADDRINUSE, func() (net.Listener, error) { return net.Listen("tcp", addr) })
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return nil, fmt.Errorf("%w: %s %s", ErrPortInUse, key, addr)
@@ -128,7 +128,9 @@ func (s *Server) openData() (err error) {
 	if err := s.disk.CheckStart(); err != nil {
 		return err
 	}
-	s.store, err = raftlog.Open(raftlog.Options{Dir: s.dir.join(logName), Logger: s.log, Fatal: s.fail, Disk: s.disk})
+	s.store, err = inherit(raftlog.ErrLocked, func() (*raftlog.Store, error) {
+		return raftlog.Open(raftlog.Options{Dir: s.dir.join(logName), Logger: s.log, Fatal: s.fail, Disk: s.disk})
+	})
 	if err != nil {
 		return err
 	}
