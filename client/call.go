@@ -184,7 +184,7 @@ func (c *Client) finish(cl *call, err error) {
 }
 
 func replyError(m *protocol.Message) error {
-	e := &Error{Err: m.Code.Err(), Zxid: m.Zxid}
+	e := &Error{Err: m.Code.Err(), Zxid: m.Zxid, Maybe: m.Code == protocol.Aborted}
 	if m.More != nil {
 		e.Detail = m.More.Detail
 	}

@@ -57,8 +57,8 @@ type Error struct {
 	Detail string // what the server adds for a person, else empty
 	Zxid   uint64 // of the state the server judged by, else 0
 	// Maybe: a write was sent, and whether it ran is not known, because the
-	// session is lost or the caller's context ended first. A lost connection
-	// alone never sets it.
+	// session is lost, the caller's context ended first, or its answer is no
+	// longer kept (ErrAborted). A lost connection alone never sets it.
 	Maybe bool
 }
 

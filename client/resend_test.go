@@ -391,3 +391,19 @@ func TestErrorsNameOperationPathAndCause(t *testing.T) {
 		require.False(t, errors.Is(err, ErrNodeExists))
 	})
 }
+
+func TestAnAbortedWriteMayHaveBeenDone(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		c := f.open()
+		p := f.serve()
+		done := async(func() (uint64, error) {
+			_, err := c.Set(t.Context(), "/a", nil)
+			return 0, err
+		})
+		p.answer(p.next(), func(m *protocol.Message) { m.Code = protocol.Aborted })
+		var e *Error
+		require.ErrorAs(t, (<-done).err, &e)
+		require.ErrorIs(t, e, ErrAborted)
+		require.True(t, e.Maybe)
+	})
+}
