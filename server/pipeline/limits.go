@@ -12,6 +12,7 @@ const (
 	maxIdentities  = 64       // of one connection: they ride in each of its writes
 	maxIDBytes     = 16 << 10 // of them, encoded
 	maxBurstBytes  = 16 << 20 // of the answers that one connection is given at one instant, under the lock
+	effectWork     = 16       // what a resume adds to that for each effect it may look at
 	queueKeptSlots = 64       // a lane's queue longer than this is given back when it runs empty
 )
 

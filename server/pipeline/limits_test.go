@@ -228,3 +228,27 @@ func TestAnswersAtOneInstantAreBounded(t *testing.T) {
 	require.Less(t, sink.bytes, maxBurstBytes+2<<20)
 	require.Zero(t, c.Stats().Parked)
 }
+
+// So are resumes, which look at the whole ring and may say nothing.
+func TestResumesAtOneInstantAreBounded(t *testing.T) {
+	const effects = 2000
+	c, log := newTestCore(t, Config{})
+	sink := &countSink{}
+	lane := openLane(t, c, log, "a", sink)
+	for i := range effects {
+		require.True(t, lane.TrySubmit(setRequest(uint64(1+i), "/", "")))
+		applyAll(t, c, log)
+	}
+	resumes := func(from uint64, n int) {
+		require.True(t, lane.TrySubmit(setRequest(from, "/", "")))
+		for i := range uint64(n) {
+			watches := []protocol.Watch{{Path: "/x", Mode: protocol.WatchData}}
+			require.True(t, lane.TrySubmit(&protocol.Request{Op: protocol.OpResume, Xid: from + 1 + i, Watches: watches}))
+		}
+		applyAll(t, c, log)
+	}
+	resumes(effects+1, 100)
+	require.Zero(t, sink.closed)
+	resumes(effects+200, 900)
+	require.Equal(t, protocol.Throttled, sink.closed)
+}

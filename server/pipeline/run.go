@@ -108,6 +108,9 @@ func (l *Lane) resume(r *protocol.Request, m *protocol.Message) {
 		c.watches.Len()+len(r.Watches) > c.cfg.MaxServerWatches:
 		l.tooManyWatches(m)
 	default:
+		if c.applying {
+			l.burst += effectWork * c.ring.Len()
+		}
 		misresume(r.Watches, c.machine.Zxid())
 		watch.Resume(c.watches, c.ring, c.machine.Tree(), l.watcher(), r.Watches, c.machine.Zxid())
 	}
