@@ -199,7 +199,7 @@ func TestAFailedImportCountsWhatIsThere(t *testing.T) {
 	require.Zero(t, code, errw)
 	_, errw, code = do("import", dir, "/")
 	require.Equal(t, exitError, code)
-	require.Contains(t, errw, fmt.Sprintf("after %d nodes", importOps))
+	require.Contains(t, errw, fmt.Sprintf("after %d nodes: import /%s: node already exists: --existing keep or replace goes on", importOps, last))
 	_, errw, code = do("import", dir, "/")
 	require.Equal(t, exitError, code)
 	require.Contains(t, errw, "after 0 nodes")

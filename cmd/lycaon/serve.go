@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -23,10 +24,11 @@ key of the --config file, which is YAML with one "key: value" a line. What is ty
 beats the environment, which beats the file.
 
 Clients talk to --client-addr: native frames, with TLS on the same port if there is
-a certificate (a connection's first byte tells). /metrics, /livez and /readyz are on
---http-addr, and /debug/pprof if that is loopback. The data directory belongs to one
-server: its first start writes the id into it, and a lock keeps a second process out.
-It holds admin.token, the secret for snapshot save and other administration.
+a certificate (a connection's first byte tells). Clients without TLS are served all
+the same, also beside --client-ca. /metrics, /livez and /readyz are on --http-addr,
+and /debug/pprof/ if that is loopback. The data directory belongs to one server: its
+first start writes the id into it, and a lock keeps a second process out. It holds
+admin.token, the secret for snapshot save and other administration.
 
 Exit codes: 0 after a clean stop, 2 a setting is wrong, 10 an address is in use, 11 the
 data directory cannot be written, 12 it is locked by another process, 13 it belongs to
@@ -69,7 +71,7 @@ func (s *serveFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&s.logFormat, "log-format", "text", "`text|json`")
 	f.StringVar(&c.ClientCert, "client-cert", c.ClientCert, "certificate `FILE` for TLS on the client port")
 	f.StringVar(&c.ClientKey, "client-key", c.ClientKey, "key `FILE` of that certificate")
-	f.StringVar(&c.ClientCA, "client-ca", c.ClientCA, "`FILE` of authorities; TLS clients must then show a certificate of theirs")
+	f.StringVar(&c.ClientCA, "client-ca", c.ClientCA, "`FILE` of authorities; clients with TLS must then show a certificate of theirs")
 }
 
 func newServe(e *env) *cobra.Command {
@@ -137,11 +139,11 @@ func greet(out printer, srv *server.Server, s *serveFlags) {
 		line += "   metrics and health: http://" + http.String() + "/metrics"
 	}
 	out.line("%s", line)
-	flag := ""
+	typed := os.Args[0]
 	if addr != "127.0.0.1:2181" {
-		flag = "-s " + addr + " "
+		typed += " -s " + addr
 	}
-	out.line("try: lycaon %screate /a hello && lycaon %sget /a   or: lycaon %sshell   (Ctrl-C stops)", flag, flag, flag)
+	out.line("try: %s create /a hello && %s get /a   or: %s shell   (Ctrl-C stops)", typed, typed, typed)
 }
 
 func newLogger(w io.Writer, level, format string) (*slog.Logger, error) {

@@ -102,6 +102,7 @@ func TestServeTakesItsSettingsFromFileAndEnvironment(t *testing.T) {
 	require.Equal(t, 3, strings.Count(text, "\n"))
 	require.Contains(t, text, "server 7")
 	require.Contains(t, text, addr)
+	require.Contains(t, text, "try: "+os.Args[0]+" -s "+addr+" create /a hello", "to be typed as this program was")
 	require.Contains(t, mustShot(t, addr, "-o", "json", "status"), `"id":7`)
 	s.stop()
 }

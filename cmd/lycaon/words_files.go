@@ -87,6 +87,7 @@ type importer struct {
 	policy existingPolicy
 	there  map[string]bool // existing paths, with existingReplace
 	ops    []client.Op
+	paths  []string // of ops
 	bytes  int
 	nodes  int
 	total  int64
@@ -120,6 +121,8 @@ func (e *env) importTree(ctx context.Context, dir, target string, policy existin
 	return e.summary("imported", dir, target, im.nodes, im.total, time.Since(start), r.skips)
 }
 
+const existsHint = "--existing keep or replace goes on"
+
 // prepare looks at what is there before anything is changed.
 func (im *importer) prepare() error {
 	st, err := im.client.Exists(im.ctx, im.target)
@@ -127,7 +130,7 @@ func (im *importer) prepare() error {
 		return err
 	}
 	if st != nil && im.policy == existingFail && im.target != "/" {
-		return &client.Error{Op: "import", Path: im.target, Err: client.ErrNodeExists, Detail: "--existing keep or replace goes on"}
+		return &client.Error{Op: "import", Path: im.target, Err: client.ErrNodeExists, Detail: existsHint}
 	}
 	if parent := znode.Parent(im.target); st == nil && parent != "/" {
 		if _, err := im.client.Create(im.ctx, parent, nil, client.Parents(), client.IfAbsent()); err != nil {
@@ -160,6 +163,7 @@ func (im *importer) add(n treeNode) error {
 			return err
 		}
 	}
+	im.paths = append(im.paths, p)
 	switch {
 	case im.there[p] || p == "/" && im.policy == existingReplace:
 		im.ops = append(im.ops, client.OpSet(p, n.data))
@@ -179,11 +183,25 @@ func (im *importer) flush() error {
 		return nil
 	}
 	if _, err := im.client.Multi(im.ctx, im.ops...); err != nil {
-		return err
+		return im.nameCulprit(err)
 	}
 	im.bar.Add(len(im.ops))
-	im.ops, im.bytes = im.ops[:0], 0
+	im.ops, im.paths, im.bytes = im.ops[:0], im.paths[:0], 0
 	return nil
+}
+
+// nameCulprit turns the number of the operation that failed into its path.
+func (im *importer) nameCulprit(err error) error {
+	call, failed := (*client.Error)(nil), (*client.MultiError)(nil)
+	if !errors.As(err, &call) || !errors.As(err, &failed) {
+		return err
+	}
+	named := *call
+	named.Op, named.Path, named.Err = "import", im.paths[failed.Index], failed.Err
+	if errors.Is(failed.Err, client.ErrNodeExists) {
+		named.Detail = existsHint
+	}
+	return &named
 }
 
 func newExport(e *env) *cobra.Command {
