@@ -2,7 +2,9 @@ package server
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
+	"hash/crc32"
 	"net"
 	"os"
 	"path/filepath"
@@ -196,6 +198,26 @@ func TestARestoredDirectoryWithoutItsSnapshotIsRefused(t *testing.T) {
 	require.NoError(t, os.RemoveAll(filepath.Join(cfg.DataDir, snapshotsName)))
 	_, err = Open(t.Context(), cfg)
 	require.ErrorIs(t, err, ErrDamaged)
+}
+
+// A file whose checksums are right may still not be the state it says it is.
+func TestABackupOfAnotherDigestMakesNothing(t *testing.T) {
+	file := save(t, start(t, local(t)))
+	image, err := os.ReadFile(file)
+	require.NoError(t, err)
+	const headLen, footerLen, digestAt = 13, 44, 24
+	footer := image[len(image)-headLen-footerLen:]
+	footer[headLen+digestAt] ^= 1
+	table := crc32.MakeTable(crc32.Castagnoli)
+	binary.BigEndian.PutUint32(footer[headLen-4:], crc32.Update(crc32.Checksum(footer[:headLen-4], table), table, footer[headLen:]))
+	require.NoError(t, os.WriteFile(file, image, 0o600))
+	_, err = InspectSnapshot(file)
+	require.ErrorIs(t, err, ErrDamaged)
+	require.ErrorContains(t, err, "digest")
+	cfg := local(t)
+	_, err = RestoreSnapshot(t.Context(), file, cfg)
+	require.ErrorIs(t, err, ErrDamaged)
+	require.NoDirExists(t, cfg.DataDir)
 }
 
 // save writes the state of s into a file.

@@ -17,14 +17,15 @@ import (
 	"github.com/lycaon-io/lycaon/server/state"
 )
 
-// InspectSnapshot verifies a saved state and tells what is in it.
+// InspectSnapshot verifies a saved state and tells what is in it. It builds
+// what a server would, so that none refuses later what was accepted here.
 func InspectSnapshot(file string) (state.Info, error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return state.Info{}, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
 	defer f.Close()
-	info, err := state.VerifyImage(f)
+	_, info, err := state.ReadImage(f)
 	if err != nil {
 		return info, fmt.Errorf("%w: %s: %w", ErrDamaged, file, err)
 	}
@@ -77,6 +78,9 @@ func RestoreSnapshot(ctx context.Context, file string, cfg Config) (state.Info, 
 // appear gives a finished directory its name. The one that has it is empty, or
 // it stays.
 func appear(building, name string) error {
+	if err := syncDir(building); err != nil {
+		return err
+	}
 	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
