@@ -320,5 +320,9 @@ func (s *Server) DropConnections() { s.front.DropConnections() }
 
 // ExpireSession ends a session as if its client had been silent.
 func (s *Server) ExpireSession(ctx context.Context, id uint64, cause string) error {
-	return s.node.ExpireSession(ctx, id, cause)
+	err := s.node.ExpireSession(ctx, id, cause)
+	if errors.Is(err, replicate.ErrNoSession) {
+		return fmt.Errorf("%w: %w", protocol.ErrSessionExpired, err)
+	}
+	return err
 }

@@ -56,6 +56,12 @@ func TestAnExpiredSessionLosesItsEphemerals(t *testing.T) {
 	require.NoError(t, err)
 }
 
+func TestExpiringASessionThatIsNotThereSaysSo(t *testing.T) {
+	cluster := clienttest.Start(t)
+	super := cluster.Client(t, client.WithCredentials(cluster.Superuser()))
+	require.ErrorIs(t, super.ExpireSession(t.Context(), 1<<40, "nobody"), client.ErrSessionExpired)
+}
+
 func TestAnAbandonedSessionExpiresByItself(t *testing.T) {
 	cluster := clienttest.Start(t)
 	ctx := t.Context()
