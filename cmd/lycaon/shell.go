@@ -146,9 +146,13 @@ func (p *prompt) remember(line string) {
 
 // run lets Ctrl-C end the command without ending the shell.
 func (p *prompt) run(ctx context.Context, line string) (quit bool, err error) {
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
+	command, stop := signal.NotifyContext(ctx, os.Interrupt)
 	defer stop()
-	return runLine(ctx, p.env, line)
+	quit, err = runLine(command, p.env, line)
+	if command.Err() != nil {
+		fmt.Fprintln(p.env.out.w) // behind the ^C
+	}
+	return quit, err
 }
 
 func (p *prompt) text() string {

@@ -144,6 +144,8 @@ func TestCtrlCEndsTheCommandAndNotTheShell(t *testing.T) {
 		require.NoError(t, c.Delete(t.Context(), "/go"))
 	}
 	term.types(keyCtrlC)
+	term.shows("^C")
+	term.shows("\r\n")
 	term.shows("2] ")
 	term.types("getEphemerals" + keyEnter)
 	term.shows("[/mine]")
@@ -201,4 +203,15 @@ func TestAnIdentityOutlivesTheSessionAndStaysOutOfTheHistory(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(kept), "whoami")
 	require.NotContains(t, string(kept), "secret")
+}
+
+func TestAnImportInTheShellShowsItsProgress(t *testing.T) {
+	cluster := clienttest.Start(t)
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(dir+"/file", []byte("data"), 0o600))
+	term := startTerminal(t, lycaon("-s", cluster.Addrs()[0], "shell"))
+	term.shows("0] ")
+	term.types("import " + dir + " /there" + keyEnter)
+	term.shows("importing")
+	term.shows("imported 2 nodes")
 }

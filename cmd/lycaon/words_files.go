@@ -290,9 +290,9 @@ func outputRoot(dir string, replace bool) (*os.Root, error) {
 // progress is a bar on a terminal and nothing elsewhere.
 func (e *env) progress(doing string) *progressbar.ProgressBar {
 	errw, isFile := e.errw.(*os.File)
-	visible := isFile && term.IsTerminal(int(errw.Fd())) && !e.out.json
+	seen := e.ask != nil || isFile && term.IsTerminal(int(errw.Fd())) // the shell's prompt stands between it and the terminal
 	return progressbar.NewOptions(-1, progressbar.OptionSetDescription(doing), progressbar.OptionSetWriter(e.errw),
-		progressbar.OptionSetVisibility(visible), progressbar.OptionShowCount(), progressbar.OptionSetItsString("nodes"),
+		progressbar.OptionSetVisibility(seen && !e.out.json), progressbar.OptionShowCount(), progressbar.OptionSetItsString("nodes"),
 		progressbar.OptionShowIts(), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())
 }
 
