@@ -223,13 +223,12 @@ func describe(err error) string {
 	switch {
 	case errors.Is(err, client.ErrDisconnected):
 		text = strings.Replace(text, context.DeadlineExceeded.Error()+": ", "", 1) // before the reason itself
-		if strings.Contains(text, "tls: ") || strings.Contains(text, "TLS with ") {
+		switch {
+		case strings.Contains(text, "tls: "), strings.Contains(text, "TLS with "):
 			return text + "; see --tls, --ca, --cert and --key"
+		case strings.Contains(text, "dial "), strings.HasSuffix(text, context.DeadlineExceeded.Error()):
+			return text + "; is the server running? (-s H:P or LYCAON_SERVER says where)"
 		}
-		if errors.Is(err, client.ErrDiskFull) {
-			return text
-		}
-		return text + "; is the server running? (-s H:P or LYCAON_SERVER says where)"
 	case errors.As(err, &call) && call.Op == "create" && errors.Is(err, client.ErrNoNode):
 		return fmt.Sprintf("%s: the parent %s (-p creates missing parents)", text, call.Path[:strings.LastIndexByte(call.Path, '/')])
 	}

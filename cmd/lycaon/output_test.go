@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -44,5 +46,22 @@ func TestDataInJSONKeepsEveryByte(t *testing.T) {
 		"bytes become base64": {[]byte{0xff, 0x00}, map[string]any{"dataBase64": "/wA="}},
 	} {
 		require.Equal(t, c.want, dataFields(map[string]any{}, c.data), name)
+	}
+}
+
+func TestAnErrorIsToldWithWhatHelps(t *testing.T) {
+	noServer := func(why ...error) error {
+		return &client.Error{Op: "open", Err: errors.Join(append([]error{client.ErrDisconnected, context.DeadlineExceeded}, why...)...)}
+	}
+	const where = "; is the server running? (-s H:P or LYCAON_SERVER says where)"
+	for want, err := range map[string]error{
+		"open: no connection to a server: context deadline exceeded" + where:                                       noServer(),
+		"open: no connection to a server: dial tcp: refused" + where:                                               noServer(errors.New("dial tcp: refused")),
+		"open: no connection to a server: TLS with a:1: tls: unknown authority; see --tls, --ca, --cert and --key": noServer(errors.New("TLS with a:1: tls: unknown authority")),
+		"open: no connection to a server: too many connections: 2 are":                                             noServer(errors.New("too many connections: 2 are")),
+		"create /a/b: node does not exist: the parent /a (-p creates missing parents)":                             &client.Error{Op: "create", Path: "/a/b", Err: client.ErrNoNode},
+		"get /a/b: node does not exist":                                                                            &client.Error{Op: "get", Path: "/a/b", Err: client.ErrNoNode},
+	} {
+		require.Equal(t, want, describe(err))
 	}
 }
