@@ -266,9 +266,11 @@ func (s *Server) note(what string, err, expected error) {
 
 // warnOpen says loudly what an operator may not have meant.
 func (s *Server) warnOpen() {
-	if open(s.clients) && s.cfg.ClientCert == "" {
-		s.log.Warn("CLIENTS BEYOND THIS MACHINE CAN CONNECT WITHOUT TLS: passwords and data cross the network in clear; see client-cert",
-			"addr", s.clients.Addr())
+	if open(s.clients) {
+		// With a certificate too: the port tells TLS by the first byte and goes
+		// on serving those who do not speak it.
+		s.log.Warn("CLIENTS BEYOND THIS MACHINE CAN CONNECT WITHOUT TLS: their passwords and data cross the network in clear, and no client certificate is asked of them",
+			"addr", s.clients.Addr(), "tls", s.cfg.ClientCert != "")
 	}
 	if s.web != nil && open(s.web) {
 		s.log.Warn("metrics can be read from beyond this machine", "addr", s.web.Addr())
