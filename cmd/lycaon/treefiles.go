@@ -11,6 +11,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/lycaon-io/lycaon/znode"
 )
@@ -30,6 +31,7 @@ const (
 	hashPrefix     = ".lycaon-n-"
 	nameSuffix     = ".name"
 	maxFileName    = 255
+	maxNodeName    = 64 << 10 // far beyond any path's bound
 )
 
 // treeNode is one node of a tree in transit. Path is relative to the root of
@@ -126,10 +128,15 @@ func (r *treeReader) nodeName(dir string, e fs.DirEntry) (string, bool) {
 	case name == dataName || strings.HasPrefix(name, hashPrefix) && strings.HasSuffix(name, nameSuffix):
 		return "", false
 	case strings.HasPrefix(name, hashPrefix):
-		if real, err := r.root.ReadFile(path.Join(dir, name+nameSuffix)); err == nil {
+		real, err := r.readRegular(path.Join(dir, name+nameSuffix), maxNodeName)
+		switch {
+		case err != nil:
+			r.skip(path.Join(dir, name), "its %s file is missing or cannot be read: %v", nameSuffix, reason(err))
+		case strings.Contains(string(real), "/"):
+			r.skip(path.Join(dir, name), "the name in its %s file has a slash", nameSuffix)
+		default:
 			return string(real), true
 		}
-		r.skip(path.Join(dir, name), "its %s file is missing", nameSuffix)
 	default:
 		r.skip(path.Join(dir, name), "names that begin with %s are reserved", reservedPrefix)
 	}
@@ -138,13 +145,7 @@ func (r *treeReader) nodeName(dir string, e fs.DirEntry) (string, bool) {
 
 // readFile returns the bytes of a file, never nil, or nil after a skip.
 func (r *treeReader) readFile(file string) []byte {
-	f, err := r.root.Open(file)
-	if err != nil {
-		r.skip(file, "cannot be read: %v", reason(err))
-		return nil
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, int64(r.maxData)+1))
+	data, err := r.readRegular(file, r.maxData)
 	switch {
 	case err != nil:
 		r.skip(file, "cannot be read: %v", reason(err))
@@ -152,10 +153,31 @@ func (r *treeReader) readFile(file string) []byte {
 	case len(data) > r.maxData:
 		r.skip(file, "larger than the %d bytes that a node may hold", r.maxData)
 		return nil
-	case data == nil:
-		return []byte{}
 	}
 	return data
+}
+
+var errNotRegular = errors.New("not a regular file")
+
+// readRegular reads up to one byte more than limit. What is no file of its own
+// is not waited for, though it became so after it was listed.
+func (r *treeReader) readRegular(file string, limit int) ([]byte, error) {
+	if info, err := r.root.Lstat(file); err != nil {
+		return nil, err
+	} else if !info.Mode().IsRegular() {
+		return nil, errNotRegular
+	}
+	f, err := r.root.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil {
+		return nil, err
+	} else if !info.Mode().IsRegular() {
+		return nil, errNotRegular
+	}
+	return io.ReadAll(io.LimitReader(f, int64(limit)+1))
 }
 
 // reason is an error without the path that the caller prints anyway.

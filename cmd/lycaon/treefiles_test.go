@@ -94,6 +94,33 @@ func TestWhatIsNoTreeOfFilesIsSkippedWithAReason(t *testing.T) {
 	require.Contains(t, reasons["pipe"], "neither a file nor a directory")
 }
 
+// A pipe would hold an import for ever, and a link lead out of the tree.
+func TestReservedNamesThatAreNoFilesAreSkipped(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"a", "b"} {
+		require.NoError(t, os.Mkdir(filepath.Join(dir, name), 0o755))
+	}
+	require.NoError(t, syscall.Mkfifo(filepath.Join(dir, "a", dataName), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "secret"), []byte("x"), 0o644))
+	require.NoError(t, os.Symlink("../secret", filepath.Join(dir, "b", dataName)))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, hashPrefix+"1"), nil, 0o644))
+	require.NoError(t, syscall.Mkfifo(filepath.Join(dir, hashPrefix+"1"+nameSuffix), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, hashPrefix+"2"), nil, 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, hashPrefix+"2"+nameSuffix), []byte("p/q"), 0o644))
+
+	nodes, skips := readAll(t, dir, 100)
+	require.Equal(t, []treeNode{{}, {path: "a"}, {path: "b"}, {path: "secret", data: []byte("x"), leaf: true}}, nodes)
+	why := map[string]string{}
+	for _, s := range skips {
+		why[s.Path] = s.Reason
+	}
+	require.Contains(t, why["a/"+dataName], "not a regular file")
+	require.Contains(t, why["b/"+dataName], "not a regular file")
+	require.Contains(t, why[hashPrefix+"1"], nameSuffix)
+	require.Contains(t, why[hashPrefix+"2"], "slash")
+	require.Len(t, skips, 4)
+}
+
 func TestExportWritesOverNothingUnlessTold(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "a"), []byte("mine"), 0o600))
