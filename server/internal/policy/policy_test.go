@@ -33,14 +33,15 @@ var arrows = map[string][]string{
 	"server/watch":     {"znode", "protocol"},
 	"server/pipeline":  {"server/state", "server/watch", "session", "protocol", "znode"},
 	"server/raftlog":   {},
-	"server/replicate": {"server/state", "server/raftlog", "session", "protocol", "znode"},
+	"server/peer":      {},
+	"server/replicate": {"server/state", "server/raftlog", "server/peer", "session", "protocol", "znode"},
 	"server/front":     {"server/pipeline", "protocol"},
 	"server/front/native": {
 		"server/front", "server/pipeline", "server/state", "protocol", "znode",
 	},
 	"server/front/http": {"server/front", "server/pipeline", "protocol"},
 	"server": {
-		"server/front/native", "server/front/http", "server/replicate", "server/raftlog",
+		"server/front/native", "server/front/http", "server/replicate", "server/raftlog", "server/peer",
 		"server/pipeline", "server/state", "protocol", "znode", "session",
 	},
 	"client":            {"protocol", "znode"},
