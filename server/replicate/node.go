@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"github.com/lycaon-io/lycaon/server/peer"
 	"github.com/lycaon-io/lycaon/server/state"
 )
 
@@ -42,9 +43,19 @@ type Store interface {
 // Config says who this server is and how its duties run. Durations of 0 get
 // their defaults.
 type Config struct {
-	ID      uint64
-	Address string // of the peer port, host:port: the server's address for raft
-	Logger  *slog.Logger
+	ID         uint64
+	Address    string // of the peer port, host:port: the server's address for raft
+	Data       string // id of the data directory
+	ClientAddr string // told to the other servers and through them to clients; "" is not told
+	Version    string
+	Logger     *slog.Logger
+
+	Initial []Member  // the members that found the cluster, this server included; empty: alone, or joining
+	Join    []string  // peer addresses of a cluster to be joined
+	Peers   *peer.Mux // nil: this server has no peers
+	// JoinedCluster is called with the cluster's id when a server that joins
+	// has learned it, before it takes part.
+	JoinedCluster func(cluster string) error
 
 	Tick              time.Duration // how often deadlines are looked at: 500 ms
 	MinSessionTimeout time.Duration // touches are collected six times in it: 1 s
@@ -82,6 +93,7 @@ type Node struct {
 	fsm     *fsm
 	prop    *proposer
 	duties  *duties
+	streams *streams
 
 	doubts  chan struct{} // a hint: something may be lost
 	ready   chan struct{} // closed once what was logged before the start is applied
@@ -110,6 +122,7 @@ func New(cfg Config, store Store, snaps raft.SnapshotStore) *Node {
 		fatal: make(chan error, 1), stop: make(chan struct{}),
 	}
 	n.prop = newProposer(func() { hint(n.doubts) })
+	n.streams = newStreams(n)
 	n.duties = newDuties(n.cfg.Logger, n.prop, min(touchInterval(n.cfg.MinSessionTimeout), n.cfg.Tick))
 	return n
 }
