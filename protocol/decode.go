@@ -176,6 +176,15 @@ func (d *decoder) bool() bool {
 	return false
 }
 
+// null passes over a null and tells whether there was one.
+func (d *decoder) null() bool {
+	if d.at < len(d.body) && d.body[d.at] == mpNil {
+		d.at++
+		return true
+	}
+	return false
+}
+
 // str returns a string over the bytes of the body: it changes if they do.
 func (d *decoder) str() string {
 	c := d.mark()

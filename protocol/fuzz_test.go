@@ -182,6 +182,8 @@ func FuzzDecodeIdentities(f *testing.F) {
 func FuzzDecodeSmallBodies(f *testing.F) {
 	f.Add(AppendAuth(nil, Credential{Scheme: "digest", Data: Secret("ann:secret")}))
 	f.Add(AppendExpireSession(nil, 1<<33, "stuck"))
+	f.Add(AppendMemberChange(nil, &MemberChange{Action: AddMember, ID: 4, Addr: "d:2888"}))
+	f.Add(AppendTransferLeader(nil, 3))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		if c, err := DecodeAuth(body); err == nil {
 			again, err := DecodeAuth(AppendAuth(nil, c))
@@ -193,6 +195,16 @@ func FuzzDecodeSmallBodies(f *testing.F) {
 			require.NoError(t, err)
 			require.Equal(t, id, againID)
 			require.Equal(t, cause, againCause)
+		}
+		if c, err := DecodeMemberChange(body); err == nil {
+			again, err := DecodeMemberChange(AppendMemberChange(nil, &c))
+			require.NoError(t, err)
+			require.Equal(t, c, again)
+		}
+		if id, err := DecodeTransferLeader(body); err == nil {
+			again, err := DecodeTransferLeader(AppendTransferLeader(nil, id))
+			require.NoError(t, err)
+			require.Equal(t, id, again)
 		}
 	})
 }

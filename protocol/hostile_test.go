@@ -12,12 +12,14 @@ import (
 // decoders is every way into this package for bytes of a stranger.
 func decoders() map[string]func([]byte) error {
 	list := map[string]func([]byte) error{
-		"hello":         func(b []byte) error { _, err := DecodeHello(b); return err },
-		"welcome":       func(b []byte) error { _, err := DecodeWelcome(b); return err },
-		"identities":    func(b []byte) error { _, err := DecodeIdentities(b, nil); return err },
-		"auth":          func(b []byte) error { _, err := DecodeAuth(b); return err },
-		"expireSession": func(b []byte) error { _, _, err := DecodeExpireSession(b); return err },
-		"multi":         func(b []byte) error { _, err := DecodeMulti(b, nil); return err },
+		"hello":          func(b []byte) error { _, err := DecodeHello(b); return err },
+		"welcome":        func(b []byte) error { _, err := DecodeWelcome(b); return err },
+		"identities":     func(b []byte) error { _, err := DecodeIdentities(b, nil); return err },
+		"auth":           func(b []byte) error { _, err := DecodeAuth(b); return err },
+		"expireSession":  func(b []byte) error { _, _, err := DecodeExpireSession(b); return err },
+		"memberChange":   func(b []byte) error { _, err := DecodeMemberChange(b); return err },
+		"transferLeader": func(b []byte) error { _, err := DecodeTransferLeader(b); return err },
+		"multi":          func(b []byte) error { _, err := DecodeMulti(b, nil); return err },
 	}
 	for op, name := range opNames {
 		if op.IsWrite() {
@@ -46,6 +48,8 @@ func decoders() map[string]func([]byte) error {
 	}
 	delete(list, "request auth") // the body is left alone
 	delete(list, "request expireSession")
+	delete(list, "request memberChange")
+	delete(list, "request transferLeader")
 	return list
 }
 

@@ -26,6 +26,8 @@ const (
 	maxSecretBytes = 64      // a session's password
 	maxDetailBytes = 1024    // of a text for a person; longer ones are cut
 	maxCauseBytes  = 1024    // why a session is ended by hand
+	maxMembers     = 256     // of a cluster
+	maxAddrBytes   = 300     // of a member: a name of 253 bytes, a port, some room
 	maxPageLimit   = 1 << 30 // a page's limit as a client asks for it
 )
 

@@ -124,7 +124,9 @@ type More struct {
 	Identities []znode.Identity
 	Session    *SessionInfo
 	Status     *Status
-	Detail     string // text for a person, with an error
+	Members    []Member       // members
+	Cluster    []MemberStatus // clusterStatus
+	Detail     string         // text for a person, with an error
 }
 
 // SessionInfo answers OpSessionInfo. A session that ended keeps its Cause for

@@ -43,11 +43,16 @@ const (
 	OpAuth
 )
 
-// Administration. All but OpStatus want the superuser's identity.
+// Administration. What only asks how things are is for anybody; the rest wants
+// the superuser's identity.
 const (
 	OpSnapshot Op = 64 + iota // streams an image
 	OpStatus
 	OpExpireSession
+	OpMembers        // the servers of the cluster, for anybody
+	OpClusterStatus  // how each of them is, for anybody
+	OpMemberChange   // one at a time
+	OpTransferLeader // to a voter
 )
 
 // IsWrite tells whether op is ordered by the log as a client's write.
@@ -64,6 +69,7 @@ var opNames = map[Op]string{
 	OpWatch: "watch", OpUnwatch: "unwatch", OpResume: "resume",
 	OpPing: "ping", OpAuth: "auth",
 	OpSnapshot: "snapshot", OpStatus: "status", OpExpireSession: "expireSession",
+	OpMembers: "members", OpClusterStatus: "clusterStatus", OpMemberChange: "memberChange", OpTransferLeader: "transferLeader",
 }
 
 // String returns the name of op as docs/PROTOCOL.md has it.

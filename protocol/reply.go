@@ -92,6 +92,10 @@ func appendFields(b []byte, m *Message) []byte {
 		return appendInt(b, more.Count)
 	case OpStatus:
 		return appendStatus(b, more.Status)
+	case OpMembers:
+		return appendMembers(b, more.Members)
+	case OpClusterStatus:
+		return appendCluster(b, more.Cluster)
 	}
 	return appendArray(b, 0)
 }

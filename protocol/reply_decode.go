@@ -75,8 +75,8 @@ func (d *decoder) result() (m Message) {
 	m.Op = Op(t.uintUpTo(0xff))
 	m.Code = t.code()
 	switch {
-	case m.Op == OpMulti || m.Op == OpMultiRead:
-		d.fail("a multi in a multi")
+	case m.Op == OpMulti || m.Op == OpMultiRead || m.Op > OpSessionInfo:
+		d.fail("an operation that is in no multi")
 	case !t.need():
 	case m.Code != OK:
 		d.detail(&m)
@@ -130,7 +130,11 @@ func (d *decoder) fields(m *Message) {
 		}
 	case OpStatus:
 		m.More = &More{Status: t.status()}
-	case OpCheck, OpCloseSession, OpSync, OpWatch, OpUnwatch, OpResume, OpPing, OpExpireSession:
+	case OpMembers:
+		m.More = &More{Members: t.members()}
+	case OpClusterStatus:
+		m.More = &More{Cluster: t.cluster()}
+	case OpCheck, OpCloseSession, OpSync, OpWatch, OpUnwatch, OpResume, OpPing, OpExpireSession, OpMemberChange, OpTransferLeader:
 	default:
 		d.failWith(fmt.Errorf("%w: a reply to %v", ErrMarshalling, m.Op))
 	}

@@ -34,7 +34,7 @@ func AppendRequest(b []byte, r *Request) []byte {
 
 // DecodeRequest decodes what ReadFrame returned into r. Reads and watches come
 // decoded and checked, in memory of their own; every other Body aliases frame
-// and has yet to be decoded (ValidateWrite, DecodeAuth, DecodeExpireSession).
+// and has yet to be decoded (ValidateWrite, DecodeAuth, DecodeExpireSession, ...).
 // If the header could be read, r has Op and Xid also with an error, which
 // CodeOf turns into the code of the reply.
 func DecodeRequest(frame []byte, r *Request) error {
@@ -80,9 +80,9 @@ func (r *Request) decodeBody(body []byte) error {
 		d := newOwnedDecoder(body)
 		r.Watches = d.watches(r.Op)
 		return d.done()
-	case r.Op == OpPing || r.Op == OpSnapshot || r.Op == OpStatus:
+	case r.Op == OpPing || r.Op == OpSnapshot || r.Op == OpStatus || r.Op == OpMembers || r.Op == OpClusterStatus:
 		return decodeNothing(body)
-	case r.Op.IsWrite() || r.Op == OpAuth || r.Op == OpExpireSession:
+	case r.Op.IsWrite() || r.Op == OpAuth || r.Op == OpExpireSession || r.Op == OpMemberChange || r.Op == OpTransferLeader:
 		r.Body = body
 		return nil
 	}

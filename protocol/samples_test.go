@@ -22,7 +22,13 @@ var (
 		Czxid: 5, Mzxid: 300, Pzxid: 70_000, CtimeMs: 1_700_000_000_000, MtimeMs: 1_700_000_000_001,
 		Version: 2, Cversion: 130, Aversion: 1, Owner: 1 << 40, TTLMs: 0, Kind: znode.Ephemeral, DataLength: 5, NumChildren: 0,
 	}
-	extremeStat = znode.Stat{
+	sampleStatus = Status{
+		ServerID: 1, Role: "leader", Zxid: 4711, Term: 3, CommitIndex: 5000, AppliedIndex: 4999, Sessions: 12, Connections: 10, Watches: 400,
+		Nodes: 100_000, DataBytes: 1 << 30, Digest: math.MaxUint64, Version: "0.1.0", UptimeMs: 86_400_000, Ready: true, Disk: "ok", LogBytes: 1 << 20,
+		LeaderID: 1, ContactMs: 250, Lag: 1,
+	}
+	sampleMember = Member{ID: 1, Role: "leader", PeerAddr: "a:2888", ClientAddr: "a:2181", Version: "0.1.0"}
+	extremeStat  = znode.Stat{
 		Czxid: math.MaxUint64, Mzxid: math.MaxUint64, Pzxid: math.MaxUint64, CtimeMs: math.MinInt64, MtimeMs: math.MaxInt64,
 		Version: math.MaxInt64, Cversion: math.MinInt32, Aversion: -1, Owner: math.MaxUint64, TTLMs: -33, Kind: znode.TTL,
 		DataLength: math.MaxInt64, NumChildren: -129,
@@ -83,6 +89,11 @@ func requestSamples() []requestSample {
 		{"snapshot", Request{Op: OpSnapshot, Xid: 19}},
 		{"status", Request{Op: OpStatus, Xid: 20}},
 		{"expireSession", Request{Op: OpExpireSession, Xid: 21, Body: AppendExpireSession(nil, 1<<33, "stuck in a bad state")}},
+		{"members", Request{Op: OpMembers, Xid: 22}},
+		{"clusterStatus", Request{Op: OpClusterStatus, Xid: 23}},
+		{"memberChange, add", Request{Op: OpMemberChange, Xid: 24, Body: AppendMemberChange(nil, &MemberChange{Action: AddMember, ID: 4, Addr: "10.0.0.4:2888"})}},
+		{"memberChange, replace where it is", Request{Op: OpMemberChange, Xid: 25, Body: AppendMemberChange(nil, &MemberChange{Action: ReplaceMember, ID: 2})}},
+		{"transferLeader", Request{Op: OpTransferLeader, Xid: 26, Body: AppendTransferLeader(nil, 3)}},
 	}
 	for i, w := range writeSamples() {
 		name := w.Op.String() + " " + w.Path + w.Create.Path
@@ -151,11 +162,17 @@ func messageSamples() []messageSample {
 		reply("auth", Message{Op: OpAuth, More: &More{Identities: sampleIDs}}),
 		reply("snapshot, a piece", Message{Op: OpSnapshot, Partial: true, Data: []byte{1, 2, 3}}),
 		reply("snapshot, the last", Message{Op: OpSnapshot, Data: []byte{4, 5}, More: &More{Count: 5}}),
-		reply("status", Message{Op: OpStatus, More: &More{Status: &Status{
-			ServerID: 1, Role: "leader", Zxid: 4711, Term: 3, CommitIndex: 5000, AppliedIndex: 4999, Sessions: 12, Connections: 10, Watches: 400,
-			Nodes: 100_000, DataBytes: 1 << 30, Digest: math.MaxUint64, Version: "0.1.0", UptimeMs: 86_400_000, Ready: true, Disk: "ok", LogBytes: 1 << 20,
-		}}}),
+		reply("status", Message{Op: OpStatus, More: &More{Status: &sampleStatus}}),
 		reply("expireSession", Message{Op: OpExpireSession}),
+		reply("members", Message{Op: OpMembers, More: &More{Members: []Member{
+			sampleMember, {ID: 2, Role: "follower", PeerAddr: "[fd00::2]:2888", ClientAddr: "[fd00::2]:2181", Version: "0.1.0"}, {ID: 3, Role: "unreachable", PeerAddr: "c:2888"},
+		}}}),
+		reply("clusterStatus", Message{Op: OpClusterStatus, More: &More{Cluster: []MemberStatus{
+			{Member: sampleMember, Status: &sampleStatus}, {Member: Member{ID: 3, Role: "unreachable", PeerAddr: "c:2888"}, Error: "connection refused"},
+		}}}),
+		reply("memberChange", Message{Op: OpMemberChange}),
+		reply("memberChange, failed", Message{Op: OpMemberChange, Code: BadArguments, More: detail("server 4 is 1000 entries behind")}),
+		reply("transferLeader", Message{Op: OpTransferLeader}),
 		reply("an operation this version does not know", Message{Op: 200, Code: Unimplemented, More: detail("operation 200: not known to this server")}),
 		{"created", Message{Kind: Event, Event: EventCreated, Zxid: 5, Path: "/a"}},
 		{"deleted", Message{Kind: Event, Event: EventDeleted, Zxid: 6, Path: "/a"}},

@@ -36,7 +36,25 @@ func (m *More) size() int {
 		n += 8*numberBytes + len(m.Session.Cause)
 	}
 	if m.Status != nil {
-		n += 18*numberBytes + len(m.Status.Role) + len(m.Status.Version) + len(m.Status.Disk)
+		n += m.Status.size()
+	}
+	for i := range m.Members {
+		n += m.Members[i].size()
+	}
+	for i := range m.Cluster {
+		c := &m.Cluster[i]
+		n += 2*markBytes + c.Member.size() + len(c.Error)
+		if c.Status != nil {
+			n += c.Status.size()
+		}
 	}
 	return n
+}
+
+func (s *Status) size() int {
+	return 21*numberBytes + len(s.Role) + len(s.Version) + len(s.Disk)
+}
+
+func (m *Member) size() int {
+	return numberBytes + 5*markBytes + len(m.Role) + len(m.PeerAddr) + len(m.ClientAddr) + len(m.Version)
 }

@@ -3,7 +3,7 @@ package protocol
 // Status answers OpStatus: how this server is.
 type Status struct {
 	ServerID     uint64
-	Role         string // leader, follower, candidate, ...
+	Role         string // leader, follower, observer, candidate, ...
 	Zxid         uint64 // newest applied here
 	Term         uint64
 	CommitIndex  uint64
@@ -19,13 +19,16 @@ type Status struct {
 	Ready        bool
 	Disk         string // ok, low, full
 	LogBytes     int64
+	LeaderID     uint64 // 0: none known
+	ContactMs    int64  // since this server last heard of the leader; 0 while it leads
+	Lag          int64  // entries of the log that the leader is known to have committed and this server has not applied
 }
 
 func appendStatus(b []byte, s *Status) []byte {
 	if s == nil {
 		s = &Status{}
 	}
-	b = appendArray(b, 17)
+	b = appendArray(b, 20)
 	b = appendUint(b, s.ServerID)
 	b = appendStr(b, s.Role)
 	b = appendUint(b, s.Zxid)
@@ -42,7 +45,10 @@ func appendStatus(b []byte, s *Status) []byte {
 	b = appendInt(b, s.UptimeMs)
 	b = appendBool(b, s.Ready)
 	b = appendStr(b, s.Disk)
-	return appendInt(b, s.LogBytes)
+	b = appendInt(b, s.LogBytes)
+	b = appendUint(b, s.LeaderID)
+	b = appendInt(b, s.ContactMs)
+	return appendInt(b, s.Lag)
 }
 
 func (t *tuple) status() *Status {
@@ -64,5 +70,8 @@ func (t *tuple) status() *Status {
 		Ready:        t.optBool(),
 		Disk:         t.optStr(),
 		LogBytes:     t.optInt(0),
+		LeaderID:     t.optUint(),
+		ContactMs:    t.optInt(0),
+		Lag:          t.optInt(0),
 	}
 }

@@ -26,8 +26,17 @@ type Config struct {
 	SuperDigest string          // "user:base64(sha1(user:password))"; empty: none
 	AdminToken  protocol.Secret // empty: none
 
-	Status        func() protocol.Status
-	ExpireSession func(ctx context.Context, session uint64, cause string) error
+	// Serving returns nil while sessions may be served here, else why not: then no
+	// session begins and no guest reads. It is asked often and must not wait.
+	// None: always.
+	Serving func() error
+
+	Status         func() protocol.Status
+	ExpireSession  func(ctx context.Context, session uint64, cause string) error
+	Members        func() []protocol.Member
+	ClusterStatus  func(ctx context.Context) []protocol.MemberStatus // asks every member
+	ChangeMember   func(ctx context.Context, c protocol.MemberChange) error
+	TransferLeader func(ctx context.Context, id uint64) error // 0: whom the leader chooses
 
 	Logger *slog.Logger
 }
