@@ -72,6 +72,9 @@ func (c *Core) applyChunk(txns []state.Txn, stampMs int64) {
 // in this order: events, its own answer, the reads that waited behind it.
 func (c *Core) applyTxn(t *state.Txn, stampMs int64) {
 	effects := c.machine.Apply(t, stampMs, &c.out)
+	if zxid := c.machine.Zxid(); zxid != c.marks.newest {
+		c.marks.add(zxid, c.machine.Digest())
+	}
 	c.ring.Append(effects)
 	if !mutant.On(mutant.ReplyBeforeEvents) {
 		for i := range effects {

@@ -30,6 +30,7 @@ type Core struct {
 	machine  *state.Machine
 	watches  *watch.Table // has its own lock on top, for readers under RLock
 	ring     *watch.Ring
+	marks    marks
 	lanes    map[uint64]*Lane // by session: the one whose generation is the newest here
 	guests   map[*Lane]struct{}
 	applying bool // the lock is held for writing: pushes are gathered in later
@@ -101,6 +102,7 @@ func (c *Core) Install(m *state.Machine) {
 	if !mutant.On(mutant.KeepRingFloor) {
 		c.ring.Reset(m.Zxid())
 	}
+	c.marks.reset(m.Zxid())
 	c.waits.drop()
 	c.later.answerAll(c.pending.takeAll(), protocol.NotReady, why)
 	c.mu.Unlock()

@@ -26,6 +26,7 @@ type cluster struct {
 	limbo     []state.Txn // what broken streams may still deliver
 	log       [][]byte
 	digests   []uint64 // after each entry, as the first server that applied it found
+	marks     map[uint64]uint64
 	clockMs   int64
 }
 
@@ -37,7 +38,7 @@ type proposedLane struct {
 }
 
 func newCluster(w *world) *cluster {
-	return &cluster{w: w, proposer: replicate.NewSequencer(), twin: map[uint64]*proposedLane{}, clockMs: 1_700_000_000_000}
+	return &cluster{w: w, proposer: replicate.NewSequencer(), twin: map[uint64]*proposedLane{}, marks: map[uint64]uint64{}, clockMs: 1_700_000_000_000}
 }
 
 func cloneTxn(t *state.Txn) state.Txn {
@@ -266,6 +267,17 @@ func (s *server) compare() {
 	case c.digests[s.applied-1] != digest:
 		s.w.fail("server %d differs after entry %d", s.id, s.applied)
 	}
+	s.compareMarks()
+}
+
+// compareMarks does what a leader does with the marks of the others.
+func (s *server) compareMarks() {
+	zxid, digest := s.core.Mark()
+	known, seen := s.w.cluster.marks[zxid]
+	if seen && known != digest {
+		s.w.fail("server %d has another mark at zxid %d", s.id, zxid)
+	}
+	s.w.cluster.marks[zxid] = digest
 }
 
 // takeImage keeps an image to start from.
