@@ -39,8 +39,8 @@ type Opened struct {
 	Zxid       uint64
 }
 
-// Done is told once, on the log's goroutine and under no lock, how an open or
-// attach ended: with a lane, or with a code and the reason. The lane may have
+// Done is told once, under no lock, how an open or attach ended: on the log's
+// goroutine with a lane, or on any with a code and the reason. The lane may have
 // been closed again by then.
 type Done func(l *Lane, o Opened, code protocol.Code, detail string)
 
@@ -113,7 +113,7 @@ func (c *Core) Guest(s Sink, ids []znode.Identity) *Lane {
 		c.counts.arrivalsRefused.Add(1)
 		return nil
 	}
-	l := newLane(c, s, 0, 0, ids)
+	l := newLane(c, s, 0, 0, 0, ids)
 	c.mu.Lock()
 	c.guests[l] = struct{}{}
 	c.mu.Unlock()
@@ -172,7 +172,7 @@ func (c *Core) arrive(t *state.Txn) {
 
 // begin makes the lane of an arrival that was applied.
 func (c *Core) begin(a *arrival, out *state.Outcome) {
-	l := newLane(c, a.sink, out.Session, out.Generation, a.ids)
+	l := newLane(c, a.sink, out.Session, out.Generation, out.TimeoutMs, a.ids)
 	c.lanes[l.session] = l
 	o := Opened{out.Session, out.Generation, out.TimeoutMs, c.machine.Zxid()}
 	c.later.answers = append(c.later.answers, func() { a.done(l, o, protocol.OK, "") })
@@ -186,7 +186,7 @@ func (c *Core) attachAtOnce(a *arrival) Cancel {
 		c.mu.Unlock()
 		return c.send(a)
 	}
-	l := newLane(c, a.sink, r.ID, r.Generation+1, a.ids)
+	l := newLane(c, a.sink, r.ID, r.Generation+1, r.TimeoutMs, a.ids)
 	c.lanes[r.ID] = l
 	o := Opened{r.ID, l.generation, r.TimeoutMs, c.machine.Zxid()}
 	c.mu.Unlock()

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/lycaon-io/lycaon/protocol"
 	"github.com/lycaon-io/lycaon/server/internal/mutant"
@@ -29,6 +30,7 @@ type Lane struct {
 	sink       Sink
 	session    uint64 // 0: a guest's
 	generation uint64
+	timeout    time.Duration // of the session
 	ids        atomic.Pointer[identities]
 	reply      protocol.Message // scratch of the reader under RLock and of apply under Lock
 	touched    bool             // to be woken; of the applying goroutine alone
@@ -50,8 +52,11 @@ type Lane struct {
 	txn      state.Txn // scratch: what the log is given
 }
 
-func newLane(c *Core, s Sink, session, generation uint64, ids []znode.Identity) *Lane {
-	l := &Lane{core: c, sink: s, session: session, generation: generation, nextSeq: 1, ready: make(chan struct{}, 1)}
+func newLane(c *Core, s Sink, session, generation uint64, timeoutMs int64, ids []znode.Identity) *Lane {
+	l := &Lane{
+		core: c, sink: s, session: session, generation: generation, timeout: time.Duration(timeoutMs) * time.Millisecond, nextSeq: 1,
+		ready: make(chan struct{}, 1),
+	}
 	l.ids.Store(newIdentities(session, ids))
 	return l
 }

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -85,7 +86,7 @@ func (s *scripted) command(words []string) {
 	}
 	switch words[0] {
 	case "open":
-		s.cancels[name] = s.core.Open(OpenParams{PasswordHash: passwordHash(name), TimeoutMs: 10_000}, s.sink(name), s.done(name))
+		s.cancels[name] = s.core.Open(OpenParams{PasswordHash: passwordHash(name), TimeoutMs: timeoutOf(words)}, s.sink(name), s.done(name))
 	case "attach": // attach LANE SESSION-OF ATTEMPT [last zxid]
 		p := AttachParams{Session: s.sessions[words[2]], PasswordHash: passwordHash(words[2]), Attempt: number(words[3]), TimeoutMs: 10_000}
 		if len(words) > 4 {
@@ -111,6 +112,12 @@ func (s *scripted) command(words []string) {
 		s.core.RefuseWrites(protocol.DiskFull, "the disk is full")
 	case "accept":
 		s.core.RefuseWrites(protocol.OK, "")
+	case "cutoff":
+		silence, err := time.ParseDuration(words[1])
+		require.NoError(s.t, err)
+		s.say("cut off: %d", s.core.CutOff(silence))
+	case "closeall":
+		s.core.CloseAll(protocol.NotReady, "begins anew")
 	case "image":
 		s.install()
 	case "resend":
@@ -188,6 +195,14 @@ func (s *scripted) request(words []string) {
 	if !s.lanes[words[1]].TrySubmit(r) {
 		s.say("%s: no credit", words[1])
 	}
+}
+
+// timeoutOf is of OPEN NAME [MILLISECONDS].
+func timeoutOf(words []string) int64 {
+	if len(words) > 2 {
+		return int64(number(words[2]))
+	}
+	return 10_000
 }
 
 func watchOf(path string, words []string) protocol.Watch {

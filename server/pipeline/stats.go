@@ -10,7 +10,7 @@ import (
 type counters struct {
 	txns, noops, resent, resentBytes            atomic.Uint64
 	duplicates, gaps, fenced, repeated          atomic.Uint64
-	fencedLanes, broken                         atomic.Uint64
+	fencedLanes, broken, cutOff                 atomic.Uint64
 	laneFull, serverFull                        atomic.Uint64
 	watchesRefused, sessionsRefused, identities atomic.Uint64
 	arrivalsRefused, writesRefused              atomic.Uint64
@@ -62,6 +62,7 @@ type Stats struct {
 	Repeated             uint64 // writes answered by the outcome kept
 	FencedLanes          uint64 // connections closed since their session moved on
 	Broken               uint64 // connections closed since two used one generation
+	CutOff               uint64 // connections closed since the leader was out of reach
 	LaneFull, ServerFull uint64 // times a reader had to wait for credit
 	WatchesRefused       uint64
 	SessionsRefused      uint64
@@ -78,7 +79,7 @@ func (c *Core) Stats() Stats {
 		Parked: n.parked.Load(), Arrivals: c.pending.len(), NoopInFlight: c.waits.underWay() != 0,
 		Txns: n.txns.Load(), Noops: n.noops.Load(), Resent: n.resent.Load(), ResentBytes: n.resentBytes.Load(),
 		Duplicates: n.duplicates.Load(), Gaps: n.gaps.Load(), Fenced: n.fenced.Load(), Repeated: n.repeated.Load(),
-		FencedLanes: n.fencedLanes.Load(), Broken: n.broken.Load(),
+		FencedLanes: n.fencedLanes.Load(), Broken: n.broken.Load(), CutOff: n.cutOff.Load(),
 		LaneFull: n.laneFull.Load(), ServerFull: n.serverFull.Load(),
 		WatchesRefused: n.watchesRefused.Load(), SessionsRefused: n.sessionsRefused.Load(),
 		ArrivalsRefused: n.arrivalsRefused.Load(), WritesRefused: n.writesRefused.Load(), IdentitiesRefused: n.identities.Load(),

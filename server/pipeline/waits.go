@@ -122,6 +122,17 @@ func (w *waits) drop() {
 	w.inFlight, w.present, w.next, w.zxids = false, nil, nil, nil
 }
 
+// forgetClosed lets go of lanes that were closed. The no-op in flight may be
+// nobody's then; it is still the one in flight.
+func (w *waits) forgetClosed() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	isClosed := func(l *Lane) bool { return l.closed }
+	w.present, w.next = slices.DeleteFunc(w.present, isClosed), slices.DeleteFunc(w.next, isClosed)
+	w.zxids = slices.DeleteFunc(w.zxids, func(z zxidWait) bool { return z.lane.closed })
+	heap.Init(&w.zxids)
+}
+
 // underWay is the ticket of the no-op in flight, 0 if there is none.
 func (w *waits) underWay() uint64 {
 	w.mu.Lock()
