@@ -38,17 +38,28 @@ func (f *Frozen) AllEnded() iter.Seq[Ended] {
 }
 
 // Digest computes the digest from what is stored: it must equal the Digest
-// that the table had when it was frozen.
-func (f *Frozen) Digest() uint64 {
+// that the table had when it was frozen. pace, unless nil, is told after each
+// record how many bytes were read; when it returns false the walk ends and the
+// result means nothing.
+func (f *Frozen) Digest(pace func(bytes int) bool) uint64 {
 	var sum uint64
 	for r := range f.All() {
 		sum += r.digest()
+		if pace != nil && !pace(recordBytes+r.OutcomeBytes) {
+			return 0
+		}
 	}
 	for i := range f.ended {
 		sum += f.ended[i].term()
+		if pace != nil && !pace(len(f.ended[i].Cause)) {
+			return 0
+		}
 	}
 	return sum
 }
+
+// recordBytes is about what a record takes beside its kept answers.
+const recordBytes = 256
 
 // Loader builds a table from the records of an image, and refuses what no
 // table could have held.

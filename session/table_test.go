@@ -166,7 +166,7 @@ func TestTheNewestEndedSessionsAreRemembered(t *testing.T) {
 	require.Len(t, all, MaxEnded)
 	require.Equal(t, uint64(101), all[0].ID)
 	require.Equal(t, uint64(MaxEnded+100), all[MaxEnded-1].ID)
-	require.Equal(t, table.Freeze().Digest(), table.Digest())
+	require.Equal(t, table.Freeze().Digest(nil), table.Digest())
 }
 
 func TestALongCauseIsCutBetweenCharacters(t *testing.T) {

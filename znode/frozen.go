@@ -34,24 +34,35 @@ func (f *Frozen) All() iter.Seq[Record] {
 	}
 }
 
+// maxACLsKnown bounds the memory of a Digest. Few trees have as many ACLs;
+// those that have more pay for some of them again.
+const maxACLsKnown = 4096
+
 // Digest returns what Tree.Digest was at that instant, computed from the paths,
 // the data and the ACLs as they are in memory now: it differs when a byte of
-// them has flipped.
-func (f *Frozen) Digest() (sum uint64) {
+// them has flipped. pace, unless nil, is told after each node how many bytes
+// were read; when it returns false the walk ends and the result means nothing.
+func (f *Frozen) Digest(pace func(bytes int) bool) (sum uint64) {
 	hashes := map[*sharedACL]uint64{}
 	var key []byte
 	f.root.walk(func(n *node) bool {
 		acl, seen := hashes[n.acl]
 		if !seen {
+			if len(hashes) >= maxACLsKnown {
+				clear(hashes)
+			}
 			key = appendACLKey(key[:0], n.acl.list)
 			acl = xxhash.Sum64(key)
 			hashes[n.acl] = acl
 		}
 		sum += n.hashWith(bodyHash(n.path, n.data), acl)
-		return true
+		return pace == nil || pace(nodeBytes+len(n.path)+len(n.data))
 	})
 	return sum
 }
+
+// nodeBytes is what a node takes beside its path and its data.
+const nodeBytes = 128
 
 // walk calls visit for n and all below it until it returns false. It goes down
 // at most MaxPathDepth levels.

@@ -25,12 +25,26 @@ func TestFrozenDigestSeesAFlippedByte(t *testing.T) {
 	tree := plantTree(t, "/a", "/a/b")
 	create(t, tree, 3, user, &CreateOp{Path: "/a/c", Data: []byte("data")})
 	f := tree.Freeze()
-	require.Equal(t, tree.Digest(), f.Digest())
+	require.Equal(t, tree.Digest(), f.Digest(nil))
 	tree.index["/a/c"].data[1] ^= 4
-	require.NotEqual(t, tree.Digest(), f.Digest())
+	require.NotEqual(t, tree.Digest(), f.Digest(nil))
 	tree.index["/a/c"].data[1] ^= 4
 	tree.index["/a"].dir.created++
-	require.NotEqual(t, tree.Digest(), f.Digest())
+	require.NotEqual(t, tree.Digest(), f.Digest(nil))
+}
+
+func TestADigestRemembersABoundedNumberOfACLs(t *testing.T) {
+	tree := plantTree(t, "/a")
+	for i := range maxACLsKnown + 10 {
+		own := ACL{{AllPerms, SchemeIP, fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255)}, {AllPerms, SchemeWorld, anyone}}
+		create(t, tree, uint64(3+i), user, &CreateOp{Path: fmt.Sprint("/a/", i), ACL: own})
+	}
+	seen := 0
+	require.Equal(t, tree.Digest(), tree.Freeze().Digest(func(int) bool { seen++; return true }))
+	require.Equal(t, tree.Len(), seen)
+	seen = 0
+	tree.Freeze().Digest(func(int) bool { seen++; return seen < 3 })
+	require.Equal(t, 3, seen)
 }
 
 // TestDigestIsPartOfTheFormat fails when the definition of the digest changes:
@@ -82,7 +96,7 @@ func TestFrozenTreesAreReadBesideAWriter(t *testing.T) {
 	for round := uint64(2); round < 12; round++ {
 		f, digest, nodes := tree.Freeze(), tree.Digest(), tree.Len()
 		readers.Go(func() {
-			if got := f.Digest(); got != digest {
+			if got := f.Digest(nil); got != digest {
 				t.Errorf("round %d: digest %x, want %x", round, got, digest)
 			}
 			if got := len(slices.Collect(f.All())); got != nodes {

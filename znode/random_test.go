@@ -323,7 +323,7 @@ func (p *frozenPair) requireEqual(tb testing.TB) {
 	want := p.model.records()
 	require.Equal(tb, want, slices.Collect(p.frozen.All()))
 	require.Equal(tb, len(want), p.frozen.Len())
-	require.Equal(tb, p.digest, p.frozen.Digest())
+	require.Equal(tb, p.digest, p.frozen.Digest(nil))
 }
 
 // freeze keeps a handle, and looks at an old one, thousands of operations old,

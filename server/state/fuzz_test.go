@@ -38,7 +38,7 @@ func FuzzApply(f *testing.F) {
 			applyEntry(t, a, entry)
 			applyEntry(t, b, entry)
 			require.Equal(t, a.Digest(), b.Digest())
-			require.NoError(t, a.Freeze().scrub())
+			require.NoError(t, a.Freeze().Scrub(nil))
 			var err error
 			b, _, err = ReadImage(bytes.NewReader(imageOf(t, b)))
 			require.NoError(t, err)
@@ -73,7 +73,7 @@ func FuzzBody(f *testing.F) {
 			require.Equal(t, Repeated, b.out.Verdict)
 			require.Empty(t, kept)
 		}
-		require.NoError(t, b.m.Freeze().scrub())
+		require.NoError(t, b.m.Freeze().Scrub(nil))
 	})
 }
 

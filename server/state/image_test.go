@@ -262,12 +262,23 @@ func TestAStateThatChangedByItselfIsNotWritten(t *testing.T) {
 	b := sampleMachine(t)
 	data := b.read(protocol.Read{Op: protocol.OpGet, Path: "/a"}).Data
 	frozen := b.m.Freeze()
-	require.NoError(t, frozen.scrub())
+	require.NoError(t, frozen.Scrub(nil))
 	data[0] ^= 4 // what nobody may do
-	require.ErrorIs(t, frozen.scrub(), ErrCorrupt)
+	require.ErrorIs(t, frozen.Scrub(nil), ErrCorrupt)
 	var buf bytes.Buffer
 	require.ErrorIs(t, WriteImage(&buf, frozen), ErrCorrupt)
 	require.Zero(t, buf.Len())
+}
+
+func TestAScrubIsPacedAndCanBeEnded(t *testing.T) {
+	b := sampleMachine(t)
+	b.done(create("/big", strings.Repeat("x", 3*scrubStepBytes)))
+	frozen := b.m.Freeze()
+	steps := 0
+	require.NoError(t, frozen.Scrub(func() error { steps++; return nil }))
+	require.Positive(t, steps)
+	ended := errors.New("ended")
+	require.ErrorIs(t, frozen.Scrub(func() error { return ended }), ended)
 }
 
 func TestGoldenImage(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 // WriteImage writes img to w, after a check that memory still holds what was
 // frozen: a state that changed by itself is never written.
 func WriteImage(w io.Writer, img *Image) error {
-	if err := img.scrub(); err != nil {
+	if err := img.Scrub(nil); err != nil {
 		return err
 	}
 	x := imageWriter{blockWriter: blockWriter{w: w}}
