@@ -15,12 +15,17 @@ import (
 
 // Config is what an operator decides. Its keys are those of the command line.
 type Config struct {
-	ID             uint64 // of this server in its cluster, 1 to 254
-	DataDir        string
-	ClientAddr     string // host:port where clients connect
-	PeerAddr       string // host:port where the other servers reach this one
-	HTTPAddr       string // host:port for metrics and health, or "off"
-	InitialCluster string // members of a new cluster, "1=host:port"; empty: this server alone
+	ID         uint64 // of this server in its cluster, 1 to 254
+	DataDir    string
+	ClientAddr string // host:port where clients connect
+	PeerAddr   string // host:port to listen on for the other servers; empty: as in InitialCluster, else 127.0.0.1:2888
+	HTTPAddr   string // host:port for metrics and health, or "off"
+
+	InitialCluster string // the members of a new cluster, "1=host:port,2=host:port"; empty: this server alone
+	Join           string // peer addresses of a cluster of which this server is to become a member, "host:port,host:port"
+
+	AdvertiseClientAddr string // where clients reach this server, if not at ClientAddr
+	AdvertisePeerAddr   string // where the other servers reach this one, if not as in InitialCluster or at PeerAddr
 
 	MinSessionTimeout time.Duration
 	MaxSessionTimeout time.Duration
@@ -31,16 +36,20 @@ type Config struct {
 	SnapshotBytes  int64  // of log between two snapshots
 
 	ClientCert, ClientKey, ClientCA string // files
+	PeerCert, PeerKey, PeerCA       string // files; without them PeerAddr must be loopback
+	InsecurePeers                   bool   // lets servers talk across the network without TLS
 
 	Logger  *slog.Logger // nil logs nothing
 	Version string       // product and version, told to clients
+
+	hooks hooks
 }
 
 // DefaultConfig serves this machine alone, with its data in ./data.
 func DefaultConfig() Config {
 	return Config{
 		ID: 1, DataDir: "data",
-		ClientAddr: "127.0.0.1:2181", PeerAddr: "127.0.0.1:2888", HTTPAddr: "127.0.0.1:8080",
+		ClientAddr: "127.0.0.1:2181", HTTPAddr: "127.0.0.1:8080",
 		MinSessionTimeout: time.Second, MaxSessionTimeout: time.Minute, Tick: 500 * time.Millisecond,
 		SnapshotBytes: 64 << 20, Version: "lycaon",
 	}
@@ -48,6 +57,7 @@ func DefaultConfig() Config {
 
 const (
 	httpOff          = "off"
+	defaultPeerAddr  = "127.0.0.1:2888"
 	maxServerID      = 254
 	minTick          = 10 * time.Millisecond
 	minSnapshotBytes = 1 << 20
@@ -78,42 +88,42 @@ func (c *Config) checkIdentity() error {
 	return c.checkCluster()
 }
 
-// checkCluster takes no cluster but this server alone.
-func (c *Config) checkCluster() error {
-	if c.InitialCluster == "" {
-		return nil
-	}
-	id, addr, ok := strings.Cut(c.InitialCluster, "=")
-	switch n, err := strconv.ParseUint(id, 10, 64); {
-	case !ok || err != nil:
-		return fmt.Errorf("initial-cluster %q: want ID=HOST:PORT", c.InitialCluster)
-	case strings.Contains(addr, ","):
-		return fmt.Errorf("initial-cluster %q: this version runs clusters of one voter", c.InitialCluster)
-	case n != c.ID:
-		return fmt.Errorf("initial-cluster %q does not name this server, id %d", c.InitialCluster, c.ID)
-	case addr != c.PeerAddr:
-		return fmt.Errorf("initial-cluster %q: want the peer-addr of this server, %s", c.InitialCluster, c.PeerAddr)
-	}
-	return nil
-}
-
 func (c *Config) checkAddresses() error {
-	addresses := map[string]string{"client-addr": c.ClientAddr, "peer-addr": c.PeerAddr}
-	if c.HTTPAddr != httpOff {
-		addresses["http-addr"] = c.HTTPAddr
-	}
-	for _, key := range []string{"client-addr", "peer-addr", "http-addr"} {
-		addr, given := addresses[key]
-		if !given {
+	for _, a := range []struct {
+		key, addr string
+		optional  bool
+	}{
+		{"client-addr", c.ClientAddr, false},
+		{"peer-addr", c.PeerAddr, true},
+		{"http-addr", c.HTTPAddr, c.HTTPAddr == httpOff},
+	} {
+		if a.optional && (a.addr == "" || a.addr == httpOff) {
 			continue
 		}
-		_, port, err := net.SplitHostPort(addr)
+		_, port, err := net.SplitHostPort(a.addr)
 		if err != nil {
-			return fmt.Errorf("%s %q: want HOST:PORT", key, addr)
+			return fmt.Errorf("%s %q: want HOST:PORT", a.key, a.addr)
 		}
 		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-			return fmt.Errorf("%s %q: port %q is not 0 to 65535", key, addr, port)
+			return fmt.Errorf("%s %q: port %q is not 0 to 65535", a.key, a.addr, port)
 		}
+	}
+	return c.checkAdvertised()
+}
+
+// checkAdvertised wants what others are told to be what they can dial. Clients
+// are told nothing that they cannot; servers must be told something.
+func (c *Config) checkAdvertised() error {
+	for _, a := range []struct{ key, addr string }{{"advertise-client-addr", c.AdvertiseClientAddr}, {"advertise-peer-addr", c.AdvertisePeerAddr}} {
+		if a.addr == "" {
+			continue
+		}
+		if err := checkReachable(a.addr); err != nil {
+			return fmt.Errorf("%s %q: %w", a.key, a.addr, err)
+		}
+	}
+	if host, _, _ := net.SplitHostPort(c.PeerAddr); c.PeerAddr != "" && unspecified(host) && c.advertisedPeer() == "" {
+		return fmt.Errorf("peer-addr %q is every address of this machine: advertise-peer-addr HOST:PORT must say where the other servers reach it", c.PeerAddr)
 	}
 	return nil
 }
@@ -148,8 +158,33 @@ func (c *Config) checkFiles() error {
 	if c.ClientCA != "" && c.ClientCert == "" {
 		return fmt.Errorf("client-ca wants client-cert and client-key")
 	}
+	if err := c.checkPeerFiles(); err != nil {
+		return err
+	}
 	_, err := c.tlsConfig()
 	return err
+}
+
+// checkPeerFiles wants all three or none: servers always show a certificate to
+// each other. What is in the files is read when they are used.
+func (c *Config) checkPeerFiles() error {
+	given := 0
+	for _, f := range []struct{ key, file string }{{"peer-cert", c.PeerCert}, {"peer-key", c.PeerKey}, {"peer-ca", c.PeerCA}} {
+		if f.file == "" {
+			continue
+		}
+		given++
+		if _, err := os.Stat(f.file); err != nil {
+			return fmt.Errorf("%s: %w", f.key, err)
+		}
+	}
+	switch {
+	case given != 0 && given != 3:
+		return fmt.Errorf("peer-cert, peer-key and peer-ca go together")
+	case given != 0 && c.InsecurePeers:
+		return fmt.Errorf("insecure-peers and peer-cert exclude each other")
+	}
+	return nil
 }
 
 // tlsConfig is nil without a certificate.

@@ -33,7 +33,9 @@ const (
 type meta struct {
 	Format    int    `json:"format"`
 	ServerID  uint64 `json:"serverId"`
-	ClusterID string `json:"clusterId"`
+	ClusterID string `json:"clusterId"`        // "" of a server that joins, until it knows
+	DataID    string `json:"dataId,omitempty"` // of this directory alone: one that was wiped has another
+	Joined    bool   `json:"joined,omitempty"` // made to enter a cluster, not to found one
 	Logged    bool   `json:"logged,omitempty"` // there is a log: one that is missing has been lost
 }
 
@@ -49,11 +51,11 @@ func (d *dataDir) join(name string) string { return filepath.Join(d.path, name) 
 
 // openDataDir takes the directory for this process, and makes it a server's on
 // its first start. A directory that is not ours is left as it was found.
-func openDataDir(path string, id uint64) (_ *dataDir, err error) {
+func openDataDir(path string, id uint64, from origin) (_ *dataDir, err error) {
 	if err := makeDir(path); err != nil {
 		return nil, err
 	}
-	if err := inspectDir(path, id); err != nil {
+	if err := inspectDir(path, id, from); err != nil {
 		return nil, err
 	}
 	d := &dataDir{path: path}
@@ -66,11 +68,14 @@ func openDataDir(path string, id uint64) (_ *dataDir, err error) {
 		}
 	}()
 	// Another process may have made it a server's between the look and the lock.
-	if err := inspectDir(path, id); err != nil {
+	if err := inspectDir(path, id, from); err != nil {
 		return nil, err
 	}
 	if d.meta, err = readMeta(path); errors.Is(err, fs.ErrNotExist) {
-		d.meta = meta{Format: dataFormat, ServerID: id, ClusterID: rand.Text()}
+		d.meta, err = meta{Format: dataFormat, ServerID: id, ClusterID: from.cluster(), Joined: from.joins}, nil
+	}
+	if err == nil && d.meta.DataID == "" { // new, or of a version that had none
+		d.meta.DataID = rand.Text()
 		err = writeMeta(path, d.meta)
 	}
 	if err == nil {
@@ -83,6 +88,21 @@ func openDataDir(path string, id uint64) (_ *dataDir, err error) {
 }
 
 func (d *dataDir) close() error { return d.lock.Close() }
+
+// enterCluster remembers the cluster that has taken this server in.
+func (d *dataDir) enterCluster(cluster string) error {
+	if d.meta.ClusterID == cluster {
+		return nil
+	}
+	if d.meta.ClusterID != "" {
+		return fmt.Errorf("%w: %s is of cluster %s, not of %s", ErrForeignData, d.path, d.meta.ClusterID, cluster)
+	}
+	d.meta.ClusterID = cluster
+	if err := writeMeta(d.path, d.meta); err != nil {
+		return unwritable(d.path, err)
+	}
+	return nil
+}
 
 // noteLog remembers that the directory has its log.
 func (d *dataDir) noteLog() error {
@@ -113,8 +133,38 @@ func unwritable(path string, err error) error {
 	return fmt.Errorf("%w: %s: %w", ErrUnwritable, path, err)
 }
 
-// inspectDir tells whether a server of this id may use the directory.
-func inspectDir(path string, id uint64) error {
+// origin is where a server's cluster comes from, as its settings have it.
+type origin struct {
+	founders []founder // several found a cluster together
+	joins    bool
+}
+
+// cluster is the id of the cluster at the first start: that of the list, which
+// all founders know, else one of its own. Who joins is told later.
+func (o origin) cluster() string {
+	switch {
+	case len(o.founders) > 1:
+		return clusterOf(o.founders)
+	case o.joins:
+		return ""
+	}
+	return rand.Text()
+}
+
+// check refuses a directory of another cluster than the settings name.
+func (o origin) check(path string, m meta) error {
+	switch {
+	case len(o.founders) > 1 && m.ClusterID != clusterOf(o.founders):
+		return fmt.Errorf("%w: %s is of cluster %s, which was not founded by this initial-cluster; leave it out for a server that has its cluster", ErrForeignData, path, m.ClusterID)
+	case o.joins && !m.Joined:
+		return fmt.Errorf("%w: %s is of cluster %s, which it was not made to join; join wants a new directory", ErrForeignData, path, m.ClusterID)
+	}
+	return nil
+}
+
+// inspectDir tells whether a server of this id and origin may use the
+// directory.
+func inspectDir(path string, id uint64, from origin) error {
 	m, err := readMeta(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -125,6 +175,8 @@ func inspectDir(path string, id uint64) error {
 		return fmt.Errorf("%w: %s has format %d, this version knows %d", ErrNewerFormat, path, m.Format, dataFormat)
 	case m.ServerID != id:
 		return fmt.Errorf("%w: %s is of server %d, this is server %d", ErrForeignData, path, m.ServerID, id)
+	case from.check(path, m) != nil:
+		return from.check(path, m)
 	case m.Logged && !raftlog.Exists(filepath.Join(path, logName)):
 		return fmt.Errorf("%w: %s had a log, which is missing; is its disk mounted? else restore a backup into a new directory", ErrDamaged, filepath.Join(path, logName))
 	}
@@ -173,7 +225,8 @@ func readMeta(path string) (m meta, err error) {
 	if err := json.Unmarshal(raw, &m); err != nil {
 		return m, err
 	}
-	if m.Format < 1 || m.ServerID == 0 || m.ClusterID == "" {
+	// A server that joins knows no cluster yet, but its own data.
+	if m.Format < 1 || m.ServerID == 0 || m.ClusterID == "" && m.DataID == "" {
 		return m, errors.New("format, serverId and clusterId must be set")
 	}
 	return m, nil

@@ -10,14 +10,14 @@ import (
 
 func TestWhatADyingProcessHoldsIsWaitedFor(t *testing.T) {
 	path := t.TempDir()
-	dying, err := openDataDir(path, 1)
+	dying, err := openDataDir(path, 1, origin{})
 	require.NoError(t, err)
 	held, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		heir, err := openDataDir(path, 1)
+		heir, err := openDataDir(path, 1, origin{})
 		if err == nil {
 			err = heir.close()
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"hash/crc32"
 	"net"
 	"os"
@@ -140,16 +141,29 @@ func TestADamagedLogIsRefused(t *testing.T) {
 
 func TestSettingsThatCannotBeAreNamed(t *testing.T) {
 	for names, spoil := range map[string]func(*Config){
-		"id 0":                                   func(c *Config) { c.ID = 0 },
-		"id 255":                                 func(c *Config) { c.ID = 255 },
-		"data-dir":                               func(c *Config) { c.DataDir = "" },
-		"client-addr \"x\"":                      func(c *Config) { c.ClientAddr = "x" },
-		"http-addr \"h:99999\"":                  func(c *Config) { c.HTTPAddr = "h:99999" },
-		"peer-addr":                              func(c *Config) { c.PeerAddr = "" },
-		"one voter":                              func(c *Config) { c.InitialCluster = "1=127.0.0.1:2888,2=127.0.0.1:2889,3=127.0.0.1:2890" },
-		"does not name this server":              func(c *Config) { c.InitialCluster = "2=127.0.0.1:2888" },
-		"want the peer-addr":                     func(c *Config) { c.InitialCluster = "1=127.0.0.1:9" },
-		"want ID=HOST:PORT":                      func(c *Config) { c.InitialCluster = "myself" },
+		"id 0":                                  func(c *Config) { c.ID = 0 },
+		"id 255":                                func(c *Config) { c.ID = 255 },
+		"data-dir":                              func(c *Config) { c.DataDir = "" },
+		"client-addr \"x\"":                     func(c *Config) { c.ClientAddr = "x" },
+		"http-addr \"h:99999\"":                 func(c *Config) { c.HTTPAddr = "h:99999" },
+		"peer-addr \"x\"":                       func(c *Config) { c.PeerAddr = "x" },
+		"advertise-peer-addr":                   func(c *Config) { c.PeerAddr, c.InsecurePeers = ":2888", true },
+		"advertise-client-addr \"h:0\": port":   func(c *Config) { c.AdvertiseClientAddr = "h:0" },
+		"does not name this server":             func(c *Config) { c.InitialCluster = "2=127.0.0.1:2888" },
+		"another address than advertise":        func(c *Config) { c.InitialCluster, c.AdvertisePeerAddr = "1=127.0.0.1:9", "127.0.0.1:8" },
+		"want ID=HOST:PORT":                     func(c *Config) { c.InitialCluster = "myself" },
+		"\"2=0.0.0.0:1\": host \"0.0.0.0\"":     func(c *Config) { c.InitialCluster = "1=h:1,2=0.0.0.0:1" },
+		"server 2 is listed twice":              func(c *Config) { c.InitialCluster = "1=h:1,2=h:2,2=h:3" },
+		"servers 1 and 2 have the same address": func(c *Config) { c.InitialCluster = "1=h:1,2=h:1" },
+		"want an id of 1 to 254":                func(c *Config) { c.InitialCluster = "1=h:1,300=h:2" },
+		"want at most 31":                       func(c *Config) { c.InitialCluster = crowd(32) },
+		"exclude each other":                    func(c *Config) { c.InitialCluster, c.Join = "1=h:1", "h:2" },
+		"join \"h\"":                            func(c *Config) { c.Join = "h" },
+		"peer-cert, peer-key and peer-ca":       func(c *Config) { c.PeerCert = os.Args[0] },
+		"peer-ca: stat /no/ca":                  func(c *Config) { c.PeerCA = "/no/ca" },
+		"insecure-peers and peer-cert": func(c *Config) {
+			c.PeerCert, c.PeerKey, c.PeerCA, c.InsecurePeers = os.Args[0], os.Args[0], os.Args[0], true
+		},
 		"min-session-timeout":                    func(c *Config) { c.MinSessionTimeout = 0 },
 		"max-session-timeout 1ms":                func(c *Config) { c.MaxSessionTimeout = 1e6 },
 		"tick 0s":                                func(c *Config) { c.Tick = 0 },
@@ -172,9 +186,18 @@ func TestSettingsThatCannotBeAreNamed(t *testing.T) {
 		})
 	}
 	cfg := local(t)
-	cfg.InitialCluster = "1=" + cfg.PeerAddr
+	cfg.InitialCluster = " 3=[fd00::3]:2888, 1=localhost:2888,2=h:2888"
 	cfg.SuperDigest = "super:xQJmxLMiHGwaqBvst5y6rkB6HQs="
 	require.NoError(t, cfg.Validate())
+}
+
+// crowd is a list of n members.
+func crowd(n int) string {
+	var list []string
+	for id := range n {
+		list = append(list, fmt.Sprintf("%d=h:%d", id+1, id+1))
+	}
+	return strings.Join(list, ",")
 }
 
 func TestAStartThatIsGivenUpLeavesNothingRunning(t *testing.T) {

@@ -93,7 +93,7 @@ func appear(building, name string) error {
 // build makes the directory: identity, a snapshot, and a log that begins
 // after it.
 func build(ctx context.Context, dir, file string, cfg Config) error {
-	d, err := openDataDir(dir, cfg.ID)
+	d, err := openDataDir(dir, cfg.ID, origin{})
 	if err != nil {
 		return err
 	}

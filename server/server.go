@@ -30,6 +30,7 @@ import (
 // Server is one running server.
 type Server struct {
 	cfg     Config
+	origin  origin
 	log     *slog.Logger
 	started time.Time
 	clients net.Listener
@@ -67,7 +68,8 @@ func Open(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{cfg: cfg, log: cfg.Logger, started: time.Now(), fatal: make(chan error, 1), stop: make(chan struct{})}
+	cfg = cfg.withPeerAddr()
+	s := &Server{cfg: cfg, origin: cfg.origin(), log: cfg.Logger, started: time.Now(), fatal: make(chan error, 1), stop: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveUpWait)
@@ -108,7 +110,7 @@ func listen(key, addr string) (net.Listener, error) {
 }
 
 func (s *Server) openData() (err error) {
-	if s.dir, err = openDataDir(s.cfg.DataDir, s.cfg.ID); err != nil {
+	if s.dir, err = openDataDir(s.cfg.DataDir, s.cfg.ID, s.origin); err != nil {
 		return err
 	}
 	s.core = pipeline.New(pipeline.Config{Origin: incarnation(), MaxSessions: maxSessions, Observer: observer{s}})
@@ -177,7 +179,7 @@ func (o observer) SessionEnded(id uint64) { o.s.node.SessionEnded(id) }
 
 func (s *Server) wire() error {
 	s.node = replicate.New(replicate.Config{
-		ID: s.cfg.ID, Address: s.cfg.PeerAddr, Logger: s.log, Tick: s.cfg.Tick,
+		ID: s.cfg.ID, Address: s.peerAddr(), Logger: s.log, Tick: s.cfg.Tick,
 		MinSessionTimeout: s.cfg.MinSessionTimeout, SnapshotBytes: s.cfg.SnapshotBytes,
 	}, s.store, s.snaps)
 	s.core.SetLog(s.node)
@@ -199,6 +201,14 @@ func (s *Server) wire() error {
 		})
 	}
 	return nil
+}
+
+// peerAddr is where the other servers dial this one.
+func (s *Server) peerAddr() string {
+	if addr := s.cfg.advertisedPeer(); addr != "" {
+		return addr
+	}
+	return s.cfg.PeerAddr
 }
 
 // condition says what keeps clients from being served, nil if nothing does.

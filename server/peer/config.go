@@ -1,13 +1,17 @@
 package peer
 
-import "log/slog"
+import (
+	"log/slog"
+	"net"
+)
 
 // Config of a Mux.
 type Config struct {
 	Self Identity
 	Addr string // to listen on
 
-	Network Network // nil: TCP
+	Network  Network      // nil: TCP
+	Listener net.Listener // bound already, by TCP or the Network, and then Addr is not asked; nil: Open binds
 
 	TLS      *TLSConfig // nil: plain, and then Addr must be loopback unless Insecure
 	Insecure bool
