@@ -38,7 +38,8 @@ func term(id uint64, f field, value uint64) uint64 {
 	return hi ^ lo
 }
 
-func (r *Record) digest() uint64 {
+// Digest is what the record adds to the digest of its table.
+func (r *Record) Digest() uint64 {
 	sum := r.fixedTerm() + r.attachTerm() +
 		term(r.ID, fieldNextSeq, r.NextSeq) + term(r.ID, fieldHighXid, r.HighXid) + term(r.ID, fieldAck, r.Ack)
 	for i := range r.Outcomes {
@@ -64,6 +65,7 @@ func (o *Outcome) term(id uint64) uint64 {
 	return term(h, fieldOutcome, xxhash.Sum64(o.Body))
 }
 
-func (e *Ended) term() uint64 {
+// Digest is what an ended session adds to the digest of its table.
+func (e *Ended) Digest() uint64 {
 	return term(e.ID, fieldEnded, xxhash.Sum64String(e.Cause)^term(e.ID, fieldEnded, e.Zxid))
 }

@@ -34,14 +34,14 @@ func (l *endedLog) add(e Ended) {
 	e.Cause = cutCause(e.Cause)
 	if len(l.log) == MaxEnded {
 		oldest := &l.log[0]
-		l.sum -= oldest.term()
+		l.sum -= oldest.Digest()
 		delete(l.place, oldest.ID)
 		l.log = l.log[1:]
 		l.first++
 	}
 	l.log = append(l.log, e) // never slid down in place: a frozen view may read the array
 	l.place[e.ID] = l.first + len(l.log) - 1
-	l.sum += e.term()
+	l.sum += e.Digest()
 }
 
 func (l *endedLog) all() iter.Seq[Ended] { return slices.Values(l.log) }

@@ -44,13 +44,13 @@ func (f *Frozen) AllEnded() iter.Seq[Ended] {
 func (f *Frozen) Digest(pace func(bytes int) bool) uint64 {
 	var sum uint64
 	for r := range f.All() {
-		sum += r.digest()
+		sum += r.Digest()
 		if pace != nil && !pace(recordBytes+r.OutcomeBytes) {
 			return 0
 		}
 	}
 	for i := range f.ended {
-		sum += f.ended[i].term()
+		sum += f.ended[i].Digest()
 		if pace != nil && !pace(len(f.ended[i].Cause)) {
 			return 0
 		}

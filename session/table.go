@@ -54,7 +54,7 @@ func (t *Table) insert(r *Record) {
 	t.live[r.ID] = r
 	t.ordered.Set(t.generation, r.ID, r)
 	t.byPassword[r.PasswordHash] = r.ID
-	t.sum += r.digest()
+	t.sum += r.Digest()
 }
 
 // Get returns a live session. The record is good until the next change.
@@ -110,7 +110,7 @@ func (t *Table) Close(id, zxid uint64, cause string) bool {
 	if r == nil {
 		return false
 	}
-	t.sum -= r.digest()
+	t.sum -= r.Digest()
 	delete(t.live, id)
 	delete(t.byPassword, r.PasswordHash)
 	t.ordered.Delete(t.generation, id)

@@ -34,6 +34,18 @@ func (f *Frozen) All() iter.Seq[Record] {
 	}
 }
 
+// Digest is what a node with this record adds to the digest of its tree.
+func (r *Record) Digest() uint64 {
+	n := node{
+		czxid: r.Stat.Czxid, mzxid: r.Stat.Mzxid, ctimeMs: r.Stat.CtimeMs, mtimeMs: r.Stat.MtimeMs,
+		version: r.Stat.Version, aversion: r.Stat.Aversion, kind: r.Stat.Kind,
+		grant: max(r.Stat.Owner, uint64(r.Stat.TTLMs)), // a node has one of them at most
+		dir:   &dir{pzxid: r.Stat.Pzxid, created: r.Sequence, deleted: uint64(r.Stat.Cversion) - r.Sequence},
+	}
+	var room [128]byte
+	return n.hashWith(bodyHash(r.Path, r.Data), xxhash.Sum64(appendACLKey(room[:0], r.ACL)))
+}
+
 // maxACLsKnown bounds the memory of a Digest. Few trees have as many ACLs;
 // those that have more pay for some of them again.
 const maxACLsKnown = 4096

@@ -29,19 +29,27 @@ func ReadImage(r io.Reader) (*Machine, Info, error) {
 		return nil, Info{}, fmt.Errorf("image: %w: %w", ErrCorrupt, err)
 	}
 	if found := m.Digest(); found != x.info.Digest {
-		return nil, Info{}, x.block.errorf("its digest is %016x, the records make %016x", x.info.Digest, found)
+		return nil, Info{}, x.wrongDigest(found)
 	}
 	return m, x.info, nil
 }
 
-// VerifyImage checks an image like ReadImage, but for the rules among records
-// and the digest, and without the memory of a machine.
+// VerifyImage checks an image like ReadImage, but for the rules among records,
+// and without the memory of a machine.
 func VerifyImage(r io.Reader) (Info, error) {
 	x := imageReader{blockReader: newBlockReader(r)}
-	if err := x.read(skimmer{}); err != nil {
+	var s summer
+	if err := x.read(&s); err != nil {
 		return Info{}, err
 	}
+	if found := digest(x.info.Zxid, x.info.ClockMs, s.tree, s.sessions); found != x.info.Digest {
+		return Info{}, x.wrongDigest(found)
+	}
 	return x.info, nil
+}
+
+func (x *imageReader) wrongDigest(found uint64) error {
+	return x.block.errorf("its digest is %016x, the records make %016x", x.info.Digest, found)
 }
 
 // sink takes the records of an image. They are valid during the call alone.
@@ -224,10 +232,22 @@ func (b *builder) machine(info *Info) (*Machine, error) {
 	return &Machine{zxid: info.Zxid, clockMs: info.ClockMs, tree: tree, sessions: table, maxDeleted: maxDeleted}, nil
 }
 
-// skimmer is the sink that only has the records decoded.
-type skimmer struct{}
+// summer is the sink that keeps the digests alone.
+type summer struct{ tree, sessions uint64 }
 
-func (skimmer) begin(*Info)                  {}
-func (skimmer) node(znode.Record) error      { return nil }
-func (skimmer) session(session.Record) error { return nil }
-func (skimmer) ended(session.Ended) error    { return nil }
+func (s *summer) begin(*Info) {}
+
+func (s *summer) node(r znode.Record) error {
+	s.tree += r.Digest()
+	return nil
+}
+
+func (s *summer) session(r session.Record) error {
+	s.sessions += r.Digest()
+	return nil
+}
+
+func (s *summer) ended(e session.Ended) error {
+	s.sessions += e.Digest()
+	return nil
+}

@@ -270,6 +270,26 @@ func TestAStateThatChangedByItselfIsNotWritten(t *testing.T) {
 	require.Zero(t, buf.Len())
 }
 
+// writerFunc runs before each write.
+type writerFunc func(b []byte)
+
+func (f writerFunc) Write(b []byte) (int, error) { f(b); return len(b), nil }
+
+func TestAStateThatChangesWhileItIsWrittenIsFoundByVerify(t *testing.T) {
+	b := sampleMachine(t)
+	data := b.read(protocol.Read{Op: protocol.OpGet, Path: "/a"}).Data
+	var buf bytes.Buffer
+	require.NoError(t, WriteImage(writerFunc(func(piece []byte) {
+		if buf.Len() == 0 {
+			data[0] ^= 4 // behind the scrub, before the nodes
+		}
+		buf.Write(piece)
+	}), b.m.Freeze()))
+	_, err := VerifyImage(&buf)
+	require.ErrorIs(t, err, ErrCorrupt)
+	require.ErrorContains(t, err, "digest")
+}
+
 func TestAScrubIsPacedAndCanBeEnded(t *testing.T) {
 	b := sampleMachine(t)
 	b.done(create("/big", strings.Repeat("x", 3*scrubStepBytes)))
