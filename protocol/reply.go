@@ -92,6 +92,10 @@ func appendFields(b []byte, m *Message) []byte {
 		return appendInt(b, more.Count)
 	case OpStatus:
 		return appendStatus(b, more.Status)
+	case OpPing:
+		if more.Count > 0 {
+			return appendInt(appendArray(b, 1), more.Count)
+		}
 	case OpMembers:
 		return appendMembers(b, more.Members)
 	case OpClusterStatus:

@@ -123,6 +123,10 @@ func (d *decoder) fields(m *Message) {
 		}
 	case OpSessionInfo:
 		m.More = &More{Session: t.sessionInfo()}
+	case OpPing:
+		if n := t.optNatural(); n != 0 {
+			m.More = &More{Count: n}
+		}
 	case OpSnapshot:
 		m.Data = t.optBin()
 		if n := t.optNatural(); n != 0 {
@@ -134,7 +138,7 @@ func (d *decoder) fields(m *Message) {
 		m.More = &More{Members: t.members()}
 	case OpClusterStatus:
 		m.More = &More{Cluster: t.cluster()}
-	case OpCheck, OpCloseSession, OpSync, OpWatch, OpUnwatch, OpResume, OpPing, OpExpireSession, OpMemberChange, OpTransferLeader:
+	case OpCheck, OpCloseSession, OpSync, OpWatch, OpUnwatch, OpResume, OpExpireSession, OpMemberChange, OpTransferLeader:
 	default:
 		d.failWith(fmt.Errorf("%w: a reply to %v", ErrMarshalling, m.Op))
 	}

@@ -159,6 +159,7 @@ func messageSamples() []messageSample {
 		reply("unwatch, failed", Message{Op: OpUnwatch, Code: NoWatcher}),
 		reply("resume", Message{Op: OpResume}),
 		reply("ping", Message{Op: OpPing}),
+		reply("ping, of a follower", Message{Op: OpPing, More: &More{Count: 300}}),
 		reply("auth", Message{Op: OpAuth, More: &More{Identities: sampleIDs}}),
 		reply("snapshot, a piece", Message{Op: OpSnapshot, Partial: true, Data: []byte{1, 2, 3}}),
 		reply("snapshot, the last", Message{Op: OpSnapshot, Data: []byte{4, 5}, More: &More{Count: 5}}),

@@ -30,6 +30,9 @@ type Config struct {
 	// session begins and no guest reads. It is asked often and must not wait.
 	// None: always.
 	Serving func() error
+	// Contact is how long ago the newest word of this server was spoken that the
+	// leader has acknowledged; 0 while this server leads. It must not wait. None: 0.
+	Contact func() time.Duration
 
 	Status         func() protocol.Status
 	ExpireSession  func(ctx context.Context, session uint64, cause string) error
@@ -39,4 +42,20 @@ type Config struct {
 	TransferLeader func(ctx context.Context, id uint64) error // 0: whom the leader chooses
 
 	Logger *slog.Logger
+}
+
+// notServing is nil while sessions and the reads of guests are served.
+func (cfg *Config) notServing() error {
+	if cfg.Serving == nil {
+		return nil
+	}
+	return cfg.Serving()
+}
+
+func (cfg *Config) contactMs() int64 {
+	if cfg.Contact == nil {
+		return 0
+	}
+	const up = time.Millisecond - 1
+	return int64((cfg.Contact() + up) / time.Millisecond)
 }

@@ -32,6 +32,7 @@ type conn struct {
 	req      protocol.Request
 	ids      []znode.Identity // of the hello
 	admin    bool             // may use the administrative requests
+	guest    bool             // has no session
 	timeout  time.Duration
 	readBy   time.Time
 	requests uint64 // not yet added to the front's count

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lycaon-io/lycaon/protocol"
@@ -24,6 +25,8 @@ type Front struct {
 	wg     sync.WaitGroup // connections
 
 	snapshots chan struct{} // a place for each that is being sent
+	surveys   chan struct{} // a place for each that is under way
+	draining  atomic.Bool
 
 	mu        sync.Mutex
 	closed    bool
@@ -43,7 +46,7 @@ func New(cfg Config, core *pipeline.Core) *Front {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	return &Front{
-		cfg: cfg, core: core, snapshots: make(chan struct{}, maxSnapshots),
+		cfg: cfg, core: core, snapshots: make(chan struct{}, maxSnapshots), surveys: make(chan struct{}, maxSurveys),
 		listeners: map[net.Listener]struct{}{}, conns: map[*conn]struct{}{}, perIP: map[netip.Addr]int{},
 	}
 }
@@ -170,12 +173,23 @@ func (f *Front) isClosed() bool {
 	return f.closed
 }
 
+const goingDown = "the server is going down"
+
+// Drain tells every connection to move, after what it has been told already,
+// and has every new one answered the same, until Close. It does not wait.
+func (f *Front) Drain() {
+	f.draining.Store(true)
+	for _, c := range f.all() {
+		c.Close(protocol.Closing, goingDown)
+	}
+}
+
 // Close accepts no more, bids every connection goodbye after what it has been
 // told already, and returns when all their goroutines have ended. When ctx
 // ends the sockets are closed at once.
 func (f *Front) Close(ctx context.Context) error {
 	for _, c := range f.shutDoors() {
-		c.Close(protocol.Closing, "the server is going down")
+		c.Close(protocol.Closing, goingDown)
 	}
 	done := make(chan struct{})
 	go func() {

@@ -147,6 +147,8 @@ func (c *conn) welcome(h *protocol.Hello) *protocol.Welcome {
 		return refuse(w, protocol.UnsupportedVersion, "this server speaks version 1")
 	case c.refusal != "":
 		return refuse(w, protocol.TooManyConnections, c.refusal)
+	case c.front.draining.Load():
+		return refuse(w, protocol.Closing, goingDown)
 	}
 	w.Version = version
 	ids, err := c.identify(h.Credentials)
@@ -159,6 +161,7 @@ func (c *conn) welcome(h *protocol.Hello) *protocol.Welcome {
 	w.TimeoutMs = c.timeout.Milliseconds()
 	switch h.Mode {
 	case protocol.HelloGuest:
+		c.guest = true
 		return c.welcomeGuest(h, w)
 	case protocol.HelloOpen:
 		return c.welcomeNew(h, w)
@@ -221,6 +224,9 @@ func (c *conn) welcomeBack(h *protocol.Hello, w *protocol.Welcome) *protocol.Wel
 }
 
 func (c *conn) welcomeSession(w *protocol.Welcome, password protocol.Secret, start func(pipeline.Done) pipeline.Cancel) *protocol.Welcome {
+	if code, why := c.noHope(); code != protocol.OK {
+		return refuse(w, code, why)
+	}
 	a, ok := c.arrive(start)
 	switch {
 	case !ok:
@@ -235,6 +241,18 @@ func (c *conn) welcomeSession(w *protocol.Welcome, password protocol.Secret, sta
 	return w
 }
 
+// noHope tells why this server will begin no session now.
+func (c *conn) noHope() (protocol.Code, string) {
+	if c.front.draining.Load() {
+		return protocol.Closing, goingDown
+	}
+	if why := c.front.cfg.notServing(); why != nil {
+		c.front.counts.notServing.Add(1)
+		return protocol.NotReady, why.Error()
+	}
+	return protocol.OK, ""
+}
+
 // arrival is how an open or attach ended.
 type arrival struct {
 	lane   *pipeline.Lane
@@ -244,7 +262,8 @@ type arrival struct {
 }
 
 // arrive waits for an open or attach. It is given up when the client goes
-// away, which then would fence the connection the client has made elsewhere.
+// away, which then would fence the connection the client has made elsewhere, and
+// when this server stops serving, so that the client goes elsewhere.
 func (c *conn) arrive(start func(pipeline.Done) pipeline.Cancel) (a arrival, ok bool) {
 	done := make(chan arrival, 1)
 	cancel := start(func(l *pipeline.Lane, o pipeline.Opened, code protocol.Code, detail string) {
@@ -260,6 +279,8 @@ func (c *conn) arrive(start func(pipeline.Done) pipeline.Cancel) (a arrival, ok 
 	heard, stop := c.listen()
 	defer stop()
 	late.Reset(handshakeTimeout - prompt)
+	check := time.NewTicker(patienceCheck)
+	defer check.Stop()
 	for {
 		select {
 		case a = <-done:
@@ -269,6 +290,10 @@ func (c *conn) arrive(start func(pipeline.Done) pipeline.Cancel) (a arrival, ok 
 				return a, false
 			}
 			heard = nil
+		case <-check.C:
+			if code, why := c.noHope(); code != protocol.OK && cancel() {
+				return arrival{code: code, detail: why}, true
+			}
 		case <-late.C:
 			if cancel() {
 				return arrival{code: protocol.NotReady, detail: "the cluster did not take the session in time"}, true

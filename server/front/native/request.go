@@ -1,11 +1,6 @@
 package native
 
-import (
-	"context"
-	"fmt"
-
-	"github.com/lycaon-io/lycaon/protocol"
-)
+import "github.com/lycaon-io/lycaon/protocol"
 
 // request hands one request to the lane. An error ends the connection; what is
 // wrong with the request alone is answered in its turn.
@@ -24,17 +19,30 @@ func (c *conn) request(frame []byte) error {
 			return c.refuseRequest(code, why)
 		}
 	case req.Op.IsRead():
+		if code, why := c.mayRead(); code != protocol.OK {
+			return c.refuseRequest(code, why)
+		}
 		if code, why := protocol.ValidateRead(&req.Read, c.front.cfg.Limits); code != protocol.OK {
 			return c.refuseRequest(code, why)
 		}
 	case req.Op == protocol.OpAuth:
 		return c.auth()
-	case req.Op == protocol.OpStatus:
-		return c.status()
-	case req.Op == protocol.OpSnapshot || req.Op == protocol.OpExpireSession:
+	case req.Op >= protocol.OpSnapshot:
 		return c.administer()
 	}
 	return c.submit()
+}
+
+// mayRead keeps guests off a state that may be old: they have no session whose
+// past this server would be bound to. Who they are, they may ask.
+func (c *conn) mayRead() (protocol.Code, string) {
+	if c.guest && c.req.Op != protocol.OpWhoAmI {
+		if why := c.front.cfg.notServing(); why != nil {
+			c.front.counts.notServing.Add(1)
+			return protocol.NotReady, why.Error()
+		}
+	}
+	return protocol.OK, ""
 }
 
 // submit waits for credit only once everything known has been said: the
@@ -98,40 +106,4 @@ func (c *conn) auth() error {
 	err = c.lane.Load().Authorize(c.req.Xid, ids)
 	c.out.setBusy(true)
 	return err
-}
-
-// administer answers what only the superuser may ask.
-func (c *conn) administer() error {
-	if !c.admin {
-		return c.refuseRequest(protocol.NoAuth, fmt.Sprintf("%v wants the superuser's identity", c.req.Op))
-	}
-	if c.req.Op == protocol.OpSnapshot {
-		return c.snapshot()
-	}
-	return c.expireSession()
-}
-
-// status tells counts and no names, and so is for everybody.
-func (c *conn) status() error {
-	if c.front.cfg.Status == nil {
-		return c.refuseRequest(protocol.Unimplemented, "this server tells no status")
-	}
-	s := c.front.cfg.Status()
-	return c.answer(&protocol.Message{More: &protocol.More{Status: &s}})
-}
-
-func (c *conn) expireSession() error {
-	session, cause, err := protocol.DecodeExpireSession(c.req.Body)
-	if err != nil {
-		return c.refuseRequest(protocol.CodeOf(err), err.Error())
-	}
-	if c.front.cfg.ExpireSession == nil {
-		return c.refuseRequest(protocol.Unimplemented, "this server expires no session by hand")
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), adminTimeout)
-	defer cancel()
-	if err := c.front.cfg.ExpireSession(ctx, session, cause); err != nil {
-		return c.refuseRequest(protocol.CodeOf(err), err.Error())
-	}
-	return c.answer(&protocol.Message{})
 }

@@ -5,7 +5,7 @@ import "sync/atomic"
 type counters struct {
 	accepted, acceptErrors, connectionsRefused        atomic.Uint64
 	handshakesFailed, foreign, authFailures           atomic.Uint64
-	slowConsumers, idle, panics                       atomic.Uint64
+	slowConsumers, idle, panics, notServing           atomic.Uint64
 	requests, badRequests, tooLarge                   atomic.Uint64
 	bytesIn, bytesOut, messagesOut, writes, snapshots atomic.Uint64
 }
@@ -24,6 +24,7 @@ type Stats struct {
 	AuthFailures       uint64
 	SlowConsumers      uint64 // closed since they did not read
 	Idle               uint64 // closed since they were silent for their session's timeout
+	NotServing         uint64 // sessions and reads refused since this server did not serve
 	Panics             uint64 // contained, each the end of one connection
 	Requests           uint64
 	BadRequests        uint64 // answered with an error before the lane saw them
@@ -41,7 +42,7 @@ func (f *Front) Stats() Stats {
 		MaxOutboxBytes: int64(f.cfg.MaxOutboxBytes),
 		Accepted:       n.accepted.Load(), AcceptErrors: n.acceptErrors.Load(), ConnectionsRefused: n.connectionsRefused.Load(),
 		HandshakesFailed: n.handshakesFailed.Load(), Foreign: n.foreign.Load(), AuthFailures: n.authFailures.Load(),
-		SlowConsumers: n.slowConsumers.Load(), Idle: n.idle.Load(), Panics: n.panics.Load(),
+		SlowConsumers: n.slowConsumers.Load(), Idle: n.idle.Load(), Panics: n.panics.Load(), NotServing: n.notServing.Load(),
 		Requests: n.requests.Load(), BadRequests: n.badRequests.Load(), TooLarge: n.tooLarge.Load(), Snapshots: n.snapshots.Load(),
 		BytesIn: n.bytesIn.Load(), BytesOut: n.bytesOut.Load(), MessagesOut: n.messagesOut.Load(), Writes: n.writes.Load(),
 	}

@@ -7,8 +7,16 @@ import (
 	"github.com/lycaon-io/lycaon/protocol"
 )
 
-// Push implements pipeline.Sink.
+// Push implements pipeline.Sink. A pong says how fresh the leader's knowledge
+// of this server's clients is: that is what a session's life hangs on.
 func (c *conn) Push(m *protocol.Message) {
+	if m.Op == protocol.OpPing && m.Kind == protocol.Reply {
+		if ms := c.front.cfg.contactMs(); ms > 0 {
+			pong := *m
+			pong.More = &protocol.More{Count: ms}
+			m = &pong
+		}
+	}
 	if !c.out.push(m) {
 		c.front.counts.slowConsumers.Add(1)
 		c.Close(protocol.Throttled, "this connection did not read what it was told")

@@ -1,0 +1,143 @@
+package native
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/lycaon-io/lycaon/protocol"
+)
+
+// wantsSuper lists the requests of administration that are not for everybody.
+// What tells counts, roles and addresses of servers and no names of nodes is.
+var wantsSuper = map[protocol.Op]bool{
+	protocol.OpSnapshot:       true,
+	protocol.OpStatus:         false,
+	protocol.OpExpireSession:  true,
+	protocol.OpMembers:        false,
+	protocol.OpClusterStatus:  false,
+	protocol.OpMemberChange:   true,
+	protocol.OpTransferLeader: true,
+}
+
+// administer answers what is none of the pipeline's business. It works whether
+// or not this server serves sessions.
+func (c *conn) administer() error {
+	op := c.req.Op
+	restricted, known := wantsSuper[op]
+	switch {
+	case !known:
+		return c.refuseRequest(protocol.Unimplemented, "unknown operation")
+	case restricted && !c.admin:
+		return c.refuseRequest(protocol.NoAuth, fmt.Sprintf("%v wants the superuser's identity", op))
+	}
+	switch op {
+	case protocol.OpSnapshot:
+		return c.snapshot()
+	case protocol.OpStatus:
+		return c.status()
+	case protocol.OpExpireSession:
+		return c.expireSession()
+	case protocol.OpMembers:
+		return c.members()
+	case protocol.OpClusterStatus:
+		return c.clusterStatus()
+	case protocol.OpMemberChange:
+		return c.changeMember()
+	default:
+		return c.transferLeader()
+	}
+}
+
+func (c *conn) status() error {
+	if c.front.cfg.Status == nil {
+		return c.unoffered()
+	}
+	s := c.front.cfg.Status()
+	return c.answer(&protocol.Message{More: &protocol.More{Status: &s}})
+}
+
+func (c *conn) members() error {
+	if c.front.cfg.Members == nil {
+		return c.unoffered()
+	}
+	return c.answer(&protocol.Message{More: &protocol.More{Members: c.front.cfg.Members()}})
+}
+
+// clusterStatus has every server asked, so only few may do it at one time.
+func (c *conn) clusterStatus() error {
+	if c.front.cfg.ClusterStatus == nil {
+		return c.unoffered()
+	}
+	select {
+	case c.front.surveys <- struct{}{}:
+		defer func() { <-c.front.surveys }()
+	default:
+		return c.refuseRequest(protocol.Throttled, "others are asking how the servers are")
+	}
+	var cluster []protocol.MemberStatus
+	c.taking(surveyTimeout, func(ctx context.Context) error {
+		cluster = c.front.cfg.ClusterStatus(ctx)
+		return nil
+	})
+	return c.answer(&protocol.Message{More: &protocol.More{Cluster: cluster}})
+}
+
+func (c *conn) expireSession() error {
+	session, cause, err := protocol.DecodeExpireSession(c.req.Body)
+	return c.change(err, c.front.cfg.ExpireSession != nil, adminTimeout, func(ctx context.Context) error {
+		return c.front.cfg.ExpireSession(ctx, session, cause)
+	})
+}
+
+func (c *conn) changeMember() error {
+	change, err := protocol.DecodeMemberChange(c.req.Body)
+	return c.change(err, c.front.cfg.ChangeMember != nil, memberTimeout, func(ctx context.Context) error {
+		return c.front.cfg.ChangeMember(ctx, change)
+	})
+}
+
+func (c *conn) transferLeader() error {
+	id, err := protocol.DecodeTransferLeader(c.req.Body)
+	return c.change(err, c.front.cfg.TransferLeader != nil, memberTimeout, func(ctx context.Context) error {
+		return c.front.cfg.TransferLeader(ctx, id)
+	})
+}
+
+// change answers a request that has no result but that it was done. malformed
+// is what its body broke, if anything.
+func (c *conn) change(malformed error, offered bool, within time.Duration, do func(context.Context) error) error {
+	switch {
+	case malformed != nil:
+		return c.refuseRequest(protocol.CodeOf(malformed), malformed.Error())
+	case !offered:
+		return c.unoffered()
+	}
+	if err := c.taking(within, do); err != nil {
+		return c.refuseRequest(protocol.CodeOf(err), err.Error())
+	}
+	return c.answer(&protocol.Message{})
+}
+
+func (c *conn) unoffered() error {
+	return c.refuseRequest(protocol.Unimplemented, fmt.Sprintf("this server does not offer %v", c.req.Op))
+}
+
+// taking does what may take a while, for at most as long as the connection is
+// there.
+func (c *conn) taking(within time.Duration, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), within)
+	defer cancel()
+	c.rest() // others may wait for what was said already
+	defer c.out.setBusy(true)
+	done := make(chan struct{})
+	defer close(done)
+	go func() {
+		select {
+		case <-c.gone:
+			cancel()
+		case <-done:
+		}
+	}()
+	return do(ctx)
+}
