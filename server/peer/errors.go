@@ -9,14 +9,22 @@ import (
 var (
 	ErrExposed = errors.New("peer: without TLS the peer address must be a loopback address")
 	ErrTLS     = errors.New("peer: TLS")
-	ErrNotPeer = errors.New("peer: what answers there is no peer port of a server")
+	ErrNotPeer = errors.New("peer: what answers there is not the peer port of a server")
 	ErrTooLong = errors.New("peer: a message is longer than its bound")
+)
+
+// What a handshake may stumble over before anybody is known.
+var (
+	errPlainHere = errors.New("it speaks TLS to a port without")
+	errTLSThere  = errors.New("it answers in TLS")
+	errNoHello   = errors.New("not a handshake of a server")
+	errVersion   = errors.New("unknown version of the handshake")
 )
 
 // Error is a refusal that crosses the wire: a word that programs understand
 // and a text for people.
 type Error struct {
-	Code   string `json:"code"`
+	Code   string `json:"code,omitempty"`
 	Detail string `json:"detail,omitempty"`
 }
 
@@ -54,7 +62,7 @@ func Refuse(kind *Error, format string, args ...any) *Error {
 
 // crossing is err as it goes over the wire.
 func crossing(err error) *Error {
-	if e, ok := errors.AsType[*Error](err); ok {
+	if e, ok := errors.AsType[*Error](err); ok && e.Code != "" {
 		return e
 	}
 	return Refuse(ErrFailed, "%v", err)

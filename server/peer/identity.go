@@ -1,9 +1,8 @@
 package peer
 
 import (
-	"context"
 	"fmt"
-	"net"
+	"slices"
 )
 
 // Kind is the first byte of a stream and says what follows the handshake.
@@ -18,6 +17,8 @@ const (
 )
 
 var kinds = []Kind{Raft, Forward, Touch, Admin}
+
+func (k Kind) known() bool { return slices.Contains(kinds, k) }
 
 func (k Kind) String() string {
 	switch k {
@@ -50,10 +51,4 @@ type Target struct {
 	ID   uint64
 	Addr string
 	Data string
-}
-
-// Network opens sockets; tests have one in memory.
-type Network interface {
-	Listen(addr string) (net.Listener, error)
-	Dial(ctx context.Context, addr string) (net.Conn, error)
 }
