@@ -2,11 +2,15 @@ package main
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
+	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -16,19 +20,31 @@ func main() {
 	binary := flag.String("lycaon", "../bin/lycaon", "the server's binary")
 	length := flag.Duration("length", 3*time.Second, "of one run")
 	rounds := flag.Int("rounds", 3, "runs of each workload on each server, in turn; medians are printed")
-	only := flag.String("only", "", "run the workloads whose name contains this")
+	only := flag.String("only", "", "run the workloads whose name contains this; of -failover and -rolling: these systems alone, comma-separated")
 	addr := flag.String("addr", "", "put the load on this running server instead, for a profile of it")
 	playing := flag.Bool("scenes", false, "play the scenes: sessions, watchers, listing, create, memory, restart")
 	count := flag.Int("nodes", 100_000, "made by the scene create")
+	failing := flag.Bool("failover", false, "strike the leaders of three servers each of Lycaon, ZooKeeper and etcd (20 rounds are worth quoting)")
+	rolled := flag.Bool("rolling", false, "restart three servers each, one after the other, under load")
+	strikes := flag.String("fault", "kill,stop,term,disk", "of -failover: kill -9, SIGSTOP, SIGTERM, a hanging disk")
+	file := flag.String("json", "", "of -failover and -rolling: write the figures to this file too")
 	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	var err error
-	if *floorAddr != "" {
+	switch {
+	case *floorAddr != "":
 		err = serveFloor(*floorAddr, *dir)
-	} else if *addr != "" {
+	case *addr != "":
 		err = load(*addr, *length, *only)
-	} else {
+	default:
 		err = inFolder(*dir, func(dir string) error {
-			if *playing {
+			switch {
+			case *failing:
+				return playFailover(ctx, dir, *binary, *only, *strikes, *rounds, *file)
+			case *rolled:
+				return playRolling(ctx, dir, *binary, *only, *rounds, *file)
+			case *playing:
 				return playScenes(*binary, dir, *only, *count)
 			}
 			return compare(*binary, dir, *length, *rounds, *only)
@@ -38,6 +54,43 @@ func main() {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
+}
+
+// systemsNamed are those of a comma-separated list; all without one.
+func systemsNamed(binary, names string) ([]system, error) {
+	all := []system{lycaon{binary}, zookeeper{}, etcd{}}
+	if names == "" {
+		return all, nil
+	}
+	var chosen []system
+	for name := range strings.SplitSeq(names, ",") {
+		i := slices.IndexFunc(all, func(s system) bool { return s.name() == name })
+		if i < 0 {
+			return nil, fmt.Errorf("no system %q: want lycaon, zookeeper or etcd", name)
+		}
+		chosen = append(chosen, all[i])
+	}
+	return chosen, nil
+}
+
+func playFailover(ctx context.Context, dir, binary, only, strikes string, rounds int, file string) error {
+	systems, err := systemsNamed(binary, only)
+	if err != nil {
+		return err
+	}
+	trials, err := failover(ctx, dir, systems, strings.Split(strikes, ","), rounds)
+	rows := summarize(trials) // also of a run that was cut short
+	tabulate(rows)
+	return errors.Join(err, save(file, map[string]any{"rows": rows, "trials": trials}))
+}
+
+func playRolling(ctx context.Context, dir, binary, only string, rounds int, file string) error {
+	systems, err := systemsNamed(binary, only)
+	if err != nil {
+		return err
+	}
+	rolls, err := rolling(ctx, dir, systems, rounds)
+	return errors.Join(err, save(file, rolls))
 }
 
 // inFolder gives f a folder for the servers' data, by default one that is

@@ -1,9 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -32,28 +32,52 @@ func cpuTime(pid int) (time.Duration, error) {
 	return time.Duration(ticks) * time.Second / 100, nil
 }
 
-// process is a server under test.
+// cpuOf sums what several processes have used.
+func cpuOf(pids []int) (time.Duration, error) {
+	var sum time.Duration
+	for _, pid := range pids {
+		used, err := cpuTime(pid)
+		if err != nil {
+			return 0, err
+		}
+		sum += used
+	}
+	return sum, nil
+}
+
+// process is a server under test. ended is closed when it has been waited for.
 type process struct {
-	cmd  *exec.Cmd
-	addr string
+	cmd   *exec.Cmd
+	addr  string
+	ended chan struct{}
+	end   time.Time // valid when ended is closed
+}
+
+// spawn runs a command whose output goes to a file; it does not wait until
+// the server listens.
+func spawn(log *os.File, env []string, args ...string) (*process, error) {
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Env = append(os.Environ(), env...)
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	p := &process{cmd: cmd, ended: make(chan struct{})}
+	go func() {
+		cmd.Wait()
+		p.end = time.Now()
+		close(p.ended)
+	}()
+	return p, nil
 }
 
 // start runs a command whose server listens on addr, and waits until it does.
 func start(addr string, args ...string) (*process, error) {
-	cmd := exec.Command(args[0], args[1:]...)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
+	p, err := spawn(os.Stderr, nil, args...)
 	if err != nil {
 		return nil, err
 	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	go func() { // a full pipe would stop the server
-		for s := bufio.NewScanner(out); s.Scan(); {
-		}
-	}()
-	p := &process{cmd: cmd, addr: addr}
+	p.addr = addr
 	for deadline := time.Now().Add(10 * time.Second); ; {
 		if nc, err := net.DialTimeout("tcp", addr, time.Second); err == nil {
 			nc.Close()
@@ -67,16 +91,58 @@ func start(addr string, args ...string) (*process, error) {
 	}
 }
 
+func (p *process) pid() int { return p.cmd.Process.Pid }
+
+func (p *process) signal(s syscall.Signal) error { return p.cmd.Process.Signal(s) }
+
+// stop asks the server to end, and ends it when it does not.
 func (p *process) stop() {
-	p.cmd.Process.Signal(syscall.SIGTERM)
-	p.cmd.Wait()
+	p.signal(syscall.SIGTERM)
+	select {
+	case <-p.ended:
+	case <-time.After(stopPatience):
+		p.kill()
+	}
 }
 
-func freeAddr() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+func (p *process) kill() {
+	p.signal(syscall.SIGKILL)
+	<-p.ended
+}
+
+func (p *process) running() bool {
+	select {
+	case <-p.ended:
+		return false
+	default:
+		return true
 	}
-	defer l.Close()
-	return l.Addr().String(), nil
+}
+
+const (
+	stopPatience = 20 * time.Second
+	firstPort    = 20_000 // below the kernel's range for outgoing connections: one of those
+	ports        = 12_000 // would take the port of a server that is down for a moment
+)
+
+func freeAddr() (string, error) {
+	for range 100 {
+		addr := fmt.Sprintf("127.0.0.1:%d", firstPort+rand.IntN(ports))
+		if l, err := net.Listen("tcp", addr); err == nil {
+			l.Close()
+			return addr, nil
+		}
+	}
+	return "", errors.New("no free port")
+}
+
+func freeAddrs(n int) ([]string, error) {
+	addrs := make([]string, n)
+	for i := range addrs {
+		var err error
+		if addrs[i], err = freeAddr(); err != nil {
+			return nil, err
+		}
+	}
+	return addrs, nil
 }

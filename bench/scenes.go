@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/lycaon-io/lycaon/client"
@@ -278,8 +277,7 @@ func playRestart(s *stage) (string, error) {
 	const times = 3
 	var took []time.Duration
 	for range times {
-		s.cmd.Process.Signal(syscall.SIGKILL)
-		s.cmd.Wait()
+		s.kill()
 		begin := time.Now()
 		p, err := start(s.addr, s.args...)
 		if err != nil {

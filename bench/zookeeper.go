@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// zookeeper is Debian's ZooKeeper (package zookeeper), at its defaults: every
+// transaction synced, ticks of 2 s, followers given up after 5 of them.
+type zookeeper struct{}
+
+const zookeeperClasses = "/usr/share/java/slf4j-nop.jar:/usr/share/java/zookeeper.jar"
+
+func (zookeeper) name() string { return "zookeeper" }
+
+func (zookeeper) picks() bool { return true }
+
+func (zookeeper) lay(dir string) ([]*member, error) {
+	if _, err := os.Stat("/usr/share/java/zookeeper.jar"); err != nil {
+		return nil, fmt.Errorf("apt-get install zookeeper: %w", err)
+	}
+	var servers strings.Builder
+	for i := range members {
+		addrs, err := freeAddrs(2)
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(&servers, "server.%d=%s:%s\n", i+1, addrs[0], portOf(addrs[1]))
+	}
+	all := make([]*member, members)
+	for i := range all {
+		data := filepath.Join(dir, fmt.Sprint(i+1))
+		addr, err := freeAddr()
+		if err != nil {
+			return nil, err
+		}
+		config := fmt.Sprintf("tickTime=2000\ninitLimit=10\nsyncLimit=5\ndataDir=%s\nclientPort=%s\nclientPortAddress=127.0.0.1\n"+
+			"maxClientCnxns=0\nadmin.enableServer=false\n4lw.commands.whitelist=srvr\n%s", data, portOf(addr), &servers)
+		if err := os.MkdirAll(data, 0o755); err != nil {
+			return nil, err
+		}
+		if err := os.WriteFile(filepath.Join(data, "myid"), fmt.Appendln(nil, i+1), 0o644); err != nil {
+			return nil, err
+		}
+		if err := os.WriteFile(data+".cfg", []byte(config), 0o644); err != nil {
+			return nil, err
+		}
+		all[i] = &member{addr: addr, args: []string{"java", "-Xmx1g", "-cp", zookeeperClasses,
+			"org.apache.zookeeper.server.quorum.QuorumPeerMain", data + ".cfg"}}
+	}
+	return all, nil
+}
+
+func portOf(addr string) string {
+	_, port, _ := net.SplitHostPort(addr)
+	return port
+}
+
+// leads asks by the four-letter word srvr.
+func (zookeeper) leads(ctx context.Context, m *member) (bool, error) {
+	nc, err := (&net.Dialer{}).DialContext(ctx, "tcp", m.addr)
+	if err != nil {
+		return false, err
+	}
+	defer nc.Close()
+	if end, ok := ctx.Deadline(); ok {
+		nc.SetDeadline(end)
+	}
+	if _, err := nc.Write([]byte("srvr")); err != nil {
+		return false, err
+	}
+	told, err := io.ReadAll(nc)
+	if err != nil {
+		return false, err
+	}
+	for line := range strings.Lines(string(told)) {
+		if mode, ok := strings.CutPrefix(line, "Mode: "); ok {
+			return strings.TrimSpace(mode) == "leader", nil
+		}
+	}
+	return false, fmt.Errorf("srvr says %q", told)
+}
+
+func (zookeeper) open(ctx context.Context, addrs []string) (session, error) {
+	return openZK(ctx, addrs)
+}
