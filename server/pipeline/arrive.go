@@ -77,7 +77,7 @@ func (c *Core) Open(p OpenParams, s Sink, done Done) Cancel {
 }
 
 func (c *Core) refuseOpen() (protocol.Code, string) {
-	if why := c.refused.Load(); why != nil {
+	if why := c.refusal(); why != nil {
 		return why.code, why.detail
 	}
 	c.mu.RLock()

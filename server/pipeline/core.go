@@ -38,7 +38,8 @@ type Core struct {
 	waits   waits
 	pending pending
 	credit  credit
-	refused atomic.Pointer[refusal]
+	refused atomic.Pointer[refusal] // by this server's own state
+	halted  atomic.Pointer[refusal] // by the cluster's
 	zxid    atomic.Uint64 // of the machine, for those who hold no lock
 	counts  counters
 
@@ -131,6 +132,24 @@ func (c *Core) RefuseWrites(code protocol.Code, detail string) {
 		return
 	}
 	c.refused.Store(&refusal{code, detail})
+}
+
+// HaltWrites is RefuseWrites for what is wrong with the whole cluster: the two
+// do not lift each other. An empty detail lifts it.
+func (c *Core) HaltWrites(detail string) {
+	if detail == "" {
+		c.halted.Store(nil)
+		return
+	}
+	c.halted.Store(&refusal{protocol.SystemError, detail})
+}
+
+// refusal is why no writes are taken; nil: they are.
+func (c *Core) refusal() *refusal {
+	if why := c.halted.Load(); why != nil {
+		return why
+	}
+	return c.refused.Load()
 }
 
 // Touched returns the sessions that gave a sign of life since the last call:

@@ -113,7 +113,7 @@ func (l *Lane) refuse(r *protocol.Request) *protocol.Message {
 	if l.session == 0 {
 		return refused(r, protocol.NotReadOnly, "this connection has no session")
 	}
-	why := l.core.refused.Load()
+	why := l.core.refusal()
 	if why == nil || r.Op == protocol.OpCloseSession || l.mayHaveRun(r.Xid) {
 		return nil
 	}

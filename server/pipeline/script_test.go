@@ -112,6 +112,10 @@ func (s *scripted) command(words []string) {
 		s.core.RefuseWrites(protocol.DiskFull, "the disk is full")
 	case "accept":
 		s.core.RefuseWrites(protocol.OK, "")
+	case "halt":
+		s.core.HaltWrites("the replicas differ")
+	case "unhalt":
+		s.core.HaltWrites("")
 	case "cutoff":
 		silence, err := time.ParseDuration(words[1])
 		require.NoError(s.t, err)
