@@ -11,17 +11,16 @@ import (
 )
 
 const (
-	members       = 3
 	sessionLength = 10 * time.Second // the timeout that every client asks for
 	healthWithin  = 2 * time.Minute
 	lookEvery     = 20 * time.Millisecond
 )
 
-// system is a kind of server, three of which replicate one another.
+// system is a kind of server, several of which replicate one another.
 type system interface {
 	name() string
-	// lay writes what three servers below dir need and says how each is started.
-	lay(dir string) ([]*member, error)
+	// lay writes what n servers below dir need and says how each is started.
+	lay(dir string, n int) ([]*member, error)
 	// leads asks one server.
 	leads(ctx context.Context, m *member) (bool, error)
 	// open makes a session with an ephemeral node, through the first of addrs
@@ -41,7 +40,7 @@ type session interface {
 	close()
 }
 
-// member is one of the three servers.
+// member is one of the servers.
 type member struct {
 	args, env []string
 	addr      string // of its clients
@@ -59,21 +58,21 @@ func (m *member) start() error {
 	return err
 }
 
-// ensemble is three servers of one system.
+// ensemble is the servers of one system: three, where faults are played.
 type ensemble struct {
 	system
 	dir     string
 	members []*member
 }
 
-// raise starts three servers and waits until they serve.
-func raise(ctx context.Context, s system, dir string) (*ensemble, error) {
+// raise starts n servers and waits until they serve.
+func raise(ctx context.Context, s system, dir string, n int) (*ensemble, error) {
 	e := &ensemble{system: s, dir: filepath.Join(dir, s.name())}
 	if err := os.MkdirAll(e.dir, 0o755); err != nil {
 		return nil, err
 	}
 	var err error
-	if e.members, err = s.lay(e.dir); err != nil {
+	if e.members, err = s.lay(e.dir, n); err != nil {
 		return nil, fmt.Errorf("%s: %w", s.name(), err)
 	}
 	for i, m := range e.members {
@@ -122,7 +121,7 @@ func (e *ensemble) from(i int) []string {
 	return append(addrs[i:len(addrs):len(addrs)], addrs[:i]...)
 }
 
-// healthy waits until one server leads, the two others say that they do not,
+// healthy waits until one server leads, the others say that they do not,
 // and a write through each of them has been answered. It returns the leader's
 // place.
 func (e *ensemble) healthy(ctx context.Context) (int, error) {

@@ -22,12 +22,12 @@ func (etcd) name() string { return "etcd" }
 // picks: its client spreads requests over all servers.
 func (etcd) picks() bool { return false }
 
-func (etcd) lay(dir string) ([]*member, error) {
+func (etcd) lay(dir string, n int) ([]*member, error) {
 	binary := filepath.Join(dir, "etcd")
 	if out, err := exec.Command("go", "build", "-o", binary, "go.etcd.io/etcd/server/v3").CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("building etcd: %w: %s", err, out)
 	}
-	peers, err := freeAddrs(members)
+	peers, err := freeAddrs(n)
 	if err != nil {
 		return nil, err
 	}
@@ -35,7 +35,7 @@ func (etcd) lay(dir string) ([]*member, error) {
 	for i, p := range peers {
 		cluster = append(cluster, fmt.Sprintf("m%d=http://%s", i+1, p))
 	}
-	all := make([]*member, members)
+	all := make([]*member, n)
 	for i := range all {
 		addr, err := freeAddr()
 		if err != nil {

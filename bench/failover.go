@@ -28,7 +28,7 @@ type trial struct {
 func failover(ctx context.Context, dir string, systems []system, names []string, rounds int) ([]trial, error) {
 	var ensembles []*ensemble
 	for _, s := range systems {
-		e, err := raise(ctx, s, dir)
+		e, err := raise(ctx, s, dir, 3)
 		if err != nil {
 			return nil, err
 		}
@@ -116,7 +116,7 @@ func (e *ensemble) views(ctx context.Context, leader int) ([]*view, error) {
 		}
 		probes = append(probes, s)
 	}
-	places := map[string]int{"at the leader": leader, "at a follower": (leader + 1) % members}
+	places := map[string]int{"at the leader": leader, "at a follower": (leader + 1) % len(e.members)}
 	if !e.picks() {
 		places = map[string]int{"of all": leader}
 	}

@@ -22,11 +22,14 @@ type workload struct {
 	depth  int // requests in flight on each connection
 	writes int // per cent
 	level  protocol.Consistency
+	at     int // of a single connection: 0 the leader, 1 a follower
 }
 
 var workloads = []workload{
 	{name: "writes 1x1", conns: 1, depth: 1, writes: 100},
+	{name: "writes 1x1 at a follower", conns: 1, depth: 1, writes: 100, at: 1},
 	{name: "reads 1x1", conns: 1, depth: 1},
+	{name: "reads 1x1 at a follower", conns: 1, depth: 1, at: 1},
 	{name: "writes 32x32", conns: 32, depth: 32, writes: 100},
 	{name: "mixed 50% 32x32", conns: 32, depth: 32, writes: 50},
 	{name: "reads 32x32", conns: 32, depth: 32},
@@ -154,24 +157,25 @@ func prepare(addr string) error {
 type result struct {
 	ops      int
 	elapsed  time.Duration
-	cpu      time.Duration // of the server
+	cpu      time.Duration // of the servers
 	p50, p99 time.Duration
 }
 
 func (r result) rate() float64    { return float64(r.ops) / r.elapsed.Seconds() }
 func (r result) cpuPerK() float64 { return r.cpu.Seconds() / float64(r.ops) * 1000 }
 
-func run(addr string, pid int, w workload, length time.Duration) (result, error) {
+// run spreads the connections over the servers.
+func run(addrs []string, pids []int, w workload, length time.Duration) (result, error) {
 	conns := make([]*conn, w.conns)
 	for i := range conns {
-		c, err := dial(addr)
+		c, err := dial(addrs[(w.at+i)%len(addrs)])
 		if err != nil {
 			return result{}, err
 		}
 		defer c.Close()
 		conns[i] = c
 	}
-	before, err := cpuTime(pid)
+	before, err := cpuOf(pids)
 	if err != nil {
 		return result{}, err
 	}
@@ -184,7 +188,7 @@ func run(addr string, pid int, w workload, length time.Duration) (result, error)
 	}
 	wg.Wait()
 	elapsed := time.Since(start)
-	after, err := cpuTime(pid)
+	after, err := cpuOf(pids)
 	if err := errors.Join(append(errs, err)...); err != nil {
 		return result{}, err
 	}

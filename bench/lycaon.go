@@ -19,12 +19,8 @@ func (lycaon) name() string { return "lycaon" }
 
 func (lycaon) picks() bool { return true }
 
-func (l lycaon) lay(dir string) ([]*member, error) {
-	return l.layServers(dir, members)
-}
-
-func (l lycaon) layServers(dir string, servers int) ([]*member, error) {
-	peers, err := freeAddrs(servers)
+func (l lycaon) lay(dir string, n int) ([]*member, error) {
+	peers, err := freeAddrs(n)
 	if err != nil {
 		return nil, err
 	}
@@ -32,7 +28,7 @@ func (l lycaon) layServers(dir string, servers int) ([]*member, error) {
 	for i, p := range peers {
 		cluster = append(cluster, fmt.Sprintf("%d=%s", i+1, p))
 	}
-	all := make([]*member, servers)
+	all := make([]*member, n)
 	for i := range all {
 		addr, err := freeAddr()
 		if err != nil {

@@ -27,7 +27,7 @@ type rolled struct {
 func rolling(ctx context.Context, dir string, systems []system, rounds int) ([]rolled, error) {
 	var all []rolled
 	for _, s := range systems {
-		e, err := raise(ctx, s, dir)
+		e, err := raise(ctx, s, dir, 3)
 		if err != nil {
 			return all, err
 		}
@@ -59,7 +59,7 @@ func (e *ensemble) roll(ctx context.Context) (rolled, error) {
 	}()
 	for i := range rollingClients {
 		opening, cancel := context.WithTimeout(ctx, sessionLength)
-		s, err := e.open(opening, e.from(i%members))
+		s, err := e.open(opening, e.from(i%len(e.members)))
 		cancel()
 		if err != nil {
 			return r, err

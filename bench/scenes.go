@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/lycaon-io/lycaon/client"
@@ -34,41 +34,37 @@ var scenes = []scene{
 	{"restart", playRestart},
 }
 
-// stage is a server that scenes run on, one after the other.
+// stage is the servers that scenes run on, one after the other.
 type stage struct {
-	*process
-	args  []string
+	*ensemble
 	nodes int // made by create
 }
 
-func playScenes(binary, dir, only string, nodes int) error {
-	addr, err := freeAddr()
+// at is the address of the ith client.
+func (s *stage) at(i int) string { return s.members[i%len(s.members)].addr }
+
+func playScenes(ctx context.Context, binary, dir, only string, nodes, servers int) error {
+	e, err := raise(ctx, lycaon{binary}, dir, servers)
 	if err != nil {
 		return err
 	}
-	args := []string{binary, "serve", "--id", "1", "--data-dir", filepath.Join(dir, "scenes"), "--client-addr", addr,
-		"--peer-addr", "127.0.0.1:1", "--http-addr", "off", "--log-level", "warn"}
-	p, err := start(addr, args...)
-	if err != nil {
-		return err
-	}
-	s := &stage{process: p, args: args, nodes: nodes}
-	defer func() { s.stop() }()
+	defer e.fell()
+	s := &stage{ensemble: e, nodes: nodes}
 	for _, sc := range scenes {
 		if !strings.Contains(only, sc.name) && only != "" {
 			continue
 		}
-		before, err := cpuTime(s.cmd.Process.Pid)
+		pids := s.pids()
+		before, err := cpuOf(pids)
 		if err != nil {
 			return err
 		}
-		pid := s.cmd.Process.Pid
 		told, err := sc.play(s)
 		if err != nil {
 			return fmt.Errorf("%s: %w", sc.name, err)
 		}
-		if s.cmd.Process.Pid == pid {
-			after, err := cpuTime(pid)
+		if slices.Equal(s.pids(), pids) {
+			after, err := cpuOf(pids)
 			if err != nil {
 				return err
 			}
@@ -98,7 +94,7 @@ func playSessions(s *stage) (string, error) {
 	begin := time.Now()
 	err := eachOf(clients, func(i int) error {
 		for range each {
-			c, err := client.Open(ctx, []string{s.addr})
+			c, err := client.Open(ctx, []string{s.at(i)}, only(s.at(i)))
 			if err != nil {
 				return err
 			}
@@ -118,7 +114,7 @@ func playSessions(s *stage) (string, error) {
 func playWatchers(s *stage) (string, error) {
 	const watchers, changes = 1000, 15
 	ctx := context.Background()
-	writer, err := client.Open(ctx, []string{s.addr})
+	writer, err := client.Open(ctx, s.addrs())
 	if err != nil {
 		return "", err
 	}
@@ -128,7 +124,7 @@ func playWatchers(s *stage) (string, error) {
 	}
 	conns := make([]*conn, watchers)
 	if err := eachOf(watchers, func(i int) (err error) {
-		if conns[i], err = dial(s.addr); err != nil {
+		if conns[i], err = dial(s.at(i)); err != nil {
 			return err
 		}
 		conns[i].request(&protocol.Request{Op: protocol.OpWatch, Watches: []protocol.Watch{{Path: "/watched", Mode: protocol.WatchPersistent}}})
@@ -168,11 +164,11 @@ func playWatchers(s *stage) (string, error) {
 }
 
 // fill creates count nodes below parent, pipelined on 32 connections.
-func fill(addr string, count int, path func(i int) string, data []byte) error {
+func fill(addrs []string, count int, path func(i int) string, data []byte) error {
 	const conns, depth = 32, 32
 	var next atomic.Int64
-	return eachOf(conns, func(int) error {
-		c, err := dial(addr)
+	return eachOf(conns, func(i int) error {
+		c, err := dial(addrs[i%len(addrs)])
 		if err != nil {
 			return err
 		}
@@ -201,7 +197,7 @@ func fill(addr string, count int, path func(i int) string, data []byte) error {
 func playListing(s *stage) (string, error) {
 	const children, clients, each = 10_000, 8, 200
 	ctx := context.Background()
-	c, err := client.Open(ctx, []string{s.addr})
+	c, err := client.Open(ctx, s.addrs())
 	if err != nil {
 		return "", err
 	}
@@ -209,12 +205,12 @@ func playListing(s *stage) (string, error) {
 	if _, err := c.Create(ctx, "/many", nil); err != nil {
 		return "", err
 	}
-	if err := fill(s.addr, children, func(i int) string { return fmt.Sprintf("/many/child-%06d", i) }, nil); err != nil {
+	if err := fill(s.addrs(), children, func(i int) string { return fmt.Sprintf("/many/child-%06d", i) }, nil); err != nil {
 		return "", err
 	}
 	begin := time.Now()
-	err = eachOf(clients, func(int) error {
-		c, err := dial(s.addr)
+	err = eachOf(clients, func(i int) error {
+		c, err := dial(s.at(i))
 		if err != nil {
 			return err
 		}
@@ -233,7 +229,7 @@ func playListing(s *stage) (string, error) {
 // playCreate makes nodes of 100 bytes with paths of 37, on three levels.
 func playCreate(s *stage) (string, error) {
 	ctx := context.Background()
-	c, err := client.Open(ctx, []string{s.addr})
+	c, err := client.Open(ctx, s.addrs())
 	if err != nil {
 		return "", err
 	}
@@ -249,50 +245,60 @@ func playCreate(s *stage) (string, error) {
 		}
 	}
 	begin := time.Now()
-	err = fill(s.addr, s.nodes, func(i int) string { return fmt.Sprintf("/fill/directory-%06d/node-%08d", i/fan, i) }, make([]byte, 100))
+	err = fill(s.addrs(), s.nodes, func(i int) string { return fmt.Sprintf("/fill/directory-%06d/node-%08d", i/fan, i) }, make([]byte, 100))
 	return fmt.Sprintf("%.0f/s: %d nodes of 100 bytes", float64(s.nodes)/time.Since(begin).Seconds(), s.nodes), err
 }
 
-// playMemory reads what the server's process holds.
+// playMemory reads what the server's process holds, of several the largest.
 func playMemory(s *stage) (string, error) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
-	if err != nil {
-		return "", err
-	}
-	sizes := map[string]int{}
-	for line := range strings.Lines(string(status)) {
-		name, rest, _ := strings.Cut(line, ":")
-		if fields := strings.Fields(rest); strings.HasPrefix(name, "Rss") || name == "VmRSS" {
-			if sizes[name], err = strconv.Atoi(fields[0]); err != nil {
-				return "", err
+	largest := map[string]int{}
+	for _, pid := range s.pids() {
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		if err != nil {
+			return "", err
+		}
+		for line := range strings.Lines(string(status)) {
+			name, rest, _ := strings.Cut(line, ":")
+			if fields := strings.Fields(rest); strings.HasPrefix(name, "Rss") || name == "VmRSS" {
+				kib, err := strconv.Atoi(fields[0])
+				if err != nil {
+					return "", err
+				}
+				largest[name] = max(largest[name], kib)
 			}
 		}
 	}
 	return fmt.Sprintf("%d MiB resident, %d MiB of them anonymous (%d bytes a node)",
-		sizes["VmRSS"]>>10, sizes["RssAnon"]>>10, sizes["RssAnon"]<<10/max(1, s.nodes)), nil
+		largest["VmRSS"]>>10, largest["RssAnon"]>>10, largest["RssAnon"]<<10/max(1, s.nodes)), nil
 }
 
-// playRestart kills the server with -9 and waits until a client reads again.
+// playRestart kills every server with -9 and waits until a client reads what
+// is the newest.
 func playRestart(s *stage) (string, error) {
 	const times = 3
 	var took []time.Duration
 	for range times {
-		s.kill()
-		begin := time.Now()
-		p, err := start(s.addr, s.args...)
-		if err != nil {
-			return "", err
+		for _, m := range s.members {
+			m.process.signal(syscall.SIGKILL)
 		}
-		s.process = p
+		for _, m := range s.members {
+			<-m.process.ended
+		}
+		begin := time.Now()
+		for _, m := range s.members {
+			if err := m.start(); err != nil {
+				return "", err
+			}
+		}
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		c, err := client.OpenGuest(ctx, []string{s.addr})
+		c, err := client.OpenGuest(ctx, s.addrs())
+		if err == nil {
+			_, err = c.Get(ctx, "/", client.Linearizable())
+			took = append(took, time.Since(begin))
+			err = errors.Join(err, c.Close(ctx))
+		}
 		cancel()
 		if err != nil {
-			return "", err
-		}
-		_, err = c.Get(context.Background(), "/")
-		took = append(took, time.Since(begin))
-		if err := errors.Join(err, c.Close(context.Background())); err != nil {
 			return "", err
 		}
 	}

@@ -20,19 +20,19 @@ func (zookeeper) name() string { return "zookeeper" }
 
 func (zookeeper) picks() bool { return true }
 
-func (zookeeper) lay(dir string) ([]*member, error) {
+func (zookeeper) lay(dir string, n int) ([]*member, error) {
 	if _, err := os.Stat("/usr/share/java/zookeeper.jar"); err != nil {
 		return nil, fmt.Errorf("apt-get install zookeeper: %w", err)
 	}
 	var servers strings.Builder
-	for i := range members {
+	for i := range n {
 		addrs, err := freeAddrs(2)
 		if err != nil {
 			return nil, err
 		}
 		fmt.Fprintf(&servers, "server.%d=%s:%s\n", i+1, addrs[0], portOf(addrs[1]))
 	}
-	all := make([]*member, members)
+	all := make([]*member, n)
 	for i := range all {
 		data := filepath.Join(dir, fmt.Sprint(i+1))
 		addr, err := freeAddr()

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// target is what is compared: one server, or several of one cluster.
+type target struct {
+	name    string
+	addrs   []string // the leader's first
+	pids    []int
+	settle  func() error // orders addrs again before a run
+	results map[string][]result
+}
+
+func compare(ctx context.Context, binary, dir string, length time.Duration, rounds, servers int, only string) error {
+	e, err := raise(ctx, lycaon{binary}, dir, servers)
+	if err != nil {
+		return err
+	}
+	defer e.fell()
+	lycaon := e.target(ctx)
+	floor, stop, err := startFloor(dir)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	targets := []*target{lycaon, floor}
+	for _, t := range targets {
+		if err := prepare(t.addrs[0]); err != nil {
+			return fmt.Errorf("%s: %w", t.name, err)
+		}
+	}
+	fmt.Printf("%d x lycaon, load %s\n", servers, loadAverage())
+	fmt.Printf("%-26s %-7s %10s %10s %10s %12s %9s %9s\n", "workload (1 KiB)", "server", "ops/s", "p50 ms", "p99 ms", "CPU s/1k ops", "of floor", "CPU ratio")
+	for _, w := range workloads {
+		if !strings.Contains(w.name, only) || servers == 1 && w.at > 0 {
+			continue
+		}
+		for range rounds {
+			for _, t := range targets {
+				if err := t.settle(); err != nil {
+					return err
+				}
+				r, err := run(t.addrs, t.pids, w, length)
+				if err != nil {
+					return fmt.Errorf("%s, %s: %w", t.name, w.name, err)
+				}
+				t.results[w.name] = append(t.results[w.name], r)
+			}
+		}
+		report(w, lycaon, floor)
+	}
+	return nil
+}
+
+// target makes an ensemble comparable.
+func (e *ensemble) target(ctx context.Context) *target {
+	t := &target{name: e.name(), addrs: e.addrs(), pids: e.pids(), results: map[string][]result{}}
+	t.settle = func() error {
+		leader, err := e.healthy(ctx)
+		t.addrs = e.from(leader)
+		return err
+	}
+	return t
+}
+
+// load drives a server that somebody else runs; its CPU is not measured.
+func load(addr string, length time.Duration, only string) error {
+	if err := prepare(addr); err != nil {
+		return err
+	}
+	for _, w := range workloads {
+		if !strings.Contains(w.name, only) || w.at > 0 {
+			continue
+		}
+		r, err := run([]string{addr}, []int{os.Getpid()}, w, length)
+		if err != nil {
+			return fmt.Errorf("%s: %w", w.name, err)
+		}
+		fmt.Printf("%-26s %10.0f ops/s, p50 %.3f ms, p99 %.3f ms\n", w.name, r.rate(), r.p50.Seconds()*1e3, r.p99.Seconds()*1e3)
+	}
+	return nil
+}
+
+func report(w workload, lycaon, floor *target) {
+	base := median(floor.results[w.name])
+	for _, t := range []*target{lycaon, floor} {
+		r := median(t.results[w.name])
+		fmt.Printf("%-26s %-7s %10.0f %10.3f %10.3f %12.4f %9.2f %9.2f\n", w.name, t.name, r.rate(),
+			r.p50.Seconds()*1e3, r.p99.Seconds()*1e3, r.cpuPerK(), r.rate()/base.rate(), r.cpuPerK()/base.cpuPerK())
+	}
+}
+
+// median is the run whose rate is in the middle.
+func median(rs []result) result {
+	sorted := slices.SortedFunc(slices.Values(rs), func(a, b result) int { return cmp.Compare(a.rate(), b.rate()) })
+	return sorted[len(sorted)/2]
+}
+
+func startFloor(dir string) (t *target, stop func(), err error) {
+	addr, err := freeAddr()
+	if err != nil {
+		return nil, nil, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err := start(addr, self, "-floor", addr, "-dir", filepath.Clean(dir))
+	if err != nil {
+		return nil, nil, err
+	}
+	return &target{name: "floor", addrs: []string{addr}, pids: []int{p.pid()}, settle: func() error { return nil }, results: map[string][]result{}}, p.stop, nil
+}
