@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/lycaon-io/lycaon/server/replicate"
@@ -22,6 +23,32 @@ func (s *Server) Close(ctx context.Context) error {
 // giveUpWait bounds how long a start that failed takes to end.
 const giveUpWait = 5 * time.Second
 
+// handOverWait bounds how long the next leader may take to begin. One that is
+// up takes some milliseconds.
+const handOverWait = time.Second
+
+// handOver makes another server lead, if this one does and another can.
+func (s *Server) handOver(ctx context.Context) {
+	if s.admits.Load() == nil {
+		return
+	}
+	leader, _ := s.node.Leader()
+	others := slices.ContainsFunc(s.node.Members(), func(m replicate.Member) bool {
+		return m.ID != s.cfg.ID && m.Suffrage == replicate.Voter
+	})
+	if leader != s.cfg.ID || !others {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, handOverWait)
+	defer cancel()
+	began := time.Now()
+	if err := s.node.TransferLeader(ctx, 0); err != nil {
+		s.log.Warn("leadership could not be handed over; the others elect", "error", err)
+		return
+	}
+	s.log.Info("leadership handed over", "took", time.Since(began).Round(time.Millisecond))
+}
+
 // farewellWait is how long clients may take to be told that the server goes.
 const farewellWait = 1500 * time.Millisecond
 
@@ -33,9 +60,12 @@ func (s *Server) bidFarewell(ctx context.Context) {
 	}
 }
 
+// close hands leadership over before the clients are told to go: the next
+// leader is there when they come to it, and has what they still wait for.
 func (s *Server) close(ctx context.Context) error {
-	close(s.stop)
+	s.cancel()
 	var errs []error
+	s.handOver(ctx)
 	if s.front != nil {
 		s.bidFarewell(ctx)
 	}
@@ -46,7 +76,10 @@ func (s *Server) close(ctx context.Context) error {
 	if s.http != nil {
 		errs = append(errs, s.http.Close(ctx))
 	}
-	for _, l := range []net.Listener{s.clients, s.web} {
+	if s.peers != nil {
+		errs = append(errs, s.peers.Close())
+	}
+	for _, l := range []net.Listener{s.clients, s.peerPort, s.web} {
 		if l != nil {
 			l.Close() // closed by its front, if that ever served it
 		}

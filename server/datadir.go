@@ -72,7 +72,7 @@ func openDataDir(path string, id uint64, from origin) (_ *dataDir, err error) {
 		return nil, err
 	}
 	if d.meta, err = readMeta(path); errors.Is(err, fs.ErrNotExist) {
-		d.meta, err = meta{Format: dataFormat, ServerID: id, ClusterID: from.cluster(), Joined: from.joins}, nil
+		d.meta, err = meta{Format: dataFormat, ServerID: id, ClusterID: from.cluster(), Joined: from.joins()}, nil
 	}
 	if err == nil && d.meta.DataID == "" { // new, or of a version that had none
 		d.meta.DataID = rand.Text()
@@ -131,35 +131,6 @@ func unwritable(path string, err error) error {
 		return fmt.Errorf("%w: %s: %w", ErrDiskFull, path, err)
 	}
 	return fmt.Errorf("%w: %s: %w", ErrUnwritable, path, err)
-}
-
-// origin is where a server's cluster comes from, as its settings have it.
-type origin struct {
-	founders []founder // several found a cluster together
-	joins    bool
-}
-
-// cluster is the id of the cluster at the first start: that of the list, which
-// all founders know, else one of its own. Who joins is told later.
-func (o origin) cluster() string {
-	switch {
-	case len(o.founders) > 1:
-		return clusterOf(o.founders)
-	case o.joins:
-		return ""
-	}
-	return rand.Text()
-}
-
-// check refuses a directory of another cluster than the settings name.
-func (o origin) check(path string, m meta) error {
-	switch {
-	case len(o.founders) > 1 && m.ClusterID != clusterOf(o.founders):
-		return fmt.Errorf("%w: %s is of cluster %s, which was not founded by this initial-cluster; leave it out for a server that has its cluster", ErrForeignData, path, m.ClusterID)
-	case o.joins && !m.Joined:
-		return fmt.Errorf("%w: %s is of cluster %s, which it was not made to join; join wants a new directory", ErrForeignData, path, m.ClusterID)
-	}
-	return nil
 }
 
 // inspectDir tells whether a server of this id and origin may use the

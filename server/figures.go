@@ -72,6 +72,7 @@ var pipelineFigures = []figure{
 	count("writes_fenced", "Writes in the log of a connection that its session had left.", func(r *reading) uint64 { return r.core.Fenced }),
 	count("writes_repeated", "Writes answered by the outcome kept.", func(r *reading) uint64 { return r.core.Repeated }),
 	count("lanes_fenced", "Connections closed since their session moved on.", func(r *reading) uint64 { return r.core.FencedLanes }),
+	count("connections_cut_off", "Connections closed since the leader was out of reach.", func(r *reading) uint64 { return r.core.CutOff }),
 	count("lanes_broken", "Connections closed since two used one generation.", func(r *reading) uint64 { return r.core.Broken }),
 	count("lane_full", "Times a reader waited at the bound of its lane.", func(r *reading) uint64 { return r.core.LaneFull }),
 	count("server_full", "Times a reader waited at the bound of all lanes.", func(r *reading) uint64 { return r.core.ServerFull }),
@@ -94,6 +95,7 @@ var frontFigures = []figure{
 	count("auth_failures", "Credentials refused.", func(r *reading) uint64 { return r.front.AuthFailures }),
 	count("slow_consumers", "Connections closed at the bound of their outbox.", func(r *reading) uint64 { return r.front.SlowConsumers }),
 	count("idle_connections", "Connections closed for their silence.", func(r *reading) uint64 { return r.front.Idle }),
+	count("requests_not_ready", "Sessions and reads refused while this server was not ready.", func(r *reading) uint64 { return r.front.NotServing }),
 	count("connection_panics", "Panics contained in one connection.", func(r *reading) uint64 { return r.front.Panics }),
 	count("requests", "Requests read.", func(r *reading) uint64 { return r.front.Requests }),
 	count("requests_bad", "Requests that did not decode or validate.", func(r *reading) uint64 { return r.front.BadRequests }),
@@ -111,6 +113,30 @@ var frontFigures = []figure{
 	count("http_profiles", "Requests for a profile.", func(r *reading) uint64 { return r.web.Profiles }),
 	count("http_refused", "Requests for the pages for operators refused: by a foreign name, a method that changes, or for another site.",
 		func(r *reading) uint64 { return r.web.ForeignHosts + r.web.MethodsRefused + r.web.CrossSite }),
+}
+
+var peerFigures = []figure{
+	gauge("peer_handshakes", "Connections of other servers that have not yet shown who they are.", func(r *reading) int { return r.peers.Handshakes }),
+	count("peer_connections_refused", "Connections to the peer port that were refused.", func(r *reading) uint64 { return sum(r.peers.Refused) }),
+	count("peer_calls", "Questions of other servers answered.", func(r *reading) uint64 { return r.peers.Calls }),
+	count("peer_panics", "Panics contained in what another server had sent.", func(r *reading) uint64 { return r.peers.Panics }),
+	gauge("peer_certificate_seconds", "Time until the certificate for the other servers ends, 0 without one.", func(r *reading) float64 { return left(r.peers.CertificateExpires) }),
+	count("peer_certificate_reloads_failed", "Changes of the certificate files for the other servers that could not be used.", func(r *reading) uint64 { return r.peers.ReloadsFailed }),
+}
+
+func sum(counts map[string]uint64) (n uint64) {
+	for _, c := range counts {
+		n += c
+	}
+	return n
+}
+
+// left is how long it is until then, 0 for never.
+func left(then time.Time) float64 {
+	if then.IsZero() {
+		return 0
+	}
+	return time.Until(then).Seconds()
 }
 
 var raftFigures = []figure{

@@ -2,6 +2,7 @@ package server
 
 import (
 	"cmp"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base32"
 	"fmt"
@@ -23,7 +24,7 @@ const maxFounders = 31
 
 // founders reads "1=H:P,2=H:P" in the order of the ids. An empty list is none.
 func founders(list string) ([]founder, error) {
-	if strings.TrimSpace(list) == "" {
+	if list == "" {
 		return nil, nil
 	}
 	var all []founder
@@ -119,9 +120,9 @@ func own(members []founder, id uint64) string {
 	return ""
 }
 
-// joins lists the peer addresses of Join.
-func (c *Config) joins() ([]string, error) {
-	if strings.TrimSpace(c.Join) == "" {
+// doors lists the peer addresses of Join.
+func (c *Config) doors() ([]string, error) {
+	if c.Join == "" {
 		return nil, nil
 	}
 	var all []string
@@ -142,7 +143,7 @@ func (c *Config) checkCluster() error {
 	if err != nil {
 		return err
 	}
-	if _, err := c.joins(); err != nil {
+	if _, err := c.doors(); err != nil {
 		return err
 	}
 	named := own(members, c.ID)
@@ -183,8 +184,42 @@ func (c *Config) advertisedPeer() string {
 	return own(members, c.ID)
 }
 
-// origin is what these settings say of the cluster; they have been validated.
+// origin is where a server's cluster comes from, as its settings have it.
+type origin struct {
+	founders []founder // several found a cluster together
+	doors    []string  // peer addresses at which to ask to be taken in
+}
+
+func (o origin) joins() bool { return len(o.doors) > 0 }
+
+func (o origin) several() bool { return len(o.founders) > 1 }
+
+// cluster is the id of the cluster at the first start: that of the list, which
+// all founders know, else one of its own. Who joins is told later.
+func (o origin) cluster() string {
+	switch {
+	case o.several():
+		return clusterOf(o.founders)
+	case o.joins():
+		return ""
+	}
+	return rand.Text()
+}
+
+// check refuses a directory of another cluster than the settings name.
+func (o origin) check(path string, m meta) error {
+	switch {
+	case o.several() && m.ClusterID != clusterOf(o.founders):
+		return fmt.Errorf("%w: %s is of cluster %s, which was not founded by this initial-cluster; leave it out for a server that has its cluster", ErrForeignData, path, m.ClusterID)
+	case o.joins() && !m.Joined:
+		return fmt.Errorf("%w: %s is of cluster %s, which it was not made to join; join wants a new directory", ErrForeignData, path, m.ClusterID)
+	}
+	return nil
+}
+
+// origin is what these settings, which have been validated, say of the cluster.
 func (c *Config) origin() origin {
 	members, _ := c.members()
-	return origin{founders: members, joins: c.Join != ""}
+	doors, _ := c.doors()
+	return origin{founders: members, doors: doors}
 }

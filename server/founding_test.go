@@ -67,7 +67,7 @@ func TestADirectoryOfBeforeDataIdsGetsOne(t *testing.T) {
 
 func TestADirectoryOfAnotherClusterIsRefused(t *testing.T) {
 	list, other := foundedBy(t, "1=a:1,2=b:2,3=c:3"), foundedBy(t, "1=a:1,2=b:2,3=d:3")
-	joins := origin{joins: true}
+	joins := origin{doors: []string{"a:1"}}
 	for name, c := range map[string]struct{ made, asked origin }{
 		"founded by another list":      {list, other},
 		"founded by this server alone": {origin{}, list},
@@ -89,12 +89,12 @@ func TestADirectoryOfAnotherClusterIsRefused(t *testing.T) {
 
 func TestAServerThatJoinsLearnsItsClusterOnce(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
-	d, err := openDataDir(dir, 1, origin{joins: true})
+	d, err := openDataDir(dir, 1, origin{doors: []string{"a:1"}})
 	require.NoError(t, err)
 	require.Empty(t, d.meta.ClusterID)
 	require.NoError(t, d.enterCluster("PACK"))
 	require.NoError(t, d.enterCluster("PACK"))
 	require.ErrorIs(t, d.enterCluster("HERD"), ErrForeignData)
 	require.NoError(t, d.close())
-	require.Equal(t, "PACK", openAndClose(t, dir, origin{joins: true}).ClusterID)
+	require.Equal(t, "PACK", openAndClose(t, dir, origin{doors: []string{"a:1"}}).ClusterID)
 }

@@ -26,7 +26,7 @@ func TestWhatADyingProcessHoldsIsWaitedFor(t *testing.T) {
 		}
 	})
 	wg.Go(func() {
-		l, err := listen("client-addr", held.Addr().String())
+		l, err := listen("client-addr", held.Addr().String(), listenTCP)
 		if err == nil {
 			err = l.Close()
 		}

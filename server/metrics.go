@@ -1,11 +1,14 @@
 package server
 
 import (
+	"maps"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	httpfront "github.com/lycaon-io/lycaon/server/front/http"
 	"github.com/lycaon-io/lycaon/server/front/native"
 	"github.com/lycaon-io/lycaon/server/internal/histogram"
+	"github.com/lycaon-io/lycaon/server/peer"
 	"github.com/lycaon-io/lycaon/server/pipeline"
 	"github.com/lycaon-io/lycaon/server/raftlog"
 	"github.com/lycaon-io/lycaon/server/replicate"
@@ -27,6 +30,7 @@ type reading struct {
 	store raftlog.Stats
 	snaps raftlog.SnapshotStats
 	disk  raftlog.DiskStats
+	peers peer.Stats
 
 	ready            bool
 	nodes, dataBytes float64
@@ -36,7 +40,7 @@ func (c collector) read() *reading {
 	s := c.s
 	r := &reading{
 		core: s.core.Stats(), node: s.node.Stats(), front: s.front.Stats(),
-		store: s.store.Stats(), snaps: s.snaps.Stats(), disk: s.disk.Stats(),
+		store: s.store.Stats(), snaps: s.snaps.Stats(), disk: s.diskStats(), peers: s.peers.Stats(),
 	}
 	if s.http != nil {
 		r.web = s.http.Stats()
@@ -54,18 +58,30 @@ func (c collector) Describe(to chan<- *prometheus.Desc) { prometheus.DescribeByC
 func (c collector) Collect(to chan<- prometheus.Metric) { c.read().collect(to) }
 
 func (r *reading) collect(to chan<- prometheus.Metric) {
-	for _, table := range [][]figure{treeFigures, pipelineFigures, frontFigures, raftFigures, proposerFigures, storeFigures} {
+	for _, table := range [][]figure{treeFigures, pipelineFigures, frontFigures, peerFigures, raftFigures, proposerFigures, storeFigures} {
 		for _, f := range table {
 			desc := prometheus.NewDesc("lycaon_"+f.name, f.help, nil, nil)
 			to <- prometheus.MustNewConstMetric(desc, f.kind, f.value(r))
 		}
 	}
+	streams(to, "peer_streams_accepted", "Streams that other servers have opened to this one.", r.peers.Accepted)
+	streams(to, "peer_streams_dialed", "Streams that this server has opened to others.", r.peers.Dialed)
 	to <- state1("raft_state", "1 for the role of this server in raft.", "state", r.node.State)
 	to <- state1("disk_level", "1 for the level of free disk space: ok, soft, hard.", "level", r.disk.Level.String())
 	to <- spread("write_seconds", "From the first transaction of a batch to the batch applied, the longest wait in the batch.", r.node.Proposer.Waited)
 	to <- spread("batch_seconds", "From a batch given to raft to the batch applied.", r.node.Proposer.BatchTook)
 	to <- spread("batch_transactions", "Transactions in a batch.", r.node.Proposer.BatchTxns)
 	to <- syncs(&r.store)
+}
+
+// streams shows every kind, open or not.
+func streams(to chan<- prometheus.Metric, name, help string, open map[peer.Kind]int) {
+	desc := prometheus.NewDesc("lycaon_"+name, help, []string{"kind"}, nil)
+	all := map[peer.Kind]int{peer.Raft: 0, peer.Forward: 0, peer.Touch: 0, peer.Admin: 0}
+	maps.Copy(all, open)
+	for kind, n := range all {
+		to <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, float64(n), kind.String())
+	}
 }
 
 // state1 is an info metric: its label carries the word.

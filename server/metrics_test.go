@@ -105,7 +105,11 @@ func disturb(t *testing.T, v reflect.Value, path string) {
 	case reflect.Array:
 		disturb(t, v.Index(v.Len()-1), path)
 	case reflect.Map:
-		v.Set(reflect.ValueOf(map[float64]uint64{odd: odd}))
+		key, value := reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem()
+		disturb(t, key, path)
+		disturb(t, value, path)
+		v.Set(reflect.MakeMap(v.Type()))
+		v.SetMapIndex(key, value)
 	default:
 		t.Fatalf("%s is a %s: teach this test to disturb it", path, v.Type())
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/lycaon-io/lycaon/protocol"
 	"github.com/lycaon-io/lycaon/server/raftlog"
+	"github.com/lycaon-io/lycaon/server/replicate"
 	"github.com/lycaon-io/lycaon/server/state"
 )
 
@@ -13,12 +14,14 @@ var diskWords = map[raftlog.DiskLevel]string{raftlog.DiskOK: "ok", raftlog.DiskS
 // Status is what this server tells about itself.
 func (s *Server) Status() protocol.Status {
 	node, core, store := s.node.Stats(), s.core.Stats(), s.store.Stats()
+	leader, _ := s.node.Leader()
 	st := protocol.Status{
-		ServerID: s.cfg.ID, Role: role(node.State), Version: s.cfg.Version,
-		Term: node.Term, CommitIndex: node.CommitIndex, AppliedIndex: node.Applied,
+		ServerID: s.cfg.ID, Role: s.role(node.State), Version: s.cfg.Version,
+		Term: node.Term, CommitIndex: node.CommitIndex, AppliedIndex: node.Applied, Lag: lag(node),
+		LeaderID: leader, ContactMs: s.node.Contact().Milliseconds(),
 		Sessions: int64(core.Sessions), Connections: int64(s.front.Stats().Connections), Watches: int64(core.Watches),
-		UptimeMs: time.Since(s.started).Milliseconds(), Ready: s.node.Condition() == nil,
-		Disk: diskWords[s.disk.Level()], LogBytes: int64(store.LogBytes),
+		UptimeMs: time.Since(s.started).Milliseconds(), Ready: s.condition() == nil,
+		Disk: diskWords[s.diskStats().Level], LogBytes: int64(store.LogBytes),
 	}
 	s.core.View(func(m *state.Machine) {
 		st.Zxid, st.Digest = m.Zxid(), m.Digest()
@@ -27,15 +30,43 @@ func (s *Server) Status() protocol.Status {
 	return st
 }
 
+func (s *Server) diskStats() raftlog.DiskStats {
+	if s.disk == nil {
+		return raftlog.DiskStats{}
+	}
+	return s.disk.Stats()
+}
+
+// lag is what is committed, as far as this server knows, and not applied here.
+func lag(s replicate.Stats) int64 {
+	if s.CommitIndex <= s.Applied {
+		return 0
+	}
+	return int64(s.CommitIndex - s.Applied)
+}
+
 // role words raft's state as the cluster's users do.
-func role(raftState string) string {
+func (s *Server) role(raftState string) string {
 	switch raftState {
 	case "Leader":
-		return "leader"
+		return roleLeader
 	case "Follower":
-		return "follower"
+		if s.observes() {
+			return roleObserver
+		}
+		return roleFollower
 	case "Candidate":
-		return "candidate"
+		return roleCandidate
 	}
-	return "stopped"
+	return roleStopped
+}
+
+// observes tells whether this server has no vote, as far as it knows.
+func (s *Server) observes() bool {
+	for _, m := range s.node.Members() {
+		if m.ID == s.cfg.ID {
+			return m.Suffrage == replicate.Observer
+		}
+	}
+	return true // it asks to join
 }

@@ -113,7 +113,7 @@ func startServer(t *testing.T, dir string, extra ...string) *serverProcess {
 func (s *serverProcess) start() {
 	s.t.Helper()
 	args := append([]string{"serve", "--id", "1", "--data-dir", s.dir, "--client-addr", s.addr,
-		"--peer-addr", "127.0.0.1:1", "--http-addr", "off"}, s.extra...)
+		"--peer-addr", "127.0.0.1:0", "--http-addr", "off"}, s.extra...)
 	s.cmd = lycaon(args...)
 	s.cmd.Stderr = &s.logs
 	out, err := s.cmd.StdoutPipe()

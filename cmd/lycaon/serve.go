@@ -54,24 +54,54 @@ type serveFlags struct {
 func (s *serveFlags) add(f *pflag.FlagSet) {
 	c := &s.server
 	*c = server.DefaultConfig()
-	f.StringVar(&s.config, "config", "", "YAML `FILE` with any of these options")
-	f.Uint64Var(&c.ID, "id", c.ID, "number of this server in its cluster, 1 to 254")
-	f.StringVar(&c.DataDir, "data-dir", c.DataDir, "`DIR` for log, snapshots and identity; made if absent")
-	f.StringVar(&c.ClientAddr, "client-addr", c.ClientAddr, "`H:P` where clients connect")
-	f.StringVar(&c.PeerAddr, "peer-addr", c.PeerAddr, "`H:P` where the cluster's other servers reach this one")
-	f.StringVar(&c.HTTPAddr, "http-addr", c.HTTPAddr, "`H:P` for metrics and health, or off")
-	f.StringVar(&c.InitialCluster, "initial-cluster", c.InitialCluster, "members of a new cluster, `1=H:P[,2=H:P...]`; default is this server alone")
-	f.DurationVar(&c.MinSessionTimeout, "min-session-timeout", c.MinSessionTimeout, "shortest session timeout a client gets")
-	f.DurationVar(&c.MaxSessionTimeout, "max-session-timeout", c.MaxSessionTimeout, "longest session timeout a client gets")
-	f.DurationVar(&c.Tick, "tick", c.Tick, "how often expired sessions are looked for")
-	f.StringVar(&c.SuperDigest, "super-digest", c.SuperDigest, "`super:BASE64SHA1` of the superuser, as in ZooKeeper")
-	f.IntVar(&c.MaxConnections, "max-connections", c.MaxConnections, "client connections at once; 0 = no limit")
-	f.Int64Var(&c.SnapshotBytes, "snapshot-bytes", c.SnapshotBytes, "take a snapshot after this many bytes of log")
-	f.StringVar(&s.logLevel, "log-level", "info", "`debug|info|warn|error`")
-	f.StringVar(&s.logFormat, "log-format", "text", "`text|json`")
-	f.StringVar(&c.ClientCert, "client-cert", c.ClientCert, "certificate `FILE` for TLS on the client port")
-	f.StringVar(&c.ClientKey, "client-key", c.ClientKey, "key `FILE` of that certificate")
-	f.StringVar(&c.ClientCA, "client-ca", c.ClientCA, "`FILE` of authorities; clients with TLS must then show a certificate of theirs")
+	for _, g := range s.groups() {
+		own := pflag.NewFlagSet(g.title, pflag.ContinueOnError)
+		g.add(own)
+		f.AddFlagSet(own)
+	}
+}
+
+// flagGroup is some of the flags under a title of their own in the help.
+type flagGroup struct {
+	title string
+	add   func(f *pflag.FlagSet)
+}
+
+func (s *serveFlags) groups() []flagGroup {
+	c := &s.server
+	return []flagGroup{
+		{"This server", func(f *pflag.FlagSet) {
+			f.StringVar(&s.config, "config", "", "YAML `FILE` with any of these options")
+			f.Uint64Var(&c.ID, "id", c.ID, "number of this server in its cluster, 1 to 254")
+			f.StringVar(&c.DataDir, "data-dir", c.DataDir, "`DIR` for log, snapshots and identity; made if absent")
+			f.StringVar(&s.logLevel, "log-level", "info", "`debug|info|warn|error`")
+			f.StringVar(&s.logFormat, "log-format", "text", "`text|json`")
+			f.StringVar(&c.HTTPAddr, "http-addr", c.HTTPAddr, "`H:P` for metrics and health, or off")
+			f.Int64Var(&c.SnapshotBytes, "snapshot-bytes", c.SnapshotBytes, "take a snapshot after this many bytes of log")
+		}},
+		{"Clients", func(f *pflag.FlagSet) {
+			f.StringVar(&c.ClientAddr, "client-addr", c.ClientAddr, "`H:P` where clients connect")
+			f.StringVar(&c.AdvertiseClientAddr, "advertise-client-addr", c.AdvertiseClientAddr, "`H:P` that clients of the other servers are told; default is --client-addr")
+			f.DurationVar(&c.MinSessionTimeout, "min-session-timeout", c.MinSessionTimeout, "shortest session timeout a client gets")
+			f.DurationVar(&c.MaxSessionTimeout, "max-session-timeout", c.MaxSessionTimeout, "longest session timeout a client gets")
+			f.DurationVar(&c.Tick, "tick", c.Tick, "how often expired sessions are looked for")
+			f.IntVar(&c.MaxConnections, "max-connections", c.MaxConnections, "client connections at once; 0 = no limit")
+			f.StringVar(&c.SuperDigest, "super-digest", c.SuperDigest, "`super:BASE64SHA1` of the superuser, as in ZooKeeper")
+			f.StringVar(&c.ClientCert, "client-cert", c.ClientCert, "certificate `FILE` for TLS on the client port")
+			f.StringVar(&c.ClientKey, "client-key", c.ClientKey, "key `FILE` of that certificate")
+			f.StringVar(&c.ClientCA, "client-ca", c.ClientCA, "`FILE` of authorities; clients with TLS must then show a certificate of theirs")
+		}},
+		{"The other servers", func(f *pflag.FlagSet) {
+			f.StringVar(&c.InitialCluster, "initial-cluster", c.InitialCluster, "all members of a new cluster with their peer addresses, `1=H:P,2=H:P,3=H:P`, the same on each; default is this server alone")
+			f.StringVar(&c.Join, "join", c.Join, "peer addresses `H:P,H:P` of a running cluster to which member add has added this server")
+			f.StringVar(&c.PeerAddr, "peer-addr", c.PeerAddr, "`H:P` to listen on for the other servers; default is as in --initial-cluster, else 127.0.0.1:2888")
+			f.StringVar(&c.AdvertisePeerAddr, "advertise-peer-addr", c.AdvertisePeerAddr, "`H:P` that the other servers dial; default is as in --initial-cluster, else --peer-addr")
+			f.StringVar(&c.PeerCert, "peer-cert", c.PeerCert, "certificate `FILE` to show to the other servers, with the role of a server in it; read again when it changes")
+			f.StringVar(&c.PeerKey, "peer-key", c.PeerKey, "key `FILE` of that certificate")
+			f.StringVar(&c.PeerCA, "peer-ca", c.PeerCA, "`FILE` of the authority that signs the servers' certificates")
+			f.BoolVar(&c.InsecurePeers, "insecure-peers", c.InsecurePeers, "let servers talk across the network without TLS: whoever reaches the peer port can then change everything")
+		}},
+	}
 }
 
 func newServe(e *env) *cobra.Command {
@@ -95,8 +125,27 @@ func newServe(e *env) *cobra.Command {
 	}
 	cmd.Flags().SortFlags = false
 	s.add(cmd.Flags())
+	cmd.SetUsageFunc(s.usage)
 	return cmd
 }
+
+// usage lists the options group by group.
+func (s *serveFlags) usage(cmd *cobra.Command) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Usage:\n  %s\n", cmd.UseLine())
+	fresh := serveFlags{server: server.DefaultConfig()}
+	for _, g := range fresh.groups() {
+		f := pflag.NewFlagSet(g.title, pflag.ContinueOnError)
+		f.SortFlags = false
+		g.add(f)
+		fmt.Fprintf(&b, "\n%s:\n%s", g.title, f.FlagUsagesWrapped(helpColumns))
+	}
+	_, err := io.WriteString(cmd.OutOrStderr(), b.String())
+	return err
+}
+
+// helpColumns is how wide help is, on any screen.
+const helpColumns = 100
 
 func serve(ctx context.Context, e *env, s *serveFlags) error {
 	log, err := newLogger(e.errw, s.logLevel, s.logFormat)

@@ -19,7 +19,7 @@ import (
 func serveArgs(t *testing.T, dir string, more ...string) []string {
 	t.Helper()
 	return append([]string{"serve", "--id", "1", "--data-dir", dir, "--client-addr", freeAddr(t),
-		"--peer-addr", "127.0.0.1:1", "--http-addr", "off", "--log-level", "error"}, more...)
+		"--peer-addr", "127.0.0.1:0", "--http-addr", "off", "--log-level", "error"}, more...)
 }
 
 func TestServeRefusesWithOneLineAndItsOwnExitCode(t *testing.T) {
@@ -49,7 +49,10 @@ func TestServeRefusesWithOneLineAndItsOwnExitCode(t *testing.T) {
 		"timeouts crossed":      {serveArgs(t, fresh, "--min-session-timeout", "2m"), exitUsage, "session-timeout"},
 		"bad super digest":      {serveArgs(t, fresh, "--super-digest", "root:x"), exitUsage, "super-digest"},
 		"bad address":           {serveArgs(t, fresh, "--client-addr", "nowhere"), exitUsage, "client-addr"},
-		"several voters":        {serveArgs(t, fresh, "--initial-cluster", "1=127.0.0.1:1,2=127.0.0.1:2"), exitUsage, "initial-cluster"},
+		"one address for two":   {serveArgs(t, fresh, "--initial-cluster", "1=127.0.0.1:1,2=127.0.0.1:1"), exitUsage, `initial-cluster "1=127.0.0.1:1,2=127.0.0.1:1": servers 1 and 2`},
+		"not in the list":       {serveArgs(t, fresh, "--initial-cluster", "2=127.0.0.1:1,3=127.0.0.1:2"), exitUsage, "does not name this server, id 1"},
+		"peers in clear":        {serveArgs(t, fresh, "--peer-addr", ":0", "--advertise-peer-addr", "h:2888"), exitUsage, "insecure-peers"},
+		"peer port in use":      {serveArgs(t, fresh, "--peer-addr", busy.Addr().String()), exitPortInUse, "peer-addr " + busy.Addr().String()},
 		"bad log level":         {serveArgs(t, fresh, "--log-level", "loud"), exitUsage, "--log-level"},
 		"certificate alone":     {serveArgs(t, fresh, "--client-cert", cert), exitUsage, "client-key"},
 		"no certificate":        {serveArgs(t, fresh, "--client-cert", cert, "--client-key", cert), exitUsage, cert},
@@ -58,6 +61,8 @@ func TestServeRefusesWithOneLineAndItsOwnExitCode(t *testing.T) {
 		"directory is a file":   {serveArgs(t, plain), exitUnwritable, plain},
 		"locked by another":     {serveArgs(t, used.dir), exitLocked, used.dir},
 		"directory of other id": {serveArgs(t, stopped, "--id", "2"), exitForeignData, stopped},
+		"of another cluster":    {serveArgs(t, stopped, "--initial-cluster", "1=127.0.0.1:1,2=127.0.0.1:2"), exitForeignData, stopped},
+		"asked to join another": {serveArgs(t, stopped, "--join", "127.0.0.1:1"), exitForeignData, "join wants a new directory"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var errw bytes.Buffer

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"time"
 )
@@ -64,9 +65,12 @@ func Open(cfg Config) (*Mux, error) {
 }
 
 func (m *Mux) listen() error {
-	socket, err := m.network.Listen(m.cfg.Addr)
-	if err != nil {
-		return fmt.Errorf("peer: listen: %w", err)
+	socket := m.cfg.Listener
+	if socket == nil {
+		var err error
+		if socket, err = m.network.Listen(m.cfg.Addr); err != nil {
+			return fmt.Errorf("peer: listen: %w", err)
+		}
 	}
 	if m.cfg.TLS == nil && !loopback(socket.Addr()) {
 		if !m.cfg.Insecure {
@@ -146,7 +150,7 @@ func (m *Mux) Close() error {
 		return nil
 	}
 	m.closed = true
-	listeners, handshakes := m.listeners, m.handshakes
+	listeners, handshakes := m.listeners, slices.Clone(m.handshakes)
 	m.listeners = nil
 	m.mu.Unlock()
 

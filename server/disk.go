@@ -1,0 +1,157 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/lycaon-io/lycaon/protocol"
+	"github.com/lycaon-io/lycaon/server/peer"
+	"github.com/lycaon-io/lycaon/server/raftlog"
+	"github.com/lycaon-io/lycaon/server/replicate"
+)
+
+const (
+	// shortageTold is how often a server that is short of disk says so.
+	shortageTold = time.Second
+	// shortageHeld is how long that is believed: words can be lost.
+	shortageHeld = 3 * time.Second
+)
+
+// shortage is who is short of disk space. A write takes space on every server
+// and is safe once it is on a majority. So writes go on while a majority of the
+// voters has room, and the leader is one that has.
+type shortage struct {
+	mu      sync.Mutex
+	free    uint64 // bytes, of this server
+	own     bool
+	others  map[uint64]time.Time // when they last said so
+	refused bool                 // what clients are told
+}
+
+func (s *shortage) note(own bool, free uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.own, s.free = own, free
+}
+
+func (s *shortage) hear(id uint64, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.others == nil {
+		s.others = map[uint64]time.Time{}
+	}
+	s.others[id] = now
+}
+
+// weigh tells whether writes must be refused, and the voters that have room.
+func (s *shortage) weigh(self uint64, members []replicate.Member, now time.Time) (own, refuse bool, roomy []uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	voters := 0
+	for _, m := range members {
+		if m.Suffrage != replicate.Voter {
+			continue
+		}
+		voters++
+		told, known := s.others[m.ID]
+		if m.ID == self && s.own || m.ID != self && known && now.Sub(told) < shortageHeld {
+			continue
+		}
+		roomy = append(roomy, m.ID)
+	}
+	if voters == 0 {
+		return s.own, s.own, nil // before there is a cluster
+	}
+	return s.own, len(roomy) <= voters/2, roomy
+}
+
+// turn keeps what clients are told, and says whether that changes.
+func (s *shortage) turn(refuse bool) (changed bool, free uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	changed = s.refused != refuse
+	s.refused = refuse
+	return changed, s.free
+}
+
+// diskChanged stops the server before a full disk can hurt its log.
+func (s *Server) diskChanged(_, to raftlog.DiskLevel, free uint64) {
+	if to == raftlog.DiskHard {
+		s.fail(fmt.Errorf("%w: %d bytes are free in %s", ErrDiskFull, free, s.dir.path))
+		return
+	}
+	s.short.note(to == raftlog.DiskSoft, free)
+	s.weighShortage()
+}
+
+// weighShortage refuses or takes writes, long before the log is in danger.
+func (s *Server) weighShortage() (own bool, roomy []uint64) {
+	own, refuse, roomy := s.short.weigh(s.cfg.ID, s.knownMembers(), time.Now())
+	changed, free := s.short.turn(refuse)
+	switch {
+	case !changed:
+	case refuse:
+		s.core.RefuseWrites(protocol.DiskFull, fmt.Sprintf("no majority of the servers has disk space, on server %d %d bytes are free; writes go on when there is more", s.cfg.ID, free))
+	default:
+		s.core.RefuseWrites(protocol.OK, "")
+	}
+	if refuse {
+		return own, nil
+	}
+	return own, roomy
+}
+
+// watchShortage looks again and again: the others do not say when it is over.
+func (s *Server) watchShortage() {
+	tick := time.NewTicker(shortageTold)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-tick.C:
+		}
+		own, roomy := s.weighShortage()
+		if !own {
+			continue
+		}
+		s.tellShortage()
+		s.yield(roomy)
+	}
+}
+
+// tellShortage says to every other server that this one is short.
+func (s *Server) tellShortage() {
+	ctx, cancel := context.WithTimeout(s.ctx, askWithin)
+	defer cancel()
+	var wg sync.WaitGroup
+	for _, m := range s.node.Members() {
+		if m.ID == s.cfg.ID {
+			continue
+		}
+		wg.Go(func() {
+			// One that does not hear it decides without us.
+			_ = s.peers.Call(ctx, peer.Target{ID: m.ID, Addr: m.PeerAddr, Data: m.Data}, tellDisk, nil, nil)
+		})
+	}
+	wg.Wait()
+}
+
+// yield gives leadership to a server that has room, if this one leads.
+func (s *Server) yield(roomy []uint64) {
+	for _, id := range roomy {
+		if leader, _ := s.node.Leader(); leader != s.cfg.ID {
+			return
+		}
+		ctx, cancel := context.WithTimeout(s.ctx, handOverWait)
+		err := s.node.TransferLeader(ctx, id)
+		cancel()
+		if err == nil {
+			s.log.Warn("short of disk space: leadership goes to a server that has more", "to", id)
+			return
+		}
+		s.log.Warn("short of disk space, and another server did not take leadership", "to", id, "error", err)
+	}
+}

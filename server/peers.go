@@ -1,0 +1,119 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/lycaon-io/lycaon/server/peer"
+	"github.com/lycaon-io/lycaon/server/replicate"
+)
+
+// What servers ask each other for in the name of their operators.
+const (
+	askStatus = "status"
+	tellDisk  = "disk" // the caller is short of disk space
+)
+
+// openPeers begins to answer the other servers.
+func (s *Server) openPeers() (err error) {
+	s.cluster = s.dir.meta.ClusterID
+	conf := peer.Config{
+		Self: s.identity(s.cluster), Addr: s.cfg.PeerAddr, Network: s.cfg.hooks.network, Listener: s.peerPort,
+		Insecure: s.cfg.InsecurePeers, Admit: s.admit, Logger: s.log,
+	}
+	if s.cfg.PeerCert != "" {
+		conf.TLS = &peer.TLSConfig{CertFile: s.cfg.PeerCert, KeyFile: s.cfg.PeerKey, CAFile: s.cfg.PeerCA}
+	}
+	if s.peers, err = peer.Open(conf); err != nil {
+		return fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	s.peers.Handle(askStatus, func(context.Context, peer.Identity, []byte) (any, error) {
+		if s.admits.Load() == nil {
+			return nil, peer.Refuse(peer.ErrNotReady, "the server is starting")
+		}
+		return s.Status(), nil
+	})
+	s.peers.Handle(tellDisk, func(_ context.Context, from peer.Identity, _ []byte) (any, error) {
+		s.short.hear(from.ID, time.Now())
+		return nil, nil
+	})
+	return nil
+}
+
+func (s *Server) identity(cluster string) peer.Identity {
+	return peer.Identity{Cluster: cluster, ID: s.cfg.ID, Data: s.dir.meta.DataID, Version: s.cfg.Version}
+}
+
+// joined is told which cluster has taken this server in.
+func (s *Server) joined(cluster string) error {
+	if err := s.dir.enterCluster(cluster); err != nil {
+		return err
+	}
+	s.peers.SetSelf(s.identity(cluster))
+	return nil
+}
+
+// admit lets in who belongs to the cluster. Calls are for every server of it;
+// a stream that feeds the log is for the data directory alone that the cluster
+// knows under its id. Streams of raft are let in: the configuration here may
+// be older than the leader that speaks, and raft itself knows terms.
+func (s *Server) admit(k peer.Kind, remote peer.Identity) error {
+	node := s.admits.Load()
+	if node == nil {
+		return peer.Refuse(peer.ErrNotReady, "the server is starting")
+	}
+	if k == peer.Admin || k == peer.Raft {
+		return nil
+	}
+	for _, m := range node.Members() {
+		if m.ID != remote.ID {
+			continue
+		}
+		if m.Data != "" && m.Data != remote.Data {
+			return peer.Refuse(peer.ErrOtherData, "server %d is known with other data", remote.ID)
+		}
+		return nil
+	}
+	return peer.Refuse(peer.ErrNotMember, "server %d is not a member", remote.ID)
+}
+
+// initial is the list of founders as the node takes it. Who is listed alone
+// begins alone.
+func (s *Server) initial() []replicate.Member {
+	if !s.origin.several() {
+		return nil
+	}
+	var all []replicate.Member
+	for _, f := range s.origin.founders {
+		all = append(all, replicate.Member{ID: f.id, PeerAddr: f.addr, Suffrage: replicate.Voter})
+	}
+	return all
+}
+
+// knownMembers is nil before the node is open.
+func (s *Server) knownMembers() []replicate.Member {
+	node := s.admits.Load()
+	if node == nil {
+		return nil
+	}
+	return node.Members()
+}
+
+// alone tells whether this server is its whole cluster.
+func (s *Server) alone() bool {
+	members := s.node.Members()
+	return len(members) == 1 && members[0].ID == s.cfg.ID && !s.origin.several() && !s.origin.joins()
+}
+
+// failure of a call in a few words: what a table has room for.
+func failure(err error) string {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return "no answer"
+	case errors.Is(err, peer.ErrNotReady):
+		return "starting"
+	}
+	return err.Error()
+}
