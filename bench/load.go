@@ -43,6 +43,18 @@ const (
 
 func nodePath(i int) string { return fmt.Sprintf("/bench/node-%06d", i) }
 
+// pipe is a connection with several requests in flight.
+type pipe interface {
+	get(node int, level protocol.Consistency)
+	set(node int)
+	flush() error   // sends what get and set have made
+	receive() error // takes the answer to the oldest request
+	asked() uint64
+	answered() uint64
+	buffered() bool // whether the next answer has arrived
+	Close() error
+}
+
 // conn is one raw connection: frames in, frames out, nothing between.
 type conn struct {
 	net.Conn
@@ -118,11 +130,28 @@ func (c *conn) request(r *protocol.Request) {
 	c.out = protocol.AppendRequest(c.out, r)
 }
 
-func (c *conn) get(path string, level protocol.Consistency) {
-	c.request(&protocol.Request{Op: protocol.OpGet, Consistency: level, Read: protocol.Read{Op: protocol.OpGet, Path: path}})
+func (c *conn) get(node int, level protocol.Consistency) {
+	c.request(&protocol.Request{Op: protocol.OpGet, Consistency: level, Read: protocol.Read{Op: protocol.OpGet, Path: nodePath(node)}})
 }
 
-func (c *conn) set(body []byte) { c.request(&protocol.Request{Op: protocol.OpSet, Body: body}) }
+func (c *conn) set(node int) {
+	c.request(&protocol.Request{Op: protocol.OpSet, Body: setBodies()[node]})
+}
+
+// setBodies are encoded once: the server is what is measured.
+var setBodies = sync.OnceValue(func() [][]byte {
+	bodies := make([][]byte, nodes)
+	for i := range bodies {
+		bodies[i] = protocol.AppendSet(nil, nodePath(i), make([]byte, valueBytes), znode.AnyVersion)
+	}
+	return bodies
+})
+
+func (c *conn) asked() uint64    { return c.xid }
+func (c *conn) answered() uint64 { return c.acks }
+func (c *conn) buffered() bool   { return c.in.Buffered() > 0 }
+
+func dialPipe(addr string) (pipe, error) { return dial(addr) }
 
 // prepare creates the nodes that every workload reads and writes.
 func prepare(addr string) error {
@@ -165,17 +194,17 @@ func (r result) rate() float64    { return float64(r.ops) / r.elapsed.Seconds() 
 func (r result) cpuPerK() float64 { return r.cpu.Seconds() / float64(r.ops) * 1000 }
 
 // run spreads the connections over the servers.
-func run(addrs []string, pids []int, w workload, length time.Duration) (result, error) {
-	conns := make([]*conn, w.conns)
-	for i := range conns {
-		c, err := dial(addrs[(w.at+i)%len(addrs)])
+func (t *target) run(w workload, length time.Duration) (result, error) {
+	pipes := make([]pipe, w.conns)
+	for i := range pipes {
+		p, err := t.dial(t.addrs[(w.at+i)%len(t.addrs)])
 		if err != nil {
 			return result{}, err
 		}
-		defer c.Close()
-		conns[i] = c
+		defer p.Close()
+		pipes[i] = p
 	}
-	before, err := cpuOf(pids)
+	before, err := cpuOf(t.pids)
 	if err != nil {
 		return result{}, err
 	}
@@ -183,12 +212,12 @@ func run(addrs []string, pids []int, w workload, length time.Duration) (result, 
 	lat := make([][]time.Duration, w.conns)
 	errs := make([]error, w.conns)
 	var wg sync.WaitGroup
-	for i, c := range conns {
-		wg.Go(func() { lat[i], errs[i] = c.drive(w, rand.New(rand.NewPCG(1, uint64(i))), start.Add(length)) })
+	for i, p := range pipes {
+		wg.Go(func() { lat[i], errs[i] = drive(p, w, rand.New(rand.NewPCG(1, uint64(i))), start.Add(length)) })
 	}
 	wg.Wait()
 	elapsed := time.Since(start)
-	after, err := cpuOf(pids)
+	after, err := cpuOf(t.pids)
 	if err := errors.Join(append(errs, err)...); err != nil {
 		return result{}, err
 	}
@@ -202,36 +231,31 @@ func run(addrs []string, pids []int, w workload, length time.Duration) (result, 
 
 // drive keeps depth requests in flight until the deadline, then waits for the
 // last answers: a closed loop, one write call for what an answer batch frees.
-func (c *conn) drive(w workload, rng *rand.Rand, deadline time.Time) ([]time.Duration, error) {
-	bodies := make([][]byte, nodes)
-	value := make([]byte, valueBytes)
-	for i := range bodies {
-		bodies[i] = protocol.AppendSet(nil, nodePath(i), value, znode.AnyVersion)
-	}
+func drive(p pipe, w workload, rng *rand.Rand, deadline time.Time) ([]time.Duration, error) {
 	sent := make([]time.Time, w.depth)
 	var lat []time.Duration
 	for {
 		now := time.Now()
-		for open := now.Before(deadline); open && c.xid-c.acks < uint64(w.depth); {
+		for open := now.Before(deadline); open && p.asked()-p.answered() < uint64(w.depth); {
 			i := rng.IntN(nodes)
 			if rng.IntN(100) < w.writes {
-				c.set(bodies[i])
+				p.set(i)
 			} else {
-				c.get(nodePath(i), w.level)
+				p.get(i, w.level)
 			}
-			sent[c.xid%uint64(w.depth)] = now
+			sent[p.asked()%uint64(w.depth)] = now
 		}
-		if c.xid == c.acks {
+		if p.asked() == p.answered() {
 			return lat, nil
 		}
-		if err := c.flush(); err != nil {
+		if err := p.flush(); err != nil {
 			return nil, err
 		}
-		for first := true; c.acks < c.xid && (first || c.in.Buffered() > 0); first = false {
-			if err := c.receive(); err != nil {
+		for first := true; p.answered() < p.asked() && (first || p.buffered()); first = false {
+			if err := p.receive(); err != nil {
 				return nil, err
 			}
-			lat = append(lat, time.Since(sent[c.acks%uint64(w.depth)]))
+			lat = append(lat, time.Since(sent[p.answered()%uint64(w.depth)]))
 		}
 	}
 }

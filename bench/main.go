@@ -22,6 +22,7 @@ func main() {
 	only := flag.String("only", "", "run the workloads whose name contains this; of -failover and -rolling: these systems alone, comma-separated")
 	addr := flag.String("addr", "", "put the load on this running server instead, for a profile of it")
 	servers := flag.Int("servers", 1, "of Lycaon, each asked by its share of the clients (the floor stays alone)")
+	beside := flag.String("beside", "floor", "what the same load is put on in turn: floor, or zookeeper with as many servers")
 	playing := flag.Bool("scenes", false, "play the scenes: sessions, watchers, listing, create, memory, restart")
 	count := flag.Int("nodes", 100_000, "made by the scene create")
 	failing := flag.Bool("failover", false, "strike the leaders of three servers each of Lycaon, ZooKeeper and etcd (20 rounds are worth quoting)")
@@ -47,7 +48,7 @@ func main() {
 			case *playing:
 				return playScenes(ctx, *binary, dir, *only, *count, *servers)
 			}
-			return compare(ctx, *binary, dir, *length, *rounds, *servers, *only)
+			return compare(ctx, *binary, dir, *beside, *length, *rounds, *servers, *only)
 		})
 	}
 	if err != nil {

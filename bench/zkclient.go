@@ -140,7 +140,7 @@ func (z *zkSession) connect(ctx context.Context) error {
 		z.next++
 		return err
 	}
-	z.nc, z.in = nc, bufio.NewReader(nc)
+	z.nc, z.in = nc, bufio.NewReaderSize(nc, 64<<10)
 	hello := binary.BigEndian.AppendUint32(nil, 0)
 	hello = binary.BigEndian.AppendUint64(hello, uint64(z.lastZxid))
 	hello = binary.BigEndian.AppendUint32(hello, uint32(sessionLength.Milliseconds()))

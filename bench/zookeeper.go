@@ -80,7 +80,8 @@ func (zookeeper) leads(ctx context.Context, m *member) (bool, error) {
 	}
 	for line := range strings.Lines(string(told)) {
 		if mode, ok := strings.CutPrefix(line, "Mode: "); ok {
-			return strings.TrimSpace(mode) == "leader", nil
+			mode = strings.TrimSpace(mode)
+			return mode == "leader" || mode == "standalone", nil
 		}
 	}
 	return false, fmt.Errorf("srvr says %q", told)

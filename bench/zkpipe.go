@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/lycaon-io/lycaon/protocol"
+)
+
+// zkPipe is a connection of ZooKeeper's protocol with several requests in
+// flight. A linearizable read is a sync and a read behind it.
+type zkPipe struct {
+	*zkSession
+	out    []byte
+	frame  []byte
+	frames []uint8 // of each request in flight, how many answers it has
+	sent   uint64
+	acks   uint64
+}
+
+const (
+	zkGetData = 4
+	zkSync    = 9
+)
+
+func dialZK(addr string) (pipe, error) {
+	z := &zkSession{addrs: []string{addr}, password: make([]byte, 16)}
+	ctx, cancel := context.WithTimeout(context.Background(), sessionLength)
+	defer cancel()
+	if err := z.ensure(ctx); err != nil {
+		return nil, err
+	}
+	z.nc.SetDeadline(time.Time{})
+	return &zkPipe{zkSession: z}, nil
+}
+
+// prepareZK creates the nodes that every workload reads and writes.
+func prepareZK(addr string) error {
+	opened, err := dialZK(addr)
+	if err != nil {
+		return err
+	}
+	p := opened.(*zkPipe)
+	defer p.Close()
+	p.request(zkCreate, p.create("/bench", nil, 0), 1)
+	for i := range nodes {
+		p.request(zkCreate, p.create(nodePath(i), make([]byte, valueBytes), 0), 1)
+	}
+	if err := p.flush(); err != nil {
+		return err
+	}
+	for p.acks < p.sent {
+		if err := p.receive(); err != nil && !errors.Is(err, zkError(zkNodeExists)) {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *zkPipe) get(node int, level protocol.Consistency) {
+	path := zkString(nil, nodePath(node))
+	answers := uint8(1)
+	if level == protocol.Linearizable {
+		p.append(zkSync, path)
+		answers++
+	}
+	p.request(zkGetData, append(path, 0), answers)
+}
+
+func (p *zkPipe) set(node int) {
+	body := zkBytes(zkString(nil, nodePath(node)), make([]byte, valueBytes))
+	p.request(zkSetData, binary.BigEndian.AppendUint32(body, ^uint32(0)), 1)
+}
+
+func (p *zkPipe) request(op uint32, body []byte, answers uint8) {
+	p.append(op, body)
+	p.frames = append(p.frames, answers)
+	p.sent++
+}
+
+func (p *zkPipe) append(op uint32, body []byte) {
+	p.xid++
+	p.out = binary.BigEndian.AppendUint32(p.out, uint32(8+len(body)))
+	p.out = binary.BigEndian.AppendUint32(p.out, uint32(p.xid))
+	p.out = binary.BigEndian.AppendUint32(p.out, op)
+	p.out = append(p.out, body...)
+}
+
+func (p *zkPipe) flush() error {
+	_, err := p.nc.Write(p.out)
+	p.out = p.out[:0]
+	return err
+}
+
+func (p *zkPipe) receive() error {
+	answers := p.frames[0]
+	p.frames = p.frames[1:]
+	p.acks++
+	var failed error
+	for range answers {
+		var head [4]byte
+		if _, err := io.ReadFull(p.in, head[:]); err != nil {
+			return err
+		}
+		n := binary.BigEndian.Uint32(head[:])
+		if n < 16 || n > zkMaxFrame {
+			return fmt.Errorf("a frame of %d bytes", n)
+		}
+		if uint32(cap(p.frame)) < n {
+			p.frame = make([]byte, n)
+		}
+		if _, err := io.ReadFull(p.in, p.frame[:n]); err != nil {
+			return err
+		}
+		if code := int32(binary.BigEndian.Uint32(p.frame[12:])); code != 0 {
+			failed = zkError(code)
+		}
+	}
+	return failed
+}
+
+func (p *zkPipe) asked() uint64    { return p.sent }
+func (p *zkPipe) answered() uint64 { return p.acks }
+func (p *zkPipe) buffered() bool   { return p.in.Buffered() > 0 }
+func (p *zkPipe) Close() error {
+	p.zkSession.close()
+	return nil
+}
