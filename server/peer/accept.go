@@ -22,7 +22,7 @@ func (m *Mux) begin(raw net.Conn) {
 	if len(m.handshakes) >= maxHandshakes {
 		m.handshakes[0].Close()
 		m.handshakes = m.handshakes[1:]
-		m.figures.refused["evicted"]++
+		m.figures.refused[reasonEvicted]++
 	}
 	m.handshakes = append(m.handshakes, raw)
 	m.workers.Go(func() { m.receive(raw) })
@@ -53,18 +53,14 @@ func (m *Mux) receive(raw net.Conn) {
 	raw.SetDeadline(time.Now().Add(handshakeTime))
 	c, err := m.welcome(raw)
 	if err != nil {
+		m.refused(raw, err)
 		m.linger(raw)
 		raw.Close()
+		m.ended(raw)
+		return
 	}
 	if !m.ended(raw) {
-		err = nil // evicted, counted there, and closed
-		if c != nil {
-			c.Close()
-			return
-		}
-	}
-	if c == nil {
-		m.refused(raw, err)
+		c.Close()
 		return
 	}
 	raw.SetDeadline(time.Time{})
@@ -82,7 +78,7 @@ func (m *Mux) welcome(raw net.Conn) (*Conn, error) {
 	if m.certs != nil {
 		verified = tls.Server(raw, m.certs.forAccepting())
 		if err := verified.HandshakeContext(m.ctx); err != nil {
-			return nil, tlsError(err)
+			return nil, errors.Join(tlsError(err), sayPlainly(raw, err))
 		}
 		conn = verified
 	}
@@ -162,6 +158,14 @@ func say(conn net.Conn, a answer) error {
 	}
 	_, err = conn.Write(b)
 	return err
+}
+
+// sayPlainly answers a dialer that does not speak TLS in its own words.
+func sayPlainly(raw net.Conn, err error) error {
+	if record, ok := errors.AsType[tls.RecordHeaderError](err); !ok || record.Conn == nil {
+		return nil
+	}
+	return say(raw, answer{Error: *Refuse(ErrBadRequest, "this peer port wants TLS")})
 }
 
 // linger lets a refused dialer read why: closing with unread bytes would reset

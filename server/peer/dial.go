@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 )
 
 // Dial opens a stream to a server and returns when that server has accepted
@@ -31,26 +32,35 @@ func (m *Mux) dial(ctx context.Context, k Kind, to Target) (*Conn, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, handshakeTime)
 	defer cancel()
+	defer context.AfterFunc(m.ctx, cancel)()
+	c, err := m.connect(ctx, k, self, to)
+	if m.ctx.Err() != nil {
+		err = net.ErrClosed
+	}
+	if err == nil {
+		err = m.enter(c)
+	}
+	if err != nil && c != nil {
+		c.raw.Close()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// connect dials and shakes hands until the context ends.
+func (m *Mux) connect(ctx context.Context, k Kind, self Identity, to Target) (*Conn, error) {
 	raw, err := m.network.Dial(ctx, to.Addr)
 	if err != nil {
 		return nil, err
 	}
-	// The handshake ends with the context, and with the mux.
 	unhook := context.AfterFunc(ctx, func() { raw.Close() })
-	unstop := context.AfterFunc(m.ctx, cancel)
 	c, err := m.introduce(ctx, raw, k, self, to)
-	unstop()
-	switch {
-	case m.ctx.Err() != nil:
-		err = net.ErrClosed
-	case !unhook():
+	if !unhook() {
 		err = errors.Join(context.Cause(ctx), err)
 	}
 	if err != nil {
-		raw.Close()
-		return nil, err
-	}
-	if err := m.enter(c); err != nil {
 		raw.Close()
 		return nil, err
 	}
@@ -117,22 +127,27 @@ func answerError(err error) error {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("it hung up during the handshake: %w", err)
 	}
-	return tlsError(err)
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" {
+		return tlsError(err) // TLS 1.3 tells a dialer of its certificate's refusal only now
+	}
+	return err
 }
 
-// tlsError marks errors of TLS, which an operator mends in the certificates.
+// tlsError marks errors of TLS, which an operator mends in the certificates,
+// and leaves those of the connection.
 func tlsError(err error) error {
 	var (
-		alert   tls.AlertError
-		record  tls.RecordHeaderError
-		invalid *tls.CertificateVerificationError
-		op      *net.OpError
+		record tls.RecordHeaderError
+		op     *net.OpError
 	)
 	switch {
 	case errors.As(err, &record):
 		return fmt.Errorf("%w: the other side does not speak it: %w", ErrTLS, err)
-	case errors.As(err, &alert), errors.As(err, &invalid), errors.As(err, &op) && op.Op == "remote error":
-		return fmt.Errorf("%w: %w", ErrTLS, err)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("%w: the other side hung up; does it speak TLS?: %w", ErrTLS, err)
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded),
+		errors.As(err, &op) && op.Op != "remote error":
+		return err
 	}
-	return err
+	return fmt.Errorf("%w: %w", ErrTLS, err)
 }

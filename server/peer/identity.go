@@ -14,9 +14,10 @@ const (
 	Forward Kind = 'F'
 	Touch   Kind = 'T'
 	Admin   Kind = 'A'
+	Image   Kind = 'I'
 )
 
-var kinds = []Kind{Raft, Forward, Touch, Admin}
+var kinds = []Kind{Raft, Forward, Touch, Admin, Image}
 
 func (k Kind) known() bool { return slices.Contains(kinds, k) }
 
@@ -30,6 +31,8 @@ func (k Kind) String() string {
 		return "touch"
 	case Admin:
 		return "admin"
+	case Image:
+		return "image"
 	}
 	return fmt.Sprintf("kind %#02x", byte(k))
 }

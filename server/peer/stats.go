@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"runtime/debug"
+	"slices"
 	"time"
 )
 
@@ -76,13 +77,14 @@ func (m *Mux) Stats() Stats {
 }
 
 // refused counts a connection that did not become a stream, and logs one of a
-// reason now and then.
+// reason now and then. Evicted ones were counted when they were.
 func (m *Mux) refused(raw net.Conn, err error) {
-	if err == nil || m.ctx.Err() != nil {
-		return
-	}
 	reason := reasonOf(err)
 	m.mu.Lock()
+	if m.closed || !slices.Contains(m.handshakes, raw) {
+		m.mu.Unlock()
+		return
+	}
 	m.figures.refused[reason]++
 	now := time.Now()
 	quiet := now.Sub(m.figures.logged[reason]) < logPause

@@ -93,6 +93,11 @@ func newListener(m *Mux, k Kind) *listener {
 
 func (l *listener) Accept() (net.Conn, error) {
 	select {
+	case <-l.done:
+		return nil, net.ErrClosed
+	default:
+	}
+	select {
 	case c := <-l.queue:
 		return c, nil
 	case <-l.done:
