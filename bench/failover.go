@@ -42,9 +42,6 @@ func failover(ctx context.Context, dir string, systems []system, names []string,
 				continue
 			}
 			for _, e := range ensembles {
-				if f.of != "" && f.of != e.name() {
-					continue
-				}
 				t, err := e.try(ctx, f)
 				if err != nil {
 					return trials, fmt.Errorf("round %d, %s of %s's leader: %w", round+1, f.name, e.name(), err)
@@ -150,6 +147,11 @@ func (e *ensemble) strike(ctx context.Context, f fault, victim *member, views []
 		case <-ctx.Done():
 			err = ctx.Err()
 		}
+	}
+	select {
+	case <-time.After(time.Until(at.Add(f.hold))):
+	case <-ctx.Done():
+		err = errors.Join(err, ctx.Err())
 	}
 	if err := errors.Join(err, undo()); err != nil {
 		return err

@@ -15,7 +15,7 @@ import (
 // fault is something that befalls the leader.
 type fault struct {
 	name string
-	of   string // the one system it is for, or ""
+	hold time.Duration // at least, since the fault may bite later than it is there
 	// strike returns when it has struck, and what takes it back. A server
 	// that has ended by then is started again by the caller.
 	strike func(m *member) (at time.Time, undo func() error, err error)
@@ -25,7 +25,7 @@ var faults = []fault{
 	{name: "kill", strike: func(m *member) (time.Time, func() error, error) { return send(m, syscall.SIGKILL, 0) }},
 	{name: "stop", strike: func(m *member) (time.Time, func() error, error) { return send(m, syscall.SIGSTOP, syscall.SIGCONT) }},
 	{name: "term", strike: func(m *member) (time.Time, func() error, error) { return send(m, syscall.SIGTERM, 0) }},
-	{name: "disk", of: "lycaon", strike: hang},
+	{name: "disk", hold: hangSeconds / 2 * time.Second, strike: hang},
 }
 
 // send strikes with a signal; the moment is the one before it.
