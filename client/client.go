@@ -26,9 +26,13 @@ type Client struct {
 	lastFailure  error // why there is no connection
 	sess         sessionState
 	lastZxid     uint64
-	lastAck      time.Duration // when the newest request that got an answer was sent
+	lastAck      time.Duration // when the newest sign of life was sent that the cluster is known to have heard
 	limits       protocol.Limits
 	link         *link // nil while disconnected
+	pool         pool
+	patience     time.Duration // with a silent server
+	asking       bool          // for the members
+	resting      bool          // the keeper looks again only when it is time for a ping
 
 	nextXid uint64
 	pending queue[*call] // not yet sent, or not on this connection
@@ -95,6 +99,7 @@ func newClient(servers []string, mode protocol.HelloMode, opts []Option) (*Clien
 		cfg: cfg, epoch: time.Now().Add(-time.Second), // so that 0 is before everything
 		urge: make(chan struct{}, 1), stateChanged: make(chan struct{}),
 		limits: protocol.Limits{MaxFrame: defaultMaxFrame, MaxOutstanding: 1},
+		pool:   newPool(cfg.servers), patience: silenceMin,
 	}
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	c.watches.init()

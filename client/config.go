@@ -33,6 +33,7 @@ type config struct {
 	dial           func(ctx context.Context, network, addr string) (net.Conn, error)
 	resume         SessionToken
 	mode           protocol.HelloMode
+	givenOnly      bool
 }
 
 // WithSessionTimeout asks for a session timeout; the server has bounds of its
@@ -76,6 +77,13 @@ func WithLogger(l *slog.Logger) Option {
 // WithDialer opens the connections. It must respect its context.
 func WithDialer(dial func(ctx context.Context, network, addr string) (net.Conn, error)) Option {
 	return clientOption(func(c *config) { c.dial = dial })
+}
+
+// WithOnlyGivenServers keeps to the servers given to Open. Without it a client
+// learns of the others too, which it must be able to reach at the addresses
+// that they tell (--advertise-client-addr of a server).
+func WithOnlyGivenServers() Option {
+	return clientOption(func(c *config) { c.givenOnly = true })
 }
 
 // WithResume takes over the session of a token instead of opening a new one.

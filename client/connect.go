@@ -13,45 +13,110 @@ import (
 	"github.com/lycaon-io/lycaon/protocol"
 )
 
-// connect finds a server, beginning with the nth, and opens or re-attaches
-// the session on it.
-func (c *Client) connect(n int) (*link, error) {
+// errNoneLeft: nobody is left to try before the next pause.
+var errNoneLeft = errors.New("every server was tried")
+
+// connect opens or re-attaches the session on a server: on the first that
+// takes it of those not tried since the last pause.
+func (c *Client) connect() (*link, error) {
+	var failures []error
+	for {
+		c.mu.Lock()
+		servers := c.pool.untried(c.now())
+		c.mu.Unlock()
+		if len(servers) == 0 && len(failures) == 0 {
+			return nil, errNoneLeft
+		}
+		if len(servers) == 0 {
+			return nil, errors.Join(failures...)
+		}
+		l, err := c.try(servers)
+		if err == nil || c.ctx.Err() != nil || c.isFinal(err) {
+			return l, err
+		}
+		failures = append(failures, err)
+	}
+}
+
+// try dials these servers and says hello to the first one that is reached.
+// Whoever fails in it is marked, one at least.
+func (c *Client) try(servers []string) (*link, error) {
 	ctx, cancel := context.WithTimeout(c.ctx, c.helloTimeout())
 	defer cancel()
-	conn, err := c.dialAny(ctx, n)
+	conn, addr, err := c.dialAny(ctx, servers, c.noteFailed)
 	if err != nil {
 		return nil, err
 	}
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
-	l, err := c.greet(conn)
-	stop() // too late, it closes a connection that was taken over: serve ends that like any other
+	var l *link
+	err = c.within(c.ctx, c.welcomePatience(addr), conn, func() (err error) {
+		l, err = c.greet(conn, addr)
+		return err
+	})
 	if err != nil {
-		conn.Close()
-		if ctx.Err() != nil && c.ctx.Err() == nil {
-			err = fmt.Errorf("%v did not answer: %w", conn.RemoteAddr(), context.Cause(ctx))
-		}
-		return nil, err
+		c.noteFailed(addr)
+		return nil, fmt.Errorf("%s: %w", addr, err)
 	}
 	return l, nil
 }
 
+func (c *Client) noteFailed(addr string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pool.fail(addr, c.now())
+}
+
+// within lets f use conn for so long, and closes it if f fails.
+func (c *Client) within(ctx context.Context, d time.Duration, conn net.Conn, f func() error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, d, errNoWelcome)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	err := f()
+	stop() // too late, it closes a connection that was taken over: serve ends that like any other
+	if err != nil {
+		conn.Close()
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+	}
+	return err
+}
+
+var errNoWelcome = errors.New("the server did not answer")
+
 // helloTimeout lets a client try several servers within its session.
 func (c *Client) helloTimeout() time.Duration {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	timeout := c.sess.timeout
-	c.mu.Unlock()
 	if timeout == 0 {
 		timeout = c.cfg.sessionTimeout
 	}
 	return min(max(timeout/4, helloTimeoutMin), helloTimeoutMax)
 }
 
-// dialAny dials the servers in turn, beginning with the nth, the next one as
-// soon as one has failed or taken too long, and takes the first connection.
-func (c *Client) dialAny(ctx context.Context, n int) (net.Conn, error) {
+// welcomePatience is how long a server that was reached may take to welcome
+// this client. One that is paused is reached, since its kernel answers; so
+// while there are others to turn to it gets a moment, twice as long each time
+// all have been tried, for it may be the whole cluster that is slow. An attempt
+// given up never fences a later one.
+func (c *Client) welcomePatience(addr string) time.Duration {
+	most := c.helloTimeout()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.pool.hasOther(addr) {
+		return most
+	}
+	return min(welcomePatienceMin<<min(c.pool.rounds, 10), most)
+}
+
+// dialAny dials the servers in turn, the next one as soon as one has failed or
+// taken too long, and takes the first connection. Who fails or takes long is
+// told to failed.
+func (c *Client) dialAny(ctx context.Context, servers []string, failed func(addr string)) (net.Conn, string, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	type result struct {
+		addr string
 		conn net.Conn
 		err  error
 	}
@@ -59,15 +124,19 @@ func (c *Client) dialAny(ctx context.Context, n int) (net.Conn, error) {
 	dial := func(addr string) {
 		conn, err := c.dial(ctx, addr)
 		select {
-		case results <- result{conn, err}:
+		case results <- result{addr, conn, err}:
 		case <-ctx.Done():
 			if conn != nil {
 				conn.Close()
 			}
 		}
 	}
-	servers := c.cfg.servers
-	open, started := 0, 0
+	open, started := map[string]bool{}, 0
+	giveUp := func() {
+		for addr := range open {
+			failed(addr)
+		}
+	}
 	var failures []error
 	hedge := time.NewTimer(0)
 	defer hedge.Stop()
@@ -75,22 +144,26 @@ func (c *Client) dialAny(ctx context.Context, n int) (net.Conn, error) {
 		select {
 		case <-hedge.C:
 			if started < len(servers) {
-				addr := servers[(n+started)%len(servers)]
+				addr := servers[started]
 				c.wg.Go(func() { dial(addr) })
-				open, started = open+1, started+1
+				open[addr], started = true, started+1
 				hedge.Reset(hedgeDelay)
 			}
 		case r := <-results:
+			delete(open, r.addr)
 			if r.err == nil {
-				return r.conn, nil
+				giveUp()
+				return r.conn, r.addr, nil
 			}
-			failures = append(failures, r.err)
-			if open--; open == 0 && started == len(servers) {
-				return nil, errors.Join(failures...)
+			failed(r.addr)
+			failures = append(failures, fmt.Errorf("%s: %w", r.addr, r.err))
+			if len(open) == 0 && started == len(servers) {
+				return nil, "", errors.Join(failures...)
 			}
 			hedge.Reset(0)
 		case <-ctx.Done():
-			return nil, errors.Join(append(failures, context.Cause(ctx))...)
+			giveUp()
+			return nil, "", errors.Join(append(failures, context.Cause(ctx))...)
 		}
 	}
 }
@@ -114,12 +187,12 @@ func (c *Client) dial(ctx context.Context, addr string) (net.Conn, error) {
 }
 
 // greet says hello and takes the welcome.
-func (c *Client) greet(conn net.Conn) (*link, error) {
+func (c *Client) greet(conn net.Conn, addr string) (*link, error) {
 	sentAt := c.now()
 	if _, err := conn.Write(protocol.AppendHello(protocol.Magic[:], c.hello(c.cfg.mode))); err != nil {
 		return nil, err
 	}
-	l := newLink(c, conn)
+	l := newLink(c, conn, addr)
 	welcome, err := readWelcome(l.r)
 	if err != nil {
 		return nil, err
@@ -185,9 +258,11 @@ func (c *Client) welcomed(l *link, w *protocol.Welcome, sentAt time.Duration) er
 	c.limits = w.Limits
 	c.saw(w.Zxid)
 	c.acknowledged(sentAt)
+	l.greeted, l.lastPingAt = c.now(), sentAt
 	c.link = l
 	c.lastFailure = nil
 	c.watches.reconnected(c)
+	c.askMembers(l)
 	c.setState(Connected)
 	c.prompt()
 	return nil

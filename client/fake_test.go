@@ -69,6 +69,9 @@ type peer struct {
 	r     *bufio.Reader
 	hello protocol.Hello
 	zxid  uint64
+
+	contact time.Duration     // told by pongs
+	members []protocol.Member // told to who asks
 }
 
 // accept takes the next connection and its hello.
@@ -120,7 +123,8 @@ func (p *peer) write(b []byte) {
 	require.NoError(p.t, err)
 }
 
-// next returns the next request that is no ping; pings are answered.
+// next returns the next request that the client makes for its caller: pings are
+// answered, and that it asks for the members is, as by a server that knows none.
 func (p *peer) next() protocol.Request {
 	p.t.Helper()
 	r, err := p.take()
@@ -131,13 +135,31 @@ func (p *peer) next() protocol.Request {
 func (p *peer) take() (protocol.Request, error) {
 	for {
 		r, err := p.hear()
-		if err != nil || r.Op != protocol.OpPing {
+		var m protocol.Message
+		switch {
+		case err != nil:
 			return r, err
+		case r.Op == protocol.OpPing:
+			m = p.pongOf(r)
+		case r.Op == protocol.OpMembers:
+			m = protocol.Message{Op: r.Op, Xid: r.Xid, More: &protocol.More{Members: p.members}}
+		default:
+			return r, nil
 		}
-		if _, err := p.nc.Write(protocol.AppendMessage(nil, &protocol.Message{Op: protocol.OpPing, Xid: r.Xid})); err != nil {
+		if _, err := p.nc.Write(protocol.AppendMessage(nil, &m)); err != nil {
 			return r, err
 		}
 	}
+}
+
+func (p *peer) pongOf(r protocol.Request) protocol.Message {
+	return protocol.Message{Op: r.Op, Xid: r.Xid, More: &protocol.More{Count: p.contact.Milliseconds()}}
+}
+
+func (p *peer) pong(r protocol.Request) {
+	p.t.Helper()
+	m := p.pongOf(r)
+	p.write(protocol.AppendMessage(nil, &m))
 }
 
 func (p *peer) hear() (protocol.Request, error) {
@@ -192,7 +214,13 @@ func (f *fake) open(opts ...Option) *Client {
 	return f.openAt([]string{"a:1"}, opts...)
 }
 
+// openAt keeps to the servers, so that every request but pings is its caller's.
 func (f *fake) openAt(servers []string, opts ...Option) *Client {
+	f.t.Helper()
+	return f.openLearning(servers, append([]Option{WithOnlyGivenServers()}, opts...)...)
+}
+
+func (f *fake) openLearning(servers []string, opts ...Option) *Client {
 	f.t.Helper()
 	c := OpenLazy(servers, append([]Option{WithDialer(f.dial), WithSessionTimeout(fakeTimeout), WithRequestTimeout(0)}, opts...)...)
 	f.t.Cleanup(c.Abandon)

@@ -30,7 +30,7 @@ func FuzzReplies(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l := newLink(c, sayer{bytes.NewReader(replies)})
+		l := newLink(c, sayer{bytes.NewReader(replies)}, "a:1")
 		l.limit = 1 << 20
 		welcome := &protocol.Welcome{Version: 1, Session: 1, TimeoutMs: 1000, Limits: protocol.DefaultLimits()}
 		welcome.Password = make([]byte, passwordSize)

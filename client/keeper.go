@@ -7,26 +7,44 @@ import (
 	"github.com/lycaon-io/lycaon/protocol"
 )
 
-// keep watches the clock: it asks for a ping when a third of the timeout has
-// passed without an answer or a ping, cuts a connection that has been silent for two thirds, and declares the session
-// lost when a whole timeout has passed since the newest request that was
-// answered had been sent. A server counts from when it heard that request,
-// which is later, so the client never holds on longer than the server does.
+// keep watches the clock. It asks for pings: to keep the session alive, and to
+// tell a server whose answers wait for something from one that is gone. It cuts
+// a connection that is silent, and declares the session lost when a whole
+// timeout has passed since the newest sign of life that the cluster is known to
+// have heard. The leader counts from when it heard that, which is later, so the
+// client never holds on longer than the cluster does.
 func (c *Client) keep() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	var pinged time.Duration
+	due := c.now()
 	for {
 		select {
 		case <-c.ctx.Done():
 			return
 		case <-timer.C:
+			if c.now()-due > lateness {
+				c.excuse()
+			}
 		case <-c.urge:
 		}
-		var wait time.Duration
-		if pinged, wait = c.attend(pinged); wait > 0 {
+		if wait := c.attend(); wait > 0 {
+			due = c.now() + wait
 			timer.Reset(wait)
+		} else {
+			due = forever
 		}
+	}
+}
+
+const forever = 1<<63 - 1
+
+// excuse gives the server its time anew: it was this process that did not run,
+// and what the server said may lie unread.
+func (c *Client) excuse() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.link != nil {
+		c.link.heard.Store(int64(c.now()))
 	}
 }
 
@@ -38,42 +56,105 @@ func (c *Client) prompt() {
 	}
 }
 
-func silence(timeout time.Duration) time.Duration { return timeout * 2 / 3 }
-
 // attend does what is due and returns when the next thing is.
-func (c *Client) attend(pinged time.Duration) (lastPing, wait time.Duration) {
+func (c *Client) attend() (wait time.Duration) {
 	c.mu.Lock()
 	timeout, l, lastAck, session := c.sess.timeout, c.link, c.lastAck, c.sess.id
-	now := c.now()
-	if timeout == 0 || l == nil && session == 0 || c.lastAck == 0 && l == nil {
+	if timeout == 0 || l == nil && (session == 0 || lastAck == 0) {
 		c.mu.Unlock()
-		return pinged, 0 // nothing to keep yet; welcomed prompts
+		return 0 // nothing to keep yet; welcomed prompts
 	}
+	now := c.now()
 	wait = timeout
 	if l != nil {
-		pinged = max(pinged, lastAck) // an answered request is as good
-		if now >= pinged+timeout/3 {
-			l.pingDue = true
-			pinged = now
-			c.kick()
-		}
-		dead := time.Duration(l.heard.Load()) + silence(timeout)
-		if now >= dead {
-			l.cut()
-		}
-		wait = min(wait, pinged+timeout/3-now)
-		if dead > now {
-			wait = min(wait, dead-now)
-		}
+		wait = min(wait, c.attendLink(l, now))
 	}
 	c.mu.Unlock()
 	if session == 0 || c.cfg.mode == protocol.HelloGuest {
-		return pinged, wait
+		return wait
 	}
 	end := lastAck + timeout
 	if now >= end {
-		c.end(Expired, fmt.Errorf("%w: no server answered for %v", ErrSessionExpired, timeout))
-		return pinged, 0
+		c.end(Expired, fmt.Errorf("%w: no sign of life has reached the cluster for %v", ErrSessionExpired, timeout))
+		return 0
 	}
-	return pinged, min(wait, end-now)
+	return min(wait, end-now)
+}
+
+// attendLink looks after the connection: a server with others beside it is left
+// when it has owed an answer for as long as the client is patient, the only
+// one after two thirds of the session's timeout. The caller holds mu.
+func (c *Client) attendLink(l *link, now time.Duration) (wait time.Duration) {
+	if now >= l.askedAt+membersEvery {
+		c.askMembers(l)
+	}
+	if now >= l.nextPing() {
+		l.pingDue = true
+		c.kick()
+	}
+	next := min(l.nextPing(), l.askedAt+membersEvery)
+	since, waits := l.waitsSince()
+	if c.resting = !waits; c.resting {
+		return next - now
+	}
+	most := c.sess.timeout * 2 / 3
+	dead := time.Duration(l.heard.Load()) + most
+	if c.pool.hasOther(l.addr) {
+		dead = min(dead, since+c.patience)
+	}
+	if now < dead {
+		return min(next, dead) - now
+	}
+	c.loseSilent(l, now)
+	return most
+}
+
+// pingEvery is how often a session gives a sign of life. Of those given to a
+// follower, the last but one or so is known to have reached the leader, so
+// there they come twice as often.
+func (l *link) pingEvery() time.Duration {
+	if l.contact > 0 || l.lastPong == 0 {
+		return l.c.sess.timeout / 6
+	}
+	return l.c.sess.timeout / 3
+}
+
+// nextPing is when the next one is due; one is on its way at a time.
+func (l *link) nextPing() time.Duration {
+	if l.pingDue || l.lastPing != l.lastPong {
+		return forever
+	}
+	next := l.lastPingAt + l.pingEvery()
+	if since, waits := l.waitsSince(); waits {
+		next = min(next, since+pingAfter)
+	}
+	return next
+}
+
+// waitsSince tells for how long the server has owed an answer without a byte
+// heard of it.
+func (l *link) waitsSince() (since time.Duration, waits bool) {
+	asked := time.Duration(forever)
+	if l.lastPing != l.lastPong {
+		asked = l.lastPingAt
+	}
+	if l.c.sent.len() > 0 {
+		asked = min(asked, l.c.sent.front().sentAt)
+	}
+	return max(asked, time.Duration(l.heard.Load())), asked != forever
+}
+
+// loseSilent leaves a server. If the connection had just begun it may be
+// everybody who is slow, so the next one gets more time.
+func (c *Client) loseSilent(l *link, now time.Duration) {
+	if l.down {
+		return
+	}
+	l.silent = true
+	l.cut()
+	if now-l.greeted < shortLife {
+		c.patience = min(2*c.patience, c.sess.timeout*2/3)
+	} else {
+		c.patience = silenceMin
+	}
 }

@@ -10,8 +10,22 @@ const (
 	backoffMax = time.Second
 	hedgeDelay = 150 * time.Millisecond // until the next server is dialled beside the one that has not answered
 
-	helloTimeoutMin = 500 * time.Millisecond
-	helloTimeoutMax = 3 * time.Second
+	grudge = 30 * time.Second // a server that failed is not the first choice for so long
+
+	welcomePatienceMin = 400 * time.Millisecond
+	helloTimeoutMin    = 500 * time.Millisecond
+	helloTimeoutMax    = 3 * time.Second
+
+	// A server that lives answers a ping at once, whatever its requests wait for.
+	// silenceMin is about what a cluster needs for a new leader: to leave sooner
+	// gains nothing, and a loaded server may well take a part of it.
+	pingAfter  = 250 * time.Millisecond // of silence while something is unanswered
+	silenceMin = 700 * time.Millisecond // then the server is left, if there is another
+	shortLife  = 3 * time.Second        // of a connection: left for silence so early, the next one gets twice as long
+	lateness   = 50 * time.Millisecond  // of our own clock: then it is we who did not run
+
+	maxSigns     = 16          // pings kept until the leader is known to have heard of them
+	membersEvery = time.Minute // how often the servers are asked for
 
 	// closeGrace is how long Close waits for a connection that is down.
 	closeGrace = time.Second

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,20 +17,33 @@ import (
 // link is one connection, from the Welcome on. Its reader is the goroutine of
 // Client.run, its sender one of its own.
 type link struct {
-	c        *Client
-	conn     net.Conn
-	r        *bufio.Reader
-	frame    []byte       // reused by the reader
-	limit    uint32       // of a frame, as the Welcome said
-	heard    atomic.Int64 // time.Duration of the newest bytes from the server
-	useful   atomic.Bool  // a frame came after the Welcome
-	lastPing uint64       // xid of the newest ping: the milliseconds at which it was asked for. Guarded by c.mu
+	c      *Client
+	conn   net.Conn
+	addr   string // as it was dialled
+	r      *bufio.Reader
+	frame  []byte       // reused by the reader
+	limit  uint32       // of a frame, as the Welcome said
+	heard  atomic.Int64 // time.Duration of the newest bytes from the server
+	useful atomic.Bool  // a frame came after the Welcome
 
-	wake    *sync.Cond // on c.mu: the sender has something to do
-	asleep  bool       // the sender waits. Guarded by c.mu, as are the next two
-	pingDue bool
-	down    bool
+	wake *sync.Cond // on c.mu: the sender has something to do
+
+	// Guarded by c.mu.
+	asleep     bool // the sender waits
+	pingDue    bool
+	down       bool
+	silent     bool          // down because nothing was heard
+	greeted    time.Duration // when
+	askedAt    time.Duration // for the members
+	lastPing   uint64        // xid of the newest ping: the milliseconds at which it was asked for
+	lastPingAt time.Duration // the same, to the nanosecond
+	lastPong   uint64        // xid of the newest answered
+	contact    time.Duration // of the server with the leader, as of the newest pong; 0 of the leader itself
+	signs      []sign        // answered pings that the leader is not known to have heard of
 }
+
+// sign is a ping: sent, and answered by the server of the connection.
+type sign struct{ sent, answered time.Duration }
 
 // heardConn notes when bytes come.
 type heardConn struct{ *link }
@@ -42,8 +56,8 @@ func (h heardConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func newLink(c *Client, conn net.Conn) *link {
-	l := &link{c: c, conn: conn, wake: sync.NewCond(&c.mu)}
+func newLink(c *Client, conn net.Conn, addr string) *link {
+	l := &link{c: c, conn: conn, addr: addr, wake: sync.NewCond(&c.mu)}
 	l.heard.Store(int64(c.now()))
 	l.r = bufio.NewReaderSize(heardConn{l}, readBufferSize)
 	return l
@@ -111,11 +125,15 @@ func (c *Client) gather(l *link, buf []byte) []byte {
 	now := c.now()
 	if l.pingDue {
 		l.pingDue = false
-		l.lastPing = max(l.lastPing+1, uint64(now/time.Millisecond))
+		l.lastPing, l.lastPingAt = max(l.lastPing+1, uint64(now/time.Millisecond)), now
 		buf = protocol.AppendRequest(buf, &protocol.Request{Op: protocol.OpPing, Xid: l.lastPing})
 	}
 	for len(buf) < bufferSize && c.sendable() {
 		buf = c.encodeNext(buf, now)
+	}
+	if c.resting {
+		c.resting = false
+		c.prompt()
 	}
 	return buf
 }
@@ -211,12 +229,42 @@ func (l *link) pong(m *protocol.Message) error {
 	if m.Xid > l.lastPing || m.Code != protocol.OK {
 		return fmt.Errorf("%w: an answer to a ping that was not sent", ErrProtocol)
 	}
-	l.c.acknowledged(time.Duration(m.Xid) * time.Millisecond)
+	l.lastPong = m.Xid
+	l.c.prompt() // the next one has its time
+	var age time.Duration
+	if m.More != nil {
+		age = time.Duration(m.More.Count) * time.Millisecond
+	}
+	l.heardOf(sign{time.Duration(m.Xid) * time.Millisecond, l.c.now()}, age)
 	return nil
 }
 
-// acknowledged notes that a server heard what was sent then. The caller holds
-// mu.
+// heardOf takes a ping's answer, by which the newest word of the server that the
+// leader has acknowledged is of that age. Sessions live by what the leader
+// knows: of a server that follows, not this ping but those answered before
+// that word, since a server passes on all that it has heard. A server that
+// the leader has lost answers pings for a while, and they keep nothing alive.
+func (l *link) heardOf(ping sign, age time.Duration) {
+	if l.contact = age; age == 0 {
+		l.signs = l.signs[:0]
+		l.c.acknowledged(ping.sent)
+		return
+	}
+	known := 0
+	for known < len(l.signs) && l.signs[known].answered <= ping.sent-age {
+		known++
+	}
+	if known > 0 {
+		l.c.acknowledged(l.signs[known-1].sent)
+	}
+	if len(l.signs) == maxSigns {
+		known = max(known, 1) // the oldest says least
+	}
+	l.signs = append(slices.Delete(l.signs, 0, known), ping)
+}
+
+// acknowledged notes that the cluster heard what was sent then. The caller
+// holds mu.
 func (c *Client) acknowledged(sentAt time.Duration) { c.lastAck = max(c.lastAck, sentAt) }
 
 // answer settles the oldest call on this connection. The caller holds mu.
@@ -228,17 +276,19 @@ func (c *Client) answer(m *protocol.Message) error {
 	if m.Xid != cl.req.Xid || m.Op != cl.req.Op || m.Partial {
 		return fmt.Errorf("%w: an answer to %v %d, awaited was %v %d", ErrProtocol, m.Op, m.Xid, cl.req.Op, cl.req.Xid)
 	}
-	if isSessionLoss(m.Code) {
-		return goodbyeError(m) // told to every call, this one included
+	if isSessionLoss(m.Code) || m.Code == protocol.NotReady && c.cfg.mode == protocol.HelloGuest {
+		return goodbyeError(m) // told to every call, this one included; a guest asks elsewhere
 	}
 	c.sent.pop()
-	c.acknowledged(cl.sentAt)
 	c.window.settled(cl)
 	if c.narrow > 0 {
 		c.widenWindow()
 	}
 	c.saw(m.Zxid)
 	c.watches.answered(c, cl, m)
+	if cl.req.Op == protocol.OpMembers {
+		c.learned(cl, m)
+	}
 	cl.reply = *m
 	c.finish(cl, nil)
 	if c.pending.len() > 0 {

@@ -11,15 +11,14 @@ import (
 // run keeps a connection until the client ends: it finds a server, serves the
 // connection as its reader, and starts again.
 func (c *Client) run() {
-	next := rand.IntN(len(c.cfg.servers))
 	var pause backoff
 	for c.ctx.Err() == nil {
-		l, err := c.connect(next)
-		next++
-		if err == nil {
-			c.cfg.logger.Info("connected", "server", l.conn.RemoteAddr().String(), "session", c.Session().ID())
+		l, err := c.connect()
+		none := err != nil
+		if !none {
+			c.cfg.logger.Info("connected", "server", l.addr, "session", c.Session().ID())
 			err = c.serve(l)
-			if l.useful.Load() {
+			if c.leave(l, err) {
 				pause.reset()
 			}
 		}
@@ -30,10 +29,24 @@ func (c *Client) run() {
 			c.lost(err)
 			return
 		}
-		c.cfg.logger.Info("no connection", "cause", err)
 		c.noteFailure(err)
-		pause.wait(c)
+		if none {
+			pause.wait(c)
+		}
 	}
+}
+
+// leave notes that a connection has ended, and tells whether it was of use.
+// Then everybody else is tried at once.
+func (c *Client) leave(l *link, err error) (useful bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !l.useful.Load() || errors.Is(err, ErrNotReady) && c.cfg.mode == protocol.HelloGuest {
+		c.pool.fail(l.addr, c.now())
+		return false
+	}
+	c.pool.left(l.addr, c.now())
+	return true
 }
 
 // lost ends the client with its session. After a farewell that is what the
@@ -68,7 +81,7 @@ func (c *Client) serve(l *link) error {
 	if c.ctx.Err() == nil && !c.isFinal(err) {
 		c.setState(Disconnected)
 	}
-	if heard := c.now() - time.Duration(l.heard.Load()); c.sess.timeout > 0 && heard >= silence(c.sess.timeout) {
+	if l.silent {
 		err = errSilent
 	}
 	if errors.Is(err, ErrThrottled) {
@@ -88,7 +101,10 @@ func (c *Client) takeBackSent() {
 	}
 	for c.sent.len() > 0 {
 		cl := c.sent.popBack()
-		if cl.isResume() || cl.abandoned && !cl.isWrite() {
+		if cl.isAsking() {
+			c.asking = false
+		}
+		if cl.isResume() || cl.isAsking() || cl.abandoned && !cl.isWrite() {
 			c.recycle(cl)
 			continue
 		}
@@ -127,6 +143,10 @@ func (c *Client) isFinal(err error) bool {
 }
 
 func (c *Client) noteFailure(err error) {
+	if err == errNoneLeft { // since the failure already noted
+		return
+	}
+	c.cfg.logger.Info("no connection", "cause", err)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.lastFailure = err
@@ -140,6 +160,7 @@ type backoff struct{ pause time.Duration }
 func (b *backoff) reset() { b.pause = 0 }
 
 func (b *backoff) wait(c *Client) {
+	defer c.tryAgain()
 	b.pause = min(max(2*b.pause, backoffMin), backoffMax)
 	t := time.NewTimer(b.pause/2 + rand.N(b.pause/2))
 	defer t.Stop()
@@ -147,4 +168,10 @@ func (b *backoff) wait(c *Client) {
 	case <-t.C:
 	case <-c.ctx.Done():
 	}
+}
+
+func (c *Client) tryAgain() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pool.again()
 }

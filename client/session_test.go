@@ -73,17 +73,24 @@ func TestASilentConnectionIsLeftAndTheSessionEndsInTime(t *testing.T) {
 	})
 }
 
-func TestAPingIsSentEachThirdOfTheTimeout(t *testing.T) {
+// The first ping tells whether the server leads; a follower's clients ping twice
+// as often.
+func TestASignOfLifeIsGivenEachThirdOrSixthOfTheTimeout(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
 		c := f.open()
 		p := f.serve()
-		for range 5 {
+		for i, contact := range []time.Duration{0, 0, 0, time.Second, time.Second, 0, 0} {
+			every := fakeTimeout / 3
+			if i == 0 || p.contact > 0 {
+				every = fakeTimeout / 6
+			}
 			before := time.Now()
 			r, err := p.hear()
 			require.NoError(t, err)
 			require.Equal(t, protocol.OpPing, r.Op)
-			require.Equal(t, fakeTimeout/3, time.Since(before))
-			p.write(protocol.AppendMessage(nil, &protocol.Message{Op: protocol.OpPing, Xid: r.Xid}))
+			require.Equal(t, every, time.Since(before), "ping %d", i)
+			p.contact = contact
+			p.pong(r)
 		}
 		c.Abandon()
 	})
@@ -131,15 +138,24 @@ func TestARefusedAttachEndsTheClient(t *testing.T) {
 
 func TestARefusalThatMayPassIsTriedElsewhere(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
-		c := f.openAt([]string{"a:1", "b:2"})
-		for _, code := range []protocol.Code{protocol.NotReady, protocol.TooManyConnections, protocol.Throttled} {
+		servers := []string{"a:1", "b:2", "c:3"}
+		c := f.openAt(servers)
+		codes := []protocol.Code{protocol.NotReady, protocol.TooManyConnections, protocol.Throttled, protocol.Closing, protocol.SystemError, protocol.NotReady}
+		for _, code := range codes {
 			f.serve(func(w *protocol.Welcome) { w.Code = code })
 		}
 		go f.serve().attend()
 		require.NoError(t, c.awaitConnected(t.Context()))
-		for i := 1; i < len(f.dials); i++ {
-			require.NotEqual(t, f.dials[i-1].addr, f.dials[i].addr)
+		require.Len(t, f.dials, len(codes)+1)
+		for round := range slices.Chunk(f.dials[:len(codes)], len(servers)) {
+			var asked []string
+			for _, d := range round {
+				asked = append(asked, d.addr)
+				require.Equal(t, round[0].at, d.at, "the next one at once")
+			}
+			require.ElementsMatch(t, servers, asked)
 		}
+		require.NotEqual(t, f.dials[2].at, f.dials[3].at, "a pause when all have been tried")
 		require.NoError(t, c.Close(t.Context()))
 	})
 }

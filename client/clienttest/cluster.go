@@ -3,6 +3,9 @@ package clienttest
 import (
 	"context"
 	"log/slog"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -20,95 +23,103 @@ const (
 	superPassword = "test"
 )
 
+// settings of a Cluster; those of a server are the same on each but for what
+// tells them apart.
+type settings struct {
+	server  server.Config
+	servers int
+}
+
 // Option shapes a Cluster.
-type Option func(*server.Config)
+type Option func(*settings)
+
+// WithServers makes a cluster of n servers, with the ids 1 to n. The default is
+// one.
+func WithServers(n int) Option {
+	return func(s *settings) { s.servers = n }
+}
 
 // WithSessionTimeouts bounds what clients may ask for. The default is 100 ms
 // to a minute.
 func WithSessionTimeouts(min, max time.Duration) Option {
-	return func(c *server.Config) { c.MinSessionTimeout, c.MaxSessionTimeout = min, max }
+	return func(s *settings) { s.server.MinSessionTimeout, s.server.MaxSessionTimeout = min, max }
 }
 
-// WithMaxConnections bounds the connections. The default is no bound.
+// WithMaxConnections bounds the connections of each server. The default is no
+// bound.
 func WithMaxConnections(n int) Option {
-	return func(c *server.Config) { c.MaxConnections = n }
+	return func(s *settings) { s.server.MaxConnections = n }
 }
 
 // WithLogger lets the servers log. By default they are silent.
 func WithLogger(l *slog.Logger) Option {
-	return func(c *server.Config) { c.Logger = l }
+	return func(s *settings) { s.server.Logger = l }
 }
 
-// Cluster is a running cluster: today of one server.
+// Cluster is a running cluster. Its servers have the ids 1, 2, and so on.
 type Cluster struct {
-	t   testing.TB
-	cfg server.Config
+	t testing.TB
 
-	mu     sync.Mutex
+	mu      sync.Mutex
+	members []*member
+}
+
+// member is a server and what it is started with again.
+type member struct {
+	cfg    server.Config
 	server *server.Server // nil while it is down
 }
 
-// Start runs a cluster until the test ends.
+// Start runs a cluster until the test ends, and returns when it serves.
 func Start(t testing.TB, opts ...Option) *Cluster {
 	t.Helper()
-	c := &Cluster{t: t, cfg: server.DefaultConfig()}
-	c.cfg.DataDir = t.TempDir()
-	c.cfg.ClientAddr, c.cfg.PeerAddr, c.cfg.HTTPAddr = "127.0.0.1:0", "127.0.0.1:0", "off"
-	c.cfg.MinSessionTimeout, c.cfg.MaxSessionTimeout = 100*time.Millisecond, time.Minute
-	c.cfg.Tick = 20 * time.Millisecond
-	c.cfg.SuperDigest = superDigest
+	s := settings{server: server.DefaultConfig(), servers: 1}
+	s.server.ClientAddr, s.server.PeerAddr, s.server.HTTPAddr = "127.0.0.1:0", "127.0.0.1:0", "off"
+	s.server.MinSessionTimeout, s.server.MaxSessionTimeout = 100*time.Millisecond, time.Minute
+	s.server.Tick = 20 * time.Millisecond
+	s.server.SuperDigest = superDigest
 	for _, o := range opts {
-		o(&c.cfg)
+		o(&s)
 	}
-	c.start()
-	t.Cleanup(c.stop) // after those of the clients, which come later
+	c := &Cluster{t: t, members: plan(t, s)}
+	t.Cleanup(func() { c.stop(c.ids(nil)) }) // after those of the clients, which come later
+	c.start(c.ids(nil))
 	return c
 }
 
-func (c *Cluster) start() {
-	c.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
-	defer cancel()
-	s, err := server.Open(ctx, c.cfg)
-	if err != nil {
-		c.t.Fatalf("clienttest: starting the server: %v", err)
+// plan gives each server its id, its directory, and the addresses of all.
+func plan(t testing.TB, s settings) []*member {
+	t.Helper()
+	dir := t.TempDir()
+	members := make([]*member, s.servers)
+	for i := range members {
+		cfg := s.server
+		cfg.ID, cfg.DataDir = uint64(i+1), filepath.Join(dir, strconv.Itoa(i+1))
+		members[i] = &member{cfg: cfg}
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.server = s
-	c.cfg.ClientAddr = s.ClientAddr().String() // the same one after a restart
+	if len(members) == 1 {
+		return members
+	}
+	var list []string
+	for i, addr := range freeAddrs(t, len(members)) {
+		list = append(list, strconv.Itoa(i+1)+"="+addr)
+	}
+	for _, m := range members {
+		m.cfg.PeerAddr, m.cfg.InitialCluster = "", strings.Join(list, ",")
+	}
+	return members
 }
 
-func (c *Cluster) stop() {
-	c.mu.Lock()
-	s := c.server
-	c.server = nil
-	c.mu.Unlock()
-	if s == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
-	defer cancel()
-	if err := s.Close(ctx); err != nil {
-		c.t.Errorf("clienttest: stopping the server: %v", err)
-	}
-}
-
-func (c *Cluster) running() *server.Server {
-	c.t.Helper()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.server == nil {
-		c.t.Fatal("clienttest: the server is stopped")
-	}
-	return c.server
-}
-
-// Addrs is what client.Open takes.
+// Addrs is what client.Open takes: the addresses of all servers, in the order
+// of their ids.
 func (c *Cluster) Addrs() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return []string{c.cfg.ClientAddr}
+	var addrs []string
+	for _, m := range c.members {
+		addrs = append(addrs, m.cfg.ClientAddr)
+	}
+	return addrs
 }
 
 // Client opens a client that is closed when the test ends.
@@ -135,25 +146,16 @@ func (c *Cluster) ExpireSession(id client.SessionID) {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
-	if err := c.running().ExpireSession(ctx, uint64(id), "expired by a test"); err != nil {
+	leader := c.running([]int{c.Leader()})[0]
+	if err := leader.ExpireSession(ctx, uint64(id), "expired by a test"); err != nil {
 		c.t.Fatalf("clienttest: expiring session %v: %v", id, err)
 	}
 }
 
-// DropConnections cuts every connection at once, as a broken network would.
-// Sessions live on.
-func (c *Cluster) DropConnections() { c.running().DropConnections() }
-
-// Stop closes the server until Restart.
-func (c *Cluster) Stop() {
-	c.t.Helper()
-	c.stop()
-}
-
-// Restart closes the server and opens it again, at the same address over the
-// same data. Sessions live on.
-func (c *Cluster) Restart() {
-	c.t.Helper()
-	c.stop()
-	c.start()
+// DropConnections cuts every connection of a client at once, as a broken network
+// would. Sessions live on.
+func (c *Cluster) DropConnections() {
+	for _, s := range c.running(nil) {
+		s.DropConnections()
+	}
 }

@@ -1,0 +1,108 @@
+package client
+
+import (
+	"cmp"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/lycaon-io/lycaon/protocol"
+)
+
+// pool is whom a client may turn to: the servers that it was given and those
+// it has learned of. It remembers who was found wanting, so that a server that
+// is paused or gone is not the first choice. Client.mu guards it.
+type pool struct {
+	given   []string
+	learned []string
+	failed  map[string]time.Duration // when, of those that failed lately
+	tried   map[string]bool          // since the last connection that was of use, or the last pause
+	rounds  int                      // pauses since the last connection that was of use
+}
+
+func newPool(given []string) pool {
+	return pool{given: dedupe(given), failed: map[string]time.Duration{}, tried: map[string]bool{}}
+}
+
+func dedupe(addrs []string) (unique []string) {
+	for _, a := range addrs {
+		if !slices.Contains(unique, a) {
+			unique = append(unique, a)
+		}
+	}
+	return unique
+}
+
+func (p *pool) all() []string { return dedupe(slices.Concat(p.given, p.learned)) }
+
+// untried lists whom to try next, by chance but for those that failed lately,
+// who come last, the latest at the very end.
+func (p *pool) untried(now time.Duration) []string {
+	left := slices.DeleteFunc(p.all(), func(a string) bool { return p.tried[a] })
+	p.shuffle(left, now)
+	return left
+}
+
+func (p *pool) shuffle(addrs []string, now time.Duration) {
+	for addr, at := range p.failed {
+		if now-at > grudge {
+			delete(p.failed, addr)
+		}
+	}
+	rand.Shuffle(len(addrs), func(i, j int) { addrs[i], addrs[j] = addrs[j], addrs[i] })
+	slices.SortStableFunc(addrs, func(a, b string) int { return cmp.Compare(p.failed[a], p.failed[b]) })
+}
+
+// left is told when a connection that was of use has ended: everybody else is
+// worth a try.
+func (p *pool) left(addr string, now time.Duration) {
+	p.rounds = 0
+	clear(p.tried)
+	p.fail(addr, now)
+}
+
+func (p *pool) fail(addr string, now time.Duration) { p.failed[addr], p.tried[addr] = now, true }
+
+// again makes everybody worth a try, after a pause.
+func (p *pool) again() {
+	p.rounds++
+	clear(p.tried)
+}
+
+func (p *pool) hasOther(addr string) bool {
+	return slices.ContainsFunc(p.all(), func(a string) bool { return a != addr })
+}
+
+// learn takes over the members that the server at addr told of.
+func (p *pool) learn(members []protocol.Member, addr string) {
+	near := isLoopback(addr)
+	p.learned = p.learned[:0]
+	for _, m := range members {
+		if usable(m.ClientAddr) && (near || !isLoopback(m.ClientAddr)) {
+			p.learned = append(p.learned, m.ClientAddr)
+		}
+	}
+}
+
+// usable tells whether addr says where a server is.
+func usable(addr string) bool {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil || host == "" || port == "" || port == "0" {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return err != nil || !ip.IsUnspecified()
+}
+
+// isLoopback is of addresses that mean another server, or none, to anybody on
+// another machine.
+func isLoopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
+}
