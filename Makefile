@@ -1,7 +1,7 @@
 GO      ?= go
 FUZZTIME ?= 10s
 
-.PHONY: build run test lint fuzz bench clean
+.PHONY: build run cluster test lint fuzz bench clean
 
 ## build: compile bin/lycaon
 build:
@@ -10,6 +10,10 @@ build:
 ## run: build and serve on 127.0.0.1:2181 with the data in ./data
 run: build
 	exec bin/lycaon serve --id 1 --data-dir data --client-addr 127.0.0.1:2181 --peer-addr 127.0.0.1:2888 --http-addr 127.0.0.1:8080
+
+## cluster: build and serve from three servers on loopback, clients at 127.0.0.1:2181 to 2183, the data in ./data-cluster
+cluster: build
+	@exec ./.ci/cluster
 
 ## test: everything CI runs
 test: lint

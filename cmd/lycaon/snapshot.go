@@ -40,29 +40,17 @@ func newSnapshotSave(e *env) *cobra.Command {
 sequence counters, sessions, all under checksums. It passes every ACL, so the
 superuser or the admin token must be shown: --auth before the command, or
 --admin-token DATA-DIR/admin.token. ./data/admin.token is taken by itself if it is
-there. FILE is complete or absent, never half written.`,
+there, and so is that of the server that is asked, of make cluster. FILE is complete or absent, never half written.`,
 		Example: "  lycaon --admin-token /var/lib/lycaon/admin.token snapshot save backup.lycaon",
 		Args:    exactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			e.defaultAdminToken()
+			e.defaultAdminToken(cmd.Context())
 			info, err := e.saveSnapshot(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
 			return e.printImage("saved "+args[0], info)
 		},
-	}
-}
-
-// defaultAdminToken spares the user of make run a flag.
-func (e *env) defaultAdminToken() {
-	const file = "data/admin.token"
-	if e.target.adminToken != "" || len(e.target.auth) > 0 {
-		return
-	}
-	if f, err := os.Open(file); err == nil {
-		f.Close()
-		e.target.adminToken = file
 	}
 }
 

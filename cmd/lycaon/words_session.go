@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -184,48 +183,4 @@ func (e *env) printSession(s *client.SessionInfo) error {
 			s.ID, time.Duration(s.TimeoutMs)*time.Millisecond, s.Generation, s.Ephemerals)
 	}
 	return e.out.line("session 0x%x: ended at zxid 0x%x, %s", s.ID, s.EndedZxid, s.Cause)
-}
-
-func newStatus(e *env) *cobra.Command {
-	return &cobra.Command{
-		Use:     "status",
-		Short:   "Tell how the server does",
-		GroupID: groupServer,
-		Args:    exactArgs(0),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := e.reader(cmd.Context())
-			if err != nil {
-				return err
-			}
-			s, err := c.Status(cmd.Context())
-			if err != nil {
-				return err
-			}
-			return e.printStatus(s)
-		},
-	}
-}
-
-// printStatus has the shape of a cluster's status, a member a row.
-func (e *env) printStatus(s *client.ServerStatus) error {
-	if e.out.json {
-		return e.out.value(map[string]any{"members": []map[string]any{{
-			"id": s.ServerID, "role": s.Role, "version": s.Version, "uptimeMs": s.UptimeMs, "ready": s.Ready,
-			"zxid": s.Zxid, "term": s.Term, "commitIndex": s.CommitIndex, "appliedIndex": s.AppliedIndex,
-			"sessions": s.Sessions, "connections": s.Connections, "watches": s.Watches, "nodes": s.Nodes,
-			"dataBytes": s.DataBytes, "logBytes": s.LogBytes, "digest": fmt.Sprintf("%016x", s.Digest), "disk": s.Disk,
-		}}})
-	}
-	ready := "ready"
-	if !s.Ready {
-		ready = "not ready"
-	}
-	rows := []string{
-		fmt.Sprintf("server %d: %s, %s, up %s, %s", s.ServerID, s.Role, ready, (time.Duration(s.UptimeMs) * time.Millisecond).Round(time.Second), s.Version),
-		fmt.Sprintf("log: term %d, commit index %d, applied %d, %d bytes", s.Term, s.CommitIndex, s.AppliedIndex, s.LogBytes),
-		fmt.Sprintf("tree: zxid 0x%x, %d nodes, %d bytes of data, digest %016x", s.Zxid, s.Nodes, s.DataBytes, s.Digest),
-		fmt.Sprintf("clients: %d sessions, %d connections, %d watches", s.Sessions, s.Connections, s.Watches),
-		fmt.Sprintf("disk: %s", s.Disk),
-	}
-	return e.out.line("%s", strings.Join(rows, "\n"))
 }

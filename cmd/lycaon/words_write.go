@@ -238,15 +238,19 @@ wants --yes where nobody can be asked.`, confirmAbove),
 
 // confirm asks a person. Where there is none the answer is no.
 func (e *env) confirm(question string) error {
-	if e.ask == nil {
+	ask := e.ask
+	if ask == nil {
+		ask = e.askTerminal()
+	}
+	if ask == nil {
 		return usageError{fmt.Errorf("%s say --yes", question)}
 	}
-	answer, err := e.ask(question + " [y/N] ")
+	answer, err := ask(question + " [y/N] ")
 	if err != nil {
 		return err
 	}
 	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
-		return usageError{fmt.Errorf("not confirmed, nothing was deleted")}
+		return usageError{fmt.Errorf("not confirmed, nothing was changed")}
 	}
 	return nil
 }

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/term"
+
+	"github.com/lycaon-io/lycaon/client"
+)
+
+// defaultAdminToken spares the users of make run and make cluster a flag. Each
+// server has a token of its own, so with several one server is settled on.
+func (e *env) defaultAdminToken(ctx context.Context) {
+	if e.target.adminToken != "" || len(e.target.auth) > 0 || e.conn != nil {
+		return
+	}
+	if file := filepath.Join("data", tokenFile); readable(file) {
+		e.target.adminToken = file
+		return
+	}
+	if files, err := filepath.Glob(filepath.Join(clusterDir, "*", tokenFile)); err != nil || len(files) == 0 {
+		return
+	}
+	hosts, chroot, _ := strings.Cut(e.target.server, "/")
+	for addr := range strings.SplitSeq(hosts, ",") {
+		one := e.target
+		one.server = addr
+		id, err := one.serverID(ctx)
+		if err != nil {
+			continue
+		}
+		if file := filepath.Join(clusterDir, fmt.Sprint(id), tokenFile); readable(file) {
+			e.target.server, e.target.adminToken = strings.TrimSuffix(addr+"/"+chroot, "/"), file
+			return
+		}
+	}
+}
+
+const (
+	tokenFile  = "admin.token"
+	clusterDir = "data-cluster" // of make cluster, a directory a server
+)
+
+func readable(file string) bool {
+	f, err := os.Open(file)
+	if err != nil {
+		return false
+	}
+	f.Close()
+	return true
+}
+
+// serverID asks the server at an address who it is.
+func (t *target) serverID(ctx context.Context) (uint64, error) {
+	servers, opts, err := t.options()
+	if err != nil {
+		return 0, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, min(connectWithin, t.timeout))
+	defer cancel()
+	c, err := client.OpenGuest(ctx, servers, opts...)
+	if err != nil {
+		return 0, err
+	}
+	defer c.Abandon()
+	st, err := c.Status(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return st.ServerID, nil
+}
+
+// askTerminal asks the person at the terminal of a one-shot command, nil if
+// there is none.
+func (e *env) askTerminal() func(question string) (string, error) {
+	in, isFile := e.in.(*os.File)
+	if !isFile || !term.IsTerminal(int(in.Fd())) {
+		return nil
+	}
+	return func(question string) (string, error) {
+		fmt.Fprint(e.errw, question)
+		line, err := bufio.NewReader(in).ReadString('\n')
+		if line != "" {
+			err = nil
+		}
+		return line, err
+	}
+}
