@@ -49,6 +49,7 @@ var arrows = map[string][]string{
 	"cmd/lycaon":        {"server", "client", "client/clienttest", "protocol", "znode", "server/state"},
 
 	"server/sim":             {"server/pipeline", "server/replicate", "server/state", "server/watch", "session", "protocol", "znode"},
+	"server/faults":          {"client", "protocol", "server/raftlog", "server/state", "znode"},
 	"server/internal/policy": {},
 	"server/internal/mutant": {},
 }
