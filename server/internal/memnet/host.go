@@ -19,9 +19,13 @@ type Host struct {
 	net       *Net
 	name      string
 	paused    bool
-	port      int // newest given to a dialer
+	dead      bool // it has crashed
+	port      int  // newest given to a dialer
 	listeners map[int]*listener
 }
+
+// Name is the host part of this host's addresses.
+func (h *Host) Name() string { return h.name }
 
 // Listen binds a port of this host; port 0 takes a free one.
 func (h *Host) Listen(addr string) (net.Listener, error) {
@@ -34,6 +38,9 @@ func (h *Host) Listen(addr string) (net.Listener, error) {
 	}
 	h.net.mu.Lock()
 	defer h.net.mu.Unlock()
+	if h.dead {
+		return nil, fail("listen", net.ErrClosed, addr)
+	}
 	if port == 0 {
 		h.port++
 		port = h.port
@@ -53,16 +60,19 @@ func (h *Host) Dial(ctx context.Context, addr string) (net.Conn, error) {
 		return nil, err
 	}
 	n := h.net
-	to := n.Host(host)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	defer n.wakeAt(ctx)()
+	to := n.host(host)
 	ready := time.Now().Add(n.link(h, to).delay + n.link(to, h).delay)
 	defer time.AfterFunc(time.Until(ready), n.wake).Stop()
 	for {
+		to = n.host(host)
 		there, back := n.link(h, to), n.link(to, h)
 		l := to.listeners[port]
 		switch {
+		case h.dead:
+			return nil, fail("dial", net.ErrClosed, addr)
 		case h.paused:
 		case ctx.Err() != nil:
 			return nil, fail("dial", context.Cause(ctx), addr)
@@ -137,14 +147,21 @@ func (l *listener) Close() error {
 	if l.closed {
 		return fail("close", net.ErrClosed, l.Addr().String())
 	}
+	l.end()
+	n.moved.Broadcast()
+	return nil
+}
+
+// end refuses whom nobody has accepted yet.
+func (l *listener) end() {
 	l.closed = true
 	delete(l.host.listeners, l.port)
 	for _, c := range l.queue {
 		c.abort()
+		c.closed = true
+		c.leave()
 	}
 	l.queue = nil
-	n.moved.Broadcast()
-	return nil
 }
 
 func split(addr string) (host string, port int, err error) {

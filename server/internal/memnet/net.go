@@ -37,6 +37,10 @@ func New() *Net {
 func (n *Net) Host(name string) *Host {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	return n.host(name)
+}
+
+func (n *Net) host(name string) *Host {
 	h := n.hosts[name]
 	if h == nil {
 		h = &Host{net: n, name: name, listeners: map[int]*listener{}, port: 40000}
@@ -95,6 +99,28 @@ func (n *Net) Reset(host string) {
 			c.abort()
 		}
 	}
+}
+
+// Crash ends everything that was opened through a host so far, as the death of
+// its process does: connections break as in Reset, listeners are gone, and the
+// Host that was given fails from now on. Ask for it again to live anew.
+func (n *Net) Crash(host string) {
+	n.Reset(host)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	h := n.hosts[host]
+	if h == nil {
+		return
+	}
+	delete(n.hosts, host)
+	h.dead, h.paused = true, false
+	for _, l := range h.listeners {
+		l.end()
+	}
+	for c := range n.conns {
+		c.moved.Broadcast()
+	}
+	n.moved.Broadcast()
 }
 
 // Conns counts the open ends of connections at a host.

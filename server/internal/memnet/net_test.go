@@ -219,3 +219,41 @@ func TestDialsAreRefusedHeldBackAndGivenUp(t *testing.T) {
 		require.NoError(t, c.Close())
 	})
 }
+
+func TestACrashedHostLivesAnewUnderItsName(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := memnet.New()
+		a, former := n.Host("a"), n.Host("b")
+		l, err := former.Listen("b:1")
+		require.NoError(t, err)
+		c, err := a.Dial(t.Context(), "b:1")
+		require.NoError(t, err)
+		served, err := l.Accept()
+		require.NoError(t, err)
+		waiting, err := a.Dial(t.Context(), "b:1")
+		require.NoError(t, err)
+
+		n.Crash("b")
+		for _, end := range []net.Conn{c, served, waiting} {
+			_, err = end.Read(make([]byte, 1))
+			require.ErrorIs(t, err, syscall.ECONNRESET)
+			require.NoError(t, end.Close())
+		}
+		_, err = l.Accept()
+		require.ErrorIs(t, err, net.ErrClosed)
+		_, err = former.Listen("b:1")
+		require.ErrorIs(t, err, net.ErrClosed)
+		_, err = former.Dial(t.Context(), "a:1")
+		require.ErrorIs(t, err, net.ErrClosed)
+		_, err = a.Dial(t.Context(), "b:1")
+		require.ErrorIs(t, err, syscall.ECONNREFUSED)
+
+		l, err = n.Host("b").Listen("b:1")
+		require.NoError(t, err)
+		c, err = a.Dial(t.Context(), "b:1")
+		require.NoError(t, err)
+		require.NoError(t, c.Close())
+		require.NoError(t, l.Close())
+		require.Zero(t, n.Conns("a")+n.Conns("b"))
+	})
+}
