@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -42,45 +41,53 @@ func (l lycaon) lay(dir string, n int) ([]*member, error) {
 	return all, nil
 }
 
-func (lycaon) leads(ctx context.Context, m *member) (bool, error) {
-	c, err := client.OpenGuest(ctx, []string{m.addr}, only(m.addr))
-	if err != nil {
-		return false, err
-	}
-	defer c.Close(ctx)
-	st, err := c.Status(ctx)
+func (l lycaon) leads(ctx context.Context, m *member) (bool, error) {
+	st, err := l.status(ctx, m.addr)
 	if err != nil {
 		return false, err
 	}
 	return st.Role == "leader", nil
 }
 
-// only dials one server, whatever others the client hears of.
-func only(addr string) client.Option {
-	return client.WithDialer(func(ctx context.Context, network, to string) (net.Conn, error) {
-		if to != addr {
-			return nil, errOther
-		}
-		return (&net.Dialer{}).DialContext(ctx, network, to)
-	})
+// only keeps a client at one server.
+func only(addr string) ([]string, client.Option) {
+	return []string{addr}, client.WithOnlyGivenServers()
 }
 
-// firstly dials the first server alone until that has answered once.
-func firstly(addr string) client.Option {
-	var found atomic.Bool
-	return client.WithDialer(func(ctx context.Context, network, to string) (net.Conn, error) {
-		if to != addr && !found.Load() {
-			return nil, errOther
-		}
-		nc, err := (&net.Dialer{}).DialContext(ctx, network, to)
-		if err == nil {
-			found.Store(true)
-		}
-		return nc, err
-	})
+func (lycaon) status(ctx context.Context, addr string) (*client.ServerStatus, error) {
+	servers, pinned := only(addr)
+	c, err := client.OpenGuest(ctx, servers, pinned)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close(ctx)
+	return c.Status(ctx)
 }
 
-var errOther = errors.New("this client begins with another server")
+// dial opens clients until chance has connected one to the first of addrs.
+func (l lycaon) dial(ctx context.Context, addrs []string) (*client.Client, error) {
+	if len(addrs) == 1 {
+		servers, pinned := only(addrs[0])
+		return client.Open(ctx, servers, client.WithSessionTimeout(sessionLength), pinned)
+	}
+	wanted, err := l.status(ctx, addrs[0])
+	if err != nil {
+		return nil, err
+	}
+	for {
+		c, err := client.Open(ctx, addrs, client.WithSessionTimeout(sessionLength))
+		if err != nil {
+			return nil, err
+		}
+		at, err := c.Status(ctx)
+		if err == nil && at.ServerID == wanted.ServerID {
+			return c, nil
+		}
+		if err := errors.Join(err, c.Close(ctx)); err != nil {
+			return nil, err
+		}
+	}
+}
 
 // lycaonSession is the Go client as a program would use it: no timeouts but
 // its own, nothing tried again by the caller.
@@ -92,12 +99,8 @@ type lycaonSession struct {
 
 var lycaonNodes atomic.Int64
 
-func (lycaon) open(ctx context.Context, addrs []string) (session, error) {
-	dialer := firstly(addrs[0])
-	if len(addrs) == 1 {
-		dialer = only(addrs[0])
-	}
-	c, err := client.Open(ctx, addrs, client.WithSessionTimeout(sessionLength), dialer)
+func (l lycaon) open(ctx context.Context, addrs []string) (session, error) {
+	c, err := l.dial(ctx, addrs)
 	if err != nil {
 		return nil, err
 	}

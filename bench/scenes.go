@@ -94,7 +94,8 @@ func playSessions(s *stage) (string, error) {
 	begin := time.Now()
 	err := eachOf(clients, func(i int) error {
 		for range each {
-			c, err := client.Open(ctx, []string{s.at(i)}, only(s.at(i)))
+			servers, pinned := only(s.at(i))
+			c, err := client.Open(ctx, servers, pinned)
 			if err != nil {
 				return err
 			}
