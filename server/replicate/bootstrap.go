@@ -1,8 +1,10 @@
 package replicate
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/hashicorp/raft"
 )
@@ -17,22 +19,36 @@ var (
 	lastVoteTermKey = []byte("LastVoteTerm")
 )
 
-// bootstrap gives an empty store its first configuration: this server alone.
-func (n *Node) bootstrap(conf *raft.Config, trans raft.Transport) error {
-	if err := n.startOver(); err != nil {
-		return err
-	}
+// empty tells whether the store holds nothing of raft's.
+func (n *Node) empty() (bool, error) {
 	exists, err := raft.HasExistingState(n.store, n.store, n.snaps)
 	if err != nil {
-		return fmt.Errorf("replicate: look for existing state: %w", err)
+		return false, fmt.Errorf("replicate: look for existing state: %w", err)
 	}
-	if exists {
-		return nil
+	return !exists, nil
+}
+
+// mayFoundAlone tells whether this server is to be a cluster by itself.
+func (n *Node) mayFoundAlone() bool {
+	if len(n.cfg.Join) > 0 {
+		return false
 	}
-	alone := raft.Configuration{Servers: []raft.Server{{
-		Suffrage: raft.Voter, ID: conf.LocalID, Address: raft.ServerAddress(n.cfg.Address),
-	}}}
-	if err := raft.BootstrapCluster(conf, n.store, n.store, n.snaps, trans, alone); err != nil {
+	return len(n.cfg.Initial) == 0 || len(n.cfg.Initial) == 1 && n.cfg.Initial[0].ID == n.cfg.ID
+}
+
+// bootstrap writes the first configuration into an empty store. Servers that
+// found a cluster together write the same one, byte for byte, so that their
+// logs agree.
+func (n *Node) bootstrap(members []Member) error {
+	sorted := slices.SortedFunc(slices.Values(members), func(a, b Member) int { return cmp.Compare(a.ID, b.ID) })
+	var first raft.Configuration
+	for _, m := range sorted {
+		first.Servers = append(first.Servers, raft.Server{
+			Suffrage: raft.Voter, ID: serverID(m.ID), Address: memberAddr{addr: m.PeerAddr, data: m.Data}.raft(),
+		})
+	}
+	conf := raftConfig(n.cfg.ID, len(members) == 1, n.cfg.Logger)
+	if err := raft.BootstrapCluster(conf, n.store, n.store, n.snaps, nil, first); err != nil {
 		return fmt.Errorf("replicate: write the first configuration: %w", err)
 	}
 	return nil
@@ -55,6 +71,8 @@ func (n *Node) startOver() error {
 	switch {
 	case last > 0 || len(snapshots) > 0 || term == 0:
 		return nil
+	case n.stable(admittedKey) > 0:
+		return nil // a new member, to which the log has not come yet
 	case term > 1 || voted > 0:
 		return fmt.Errorf("%w, though term %d had begun", ErrNoLog, term)
 	}

@@ -186,8 +186,8 @@ func TestTheSameLeadershipToldTwiceKeepsItsDuties(t *testing.T) {
 	led(t, func(t *testing.T, n *Node, r *replica) {
 		id := r.session(t, 10*time.Second)
 		synctest.Wait()
-		again := &loop{Node: n, resend: time.NewTimer(never)}
-		again.turn(true)
+		again := &loop{Node: n, resend: time.NewTimer(never), stand: stand{timer: time.NewTimer(never)}}
+		again.look()
 		require.True(t, n.duties.leads())
 		time.Sleep(12 * time.Second)
 		synctest.Wait()

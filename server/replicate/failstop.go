@@ -47,9 +47,8 @@ func (s failStop) end(err error) {
 }
 
 // newRaft runs on a goroutine of its own, which a failing store ends.
-func (n *Node) newRaft(conf *raft.Config, trans raft.Transport) (r *raft.Raft, err error) {
+func (n *Node) newRaft(conf *raft.Config, store Store, trans raft.Transport) (r *raft.Raft, err error) {
 	err = raft.ErrRaftShutdown // what openError replaces by the failure
-	store := failStop{n.store, n.fail}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

@@ -27,10 +27,36 @@ type fsm struct {
 	snapshotDue chan struct{}      // a hint; never blocks
 	newTerm     chan struct{}      // a hint: appliedTerm has risen
 	persisted   func(index uint64) // after an image is durable, before raft cuts the log
+	restored    func()             // after an image of the snapshot store is in place
+	condemned   func() error       // why the machine is not to be believed, nil if it is
+	damaged     func(error)        // the machine is found wrong
 	threshold   int64              // bytes of log between snapshots
 	halted      bool               // of raft's goroutine
 	closing     atomic.Bool        // ends a Persist
+	applied     func()             // after a batch or an image, in raft's goroutine
+	committed   atomic.Pointer[configuration]
+	newest      atomic.Pointer[logID] // the entry that the machine has applied last
 	counts      fsmCounts
+}
+
+// configuration is the newest membership known to be committed, and the index
+// of its entry.
+type configuration struct {
+	index uint64
+	raft.Configuration
+}
+
+// begin makes the fsm that of another life of raft.
+func (f *fsm) begin() {
+	f.halted = false
+	f.closing.Store(false)
+	f.committed.Store(nil)
+	f.newest.Store(nil)
+	n := &f.counts
+	n.index.Store(0)
+	n.term.Store(0)
+	n.sinceEntries.Store(0)
+	n.sinceBytes.Store(0)
 }
 
 type fsmCounts struct {
@@ -53,10 +79,14 @@ func (f *fsm) ApplyBatch(logs []*raft.Log) []any {
 		if f.halted {
 			return answers
 		}
-		if l.Type == raft.LogCommand {
+		switch l.Type {
+		case raft.LogCommand:
 			f.apply(l)
+		case raft.LogConfiguration:
+			f.committed.Store(&configuration{l.Index, raft.DecodeConfiguration(l.Data)})
 		}
 	}
+	f.applied()
 	return answers
 }
 
@@ -68,6 +98,7 @@ func (f *fsm) apply(l *raft.Log) {
 	}
 	n := &f.counts
 	n.index.Store(l.Index)
+	f.newest.Store(&logID{l.Index, l.Term})
 	n.entries.Add(1)
 	n.bytes.Add(uint64(len(l.Data)))
 	n.sinceEntries.Add(1)
@@ -83,6 +114,9 @@ func (f *fsm) apply(l *raft.Log) {
 func (f *fsm) Snapshot() (raft.FSMSnapshot, error) {
 	if f.halted {
 		return nil, errHalted
+	}
+	if err := f.condemned(); err != nil {
+		return nil, err
 	}
 	return &snapshot{
 		fsm: f, image: f.machine.Freeze(), index: f.counts.index.Load(),
@@ -101,6 +135,8 @@ func (f *fsm) Restore(r io.ReadCloser) error {
 	}
 	f.machine.Install(m)
 	f.counts.restores.Add(1)
+	f.restored()
+	f.applied()
 	return nil
 }
 
@@ -119,6 +155,9 @@ func (s *snapshot) Persist(sink raft.SnapshotSink) error {
 	defer n.persisting.Store(false)
 	out := &abortable{to: sink, stop: &s.fsm.closing}
 	err := state.WriteImage(out, s.image)
+	if errors.Is(err, state.ErrCorrupt) {
+		s.fsm.damaged(err)
+	}
 	if err == nil {
 		err = sink.Close()
 	}

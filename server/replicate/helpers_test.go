@@ -32,6 +32,7 @@ type replica struct {
 	unsent   []state.Txn // not applied, in order
 	entries  int
 	resends  int
+	closed   int // times all connections were closed
 	touched  []uint64
 	gate     chan struct{}
 	changed  *sync.Cond // broadcast after each apply
@@ -118,6 +119,27 @@ func (r *replica) Touched() []uint64 {
 		<-gate
 	}
 	return touched
+}
+
+func (r *replica) CutOff(time.Duration) int { return 0 }
+
+func (r *replica) CloseAll(protocol.Code, string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed++
+}
+
+func (r *replica) HaltWrites(string) {}
+
+func (r *replica) Mark() (zxid, digest uint64) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.machine.Zxid(), r.machine.Digest()
+}
+
+func (r *replica) MarkAt(zxid uint64) (digest uint64, ok bool) {
+	now, digest := r.Mark()
+	return digest, now == zxid
 }
 
 // hold has Touched wait for gate.

@@ -3,11 +3,14 @@ package replicate
 import (
 	"time"
 
+	"github.com/hashicorp/raft"
+
+	"github.com/lycaon-io/lycaon/protocol"
 	"github.com/lycaon-io/lycaon/server/state"
 )
 
-// loop is what the node's one goroutine for leading knows. Everything here is
-// its own.
+// loop is what the node's one goroutine for leading and following knows.
+// Everything here is its own.
 type loop struct {
 	*Node
 	pause      time.Duration // before the next Resend
@@ -15,22 +18,35 @@ type loop struct {
 	resend     *time.Timer // armed while a Resend is owed
 	owed       bool
 	lastReap   time.Time
+	grace      time.Duration // how long nobody led before this server did
+	begun      uint64        // the term whose duties have been taken up
+	stand      stand
+	watchdog   watchdog
+	hung       bool // the connections were closed because the disk hangs
 }
 
 func (n *Node) run() {
 	l := &loop{Node: n, pause: minResendPause, resend: time.NewTimer(never)}
+	l.stand.timer = time.NewTimer(never)
 	defer l.resend.Stop()
+	defer l.stand.timer.Stop()
 	touch := time.NewTicker(touchInterval(n.cfg.MinSessionTimeout))
 	defer touch.Stop()
 	tick := time.NewTicker(n.cfg.Tick)
 	defer tick.Stop()
+	watch := time.NewTicker(watchInterval)
+	defer watch.Stop()
+	founded := n.founded
 	for {
+		leads, changed := n.signals()
 		select {
 		case <-n.stop:
 			l.stepDown()
 			return
-		case leading := <-n.raft.LeaderCh():
-			l.turn(leading)
+		case <-leads:
+			l.look()
+		case <-changed:
+			l.look()
 		case <-n.fsm.newTerm:
 			l.caughtUp()
 		case <-n.doubts:
@@ -41,8 +57,30 @@ func (n *Node) run() {
 			n.duties.listen()
 		case <-tick.C:
 			l.tick()
+		case <-watch.C:
+			l.watch()
+		case id := <-n.gone:
+			l.prepareStand(id)
+		case <-l.stand.timer.C:
+			l.standEarly()
+		case r := <-n.rebuilds:
+			r.done <- l.restart(r.cause)
+		case <-founded:
+			founded = nil
+			if err := n.begin(); err != nil {
+				n.fail(err)
+			}
 		}
 	}
+}
+
+// signals are how the present life of raft tells of changes; none without one.
+func (n *Node) signals() (<-chan bool, <-chan raft.Observation) {
+	inst := n.instance()
+	if inst == nil {
+		return nil, nil
+	}
+	return inst.raft.LeaderCh(), inst.changed
 }
 
 // touchInterval is how often signs of life are collected: late enough to be
@@ -51,23 +89,78 @@ func touchInterval(minTimeout time.Duration) time.Duration {
 	return max(10*time.Millisecond, min(time.Second, minTimeout/6))
 }
 
-// turn follows raft's leadership. A loss that was followed by a win at once is
-// seen as a second win, perhaps of a term whose entries are applied already.
-func (l *loop) turn(leading bool) {
-	l.stepDown()
-	if !leading {
-		l.cfg.Logger.Warn("leadership lost")
+// look follows raft's leadership. It reads how things are instead of what has
+// changed: raft's hints may be dropped, and its main goroutine may be stuck in
+// a write while another tells that a new leader has spoken.
+func (l *loop) look() {
+	inst := l.instance()
+	if inst == nil {
 		return
 	}
+	state, term := inst.standing()
+	if state == raft.Leader {
+		if l.leadTerm.Load() != term {
+			l.lead(term)
+		}
+		return
+	}
+	if l.leadTerm.Load() != 0 {
+		l.stepDown()
+		l.cfg.Logger.Warn("leadership lost")
+	}
+	_, id := inst.raft.LeaderWithID()
+	l.follow(parseServerID(id), term)
+}
+
+// follow goes after another leader, or after none.
+func (l *loop) follow(id, term uint64) {
+	if id == l.cfg.ID {
+		id = 0 // a leader that is stepping down
+	}
+	former := l.leader.Load()
+	if former.id == id && (id == 0 || former.term == term) {
+		return
+	}
+	l.leader.Store(&reigning{id, term})
+	l.streams.follow(id, term)
+	if id == 0 {
+		return
+	}
+	l.counts.leaderChanges.Add(1)
+	l.restTimeouts()
+	l.cfg.Logger.Info("following", "leader", id, "term", term)
+}
+
+// lead begins a reign.
+func (l *loop) lead(term uint64) {
+	l.grace = l.outage()
+	l.stepDown()
 	l.counts.leaderships.Add(1)
-	l.leadTerm.Store(l.raft.CurrentTerm())
+	l.counts.leaderChanges.Add(1)
+	l.restTimeouts()
+	l.progress.begin()
+	l.leader.Store(&reigning{l.cfg.ID, term})
+	l.streams.follow(l.cfg.ID, term)
+	l.leadTerm.Store(term)
 	l.pause = minResendPause
 	l.sendAgain()
 	l.caughtUp()
 }
 
+// outage is for how long nobody could hear the sessions, as far as this server
+// knows: since it heard of a leader, or since its own start.
+func (l *loop) outage() time.Duration {
+	since := time.Since(l.started)
+	if heard := l.instance().raft.LastContact(); !heard.IsZero() {
+		since = min(since, time.Since(heard))
+	}
+	return min(since, maxGrace)
+}
+
 func (l *loop) stepDown() {
-	l.leadTerm.Store(0)
+	if l.leadTerm.Swap(0) != 0 {
+		l.lostLead.Store(int64(time.Since(l.started)))
+	}
 	l.duties.pause()
 	l.prop.rest()
 	l.resend.Stop()
@@ -77,7 +170,7 @@ func (l *loop) stepDown() {
 // owe arranges for a Resend. Doubts that come soon after each other wait
 // longer and longer, since something is broken that resending does not mend.
 func (l *loop) owe() {
-	if l.owed || l.leadTerm.Load() == 0 {
+	if l.owed || l.leader.Load().id == 0 {
 		return
 	}
 	l.owed = true
@@ -88,36 +181,39 @@ func (l *loop) owe() {
 	l.pause = min(2*l.pause, maxResendPause)
 }
 
-// sendAgain begins to propose if it must and has the lanes send what is
-// unapplied. A no-op of our own goes first: once it is applied, so is
+// sendAgain has the lanes send what is unapplied. A leader begins to propose if
+// it must; then a no-op of our own goes first: once it is applied, so is
 // everything that was logged before this term.
 func (l *loop) sendAgain() {
-	if l.leadTerm.Load() == 0 {
-		return
-	}
 	l.owed = false
+	if l.leader.Load().id == 0 {
+		return // whoever comes is sent everything
+	}
 	l.lastResend = time.Now()
 	l.counts.resends.Add(1)
-	if !l.prop.proposing() {
-		l.prop.lead()
-	}
-	if l.fsm.counts.term.Load() < l.leadTerm.Load() {
-		l.Append(&state.Txn{Kind: state.TxnNoop})
+	if l.leadTerm.Load() != 0 {
+		if !l.prop.proposing() {
+			l.prop.lead()
+			l.streams.resendAll()
+		}
+		if l.fsm.counts.term.Load() < l.leadTerm.Load() {
+			l.Append(&state.Txn{Kind: state.TxnNoop})
+		}
 	}
 	l.machine.Resend()
 }
 
 // caughtUp takes up the duties once an entry of this term is applied.
 func (l *loop) caughtUp() {
-	if lead := l.leadTerm.Load(); lead == 0 || l.fsm.counts.term.Load() < lead {
+	lead := l.leadTerm.Load()
+	if lead == 0 || l.fsm.counts.term.Load() < lead || l.begun == lead {
 		return
 	}
-	l.duties.begin()
-	select {
-	case <-l.ready:
-	default:
-		close(l.ready)
-	}
+	l.begun = lead
+	l.duties.begin(l.grace)
+	l.streams.caughtUp()
+	l.nowServing()
+	l.announced(l.introduction())
 }
 
 // tick does the duties, in bounded portions, and watches over the batches
@@ -132,5 +228,25 @@ func (l *loop) tick() {
 	if now := time.Now(); now.Sub(l.lastReap) >= l.cfg.ReapInterval {
 		l.lastReap = now
 		l.duties.reap()
+	}
+}
+
+// shed closes the connections of a server whose disk hangs: their writes would
+// wait for it, while other servers could take them. A leader is deposed by its
+// silence at the same time, so it does not wait as long as a follower.
+func (l *loop) shed(inst *instance) {
+	patience := slowFlight
+	if l.leadTerm.Load() != 0 {
+		patience = hangAfter
+	}
+	age := inst.gate.age()
+	if age <= patience || len(l.others()) == 0 {
+		l.hung = l.hung && age > 0
+		return
+	}
+	if !l.hung {
+		l.hung = true
+		l.cfg.Logger.Error("a write to the log hangs; connections are closed", "age", age)
+		l.machine.CloseAll(protocol.NotReady, "the disk of this server hangs")
 	}
 }

@@ -49,4 +49,115 @@ const (
 	entryOverheadBytes = 512
 
 	closeWait = 3 * time.Second
+	// resignWait is longer than raft itself tries.
+	resignWait = electionTimeout + 200*time.Millisecond
+)
+
+const (
+	// briefTimeout is for heartbeats and votes: an answer that takes longer
+	// comes too late for an election timeout of 300 ms anyway.
+	briefTimeout = time.Second
+	// bulkTimeout is for entries, whose receiver syncs a disk, and for each
+	// snapshotTimeoutScale bytes of a snapshot.
+	bulkTimeout          = 10 * time.Second
+	snapshotTimeoutScale = 16 << 20
+	dialTimeout          = time.Second
+	// deafAfter is when calls to a server without heartbeats are given up.
+	deafAfter = 2 * time.Second
+
+	// hangAfter is when a write to the log is taken for a hanging disk: no
+	// less than twice the heartbeat timeout, since a busy disk takes its time.
+	hangAfter = max(time.Second, 2*heartbeatTimeout)
+
+	// logCacheEntries are kept in memory for the followers: they are asked for
+	// a moment after they were written. 32 MiB at the size of a full batch.
+	logCacheEntries = 128
+
+	// maxTxnsFrame cuts what a follower sends at transactions; a larger one is
+	// alone in its frame. maxStreamFrame is what any frame may claim to be:
+	// above the largest transaction, and room for a touch of a million sessions.
+	maxTxnsFrame   = 256 << 10
+	maxStreamFrame = 16 << 20
+	frameStep      = 1 << 20 // room is made for a frame as its bytes come
+	minFrameRoom   = 1 << 10
+	txnOverhead    = 128 // of a transaction beside its bytes and strings: at most
+	maxSpareFrames = 4
+	receiveBuffer  = 64 << 10
+	cargoTxns      = 64 // proposed under one hold of the proposer's lock
+	// maxOutboxBytes bounds what waits for the stream to the leader.
+	maxOutboxBytes = 64 << 20
+
+	maxTouchIDs       = 64 << 10 // in one frame
+	maxUnackedTouches = 64       // beyond it they are merged
+
+	dialTime     = time.Second
+	minRedial    = 10 * time.Millisecond
+	maxRedial    = 250 * time.Millisecond
+	steadyStream = time.Second // a stream that lived for so long resets the pause
+	helloTime    = 5 * time.Second
+	tellTime     = time.Second
+	farewellTime = 100 * time.Millisecond
+	// awaitReign is how long an early follower waits for its leader to know.
+	awaitReign = time.Second
+
+	// pulseInterval and maxForwardSilence find a forward stream whose way is
+	// lost while others live. A leader that stops reading for so long is better
+	// sent everything again than waited for.
+	pulseInterval     = time.Second
+	maxForwardSilence = 5 * time.Second
+	// minTouchSilence ends both streams to a leader that acknowledges nothing:
+	// redialing finds a free way at once, and a kernel's retries much later.
+	minTouchSilence = time.Second
+	// maxFollowerSilence ends the stream of a follower that vanished.
+	maxFollowerSilence = 10 * time.Second
+)
+
+const (
+	watchInterval = 100 * time.Millisecond
+	// unreachableAfter is when a member that does not answer is said to be out
+	// of reach.
+	unreachableAfter = time.Second
+	// maxServingContact is the age of the leader's last acknowledgement at
+	// which no new sessions are taken.
+	maxServingContact = time.Second
+	// maxGrace bounds what sessions get on top of their timeout after an outage.
+	maxGrace = time.Minute
+
+	standStagger = 30 * time.Millisecond
+	standFor     = 2 * time.Second
+
+	maxIdleInstalls = 3
+	starvedAfter    = 10 * time.Second
+	restartPause    = time.Minute
+	flushWait       = 500 * time.Millisecond
+)
+
+const (
+	adminTimeout = 5 * time.Second
+	// maxBook bounds what is remembered of members: ids go to 254.
+	maxBook = 254
+)
+
+const (
+	minFoundingPause = 100 * time.Millisecond
+	maxFoundingPause = time.Second
+	// foundingGrace is how long a majority of empty servers waits for the
+	// others: those that come later have to be brought in by the leader.
+	foundingGrace    = 2 * time.Second
+	foundingReminder = 10 * time.Second
+	admitTimeout     = 3 * time.Second
+	// claimFor is far longer than a vote is under way.
+	claimFor = time.Minute
+
+	attendInterval = time.Second
+	attendPause    = 3 * time.Second
+	doubtAfter     = 3 * time.Second
+	adoptRetry     = time.Second
+
+	leaderRetry   = 50 * time.Millisecond
+	changeTimeout = 10 * time.Second
+	// maxPromotionLag is what a member may be behind that gets a vote: under
+	// load nobody is at the very end.
+	maxPromotionLag = maxAppendEntries
+	maxMembers      = 31
 )

@@ -3,7 +3,6 @@ package replicate
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"github.com/lycaon-io/lycaon/protocol"
 	"github.com/lycaon-io/lycaon/server/peer"
 	"github.com/lycaon-io/lycaon/server/state"
 )
@@ -20,6 +20,10 @@ var (
 	ErrClosed = errors.New("replicate: closed")
 	// ErrNoSession says that a session to be ended does not exist.
 	ErrNoSession = errors.New("replicate: no such session")
+	// ErrRemoved says that this server is no member of its cluster any more.
+	ErrRemoved = errors.New("replicate: this server was removed from its cluster")
+	// ErrRefused says that the cluster does not admit this server.
+	ErrRefused = errors.New("replicate: the cluster does not admit this server")
 	// ErrDeadline says that something did not happen in its time.
 	ErrDeadline = errors.New("replicate: deadline passed")
 )
@@ -32,6 +36,12 @@ type Machine interface {
 	Resend()                     // appends everything unapplied again, in order
 	View(f func(*state.Machine)) // f reads; it is brief and calls nothing of ours
 	Touched() []uint64           // sessions heard of since the last call
+
+	CutOff(silence time.Duration) int           // closes connections whose sessions a silence of the leader endangers
+	CloseAll(code protocol.Code, detail string) // closes every connection
+	HaltWrites(detail string)                   // refuses writes with this reason; "" lifts it
+	Mark() (zxid, digest uint64)                // the newest zxid and the digest right after it
+	MarkAt(zxid uint64) (digest uint64, ok bool)
 }
 
 // Store is raft's log and stable store; it must be monotonic.
@@ -44,6 +54,7 @@ type Store interface {
 // their defaults.
 type Config struct {
 	ID         uint64
+	Cluster    string // id of the cluster; "" is not known before JoinedCluster
 	Address    string // of the peer port, host:port: the server's address for raft
 	Data       string // id of the data directory
 	ClientAddr string // told to the other servers and through them to clients; "" is not told
@@ -88,96 +99,123 @@ type Node struct {
 	store Store
 	snaps raft.SnapshotStore
 
-	machine Machine
-	raft    *raft.Raft
-	fsm     *fsm
-	prop    *proposer
-	duties  *duties
-	streams *streams
+	machine  Machine
+	inst     atomic.Pointer[instance]
+	fsm      *fsm
+	prop     *proposer
+	duties   *duties
+	streams  *streams
+	progress *progress
+	book     *book
+	claims   *claims
+	guard    *guard
 
-	doubts  chan struct{} // a hint: something may be lost
-	ready   chan struct{} // closed once what was logged before the start is applied
-	fatal   chan error
-	stop    chan struct{}
-	workers sync.WaitGroup
-	opened  atomic.Bool
-	closing sync.Once
+	doubts    chan struct{} // a hint: something may be lost
+	adoptees  chan struct{} // a hint: a member said something new of itself
+	gone      chan uint64   // the leader whose connections broke
+	rebuilds  chan rebuild
+	founded   chan struct{} // a server that had no data may take part now
+	ready     chan struct{} // closed once what was logged before the start is applied
+	fatal     chan error
+	stop      chan struct{}
+	ctx       context.Context // ends with stop
+	cancel    context.CancelFunc
+	workers   sync.WaitGroup
+	opened    atomic.Bool
+	closing   sync.Once
+	readyOnce sync.Once
+	started   time.Time
 
-	reloading    sync.Mutex // makes a read-modify-write of raft's settings one step
+	changing     chan struct{} // held by whoever changes the membership
+	reloading    sync.Mutex    // makes a read-modify-write of raft's settings one step
 	lastSnapshot atomic.Uint64
-	leadTerm     atomic.Uint64 // 0: this server does not lead
+	leadTerm     atomic.Uint64            // 0: this server does not lead
+	leader       atomic.Pointer[reigning] // never nil
+	lostLead     atomic.Int64             // when this server ceased to lead, in nanoseconds since started; 0: it never led
+	joined       atomic.Pointer[string]   // the cluster's id, once this server was admitted
+	awaiting     atomic.Uint64            // zxid+1 that must be applied before this server serves; 0: not told yet
+	serving      atomic.Bool              // caught up since the start
 	counts       nodeCounts
 }
 
+// reigning says who leads in which term; id 0 is nobody.
+type reigning struct{ id, term uint64 }
+
 type nodeCounts struct {
-	leaderships, resends, overdue, snapshotErrors atomic.Uint64
+	leaderships, resends, overdue, snapshotErrors                                  atomic.Uint64
+	leaderChanges, rebuilds, earlyStands, memberChanges, transfersFailed, restarts atomic.Uint64
 }
 
 // New returns a Node that does nothing before Open, so that it can be given
 // to the lanes as their log and observer.
 func New(cfg Config, store Store, snaps raft.SnapshotStore) *Node {
 	n := &Node{
-		cfg: cfg.withDefaults(), store: store, snaps: snaps,
-		doubts: make(chan struct{}, 1), ready: make(chan struct{}),
+		cfg: cfg.withDefaults(), store: store, snaps: snaps, started: time.Now(),
+		doubts: make(chan struct{}, 1), adoptees: make(chan struct{}, 1),
+		gone: make(chan uint64, 1), rebuilds: make(chan rebuild), founded: make(chan struct{}),
+		ready: make(chan struct{}), changing: make(chan struct{}, 1),
 		fatal: make(chan error, 1), stop: make(chan struct{}),
+		progress: newProgress(), book: newBook(), claims: newClaims(),
 	}
+	n.ctx, n.cancel = context.WithCancel(context.Background())
+	n.leader.Store(&reigning{})
 	n.prop = newProposer(func() { hint(n.doubts) })
+	n.prop.raft = proposals{n}
 	n.streams = newStreams(n)
 	n.duties = newDuties(n.cfg.Logger, n.prop, min(touchInterval(n.cfg.MinSessionTimeout), n.cfg.Tick))
+	n.guard = newGuard(n)
+	n.fsm = &fsm{
+		condemned: n.guard.condemned, damaged: n.guard.damaged,
+		fatal: n.fail, threshold: n.cfg.SnapshotBytes, persisted: n.keepBridge, restored: n.restored, applied: n.applied,
+		snapshotDue: make(chan struct{}, 1), newTerm: make(chan struct{}, 1),
+	}
 	return n
 }
 
-// Open restores the machine from the newest snapshot, starts raft, and gives
-// an empty store its first configuration: this server alone.
+// Open restores the machine from the newest snapshot and starts raft. A server
+// whose store is empty first has to know that it may: alone it founds its
+// cluster at once; one of several asks the others, while Open returns.
 func (n *Node) Open(m Machine) error {
-	n.machine, n.duties.machine = m, m
-	n.fsm = &fsm{
-		machine: m, fatal: n.fail, threshold: n.cfg.SnapshotBytes, persisted: n.keepBridge,
-		snapshotDue: make(chan struct{}, 1), newTerm: make(chan struct{}, 1),
-	}
-	trans := loneTransport(n.cfg.Address)
-	conf := raftConfig(n.cfg.ID, true, n.cfg.Logger)
-	if err := assertSettings(conf, n.store, trans); err != nil {
+	n.machine, n.duties.machine, n.fsm.machine = m, m, m
+	if err := n.startOver(); err != nil {
 		return err
 	}
-	if err := n.bootstrap(conf, trans); err != nil {
+	empty, err := n.empty()
+	if err != nil {
 		return err
 	}
-	if err := n.noteSnapshot(); err != nil {
-		return err
+	if empty && n.mayFoundAlone() {
+		if err := n.bootstrap([]Member{{ID: n.cfg.ID, PeerAddr: n.cfg.Address, Data: n.cfg.Data}}); err != nil {
+			return err
+		}
+		empty = false
 	}
-	var err error
-	if n.raft, err = n.newRaft(conf, trans); err != nil {
-		return n.openError(err)
+	if !empty {
+		if err := n.begin(); err != nil {
+			return err
+		}
 	}
-	if len(n.fatal) > 0 {
-		// raft fell back to an older snapshot behind an image that this version
-		// does not read.
-		return errors.Join(n.openError(nil), n.raft.Shutdown().Error())
-	}
-	n.prop.raft = n.raft
 	n.opened.Store(true)
-	n.standAtOnce()
+	n.handle()
 	n.workers.Go(n.run)
 	n.workers.Go(n.takeSnapshots)
-	return nil
-}
-
-// openError prefers what the machine said of an image to raft's summary.
-func (n *Node) openError(err error) error {
-	select {
-	case cause := <-n.fatal:
-		return fmt.Errorf("replicate: %w", cause)
-	default:
-		return fmt.Errorf("replicate: start raft: %w", err)
+	n.streams.serve()
+	n.guard.watch()
+	if n.cfg.Peers != nil {
+		n.workers.Go(n.adopt)
+		n.workers.Go(n.attend)
 	}
+	if empty {
+		n.workers.Go(n.found)
+	}
+	return nil
 }
 
 // standAtOnce makes a lone voter elect itself now instead of after its
 // heartbeat timeout: raft looks at its timer again when the timeout falls.
 func (n *Node) standAtOnce() {
-	servers := n.raft.GetConfiguration().Configuration().Servers
-	if len(servers) != 1 {
+	servers := n.configuration().Servers
+	if len(servers) != 1 || servers[0].ID != serverID(n.cfg.ID) {
 		return
 	}
 	n.reload(func(c *raft.ReloadableConfig) { c.HeartbeatTimeout -= time.Millisecond })
@@ -189,19 +227,30 @@ func (n *Node) standAtOnce() {
 func (n *Node) reload(change func(*raft.ReloadableConfig)) {
 	n.reloading.Lock()
 	defer n.reloading.Unlock()
-	c := n.raft.ReloadableConfig()
+	inst := n.instance()
+	if inst == nil {
+		return
+	}
+	c := inst.raft.ReloadableConfig()
 	change(&c)
-	if err := n.raft.ReloadConfig(c); err != nil {
+	if err := inst.raft.ReloadConfig(c); err != nil {
 		n.cfg.Logger.Error("raft refused a change of its settings", "error", err)
 	}
 }
 
-// Append gives a transaction to the log. It never blocks; what is lost on the way is
-// asked for again by Machine.Resend.
-func (n *Node) Append(t *state.Txn) { n.prop.Append(t) }
+// Append gives a transaction to the log, through the leader if that is another
+// server. It never blocks; what is lost on the way is asked for again by
+// Machine.Resend.
+func (n *Node) Append(t *state.Txn) {
+	if n.leadTerm.Load() == 0 && n.leader.Load().id != 0 {
+		n.streams.Append(t)
+		return
+	}
+	n.prop.Append(t)
+}
 
 // Ready is closed once everything that was logged before this start has been
-// applied and this server proposes.
+// applied, and this server proposes or follows one that does.
 func (n *Node) Ready() <-chan struct{} { return n.ready }
 
 // Fatal gives the error after which this server must not go on.
@@ -211,63 +260,5 @@ func (n *Node) fail(err error) {
 	select {
 	case n.fatal <- err:
 	default: // the first one counts
-	}
-}
-
-// Condition is nil while this server can take writes, and says what is in the
-// way otherwise.
-func (n *Node) Condition() error {
-	if !n.opened.Load() {
-		return errors.New("replicate: reading the newest snapshot")
-	}
-	select {
-	case <-n.ready:
-	default:
-		return fmt.Errorf("replicate: applying the log: at entry %d of %d", n.fsm.counts.index.Load(), n.raft.LastIndex())
-	}
-	s := n.prop.Stats()
-	switch {
-	case n.leadTerm.Load() == 0:
-		return errors.New("replicate: this server does not lead and knows no leader")
-	case !s.Proposing:
-		return errors.New("replicate: the log refused a write; trying again")
-	case s.OldestFlight > slowFlight:
-		return fmt.Errorf("replicate: a write to the log has been under way for %s", s.OldestFlight.Round(time.Millisecond))
-	}
-	return nil
-}
-
-// Close lets what is under way end, stops raft and waits, as long as ctx.
-func (n *Node) Close(ctx context.Context) error {
-	if !n.opened.Load() {
-		return nil
-	}
-	err := ErrClosed
-	n.closing.Do(func() { err = n.close(ctx) })
-	return err
-}
-
-func (n *Node) close(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, closeWait)
-	defer cancel()
-	select {
-	case <-n.prop.drained():
-	case <-ctx.Done():
-	}
-	n.fsm.closing.Store(true)
-	close(n.stop)
-	ended := make(chan error, 1)
-	go func() {
-		// raft goes last: what it has taken and not begun when it shuts down is
-		// never answered.
-		n.workers.Wait()
-		n.prop.watchers.Wait()
-		ended <- n.raft.Shutdown().Error()
-	}()
-	select {
-	case err := <-ended:
-		return err
-	case <-ctx.Done():
-		return fmt.Errorf("%w: raft did not stop", ErrDeadline)
 	}
 }

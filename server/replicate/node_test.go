@@ -109,13 +109,13 @@ func TestAnUnknownFormatStopsTheServer(t *testing.T) {
 	d := newDisk()
 	n, r := start(t, d, Config{})
 	id := r.session(t, time.Minute)
-	require.NoError(t, n.raft.Apply([]byte{99, 1, 2, 3}, 0).Error())
+	require.NoError(t, n.instance().raft.Apply([]byte{99, 1, 2, 3}, 0).Error())
 	require.ErrorIs(t, <-n.Fatal(), state.ErrUnknownFormat)
 	entries := r.entries
 	r.send(write(id, 1, 1, protocol.OpCreate, create("/after", nil)))
-	require.NoError(t, n.raft.Barrier(0).Error())
+	require.NoError(t, n.instance().raft.Barrier(0).Error())
 	require.Equal(t, entries, r.entries, "nothing after it is applied")
-	require.Error(t, n.raft.Snapshot().Error(), "nor is it snapshotted away")
+	require.Error(t, n.instance().raft.Snapshot().Error(), "nor is it snapshotted away")
 	stop(t, n)
 
 	n = New(Config{ID: 1, Address: "127.0.0.1:2888"}, d.logs, d.snaps)

@@ -1,72 +1,115 @@
 package replicate
 
 import (
-	"context"
 	"errors"
+	"fmt"
 	"time"
 
-	"github.com/lycaon-io/lycaon/protocol"
-	"github.com/lycaon-io/lycaon/server/peer"
+	"github.com/lycaon-io/lycaon/server/state"
 )
-
-var errAlone = errors.New("replicate: this server has no peers")
-
-// Members are the servers of the cluster, by id.
-func (n *Node) Members() []Member {
-	return []Member{{
-		ID: n.cfg.ID, PeerAddr: n.cfg.Address, Data: n.cfg.Data, Suffrage: Voter,
-		ClientAddr: n.cfg.ClientAddr, Version: n.cfg.Version, Leader: n.leadTerm.Load() != 0,
-	}}
-}
 
 // Leader is who leads and in which term; 0 if nobody is known to.
 func (n *Node) Leader() (id, term uint64) {
-	if term := n.leadTerm.Load(); term != 0 {
-		return n.cfg.ID, term
-	}
-	return 0, 0
+	l := n.leader.Load()
+	return l.id, l.term
 }
 
-// Contact is the age of the leader's last acknowledgement; 0 while leading.
-func (n *Node) Contact() time.Duration { return n.streams.contact() }
+// Contact is for how long this server has not been sure of a leader: the age of
+// the newest sign of life that the leader has acknowledged, 0 while leading.
+func (n *Node) Contact() time.Duration {
+	if n.leadTerm.Load() != 0 {
+		return 0
+	}
+	contact := n.streams.contact()
+	if lost := n.lostLead.Load(); lost != 0 {
+		contact = min(contact, time.Since(n.started)-time.Duration(lost))
+	}
+	return contact
+}
 
-// Serving is nil while sessions may be served here, and says what is in the
+// Serving is nil while sessions may be served here: everything that was
+// acknowledged before this start is applied, and there is a leader who hears
+// of the sessions. Otherwise it says what is in the way.
+func (n *Node) Serving() error {
+	inst := n.instance()
+	switch {
+	case !n.opened.Load():
+		return errors.New("replicate: reading the newest snapshot")
+	case n.guard.condemned() != nil:
+		return fmt.Errorf("replicate: this server rebuilds its state: %w", n.guard.condemned())
+	case inst == nil && n.counts.rebuilds.Load() > 0:
+		return errors.New("replicate: raft starts anew")
+	case inst == nil:
+		return errors.New("replicate: " + n.claims.why())
+	case !n.serving.Load():
+		return fmt.Errorf("replicate: applying the log: at entry %d of %d", n.fsm.counts.index.Load(), inst.raft.LastIndex())
+	}
+	if age := inst.gate.age(); age > slowFlight {
+		return fmt.Errorf("replicate: a write to the log has been under way for %s", age.Round(time.Millisecond))
+	}
+	if contact := n.Contact(); contact > maxServingContact {
+		return fmt.Errorf("replicate: no contact with a leader for %s", contact.Round(time.Millisecond))
+	}
+	return nil
+}
+
+// Condition is nil while this server can take writes, and says what is in the
 // way otherwise.
-func (n *Node) Serving() error { return n.Condition() }
-
-// ChangeMember changes the membership of the cluster; the leader does it,
-// whoever is asked.
-func (n *Node) ChangeMember(ctx context.Context, c protocol.MemberChange) error { return errAlone }
-
-// TransferLeader hands leadership to a voter, 0 for any.
-func (n *Node) TransferLeader(ctx context.Context, id uint64) error { return errAlone }
-
-// Rebuild starts raft and the machine anew over the same log, term and vote.
-func (n *Node) Rebuild(cause error) {}
-
-// target is how to dial a member.
-func (n *Node) target(id uint64) (peer.Target, bool) {
-	for _, m := range n.Members() {
-		if m.ID == id {
-			return peer.Target{ID: id, Addr: m.PeerAddr, Data: m.Data}, true
-		}
+func (n *Node) Condition() error {
+	if err := n.Serving(); err != nil {
+		return err
 	}
-	return peer.Target{}, false
+	if n.leadTerm.Load() == 0 {
+		if n.leader.Load().id == 0 {
+			return errors.New("replicate: this server does not lead and knows no leader")
+		}
+		return nil
+	}
+	s := n.prop.Stats()
+	switch {
+	case !s.Proposing:
+		return errors.New("replicate: the log refused a write; trying again")
+	case s.OldestFlight > slowFlight:
+		return fmt.Errorf("replicate: a write to the log has been under way for %s", s.OldestFlight.Round(time.Millisecond))
+	}
+	return nil
 }
-
-// leaderGone is told when all streams to the leader broke at once.
-func (n *Node) leaderGone(id uint64) {}
-
-// announced is told, while leading, what a member says of itself.
-func (n *Node) announced(a announcement) {}
-
-// learned is told what the leader knows of the members.
-func (n *Node) learned(list []announcement) {}
-
-// directory is what the leader knows of the members; the revision rises with
-// each change.
-func (n *Node) directory() (list []announcement, revision uint64) { return nil, 0 }
 
 // caughtUpWith is told the zxid of a leader that has applied an entry of its
-// term: this server serves once it has applied as much.
-func (n *Node) caughtUpWith(zxid uint64) {}
+// term. Once as much is applied here, nothing that was acknowledged before this
+// start is missing, and this server may serve.
+func (n *Node) caughtUpWith(zxid uint64) {
+	if n.serving.Load() {
+		return
+	}
+	n.awaiting.Store(zxid + 1)
+	n.applied()
+}
+
+// applied looks, after each batch while it matters, whether this server has
+// caught up.
+func (n *Node) applied() {
+	if n.serving.Load() {
+		return
+	}
+	awaited := n.awaiting.Load()
+	if awaited == 0 {
+		return
+	}
+	var zxid uint64
+	n.machine.View(func(m *state.Machine) { zxid = m.Zxid() })
+	if zxid+1 >= awaited {
+		n.nowServing()
+	}
+}
+
+func (n *Node) nowServing() {
+	n.serving.Store(true)
+	n.readyOnce.Do(func() { close(n.ready) })
+}
+
+// unready takes back that this server serves, until it has caught up anew.
+func (n *Node) unready() {
+	n.serving.Store(false)
+	n.awaiting.Store(0)
+}

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 
 	"github.com/lycaon-io/lycaon/server/internal/logadapter"
@@ -28,6 +29,17 @@ const (
 
 // standsAlone is what raft warns of whenever a lone voter starts.
 const standsAlone = "heartbeat timeout reached, starting election"
+
+// outOfReach is what raft says several times a second of each server that does
+// not answer; that a server went out of reach is said once, by us.
+var outOfReach = []string{
+	"failed to heartbeat to", "failed to appendEntries to", "failed to contact",
+	"failed to make requestVote RPC", "failed to install snapshot",
+}
+
+func raftLogger(logger *slog.Logger, expected ...string) hclog.Logger {
+	return logadapter.New(logger, "raft", append(expected, outOfReach...)...)
+}
 
 // raftConfig is how raft runs here; see DESIGN.md for the reasons.
 func raftConfig(id uint64, lone bool, logger *slog.Logger) *raft.Config {
@@ -50,7 +62,7 @@ func raftConfig(id uint64, lone bool, logger *slog.Logger) *raft.Config {
 	c.PreVoteDisabled = false
 	c.NoLegacyTelemetry = true
 	c.RestoreCommittedLogs = false
-	c.Logger = logadapter.New(logger, "raft", expected...)
+	c.Logger = raftLogger(logger, expected...)
 	return c
 }
 

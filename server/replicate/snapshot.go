@@ -40,7 +40,11 @@ func (n *Node) takeSnapshots() {
 }
 
 func (n *Node) takeSnapshot() error {
-	err := n.raft.Snapshot().Error()
+	inst := n.instance()
+	if inst == nil {
+		return nil
+	}
+	err := inst.raft.Snapshot().Error()
 	if errors.Is(err, raft.ErrNothingNewToSnapshot) || errors.Is(err, raft.ErrRaftShutdown) {
 		return nil
 	}
@@ -63,7 +67,8 @@ func (n *Node) Snapshot(ctx context.Context) error {
 	}
 }
 
-// noteSnapshot remembers where the newest snapshot of an earlier run ends.
+// noteSnapshot remembers where the newest snapshot of an earlier run, or the
+// one that came from the leader, ends, and the members that it names.
 func (n *Node) noteSnapshot() error {
 	all, err := n.snaps.List()
 	if err != nil {
@@ -71,8 +76,16 @@ func (n *Node) noteSnapshot() error {
 	}
 	if len(all) > 0 {
 		n.lastSnapshot.Store(all[0].Index)
+		n.fsm.committed.Store(&configuration{all[0].ConfigurationIndex, all[0].Configuration})
 	}
 	return nil
+}
+
+// restored runs after an image was put in place.
+func (n *Node) restored() {
+	if err := n.noteSnapshot(); err != nil {
+		n.fail(err)
+	}
 }
 
 // keepBridge runs between a snapshot and the cut of the log that follows it.
@@ -81,7 +94,11 @@ func (n *Node) noteSnapshot() error {
 // damaged, and at least as many bytes as lie between two snapshots.
 func (n *Node) keepBridge(index uint64) {
 	previous := n.lastSnapshot.Swap(index)
-	bridge := n.raft.LastIndex() - previous + minTrailingLogs
+	inst := n.instance()
+	if inst == nil {
+		return // it ends: raft does not cut any more
+	}
+	bridge := inst.raft.LastIndex() - previous + minTrailingLogs
 	keep := max(bridge, n.trailing())
 	n.reload(func(c *raft.ReloadableConfig) { c.TrailingLogs = keep })
 }

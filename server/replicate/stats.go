@@ -33,6 +33,18 @@ type Stats struct {
 	Expired, Reaped uint64 // proposed
 	Stalls          uint64 // times this server stood still
 	Proposer        ProposerStats
+
+	LeaderChanges   uint64            // times another leader was followed, or this server began to lead
+	Followers       map[uint64]uint64 // while leading: entries each other member is behind
+	Unreachable     int               // while leading: members that have not answered for a second
+	SnapshotsSent   uint64
+	LogWrite        time.Duration // for how long the oldest write to the log has been under way
+	Withheld        uint64        // messages to followers held back because a write hung
+	Rebuilds        uint64        // times raft and the machine started anew
+	EarlyStands     uint64        // elections begun because the leader's connections broke
+	MemberChanges   uint64        // of the membership, done by this server as leader
+	TransfersFailed uint64        // handovers of leadership that did not end in time
+	Guard           GuardStats
 }
 
 // Stats may be called from any goroutine at any time.
@@ -44,20 +56,43 @@ func (n *Node) Stats() Stats {
 		TrackedSessions: n.duties.tracked(), Expired: n.duties.counts.expired.Load(),
 		Reaped: n.duties.counts.reaped.Load(), Stalls: n.duties.counts.stalls.Load(),
 		Proposer: n.prop.Stats(), State: raft.Shutdown.String(),
+		LeaderChanges: n.counts.leaderChanges.Load(), SnapshotsSent: n.progress.sent(),
+		Rebuilds: n.counts.rebuilds.Load(), EarlyStands: n.counts.earlyStands.Load(),
+		MemberChanges: n.counts.memberChanges.Load(), TransfersFailed: n.counts.transfersFailed.Load(),
 	}
+	s.Guard = n.guard.stats()
 	if !n.opened.Load() {
 		return s
 	}
-	s.State, s.Term = n.raft.State().String(), n.raft.CurrentTerm()
-	s.LastIndex, s.CommitIndex = n.raft.LastIndex(), n.raft.CommitIndex()
-	s.TrailingLogs = n.raft.ReloadableConfig().TrailingLogs
 	n.fsm.stats(&s)
+	if inst := n.instance(); inst != nil {
+		n.raftStats(inst, &s)
+	}
 	select {
 	case <-n.ready:
 		s.Ready = true
 	default:
 	}
 	return s
+}
+
+func (n *Node) raftStats(inst *instance, s *Stats) {
+	r := inst.raft
+	s.State, s.Term = r.State().String(), r.CurrentTerm()
+	s.LastIndex, s.CommitIndex = r.LastIndex(), r.CommitIndex()
+	s.TrailingLogs = r.ReloadableConfig().TrailingLogs
+	s.LogWrite, s.Withheld = inst.gate.age(), inst.gate.withheld.Load()
+	if !s.Leading {
+		return
+	}
+	s.Followers = map[uint64]uint64{}
+	for _, id := range n.others() {
+		l := n.progress.of(serverID(id), s.LastIndex)
+		s.Followers[id] = l.entries
+		if l.silence > unreachableAfter {
+			s.Unreachable++
+		}
+	}
 }
 
 func (f *fsm) stats(s *Stats) {

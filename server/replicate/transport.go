@@ -1,7 +1,16 @@
 package replicate
 
 import (
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
+
+	"github.com/lycaon-io/lycaon/server/peer"
 )
 
 // transport is what raft needs to reach its peers with pre-vote.
@@ -24,4 +33,204 @@ func (unpipelined) AppendEntriesPipeline(raft.ServerID, raft.ServerAddress) (raf
 func loneTransport(address string) transport {
 	_, t := raft.NewInmemTransport(raft.ServerAddress(address))
 	return unpipelined{t}
+}
+
+// errWithheld answers raft in place of a follower while our disk hangs.
+var errWithheld = errors.New("replicate: withheld while a write to the log hangs")
+
+// peerTransport carries raft between servers. It has two sets of connections,
+// since raft knows one deadline for everything: heartbeats and votes must
+// notice within a second that nobody answers, while entries may wait for a
+// disk.
+//
+// While a write to our own log hangs it sends no heartbeats and no entries:
+// raft sends them from other goroutines than the one that is stuck, so that
+// such a leader would stay leader and nothing be written any more.
+type peerTransport struct {
+	bulk, brief *raft.NetworkTransport
+	conns       *raftConns
+	gate        *gate
+	progress    *progress
+	isMember    func(id raft.ServerID, data string) bool
+	rpcs        chan raft.RPC
+	closed      chan struct{}
+	closing     sync.Once
+}
+
+func newPeerTransport(n *Node, g *gate) *peerTransport {
+	logger := raftLogger(n.cfg.Logger)
+	conns := newRaftConns(n.cfg.Peers, n.self().raft())
+	t := &peerTransport{
+		conns: conns, gate: g, progress: n.progress, isMember: n.isMember,
+		bulk:  networkTransport(conns.accepting(), bulkTimeout, logger),
+		brief: networkTransport(conns.dialing(), briefTimeout, logger),
+		rpcs:  make(chan raft.RPC), closed: make(chan struct{}),
+	}
+	go t.relay()
+	return t
+}
+
+func networkTransport(stream raft.StreamLayer, timeout time.Duration, logger hclog.Logger) *raft.NetworkTransport {
+	t := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+		Stream: stream, MaxPool: 3, MaxRPCsInFlight: 1, Timeout: timeout, Logger: logger,
+	})
+	// The deadline of a snapshot grows by timeout with every so many bytes.
+	t.TimeoutScale = snapshotTimeoutScale
+	return t
+}
+
+func (t *peerTransport) Consumer() <-chan raft.RPC                               { return t.rpcs }
+func (t *peerTransport) LocalAddr() raft.ServerAddress                           { return t.conns.local }
+func (t *peerTransport) SetHeartbeatHandler(f func(raft.RPC))                    { t.bulk.SetHeartbeatHandler(f) }
+func (t *peerTransport) DecodePeer(b []byte) raft.ServerAddress                  { return raft.ServerAddress(b) }
+func (t *peerTransport) EncodePeer(_ raft.ServerID, a raft.ServerAddress) []byte { return []byte(a) }
+
+func (t *peerTransport) AppendEntriesPipeline(raft.ServerID, raft.ServerAddress) (raft.AppendPipeline, error) {
+	return nil, raft.ErrPipelineReplicationNotSupported
+}
+
+func (t *peerTransport) AppendEntries(id raft.ServerID, to raft.ServerAddress, req *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
+	if t.gate.hangs() {
+		t.gate.withheld.Add(1)
+		return errWithheld
+	}
+	if heartbeat(req) {
+		err := t.brief.AppendEntries(id, target(id, to), req, resp)
+		if silence := t.progress.heartbeat(id, err); silence > deafAfter {
+			// What raft waits for on the other connections will not come either,
+			// and would be waited for long after the network is whole again.
+			t.conns.drop(target(id, to))
+		}
+		return err
+	}
+	err := t.bulk.AppendEntries(id, target(id, to), req, resp)
+	t.progress.appended(id, req, resp, err)
+	return err
+}
+
+// heartbeat tells raft's heartbeats from its other messages as raft does.
+func heartbeat(req *raft.AppendEntriesRequest) bool {
+	return len(req.Entries) == 0 && req.PrevLogEntry == 0 && req.PrevLogTerm == 0 && req.LeaderCommitIndex == 0
+}
+
+func (t *peerTransport) InstallSnapshot(id raft.ServerID, to raft.ServerAddress, req *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
+	if t.gate.hangs() {
+		t.gate.withheld.Add(1)
+		return errWithheld
+	}
+	t.progress.installing(id, true)
+	defer t.progress.installing(id, false)
+	err := t.bulk.InstallSnapshot(id, target(id, to), req, resp, data)
+	t.progress.installed(id, req, resp, err)
+	return err
+}
+
+func (t *peerTransport) RequestVote(id raft.ServerID, to raft.ServerAddress, req *raft.RequestVoteRequest, resp *raft.RequestVoteResponse) error {
+	return t.brief.RequestVote(id, target(id, to), req, resp)
+}
+
+func (t *peerTransport) RequestPreVote(id raft.ServerID, to raft.ServerAddress, req *raft.RequestPreVoteRequest, resp *raft.RequestPreVoteResponse) error {
+	return t.brief.RequestPreVote(id, target(id, to), req, resp)
+}
+
+func (t *peerTransport) TimeoutNow(id raft.ServerID, to raft.ServerAddress, req *raft.TimeoutNowRequest, resp *raft.TimeoutNowResponse) error {
+	return t.brief.TimeoutNow(id, target(id, to), req, resp)
+}
+
+// relay hands raft what others ask of it, but for what would make it panic or
+// lend it a vote that is not the member's.
+func (t *peerTransport) relay() {
+	for {
+		var rpc raft.RPC
+		select {
+		case rpc = <-t.bulk.Consumer():
+		case <-t.closed:
+			return
+		}
+		if err := t.check(rpc.Command); err != nil {
+			if rpc.Reader != nil {
+				_, _ = io.Copy(io.Discard, rpc.Reader) // else it would be taken for the next request
+			}
+			rpc.Respond(nil, err)
+			continue
+		}
+		select {
+		case t.rpcs <- rpc:
+		case <-t.closed:
+			return
+		}
+	}
+}
+
+func (t *peerTransport) check(command any) error {
+	switch c := command.(type) {
+	case *raft.AppendEntriesRequest:
+		return checkEntries(c.Entries)
+	case *raft.InstallSnapshotRequest:
+		if c.SnapshotVersion < 1 {
+			return fmt.Errorf("%w: snapshot version %d", errPoisoned, c.SnapshotVersion)
+		}
+		return checkConfiguration(c.Configuration)
+	case *raft.RequestVoteRequest:
+		return t.checkCandidate(c.RPCHeader)
+	case *raft.RequestPreVoteRequest:
+		return t.checkCandidate(c.RPCHeader)
+	}
+	return nil
+}
+
+// checkCandidate refuses a vote to a server whose data is not what the cluster
+// has admitted under its id: a former life of a member that was replaced.
+func (t *peerTransport) checkCandidate(h raft.RPCHeader) error {
+	from, err := parseMemberAddr(raft.ServerAddress(h.Addr))
+	if err != nil {
+		return err
+	}
+	if !t.isMember(raft.ServerID(h.ID), from.data) {
+		return peer.Refuse(peer.ErrOtherData, "server %s is a member with other data", h.ID)
+	}
+	return nil
+}
+
+// Close ends every connection, so that nothing waits for a peer any more.
+func (t *peerTransport) Close() error {
+	t.closing.Do(func() { close(t.closed) })
+	t.conns.close()
+	return errors.Join(t.bulk.Close(), t.brief.Close())
+}
+
+// errPoisoned refuses what would make raft panic, at once or, worse, at each
+// start once it is stored.
+var errPoisoned = errors.New("replicate: not an entry that raft can take")
+
+func checkEntries(entries []*raft.Log) error {
+	for _, e := range entries {
+		switch e.Type {
+		case raft.LogCommand, raft.LogNoop, raft.LogBarrier:
+		case raft.LogConfiguration:
+			if err := checkConfiguration(e.Data); err != nil {
+				return fmt.Errorf("entry %d: %w", e.Index, err)
+			}
+		default:
+			return fmt.Errorf("%w: entry %d is of type %d", errPoisoned, e.Index, e.Type)
+		}
+	}
+	return nil
+}
+
+func checkConfiguration(encoded []byte) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v", errPoisoned, p)
+		}
+	}()
+	for _, s := range raft.DecodeConfiguration(encoded).Servers {
+		if parseServerID(s.ID) == 0 {
+			return fmt.Errorf("%w: server %q in a configuration", errPoisoned, s.ID)
+		}
+		if _, err := parseMemberAddr(s.Address); err != nil {
+			return fmt.Errorf("%w: %w", errPoisoned, err)
+		}
+	}
+	return nil
 }

@@ -1,0 +1,75 @@
+package replicate
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// gate stands between raft and its store and knows how long a write has been
+// under way: nothing else shows that a disk hangs, since raft's own check of
+// its lease waits behind that very write.
+//
+// The cut of the log after a snapshot does not count: it keeps nobody waiting.
+type gate struct {
+	Store
+	withheld atomic.Uint64 // messages not sent because a write hung
+
+	mu    sync.Mutex // guards what follows
+	since map[uint64]time.Time
+	next  uint64
+}
+
+func newGate(s Store) *gate { return &gate{Store: s, since: map[uint64]time.Time{}} }
+
+func (g *gate) IsMonotonic() bool {
+	monotonic, ok := g.Store.(raft.MonotonicLogStore)
+	return ok && monotonic.IsMonotonic()
+}
+
+func (g *gate) StoreLog(l *raft.Log) error { return g.StoreLogs([]*raft.Log{l}) }
+
+func (g *gate) StoreLogs(l []*raft.Log) error {
+	defer g.enter()()
+	return g.Store.StoreLogs(l)
+}
+
+func (g *gate) Set(key, value []byte) error {
+	defer g.enter()()
+	return g.Store.Set(key, value)
+}
+
+func (g *gate) SetUint64(key []byte, value uint64) error {
+	defer g.enter()()
+	return g.Store.SetUint64(key, value)
+}
+
+// enter notes a write and returns what notes its end.
+func (g *gate) enter() func() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.next++
+	write := g.next
+	g.since[write] = time.Now()
+	return func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		delete(g.since, write)
+	}
+}
+
+// age is for how long the oldest write has been under way; 0 without one.
+func (g *gate) age() time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var oldest time.Duration
+	for _, began := range g.since {
+		oldest = max(oldest, time.Since(began))
+	}
+	return oldest
+}
+
+// hangs tells whether the disk is taken for hanging.
+func (g *gate) hangs() bool { return g.age() > hangAfter }

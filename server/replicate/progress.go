@@ -1,0 +1,135 @@
+package replicate
+
+import (
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// progress is how far the leader has brought each follower, read off the
+// answers that pass the transport: raft keeps it to itself.
+type progress struct {
+	mu       sync.Mutex // guards what follows
+	members  map[raft.ServerID]*follower
+	installs uint64 // snapshots sent since the start
+}
+
+type follower struct {
+	match      uint64    // newest entry that it is known to hold
+	known      bool      // match has been told since this server leads
+	heard      time.Time // when it answered last, whatever
+	moved      time.Time // when match rose last, or there was nothing to send
+	installing bool
+}
+
+func newProgress() *progress { return &progress{members: map[raft.ServerID]*follower{}} }
+
+// begin forgets what an earlier reign knew.
+func (p *progress) begin() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	clear(p.members)
+}
+
+func (p *progress) memberLocked(id raft.ServerID) *follower {
+	f := p.members[id]
+	if f == nil {
+		f = &follower{heard: time.Now(), moved: time.Now()}
+		p.members[id] = f
+	}
+	return f
+}
+
+// heartbeat notes the outcome of one and tells for how long the server has not
+// answered.
+func (p *progress) heartbeat(id raft.ServerID, err error) (silence time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f := p.memberLocked(id)
+	if err == nil {
+		f.heard = time.Now()
+	}
+	return time.Since(f.heard)
+}
+
+func (p *progress) appended(id raft.ServerID, req *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse, err error) {
+	if err != nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f := p.memberLocked(id)
+	f.heard = time.Now()
+	if !resp.Success {
+		return
+	}
+	match := req.PrevLogEntry
+	if n := len(req.Entries); n > 0 {
+		match = req.Entries[n-1].Index
+	}
+	p.matchLocked(f, match)
+}
+
+func (p *progress) matchLocked(f *follower, match uint64) {
+	if match > f.match {
+		f.match, f.moved = match, time.Now()
+	}
+	f.known = true
+}
+
+func (p *progress) installing(id raft.ServerID, now bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f := p.memberLocked(id)
+	if f.installing = now; now {
+		p.installs++
+	}
+}
+
+func (p *progress) installed(id raft.ServerID, req *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, err error) {
+	if err != nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f := p.memberLocked(id)
+	f.heard = time.Now()
+	if resp.Success {
+		p.matchLocked(f, req.LastLogIndex)
+	}
+}
+
+// lag is how many entries a follower is behind last, and for how long it has
+// not come nearer.
+type lag struct {
+	entries uint64
+	silence time.Duration // since it answered last
+	stuck   time.Duration // 0 while it comes nearer, or gets a snapshot
+	known   bool
+}
+
+// of tells how far a follower is behind last. A follower that has everything
+// is not stuck, however long ago it moved.
+func (p *progress) of(id raft.ServerID, last uint64) lag {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f := p.memberLocked(id)
+	if f.match >= last {
+		f.moved = time.Now()
+	}
+	l := lag{silence: time.Since(f.heard), stuck: time.Since(f.moved), known: f.known}
+	if f.match < last {
+		l.entries = last - f.match
+	}
+	if f.installing {
+		l.stuck = 0
+	}
+	return l
+}
+
+func (p *progress) sent() uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.installs
+}
