@@ -32,6 +32,8 @@ type duties struct {
 	lost     time.Duration              // the sum of the times during which this server stood still
 	waiting  map[uint64][]chan struct{} // who waits for a session's end
 
+	remote session.Touches // what followers heard, until the next listen
+
 	reaper reaper // of the leading goroutine
 	counts dutyCounts
 }
@@ -50,14 +52,15 @@ func newDuties(log *slog.Logger, p *proposer, every time.Duration) *duties {
 // now reads the monotonic clock; the wall clock moves no deadline.
 func (d *duties) now() time.Duration { return time.Since(d.origin) }
 
-// begin gives every session its full timeout from now: until a moment ago
-// nobody could hear them. It wants everything logged before to be applied.
-func (d *duties) begin() {
+// begin gives every session its full timeout from now, and on top the outage:
+// for so long nobody could hear them, and those who waited for a leader come
+// back at once, all of them. It wants everything logged before to be applied.
+func (d *duties) begin(outage time.Duration) {
 	d.machine.View(func(m *state.Machine) {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		d.listened = d.now()
-		d.tracker.Reset(d.listened, leases(m.Sessions()), 0)
+		d.tracker.Reset(d.listened, leases(m.Sessions()), outage)
 		d.leading = true
 	})
 	d.reaper = reaper{}
@@ -81,6 +84,7 @@ func (d *duties) pause() {
 	defer d.mu.Unlock()
 	d.leading = false
 	d.tracker = session.NewTracker()
+	d.remote.Take()
 }
 
 // SessionOpened is told of every session that opens or moves, in log order.
@@ -106,11 +110,23 @@ func (n *Node) SessionEnded(id uint64) {
 	delete(d.waiting, id)
 }
 
-// listen collects the signs of life since the last call. When that was too
-// long ago this server stood still and could not hear anybody: everybody gets
-// the time back, before those who were heard of meanwhile start theirs anew.
+// heard takes what a follower has collected. It counts at the next listen,
+// which knows first whether this server stood still meanwhile.
+func (d *duties) heard(ids []uint64) {
+	for _, id := range ids {
+		d.remote.Touch(id)
+	}
+}
+
+// listen collects the signs of life since the last call, here and at the
+// followers. When that was too long ago this server stood still and could not
+// hear anybody: everybody gets the time back, before those who were heard of
+// meanwhile start theirs anew. While another server leads, it is told instead.
 func (d *duties) listen() {
-	heard := d.machine.Touched()
+	if !d.leads() {
+		return
+	}
+	heard := append(d.remote.Take(), d.machine.Touched()...)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now := d.now()

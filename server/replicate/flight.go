@@ -26,7 +26,7 @@ func (p *proposer) rest() {
 }
 
 func (p *proposer) restLocked() {
-	p.open, p.openLen, p.waiting, p.queued = nil, 0, nil, 0
+	p.open, p.openLen, p.openFrom, p.waiting, p.queued = nil, 0, nil, nil, 0
 	p.lossy = false
 	p.seq.Reset()
 	if p.term != nil {
@@ -85,7 +85,24 @@ func (p *proposer) landed(t *term, f flight, err error) {
 		p.doubt()
 	default:
 		p.goOnLocked()
+		p.noticeLocked(t, f)
 	}
+}
+
+// noticeLocked has the followers told of a commit that their clients wait for,
+// once the last batch has landed: until then the next one brings the word.
+func (p *proposer) noticeLocked(t *term, f flight) {
+	for _, from := range f.from {
+		t.unnoticed = including(t.unnoticed, from)
+	}
+	if len(t.left) > 0 || len(t.unnoticed) == 0 {
+		return
+	}
+	index := f.future.Index()
+	for _, from := range t.unnoticed {
+		from.notice(index)
+	}
+	t.unnoticed = nil
 }
 
 // goOnLocked fills the place that a batch has left.
@@ -143,7 +160,32 @@ func (p *proposer) drained() <-chan struct{} {
 	return idle
 }
 
+// awaitRoom returns once the queue is at most half full: false if stop came
+// before.
+func (p *proposer) awaitRoom(stop <-chan struct{}) bool {
+	p.mu.Lock()
+	if p.queued <= maxQueueBytes/2 {
+		p.mu.Unlock()
+		return true
+	}
+	if p.room == nil {
+		p.room = make(chan struct{})
+	}
+	room := p.room
+	p.mu.Unlock()
+	select {
+	case <-room:
+		return true
+	case <-stop:
+		return false
+	}
+}
+
 func (p *proposer) settleLocked() {
+	if p.room != nil && p.queued <= maxQueueBytes/2 {
+		close(p.room)
+		p.room = nil
+	}
 	if p.idle != nil && p.queued == 0 && (p.term == nil || len(p.term.left) == 0) {
 		close(p.idle)
 		p.idle = nil

@@ -97,8 +97,9 @@ const (
 	helloTime    = 5 * time.Second
 	tellTime     = time.Second
 	farewellTime = 100 * time.Millisecond
-	// awaitReign is how long an early follower waits for its leader to know.
-	awaitReign = time.Second
+	// awaitReign is how long an early follower waits for its leader to know; less
+	// than what it takes for silence.
+	awaitReign = minTouchSilence / 2
 
 	// pulseInterval and maxForwardSilence find a forward stream whose way is
 	// lost while others live. A leader that stops reading for so long is better

@@ -1,7 +1,9 @@
 package replicate
 
 import (
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -23,14 +25,16 @@ type applier interface {
 // It may drop anything at any time and then says so through doubt: whoever
 // holds the transaction (the lane of its connection) sends it again.
 type proposer struct {
-	raft  applier
-	doubt func() // asks for a Resend; called under mu: neither blocks nor locks
+	raft   applier
+	halted atomic.Bool // client writes and new sessions are held back
+	doubt  func()      // asks for a Resend; called under mu: neither blocks nor locks
 
 	mu       sync.Mutex // taken under the machine's lock; nothing is taken under it
 	term     *term      // nil: not proposing
 	seq      *Sequencer
 	open     []byte        // the batch that grows; nil when there is none
 	openLen  int           // transactions in it
+	openFrom []*inlet      // followers with transactions in it
 	opened   time.Time     // when its first one came
 	waiting  []sealed      // full batches, oldest first
 	queued   int           // bytes in open and waiting
@@ -38,6 +42,7 @@ type proposer struct {
 	lossy    bool          // the queue was full: ask for a Resend once it has room
 	gaveUp   int           // terms abandoned whose batches are still under way
 	idle     chan struct{} // closed and dropped when nothing is queued or under way
+	room     chan struct{} // closed and dropped when the queue is half empty
 	stats    ProposerStats
 	took     *histogram.Histogram
 	waited   *histogram.Histogram
@@ -51,16 +56,19 @@ type term struct {
 	flights   chan flight // never full: it holds maxBatchesInFlight
 	left      []time.Time // when each batch under way left, oldest first; guarded by proposer.mu
 	abandoned bool
+	unnoticed []*inlet // followers whose transactions were committed without a notice; guarded by proposer.mu
 }
 
 type sealed struct {
 	entry  []byte
 	txns   int
+	from   []*inlet
 	opened time.Time
 }
 
 type flight struct {
 	future       raft.ApplyFuture
+	from         []*inlet
 	opened, left time.Time
 }
 
@@ -77,7 +85,10 @@ type ProposerStats struct {
 	Doubled        uint64 // writes dropped: proposed before in this term
 	Early          uint64 // writes dropped: an earlier one is missing
 	Outdated       uint64 // writes dropped: of an older generation
+	Forwarded      uint64 // transactions that came from followers, dropped ones included
+	Late           uint64 // dropped: of a stream that has ended
 	Unled          uint64 // dropped while not proposing
+	Halted         uint64 // dropped while writes were halted
 	Overflowed     uint64 // dropped at the bound of the queue
 	Refused        uint64 // batches that raft did not take
 	Unknown        uint64 // batches whose outcome raft could not tell
@@ -102,28 +113,64 @@ func newProposer(doubt func()) *proposer {
 func (p *proposer) Append(t *state.Txn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	switch {
-	case p.term == nil:
-		p.stats.Unled++
-		return
-	case p.queued >= maxQueueBytes:
-		p.stats.Overflowed++
-		p.lossy = true
-		return
-	case t.Kind == state.TxnWrite && !p.admitLocked(t):
+	if p.takesLocked(t, nil) {
+		p.encodeLocked(t, nil, nil)
+		p.pumpLocked()
+	}
+}
+
+// AppendFrom queues transactions of a follower, in their order. raw is their
+// encoding, which is not looked at again. A follower that must send again is
+// told so through its stream.
+func (p *proposer) AppendFrom(from *inlet, txns []state.Txn, raw [][]byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stats.Forwarded += uint64(len(txns))
+	if from.closed() {
+		p.stats.Late += uint64(len(txns))
 		return
 	}
-	p.encodeLocked(t)
+	for i := range txns {
+		if p.takesLocked(&txns[i], from) {
+			p.encodeLocked(&txns[i], raw[i], from)
+		}
+	}
 	p.pumpLocked()
 }
 
-func (p *proposer) admitLocked(t *state.Txn) bool {
+// takesLocked tells whether t is to be queued. What is dropped comes again:
+// after lead, which has everybody send again, or because it is asked for.
+func (p *proposer) takesLocked(t *state.Txn, from *inlet) bool {
+	switch {
+	case p.term == nil:
+		p.stats.Unled++
+		return false
+	case p.halted.Load() && (t.Kind == state.TxnWrite || t.Kind == state.TxnOpen):
+		p.stats.Halted++ // before the sequencer: it is to be taken when it comes again
+		return false
+	case p.queued >= maxQueueBytes:
+		p.stats.Overflowed++
+		if from != nil {
+			from.doubt()
+		} else {
+			p.lossy = true
+		}
+		return false
+	}
+	return t.Kind != state.TxnWrite || p.admitLocked(t, from)
+}
+
+func (p *proposer) admitLocked(t *state.Txn, from *inlet) bool {
 	switch p.seq.Admit(t.Session, t.Generation, t.Seq) {
 	case Again:
 		p.stats.Doubled++
 	case Early:
 		p.stats.Early++
-		p.doubt()
+		if from != nil {
+			from.doubt()
+		} else {
+			p.doubt()
+		}
 	case Old:
 		p.stats.Outdated++
 	default:
@@ -132,25 +179,39 @@ func (p *proposer) admitLocked(t *state.Txn) bool {
 	return false
 }
 
-// encodeLocked appends t to the open batch, and opens another one first if t
-// would make it too large. A transaction is never split.
-func (p *proposer) encodeLocked(t *state.Txn) {
+// encodeLocked appends t, or the encoding that came with it, to the open
+// batch, and opens another one first if t would make it too large. A
+// transaction is never split.
+func (p *proposer) encodeLocked(t *state.Txn, raw []byte, from *inlet) {
 	if p.open == nil {
 		p.openLocked()
 	}
 	before := len(p.open)
-	p.open = state.AppendTxn(p.open, t)
-	p.openLen++
-	p.queued += len(p.open) - before
-	if len(p.open) <= maxBatchBytes || p.openLen == 1 {
-		return
+	if raw != nil {
+		p.open = append(p.open, raw...)
+	} else {
+		p.open = state.AppendTxn(p.open, t)
 	}
-	full := sealed{p.open[:before:before], p.openLen - 1, p.opened}
-	rest := p.open[before:]
-	p.waiting = append(p.waiting, full)
-	p.openLocked()
-	p.open = append(p.open, rest...)
-	p.openLen = 1
+	p.queued += len(p.open) - before
+	if len(p.open) > maxBatchBytes && p.openLen > 0 {
+		full := sealed{p.open[:before:before], p.openLen, p.openFrom, p.opened}
+		rest := p.open[before:]
+		p.waiting = append(p.waiting, full)
+		p.openLocked()
+		p.open = append(p.open, rest...)
+	}
+	p.openLen++
+	if from != nil {
+		p.openFrom = including(p.openFrom, from)
+	}
+}
+
+// including adds a follower to the few of one batch.
+func including(all []*inlet, one *inlet) []*inlet {
+	if slices.Contains(all, one) {
+		return all
+	}
+	return append(all, one)
 }
 
 // openLocked starts a batch with the room that the last one took, since load
@@ -158,7 +219,7 @@ func (p *proposer) encodeLocked(t *state.Txn) {
 // the store and the machine may still look at a finished one.
 func (p *proposer) openLocked() {
 	p.open = state.AppendBatchHeader(make([]byte, 0, max(512, p.capacity)), 0)
-	p.openLen, p.opened = 0, time.Now()
+	p.openLen, p.openFrom, p.opened = 0, nil, time.Now()
 	p.queued += state.BatchHeaderLen
 }
 
@@ -177,7 +238,7 @@ func (p *proposer) pumpLocked() {
 		p.stats.Bytes += uint64(len(next.entry))
 		p.sizes.Observe(float64(next.txns))
 		p.term.left = append(p.term.left, now)
-		p.term.flights <- flight{p.raft.Apply(next.entry, 0), next.opened, now}
+		p.term.flights <- flight{p.raft.Apply(next.entry, 0), next.from, next.opened, now}
 	}
 }
 
@@ -189,8 +250,8 @@ func (p *proposer) takeLocked() (sealed, bool) {
 		p.waiting[0] = sealed{}
 		p.waiting = p.waiting[1:]
 	case p.open != nil:
-		next = sealed{p.open, p.openLen, p.opened}
-		p.open, p.openLen = nil, 0
+		next = sealed{p.open, p.openLen, p.openFrom, p.opened}
+		p.open, p.openLen, p.openFrom = nil, 0, nil
 	default:
 		return sealed{}, false
 	}

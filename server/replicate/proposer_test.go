@@ -23,10 +23,12 @@ type paper struct {
 
 type paperFuture struct {
 	raft.ApplyFuture
+	index uint64
 	ended chan error
 }
 
-func (f *paperFuture) Error() error { return <-f.ended }
+func (f *paperFuture) Error() error  { return <-f.ended }
+func (f *paperFuture) Index() uint64 { return f.index }
 
 func (p *paper) Apply(entry []byte, _ time.Duration) raft.ApplyFuture {
 	p.mu.Lock()
@@ -81,15 +83,17 @@ func proposing(t *testing.T, f func(b *bench)) {
 		b.proposer = newProposer(func() { b.doubts++ })
 		b.proposer.raft = b.paper
 		b.lead()
-		f(b)
-		for i := range b.paper.count() {
-			select {
-			case b.paper.futures[i].ended <- raft.ErrRaftShutdown:
-			default:
+		defer func() {
+			for i := range b.paper.count() {
+				select {
+				case b.paper.futures[i].ended <- raft.ErrRaftShutdown:
+				default:
+				}
 			}
-		}
-		b.rest()
-		b.watchers.Wait()
+			b.rest()
+			b.watchers.Wait()
+		}()
+		f(b)
 	})
 }
 

@@ -118,6 +118,27 @@ func (c *cluster) changeLeader() {
 	c.w.stats.leaderChanges++
 }
 
+// lapse is a batch whose outcome raft cannot tell: the leader goes on, forgets
+// what it has queued and proposed, and every server is told. What was under
+// way may be committed after all; streams live on with all that is in them.
+func (c *cluster) lapse() {
+	if len(c.inFlight)+len(c.waiting) == 0 {
+		return
+	}
+	for range c.w.rng.IntN(len(c.inFlight) + 1) {
+		c.commit()
+	}
+	c.inFlight, c.waiting = nil, nil
+	c.proposer.Reset()
+	clear(c.twin)
+	for _, s := range c.w.servers {
+		if s.connected {
+			s.told++
+		}
+	}
+	c.w.stats.lapses++
+}
+
 // deliverLimbo brings a transaction of a broken stream after all.
 func (c *cluster) deliverLimbo() {
 	if len(c.limbo) == 0 {
@@ -137,7 +158,9 @@ type server struct {
 	core       *pipeline.Core
 	origin     uint64
 	applied    int // entries
-	stream     []state.Txn
+	out        *replicate.Outbox
+	stream     []state.Txn // on the way to the leader
+	told       int         // doubts on the way from it
 	connected  bool
 	doubt      bool // something may be lost: send again
 	image      []byte
@@ -167,7 +190,8 @@ func (s *server) start(image []byte, at int) {
 		s.core.Install(s.machine(image))
 		s.learnGenerations()
 	}
-	s.stream, s.connected, s.conns = nil, false, nil
+	s.out = replicate.NewOutbox(s.w.outboxBytes, func() { s.doubt = true })
+	s.stream, s.told, s.connected, s.conns = nil, 0, false, nil
 }
 
 func (s *server) machine(image []byte) *state.Machine {
@@ -189,11 +213,7 @@ func (s *server) learnGenerations() {
 
 // Append is the Core's log.
 func (s *server) Append(t *state.Txn) {
-	if !s.connected {
-		s.doubt = true
-		return
-	}
-	s.stream = append(s.stream, cloneTxn(t))
+	s.out.Append(t)
 }
 
 // SessionOpened is the Core's observer.
@@ -202,16 +222,49 @@ func (s *server) SessionOpened(id, generation uint64, _ int64) { s.generation[id
 // SessionEnded is the Core's observer.
 func (s *server) SessionEnded(id uint64) { delete(s.generation, id) }
 
-// connect opens the stream anew; whatever is not applied goes over it first.
+// connect opens the stream anew, or sends everything unapplied again.
 func (s *server) connect() {
-	if !s.connected || s.doubt {
+	switch {
+	case !s.connected:
 		s.connected, s.doubt = true, false
+		s.out.Open(s.core.Resend)
+	case s.doubt:
+		s.doubt = false
 		s.core.Resend()
 	}
 }
 
-// deliver brings the next transaction of the stream to the leader.
+// write puts what has gathered on its way to the leader, which decodes it as
+// strictly as an entry of the log.
+func (s *server) write() {
+	for _, frame := range s.out.Take(nil) {
+		batch, err := state.DecodeBatch(frame[5:])
+		if err != nil {
+			s.w.fail("server %d sends what does not decode: %v", s.id, err)
+		}
+		var t state.Txn
+		for {
+			more, err := batch.Next(&t)
+			if err != nil {
+				s.w.fail("server %d: %v", s.id, err)
+			}
+			if !more {
+				break
+			}
+			if !bytes.Equal(batch.Raw(), state.AppendTxn(nil, &t)) {
+				s.w.fail("server %d: the bytes of %+v are not its encoding", s.id, t)
+			}
+			s.stream = append(s.stream, cloneTxn(&t))
+		}
+	}
+}
+
+// deliver brings the next transaction of the stream to the leader. What it
+// loses, or cannot take, it tells.
 func (s *server) deliver() {
+	if len(s.stream) == 0 || s.w.rng.IntN(4) == 0 {
+		s.write()
+	}
 	if len(s.stream) == 0 {
 		return
 	}
@@ -220,14 +273,23 @@ func (s *server) deliver() {
 	r := s.w.rng.IntN(100)
 	switch {
 	case r < s.w.chances.lose:
-		s.doubt = true
+		s.told++
 		s.w.stats.lost++
 		return
 	case r < s.w.chances.lose+s.w.chances.double:
 		s.w.cluster.limbo = append(s.w.cluster.limbo, cloneTxn(&t))
 	}
 	if !s.w.cluster.receive(&t) {
-		s.doubt = true
+		s.told++
+	}
+}
+
+// hear brings what the leader has to say of the stream.
+func (s *server) hear() {
+	if s.told > 0 {
+		s.told--
+		s.out.Doubted()
+		s.w.stats.doubts++
 	}
 }
 
@@ -238,7 +300,8 @@ func (s *server) breakStream() {
 			s.w.cluster.limbo = append(s.w.cluster.limbo, s.stream[i])
 		}
 	}
-	s.stream, s.connected, s.doubt = nil, false, true
+	s.out.Shut()
+	s.stream, s.told, s.connected = nil, 0, false
 }
 
 // applyNext applies the next committed entry, and compares.

@@ -21,6 +21,7 @@ type world struct {
 	rng          *rand.Rand
 	chances      chances
 	ringEffects  int
+	outboxBytes  int
 	model        *model
 	cluster      *cluster
 	servers      []*server
@@ -53,6 +54,7 @@ type stats struct {
 	acked, sessions, attaches, resumes, compared, gaps int
 	leaderChanges, restarts, installs, expiries        int
 	lost, delayed, skipped, noCredit, futures, breaks  int
+	lapses, doubts, overflows                          int
 	events                                             map[protocol.EventType]int
 	codes                                              map[protocol.Code]int
 	replies                                            map[protocol.Op]int
@@ -77,6 +79,7 @@ func newWorld(seed uint64) *world {
 	w := &world{rng: rand.New(rand.NewPCG(seed, 1)), model: newModel()}
 	w.stats.events, w.stats.codes, w.stats.replies = map[protocol.EventType]int{}, map[protocol.Code]int{}, map[protocol.Op]int{}
 	w.ringEffects = []int{8, 40, 100_000}[w.rng.IntN(3)]
+	w.outboxBytes = []int{400, 4000, 1 << 20}[w.rng.IntN(3)]
 	w.laggard, w.slowness = w.rng.IntN(5), []int{2, 4, 8, 20}[w.rng.IntN(4)]
 	w.linearizable = []int{2, 5, 16}[w.rng.IntN(3)]
 	w.cluster = newCluster(w)
@@ -135,6 +138,7 @@ func (w *world) step() {
 			w.some(4, s.applyNext)
 		}
 	case n < 930:
+		s.hear()
 		s.connect()
 	case n < 980:
 		if cl.conn == nil {
@@ -175,7 +179,11 @@ func (w *world) fault(s *server, cl *client) {
 	case n < 68:
 		s.breakStream()
 	case n < 76:
-		w.cluster.changeLeader()
+		if w.rng.IntN(2) == 0 {
+			w.cluster.changeLeader()
+		} else {
+			w.cluster.lapse()
+		}
 	case n < 82:
 		s.takeImage()
 	case n < 85:
@@ -217,6 +225,7 @@ func (w *world) settle() {
 			w.step()
 		}
 		for _, s := range w.servers {
+			s.hear()
 			s.connect()
 		}
 		if w.atRest() {
@@ -235,7 +244,7 @@ func (w *world) atRest() bool {
 		}
 	}
 	for _, s := range w.servers {
-		if s.applied < len(w.cluster.log) || len(s.stream) > 0 {
+		if s.applied < len(w.cluster.log) || len(s.stream)+s.told+s.out.Stats().QueuedBytes > 0 || s.doubt {
 			return false
 		}
 	}
@@ -302,6 +311,7 @@ func (w *world) checkServer(s *server) {
 	w.stats.fenced += st.Fenced
 	w.stats.repeated += st.Repeated
 	w.stats.moved += st.FencedLanes
+	w.stats.overflows += int(s.out.Stats().Overflowed)
 	if st.Broken > 0 {
 		w.fail("server %d: %d lanes met another's writes under their generation", s.id, st.Broken)
 	}
@@ -395,7 +405,8 @@ func (s *stats) mustHaveSeenAll(t *testing.T) {
 	for name, n := range map[string]int{
 		"acknowledged writes / 1000": s.acked / 1000, "attaches": s.attaches, "exact and compared resumes": min(s.resumes-s.compared, s.compared), "gaps": s.gaps,
 		"changes of leader": s.leaderChanges, "restarts": s.restarts, "images installed": s.installs, "expiries": s.expiries,
-		"transactions lost, late and skipped": min(s.lost, s.delayed, s.skipped), "requests without credit": s.noCredit, "waits for a zxid of the future": s.futures,
+		"lapses of the leader, doubts told, outboxes full": min(s.lapses, s.doubts, s.overflows),
+		"transactions lost, late and skipped":              min(s.lost, s.delayed, s.skipped), "requests without credit": s.noCredit, "waits for a zxid of the future": s.futures,
 		"duplicates, gaps and fenced writes in the log": int(min(s.duplicates, s.gapsInLog, s.fenced)), "outcomes given again": int(s.repeated), "lanes fenced": int(s.moved),
 	} {
 		require.Positive(t, n, name)
@@ -424,6 +435,9 @@ func (s *stats) add(o *stats) {
 	s.skipped += o.skipped
 	s.noCredit += o.noCredit
 	s.futures += o.futures
+	s.lapses += o.lapses
+	s.doubts += o.doubts
+	s.overflows += o.overflows
 	s.breaks += o.breaks
 	s.duplicates += o.duplicates
 	s.gapsInLog += o.gapsInLog

@@ -81,6 +81,7 @@ func appendBytes[S ~string | ~[]byte](b []byte, s S) []byte {
 type Batch struct {
 	stampMs int64
 	rest    cursor
+	last    int // where the transaction that Next gave begins
 }
 
 // StampMs is the time its sender gave it.
@@ -121,11 +122,16 @@ func (b *Batch) Next(t *Txn) (bool, error) {
 	if b.rest.at >= len(b.rest.b) {
 		return false, nil
 	}
+	b.last = b.rest.at
 	if err := b.rest.txn(t, true); err != nil {
 		return false, fmt.Errorf("log entry: %w", err)
 	}
 	return true, nil
 }
+
+// Raw is the encoding of the transaction that Next gave last, as AppendTxn
+// would make it. It aliases the entry.
+func (b *Batch) Raw() []byte { return b.rest.b[b.last:b.rest.at:b.rest.at] }
 
 // txn reads one transaction. Unless keep, it makes no strings.
 func (c *cursor) txn(t *Txn, keep bool) error {
