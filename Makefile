@@ -1,7 +1,7 @@
 GO      ?= go
 FUZZTIME ?= 10s
 
-.PHONY: build run cluster test lint fuzz bench clean
+.PHONY: build run cluster test lint fuzz faults replay bench clean
 
 ## build: compile bin/lycaon
 build:
@@ -28,6 +28,14 @@ lint:
 ## fuzz: every fuzz target for FUZZTIME each
 fuzz:
 	./.ci/fuzz $(FUZZTIME)
+
+## faults: real servers killed, paused, cut off, slowed down and filled up, FAULTS_ROUNDS times (10 by default); wants root
+faults:
+	FAULTS_ROUNDS=$${FAULTS_ROUNDS:-10} $(GO) test -count=1 -timeout 24h -v -run TestFaults ./server/faults
+
+## replay: check the history again that a run of faults left in HISTORY
+replay:
+	$(GO) test -count=1 -v -run Replay ./server/faults -history $(abspath $(HISTORY))
 
 ## bench: benchmarks beside the code, then the server over TCP beside the floor
 bench:

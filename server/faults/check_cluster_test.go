@@ -103,10 +103,10 @@ func measure(f fault, until int64, acks, asked []*op) outage {
 	out := outage{name: f.Name, next: -1, errors: map[string]int{}}
 	last := f.Begin
 	for _, o := range acks {
-		if o.Return < f.Begin || last > until {
+		if o.Return < f.Begin || last >= until {
 			continue
 		}
-		out.longest = max(out.longest, time.Duration(o.Return-last))
+		out.longest = max(out.longest, time.Duration(min(o.Return, until)-last))
 		last = o.Return
 		if o.Invoke >= f.Begin && out.next < 0 {
 			out.next = time.Duration(o.Return - f.Begin)

@@ -30,12 +30,17 @@ func tracePossible() string {
 	return ""
 }
 
-// inject lets every sync of a running server go the way of spec, in the words of strace: delay_enter=50ms, error=EIO:when=1.
-func inject(s *server, spec string) (*tracer, error) {
+// What a server's disk is asked to make durable, and by what its log alone is.
+const (
+	allSyncs = "msync,fsync,fdatasync"
+	logSyncs = "msync"
+)
+
+// inject lets calls of a running server go the way of spec, in the words of strace: delay_enter=50ms, error=EIO:when=1.
+func inject(s *server, calls, spec string) (*tracer, error) {
 	if why := tracePossible(); why != "" {
 		return nil, fmt.Errorf("%w: %s", errNoDisk, why)
 	}
-	const calls = "msync,fsync,fdatasync"
 	cmd := exec.Command("strace", "-f", "-q", "-o", "/dev/null", "-e", "trace="+calls, "-e", "inject="+calls+":"+spec,
 		"-p", fmt.Sprint(s.process().pid()))
 	var said strings.Builder

@@ -146,7 +146,7 @@ func (r *runner) disk(name string, s *server, spec string, gapMs int64, d time.D
 	var x *tracer
 	r.strike(fault{Name: name, Detail: fmt.Sprint("server ", s.id), GapMs: gapMs, Quiet: true}, func() {
 		var err error
-		x, err = inject(s, spec)
+		x, err = inject(s, allSyncs, spec)
 		must(r.t, err)
 	}, d, func() { x.lift() })
 }
@@ -161,7 +161,7 @@ func (r *runner) brokenDisk(name string, s *server) {
 	r.c.mayEnd(s, true)
 	r.strike(fault{Name: name, Detail: fmt.Sprint("server ", s.id), GapMs: killGapMs}, func() {
 		var err error
-		x, err = inject(s, "error=EIO:when=1")
+		x, err = inject(s, logSyncs, "error=EIO:when=1")
 		must(r.t, err)
 		if !s.process().wait(stopWithin) {
 			r.rec.note("server %d went on for %v after its disk had failed", s.id, stopWithin)
