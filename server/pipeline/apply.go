@@ -2,10 +2,12 @@ package pipeline
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/lycaon-io/lycaon/protocol"
 	"github.com/lycaon-io/lycaon/server/internal/mutant"
 	"github.com/lycaon-io/lycaon/server/state"
+	"github.com/lycaon-io/lycaon/znode"
 )
 
 // later is what a chunk of transactions leaves to be done once the lock is
@@ -77,9 +79,7 @@ func (c *Core) applyTxn(t *state.Txn, stampMs int64) {
 	}
 	c.ring.Append(effects)
 	if !mutant.On(mutant.ReplyBeforeEvents) {
-		for i := range effects {
-			c.watches.Fire(&effects[i])
-		}
+		c.fire(effects)
 	}
 	switch t.Kind {
 	case state.TxnWrite:
@@ -98,9 +98,16 @@ func (c *Core) applyTxn(t *state.Txn, stampMs int64) {
 		l.drain()
 	}
 	if mutant.On(mutant.ReplyBeforeEvents) {
-		for i := range effects {
-			c.watches.Fire(&effects[i])
-		}
+		c.fire(effects)
+	}
+}
+
+func (c *Core) fire(effects []znode.Effect) {
+	if mutant.On(mutant.SwapEvents) {
+		slices.Reverse(effects)
+	}
+	for i := range effects {
+		c.watches.Fire(&effects[i])
 	}
 }
 
@@ -125,7 +132,9 @@ func (c *Core) answerWrite(t *state.Txn) {
 	}
 	m := &c.out.Answer
 	m.Kind, m.Op, m.Xid = protocol.Reply, t.Op, t.Xid
-	l.pushed(m)
+	if !mutant.On(mutant.AnswerAtOnce) {
+		l.pushed(m)
+	}
 	if !c.out.Ended {
 		l.drain()
 	}

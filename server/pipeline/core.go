@@ -40,7 +40,7 @@ type Core struct {
 	credit  credit
 	refused atomic.Pointer[refusal] // by this server's own state
 	halted  atomic.Pointer[refusal] // by the cluster's
-	zxid    atomic.Uint64 // of the machine, for those who hold no lock
+	zxid    atomic.Uint64           // of the machine, for those who hold no lock
 	counts  counters
 
 	// Of the applying goroutine alone.

@@ -196,6 +196,9 @@ func (l *Lane) submitWrite(r *protocol.Request) verdict {
 	s.op, s.xid, s.ack, s.seq = r.Op, r.Xid, r.Arg, l.nextSeq
 	s.ids, s.body = l.ids.Load(), body
 	l.nextSeq++
+	if mutant.On(mutant.AnswerAtOnce) {
+		l.sink.Push(&protocol.Message{Op: r.Op, Xid: r.Xid, Zxid: l.core.Zxid()})
+	}
 	// A read that waits for the log must not see a write that came after it,
 	// so writes behind one stay here until it has run.
 	if s.held = (l.waiting > 0 || l.held > 0) && !mutant.On(mutant.PassWaiting); s.held {

@@ -160,4 +160,8 @@ func (w *laneWatcher) Allowed(acl znode.ACL) bool {
 }
 
 // Notify passes an event on.
-func (w *laneWatcher) Notify(m *protocol.Message) { (*Lane)(w).pushed(m) }
+func (w *laneWatcher) Notify(m *protocol.Message) {
+	if !mutant.OneIn(1000, mutant.DropEvents) {
+		(*Lane)(w).pushed(m)
+	}
+}

@@ -21,6 +21,8 @@ const (
 
 func wantsOf(r *protocol.Request) want {
 	switch {
+	case mutant.On(mutant.NoBarrier):
+		return nothing
 	case r.Op == protocol.OpSync || r.Consistency == protocol.Linearizable:
 		return aNoop
 	case r.Consistency == protocol.AtLeast:

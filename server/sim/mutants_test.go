@@ -21,22 +21,24 @@ func TestMutantsAreCaught(t *testing.T) {
 	seeds, steps := setting(t, "LYCAON_SIM_SEEDS", 400), setting(t, "LYCAON_SIM_STEPS", 4000)
 	var table strings.Builder
 	fmt.Fprintf(&table, "%-32s %9s   %s\n", "switched off", "caught", "first by")
-	for _, rule := range append([]mutant.Rule{mutant.None}, mutant.Rules()...) {
-		mutant.Set(rule)
-		ran, caught, how := 0, 0, ""
-		for ; ran < seeds && caught < enough && (rule != mutant.None || ran < 50); ran++ {
-			if _, broken := run(uint64(ran+1), steps); broken != "" {
-				if caught == 0 {
-					how = fmt.Sprintf("seed %d: %s", ran+1, broken)
+	for _, rule := range append([]mutant.Rule{mutant.None}, mutant.OfSim()...) {
+		t.Run(rule.String(), func(t *testing.T) {
+			mutant.Set(rule)
+			defer mutant.Set(mutant.None)
+			ran, caught, how := 0, 0, ""
+			for ; ran < seeds && caught < enough && (rule != mutant.None || ran < 50); ran++ {
+				if _, broken := run(uint64(ran+1), steps); broken != "" {
+					if caught == 0 {
+						how = fmt.Sprintf("seed %d: %s", ran+1, broken)
+					}
+					caught++
 				}
-				caught++
 			}
-		}
-		mutant.Set(mutant.None)
-		fmt.Fprintf(&table, "%-32v %3d / %3d   %.120s\n", rule, caught, ran, how)
-		if (caught == 0) != (rule == mutant.None) {
-			t.Errorf("%v: caught by %d of %d seeds %s", rule, caught, ran, how)
-		}
+			fmt.Fprintf(&table, "%-32v %3d / %3d   %.120s\n", rule, caught, ran, how)
+			if (caught == 0) != (rule == mutant.None) {
+				t.Errorf("%v: caught by %d of %d seeds %s", rule, caught, ran, how)
+			}
+		})
 	}
 	t.Log("\n" + table.String())
 }

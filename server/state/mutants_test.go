@@ -16,11 +16,13 @@ func (c catcher) Errorf(format string, args ...any) { panic(fmt.Sprintf(format, 
 func (c catcher) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
 func (c catcher) FailNow()                          { panic("failed") }
 
-func TestTheModelCatchesEveryMutantOfTheSessionRules(t *testing.T) {
+func TestTheModelCatchesEveryMutant(t *testing.T) {
 	defer mutant.Set(mutant.None)
 	for _, rule := range []mutant.Rule{
 		mutant.NoAdmission, mutant.NoGenerations, mutant.NoReplay, mutant.NoAborted,
 		mutant.NoPruning, mutant.EagerPruning, mutant.NoAttempt,
+		mutant.KeepEphemeral, mutant.ClosedWrites, mutant.HalfMulti, mutant.ReuseNumbers,
+		mutant.NoChildrenACL, mutant.NoStatACL, mutant.NoCheckACL,
 	} {
 		mutant.Set(rule)
 		const seeds = 20

@@ -60,7 +60,7 @@ func (m *Machine) read(a *znode.Actor, r *protocol.Read, out *protocol.Message, 
 		out.Data, out.Stat, err = m.tree.Get(a, r.Path)
 		*room -= len(out.Data)
 	case protocol.OpExists:
-		out.Stat, err = m.tree.Exists(a, r.Path)
+		out.Stat, err = m.tree.Exists(asking(a, r.Op), r.Path)
 	case protocol.OpChildren:
 		err = m.children(a, r, out, room)
 	case protocol.OpGetACL:
@@ -117,7 +117,7 @@ func (m *Machine) children(a *znode.Actor, r *protocol.Read, out *protocol.Messa
 	var names []string
 	var more bool
 	names, more, err = page(r.After, r.Limit, room, func(after string, limit int) (names []string, more bool, err error) {
-		names, more, out.Stat, err = m.tree.Children(a, r.Path, after, limit)
+		names, more, out.Stat, err = m.tree.Children(asking(a, r.Op), r.Path, after, limit)
 		return names, more, err
 	})
 	out.More = &protocol.More{Names: names, Truncated: more}

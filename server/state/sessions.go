@@ -73,7 +73,7 @@ func (m *Machine) end(id uint64, cause string, out *Outcome) []znode.Effect {
 	r, _ := m.sessions.Get(id)
 	out.tell(r)
 	m.tree.Begin(m.zxid+1, m.clockMs)
-	m.tree.DeleteEphemerals(id)
+	m.deleteEphemerals(id)
 	effects := m.tree.Commit()
 	m.zxid++
 	m.sessions.Close(id, m.zxid, cause)

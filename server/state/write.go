@@ -117,12 +117,12 @@ func (m *Machine) run(a *znode.Actor, multi bool, answer *protocol.Message) []zn
 			result.Op = m.steps[i].Op
 		}
 		if err := m.perform(a, &m.steps[i], &deletable, result); err != nil {
-			m.tree.Rollback()
+			effects := m.undo()
 			fail(answer, protocol.CodeOf(err), err.Error())
 			if multi {
 				answer.More.Results = m.undone(results, i, answer.Code)
 			}
-			return nil
+			return effects
 		}
 	}
 	if multi {
@@ -158,7 +158,7 @@ func (m *Machine) perform(a *znode.Actor, w *protocol.WriteOp, deletable *int, r
 	case protocol.OpSetACL:
 		result.Stat, err = m.tree.SetACL(a, w.Path, w.ACL, w.Version)
 	case protocol.OpCheck:
-		err = m.tree.Check(a, w.Path, w.Version)
+		err = m.tree.Check(asking(a, w.Op), w.Path, w.Version)
 	default:
 		err = fmt.Errorf("%w: no operation %d", znode.ErrBadArguments, w.Op)
 	}
@@ -169,6 +169,7 @@ func (m *Machine) create(a *znode.Actor, w *protocol.WriteOp, result *protocol.M
 	if r, ok := m.sessions.Get(a.Session); ok {
 		w.Create.MaxEphemerals = int(r.MaxEphemerals)
 	}
+	m.number(&w.Create)
 	created, err := m.tree.Create(a, &w.Create)
 	if err != nil {
 		return err

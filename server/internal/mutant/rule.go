@@ -31,6 +31,37 @@ const (
 	NoProposerSkip // replicate: what was proposed in this term is proposed again
 	SharedNoop     // pipeline: a read joins the no-op that is already under way
 	PassWaiting    // pipeline: a write overtakes a read that waits for the log
+	NoBarrier      // pipeline: a linearizable read does not ask the log
+	AnswerAtOnce   // pipeline: a write is acknowledged before the log has it
+	DropEvents     // pipeline: one event of a thousand is lost
+	SwapEvents     // pipeline: the events of a transaction go out in reverse
+	KeepEphemeral  // state: the end of a session leaves one of its ephemerals
+	ClosedWrites   // state: a write of a session that has ended runs
+	HalfMulti      // state: what a multi did before it failed stays
+	ReuseNumbers   // state: a sequence number is that of the children there are
+	NoStreamResend // replicate: a new stream to the leader begins with what comes next
+	DeafToDoubt    // replicate: a follower does not heed that the leader has lost something
+	SilentOverflow // replicate: what a full outbox drops is not asked for again
+	endOfSim       // server/sim catches all above, other suites all below
+
+	// Access.
+	NoChildrenACL // state: children are listed without READ
+	NoStatACL     // state: exists answers without READ
+	NoCheckACL    // state: a multi's check runs without READ
+	NoEventACL    // watch: an event is told without READ
+
+	// Disk.
+	NoSync           // raftlog: a commit is not synced
+	DamageIsNotFound // raftlog: a damaged entry counts as compacted
+	NoTailGuard      // raftlog: a store behind its guard opens
+
+	// The cluster.
+	ServeEarly // replicate: sessions are served before this server has caught up
+	Pipelining // replicate: entries are sent ahead of their answers
+	Unbounded  // replicate: any number of batches is under way
+	OwnClock   // replicate: deadlines follow the wall clock
+	NoTrial    // replicate: the leader does not compare the others' marks
+	NoScrub    // replicate: nobody recomputes the digest
 
 	numRules
 )
@@ -43,7 +74,14 @@ var names = [numRules]string{
 	NoAttempt: "no attempt nonce", NoGenerations: "no generation fence",
 	ResumeFromNow: "resume from now", ResumeTwice: "resume one too early", KeepRingFloor: "ring floor kept over an image",
 	KeepOldLanes: "lanes kept over an image", NoProposerSkip: "no proposer dedup", SharedNoop: "late read joins the no-op",
-	PassWaiting: "write passes a waiting read",
+	PassWaiting: "write passes a waiting read", NoBarrier: "linearizable reads are local", AnswerAtOnce: "answer before commit",
+	DropEvents: "1 of 1,000 events dropped", SwapEvents: "events of a transaction reversed", KeepEphemeral: "one ephemeral kept on close",
+	ClosedWrites: "writes of a closed session run", HalfMulti: "half a multi stays", ReuseNumbers: "sequence numbers reused",
+	endOfSim: "-", NoChildrenACL: "no ACL on children", NoStatACL: "no ACL on exists", NoCheckACL: "no ACL on a multi's check", NoEventACL: "no ACL on events",
+	NoSync: "no sync", DamageIsNotFound: "damage reported as not found", NoTailGuard: "no tail guard",
+	ServeEarly: "serve before catch-up", Pipelining: "pipelined appends", Unbounded: "unbounded proposals", OwnClock: "deadlines by the wall clock",
+	NoTrial: "marks are not compared", NoScrub: "no scrub",
+	NoStreamResend: "no resend over a new stream", DeafToDoubt: "deaf to the leader's doubt", SilentOverflow: "silent overflow of the outbox",
 }
 
 func (r Rule) String() string { return names[r] }
