@@ -65,7 +65,25 @@ func (s *Server) ClusterStatus(ctx context.Context) []protocol.MemberStatus {
 		wg.Go(func() { all[i] = s.ask(ctx, m) })
 	}
 	wg.Wait()
+	measure(all)
 	return all
+}
+
+// measure compares with the leader: one that is cut off does not know how far
+// behind it is.
+func measure(all []protocol.MemberStatus) {
+	var committed int64
+	for _, m := range all {
+		if m.Status != nil && m.Role == roleLeader {
+			committed = max(committed, int64(m.Status.CommitIndex))
+		}
+	}
+	for _, m := range all {
+		if m.Status != nil {
+			done := int64(m.Status.CommitIndex) - m.Status.Lag
+			m.Status.Lag = max(m.Status.Lag, committed-done)
+		}
+	}
 }
 
 // self is this server as a member that the others do not know.

@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"syscall"
 
 	"github.com/lycaon-io/lycaon/server/raftlog"
@@ -20,6 +21,8 @@ var (
 	ErrNewerFormat = errors.New("data directory was written by a newer version")
 	ErrDamaged     = errors.New("damaged data")
 	ErrDiskFull    = errors.New("disk is full")
+	ErrRemoved     = errors.New("this server was removed from its cluster")
+	ErrRefused     = errors.New("the cluster does not admit this server")
 )
 
 // storageErrors maps what the store says to what an operator is told.
@@ -31,12 +34,21 @@ var storageErrors = []struct{ from, to error }{
 	{raftlog.ErrCorrupt, ErrDamaged},
 	{raftlog.ErrSnapshotGap, ErrDamaged},
 	{replicate.ErrNoLog, ErrDamaged},
+	{replicate.ErrBeyondRepair, ErrDamaged},
+	{replicate.ErrNoSource, ErrDamaged},
 	{state.ErrUnknownFormat, ErrNewerFormat},
 	{state.ErrCorrupt, ErrDamaged},
 	{syscall.ENOSPC, ErrDiskFull},
 }
 
+// storageError gives an error the kind that has an exit code. What the node says
+// of its cluster is said once: its own words are the kind's.
 func storageError(err error) error {
+	for _, row := range []struct{ from, to error }{{replicate.ErrRemoved, ErrRemoved}, {replicate.ErrRefused, ErrRefused}} {
+		if errors.Is(err, row.from) {
+			return fmt.Errorf("%w%s", row.to, strings.TrimPrefix(err.Error(), row.from.Error()))
+		}
+	}
 	for _, row := range storageErrors {
 		if errors.Is(err, row.from) {
 			return fmt.Errorf("%w: %w", row.to, err)

@@ -146,6 +146,17 @@ var raftFigures = []figure{
 	gauge("raft_last_index", "Newest entry of the log.", func(r *reading) uint64 { return r.node.LastIndex }),
 	gauge("raft_commit_index", "Newest entry that a quorum has.", func(r *reading) uint64 { return r.node.CommitIndex }),
 	gauge("raft_applied_index", "Newest entry of transactions that the machine has applied.", func(r *reading) uint64 { return r.node.Applied }),
+	gauge("raft_lag_entries", "Entries committed, as far as this server knows, and not applied here.", func(r *reading) uint64 { return r.node.Lag }),
+	count("leader_changes", "Times another server began to lead.", func(r *reading) uint64 { return r.node.LeaderChanges }),
+	gauge("followers_unreachable", "Members that have not answered this server for a second, while this server leads.", func(r *reading) int { return r.node.Unreachable }),
+	gauge("followers_behind_entries", "Entries that the member farthest behind is missing, while this server leads.", func(r *reading) uint64 { return most(r.node.Followers) }),
+	count("snapshots_sent", "Snapshots sent to members that were too far behind.", func(r *reading) uint64 { return r.node.SnapshotsSent }),
+	gauge("log_write_under_way_seconds", "Age of the oldest write to the log under way, 0 without one.", func(r *reading) float64 { return r.node.LogWrite.Seconds() }),
+	count("messages_withheld", "Messages to followers held back since a write to the log hung: another server is to lead.", func(r *reading) uint64 { return r.node.Withheld }),
+	count("raft_rebuilds", "Times raft and the machine started anew without a restart.", func(r *reading) uint64 { return r.node.Rebuilds }),
+	count("early_elections", "Elections begun since the connections of the leader broke.", func(r *reading) uint64 { return r.node.EarlyStands }),
+	count("member_changes", "Changes of the membership that this server made as the leader.", func(r *reading) uint64 { return r.node.MemberChanges }),
+	count("leader_transfers_failed", "Leadership that was not handed over in time.", func(r *reading) uint64 { return r.node.TransfersFailed }),
 	gauge("raft_trailing_logs", "Entries kept behind a snapshot.", func(r *reading) uint64 { return r.node.TrailingLogs }),
 	count("entries_applied", "Log entries applied.", func(r *reading) uint64 { return r.node.Entries }),
 	count("entry_bytes_applied", "Bytes of the log entries applied.", func(r *reading) uint64 { return r.node.EntryBytes }),
@@ -156,6 +167,27 @@ var raftFigures = []figure{
 	flag("snapshot_running", "1 while a snapshot is written.", func(r *reading) bool { return r.node.Snapshotting }),
 	gauge("snapshot_seconds", "Duration of the last snapshot of this run.", func(r *reading) float64 { return r.node.SnapshotTook.Seconds() }),
 	gauge("log_bytes_since_snapshot", "What the next snapshot makes superfluous, overhead included.", func(r *reading) int64 { return r.node.LogBytesSinceSnapshot }),
+}
+
+var guardFigures = []figure{
+	count("scrubs", "Times the digest of the whole state was computed anew.", func(r *reading) uint64 { return r.node.Guard.Scrubs }),
+	gauge("scrub_seconds", "Work of the last computation of the whole digest.", func(r *reading) float64 { return r.node.Guard.ScrubTook.Seconds() }),
+	count("state_damaged", "Times the state in the memory of this server was found wrong.", func(r *reading) uint64 { return r.node.Guard.Damages }),
+	count("replica_differences", "Times this server found, as the leader, that servers differ.", func(r *reading) uint64 { return r.node.Guard.Differences }),
+	count("state_rebuilds", "Times the state was built anew from a snapshot and the log.", func(r *reading) uint64 { return r.node.Guard.Rebuilt }),
+	gauge("state_rebuild_seconds", "Duration of the last building of the state, without the catching up.", func(r *reading) float64 { return r.node.Guard.RebuildTook.Seconds() }),
+	flag("state_condemned", "1 while the state of this server is known to be wrong, and clients are not served.", func(r *reading) bool { return r.node.Guard.Condemned != nil }),
+	flag("writes_halted", "1 while writes are halted since servers differ and no majority agrees.", func(r *reading) bool { return r.node.Guard.Halted }),
+	count("images_fetched", "Snapshots taken from another server, since no own one would do.", func(r *reading) uint64 { return r.node.Guard.Fetched }),
+	count("images_given", "Snapshots given to another server that had none.", func(r *reading) uint64 { return r.node.Guard.Given }),
+}
+
+// most is the largest of the values.
+func most(values map[uint64]uint64) (m uint64) {
+	for _, v := range values {
+		m = max(m, v)
+	}
+	return m
 }
 
 var proposerFigures = []figure{
@@ -172,6 +204,9 @@ var proposerFigures = []figure{
 	count("proposer_outdated", "Writes kept out of the log since their session had moved on.", func(r *reading) uint64 { return r.node.Proposer.Outdated }),
 	count("proposer_unled", "Transactions dropped while this server did not propose; they come again.", func(r *reading) uint64 { return r.node.Proposer.Unled }),
 	count("proposer_overflowed", "Transactions dropped at the bound of the queue; they come again.", func(r *reading) uint64 { return r.node.Proposer.Overflowed }),
+	count("proposer_forwarded", "Transactions that came from followers.", func(r *reading) uint64 { return r.node.Proposer.Forwarded }),
+	count("proposer_late", "Transactions of followers' streams that had ended; they come again.", func(r *reading) uint64 { return r.node.Proposer.Late }),
+	count("proposer_halted", "Writes put off while writes were halted; they come again.", func(r *reading) uint64 { return r.node.Proposer.Halted }),
 	count("batches_refused", "Batches that raft did not take.", func(r *reading) uint64 { return r.node.Proposer.Refused }),
 	count("batches_unknown", "Batches whose outcome raft could not tell.", func(r *reading) uint64 { return r.node.Proposer.Unknown }),
 	count("batches_abandoned", "Batches given up at their deadline.", func(r *reading) uint64 { return r.node.Proposer.Abandoned }),

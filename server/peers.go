@@ -55,28 +55,14 @@ func (s *Server) joined(cluster string) error {
 	return nil
 }
 
-// admit lets in who belongs to the cluster. Calls are for every server of it;
-// a stream that feeds the log is for the data directory alone that the cluster
-// knows under its id. Streams of raft are let in: the configuration here may
-// be older than the leader that speaks, and raft itself knows terms.
+// admit lets in whom the node knows as a member. Before there is a node only
+// the mux answers.
 func (s *Server) admit(k peer.Kind, remote peer.Identity) error {
 	node := s.admits.Load()
 	if node == nil {
 		return peer.Refuse(peer.ErrNotReady, "the server is starting")
 	}
-	if k == peer.Admin || k == peer.Raft {
-		return nil
-	}
-	for _, m := range node.Members() {
-		if m.ID != remote.ID {
-			continue
-		}
-		if m.Data != "" && m.Data != remote.Data {
-			return peer.Refuse(peer.ErrOtherData, "server %d is known with other data", remote.ID)
-		}
-		return nil
-	}
-	return peer.Refuse(peer.ErrNotMember, "server %d is not a member", remote.ID)
+	return node.Admit(k, remote)
 }
 
 // initial is the list of founders as the node takes it. Who is listed alone
@@ -92,7 +78,7 @@ func (s *Server) initial() []replicate.Member {
 	return all
 }
 
-// knownMembers is nil before the node is open.
+// knownMembers is nil before there is a node.
 func (s *Server) knownMembers() []replicate.Member {
 	node := s.admits.Load()
 	if node == nil {

@@ -98,7 +98,7 @@ func (s *Server) wire() error {
 	s.node = replicate.New(replicate.Config{
 		ID: s.cfg.ID, Address: s.peerAddr(), Logger: s.log, Tick: s.cfg.Tick,
 		MinSessionTimeout: s.cfg.MinSessionTimeout, SnapshotBytes: s.cfg.SnapshotBytes,
-		Data: s.dir.meta.DataID, ClientAddr: s.announcedClientAddr(), Version: s.cfg.Version,
+		Cluster: s.cluster, Data: s.dir.meta.DataID, ClientAddr: s.announcedClientAddr(), Version: s.cfg.Version,
 		Initial: s.initial(), Join: s.origin.doors, Peers: s.peers, JoinedCluster: s.joined,
 	}, s.store, s.snaps)
 	s.core.SetLog(s.node)
@@ -121,6 +121,7 @@ func (s *Server) wire() error {
 			Ready:      s.condition, Pprof: true, Hosts: s.ownNames(), Logger: s.log,
 		})
 	}
+	s.admits.Store(s.node)
 	return nil
 }
 
@@ -139,11 +140,7 @@ func (s *Server) open() error {
 	if s.http != nil {
 		s.wg.Go(func() { s.note("http", s.http.Serve(s.web), httpfront.ErrClosed) })
 	}
-	if err := s.node.Open(s.core); err != nil {
-		return err
-	}
-	s.admits.Store(s.node)
-	return nil
+	return s.node.Open(s.core)
 }
 
 func (s *Server) awaitReady(ctx context.Context) error {

@@ -17,7 +17,7 @@ func (s *Server) Status() protocol.Status {
 	leader, _ := s.node.Leader()
 	st := protocol.Status{
 		ServerID: s.cfg.ID, Role: s.role(node.State), Version: s.cfg.Version,
-		Term: node.Term, CommitIndex: node.CommitIndex, AppliedIndex: node.Applied, Lag: lag(node),
+		Term: node.Term, CommitIndex: node.CommitIndex, AppliedIndex: node.Applied, Lag: int64(node.Lag),
 		LeaderID: leader, ContactMs: s.node.Contact().Milliseconds(),
 		Sessions: int64(core.Sessions), Connections: int64(s.front.Stats().Connections), Watches: int64(core.Watches),
 		UptimeMs: time.Since(s.started).Milliseconds(), Ready: s.condition() == nil,
@@ -35,14 +35,6 @@ func (s *Server) diskStats() raftlog.DiskStats {
 		return raftlog.DiskStats{}
 	}
 	return s.disk.Stats()
-}
-
-// lag is what is committed, as far as this server knows, and not applied here.
-func lag(s replicate.Stats) int64 {
-	if s.CommitIndex <= s.Applied {
-		return 0
-	}
-	return int64(s.CommitIndex - s.Applied)
 }
 
 // role words raft's state as the cluster's users do.

@@ -29,6 +29,8 @@ const (
 	exitNewerFormat = 14
 	exitDamaged     = 15
 	exitDiskFull    = 16
+	exitRemoved     = 17
+	exitRefused     = 18
 )
 
 // usageError is a mistake in what was typed.
@@ -50,6 +52,8 @@ var exitCodes = []struct {
 	{server.ErrNewerFormat, exitNewerFormat},
 	{server.ErrDamaged, exitDamaged},
 	{server.ErrDiskFull, exitDiskFull},
+	{server.ErrRemoved, exitRemoved},
+	{server.ErrRefused, exitRefused},
 	{client.ErrBadArguments, exitUsage},
 	{client.ErrInvalidACL, exitUsage},
 	{client.ErrNoNode, exitNotFound},
