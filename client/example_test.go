@@ -164,6 +164,44 @@ func ExampleClient_Multi() {
 	// <nil> <nil>
 }
 
+func ExampleClient_Members() {
+	addrs, stop := serve()
+	defer stop()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	c, err := client.Open(ctx, addrs)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close(ctx)
+
+	members, err := c.Members(ctx)
+	for _, m := range members {
+		fmt.Println(m.ID, m.Role)
+	}
+	fmt.Println(err)
+	// Output:
+	// 1 leader
+	// <nil>
+}
+
+func ExampleClient_ChangeMember() {
+	addrs, stop := serve()
+	defer stop()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	// Who may change the cluster proves it: client.AdminToken, or a superuser's digest.
+	c, err := client.Open(ctx, addrs)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close(ctx)
+
+	err = c.ChangeMember(ctx, client.MemberChange{Action: client.AddMember, ID: 4, Addr: "10.0.0.4:2888"})
+	fmt.Println(errors.Is(err, client.ErrNoAuth))
+	// Output: true
+}
+
 func ExampleSession_Context() {
 	addrs, stop := serve()
 	defer stop()

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -52,11 +53,17 @@ func (f *fake) dial(ctx context.Context, _, addr string) (net.Conn, error) {
 	}
 	ours, theirs := net.Pipe()
 	select {
-	case f.conns <- theirs:
+	case f.conns <- dialedConn{theirs, addr}:
 		return ours, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+}
+
+// dialedConn knows as whom it was dialled.
+type dialedConn struct {
+	net.Conn
+	addr string
 }
 
 // begin is when every bubble's clock starts.
@@ -66,6 +73,7 @@ var begin = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 type peer struct {
 	t     *testing.T
 	nc    net.Conn
+	addr  string
 	r     *bufio.Reader
 	hello protocol.Hello
 	zxid  uint64
@@ -78,6 +86,7 @@ type peer struct {
 func (f *fake) accept() *peer {
 	f.t.Helper()
 	p := &peer{t: f.t, nc: <-f.conns}
+	p.addr = p.nc.(dialedConn).addr
 	p.r = bufio.NewReader(p.nc)
 	var magic [4]byte
 	_, err := readFull(p.r, magic[:])
@@ -226,6 +235,10 @@ func (f *fake) openLearning(servers []string, opts ...Option) *Client {
 	f.t.Cleanup(c.Abandon)
 	return c
 }
+
+// swallow takes everything and says nothing, as a paused server whose kernel
+// goes on.
+func (p *peer) swallow() { io.Copy(io.Discard, p.nc) }
 
 // bubble runs a test under a clock that moves only when everybody waits.
 func bubble(t *testing.T, test func(t *testing.T, f *fake)) {

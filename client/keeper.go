@@ -105,7 +105,7 @@ func (c *Client) attendLink(l *link, now time.Duration) (wait time.Duration) {
 	if now < dead {
 		return min(next, dead) - now
 	}
-	c.loseSilent(l, now)
+	c.loseSilent(l)
 	return most
 }
 
@@ -144,15 +144,15 @@ func (l *link) waitsSince() (since time.Duration, waits bool) {
 	return max(asked, time.Duration(l.heard.Load())), asked != forever
 }
 
-// loseSilent leaves a server. If the connection had just begun it may be
-// everybody who is slow, so the next one gets more time.
-func (c *Client) loseSilent(l *link, now time.Duration) {
+// loseSilent leaves a server. If that had just welcomed us it may be everybody
+// who is slow, so the next one gets more time.
+func (c *Client) loseSilent(l *link) {
 	if l.down {
 		return
 	}
 	l.silent = true
 	l.cut()
-	if now-l.greeted < shortLife {
+	if time.Duration(l.heard.Load())-l.greeted < shortLife {
 		c.patience = min(2*c.patience, c.sess.timeout*2/3)
 	} else {
 		c.patience = silenceMin

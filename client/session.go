@@ -60,8 +60,9 @@ func (s *Session) Timeout() time.Duration {
 // Context is cancelled when the session is lost or closed; context.Cause says
 // which: ErrSessionExpired, ErrSessionMoved, ErrClosed or what a server
 // refused the client for. It is cancelled at the latest one timeout after the
-// moment at which the last request that was answered had been sent, even if
-// no server can be reached: before that moment no server ends the session.
+// client sent the last sign of life that the leader is known to have heard of,
+// even if no server can be reached: before that moment the cluster does not end
+// the session. What a server answers that has lost the leader prolongs nothing.
 func (s *Session) Context() context.Context { return s.c.ctx }
 
 // State is the present state.
