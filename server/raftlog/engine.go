@@ -12,6 +12,8 @@ import (
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
+
+	"github.com/lycaon-io/lycaon/server/internal/mutant"
 )
 
 // engineOptions are the safe ones: everything in the tree, nothing in the value log, every commit synced. Managed
@@ -19,7 +21,7 @@ import (
 func engineOptions(dir string, memTableBytes int64, logger badger.Logger) badger.Options {
 	return badger.DefaultOptions(dir).
 		WithLogger(logger).
-		WithSyncWrites(true).
+		WithSyncWrites(!mutant.On(mutant.NoSync)).
 		WithMemTableSize(memTableBytes).
 		WithNumMemtables(2).
 		WithNumCompactors(2).

@@ -6,6 +6,8 @@ import (
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/hashicorp/raft"
+
+	"github.com/lycaon-io/lycaon/server/internal/mutant"
 )
 
 // FirstIndex is 0 for an empty log.
@@ -56,7 +58,7 @@ func (s *Store) read(index uint64, use func(*recordHeader, []byte)) error {
 		return nil
 	}
 	// The head may have moved past index since it was checked, and its key been deleted.
-	if !s.view.Load().contains(index) {
+	if !s.view.Load().contains(index) || mutant.On(mutant.DamageIsNotFound) {
 		return raft.ErrLogNotFound
 	}
 	return s.fail(corrupt(s.dir, "entry %d: %w", index, err))

@@ -1,0 +1,55 @@
+package raftlog
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// dirtyKiB is how much of the write-ahead files mapped from dir the kernel has
+// not given to the disk.
+func dirtyKiB(t *testing.T, dir string) (dirty, mappings int) {
+	t.Helper()
+	smaps, err := os.ReadFile("/proc/self/smaps")
+	require.NoError(t, err)
+	ours := false
+	for line := range strings.Lines(string(smaps)) {
+		if _, _, path, ok := parseMapping(strings.TrimSuffix(line, "\n")); ok || strings.Contains(line, "-") && strings.Contains(line, " 00:00 ") {
+			if ours = ok && strings.HasPrefix(path, dir+"/") && strings.HasSuffix(path, ".mem"); ours {
+				mappings++
+			}
+			continue
+		}
+		var kib int
+		if n, _ := fmt.Sscanf(line, "Shared_Dirty: %d kB", &kib); ours && n == 1 {
+			dirty += kib
+		}
+		if n, _ := fmt.Sscanf(line, "Private_Dirty: %d kB", &kib); ours && n == 1 {
+			dirty += kib
+		}
+	}
+	return dirty, mappings
+}
+
+// What kill -9 cannot show, since the kernel keeps what was written: a commit
+// returns only when nothing of it waits for the disk any more.
+func TestACommitLeavesNothingForTheKernelToWrite(t *testing.T) {
+	dir := t.TempDir()
+	var fs unix.Statfs_t
+	require.NoError(t, unix.Statfs(dir, &fs))
+	if fs.Type == unix.TMPFS_MAGIC {
+		t.Skip("a file system in memory has no disk to wait for")
+	}
+	s := openStore(t, dir)
+	for i := uint64(1); i <= 50; i++ {
+		require.NoError(t, s.StoreLog(testLog(i, 1, 5000)))
+		dirty, mappings := dirtyKiB(t, filepath.Join(dir, engineDir))
+		require.Positive(t, mappings)
+		require.Zero(t, dirty, "KiB of entry %d", i)
+	}
+}
