@@ -37,6 +37,7 @@ const (
 
 type admitReply struct {
 	Verdict  verdict
+	Data     string // with fresh: of the one asked
 	Cluster  string // with admitted
 	Reseated bool   // with admitted: its vote was taken until it has the log
 	Text     string
@@ -97,7 +98,7 @@ func (n *Node) answerFresh(r admitRequest) admitReply {
 	case !n.claims.take(r.ID, r.Data):
 		return admitReply{Verdict: later, Text: fmt.Sprintf("server %d has met server %d with other data a moment ago", n.cfg.ID, r.ID)}
 	}
-	return admitReply{Verdict: isFresh}
+	return admitReply{Verdict: isFresh, Data: n.cfg.Data}
 }
 
 func (n *Node) isFounder(id uint64, addr string) bool {
@@ -158,7 +159,7 @@ func (n *Node) seat(ctx context.Context, now *configuration, s raft.Server, r ad
 			n.claims.reseat(r.ID, r.Data)
 		}
 	} else {
-		err = n.pinMember(ctx, now, s, n.whereNow(s, r.Addr, r.Data))
+		err = n.moveMember(ctx, now, s, n.whereNow(s, r.Addr, r.Data))
 	}
 	if err != nil {
 		return admitReply{Verdict: touched, Text: err.Error()}
@@ -182,16 +183,6 @@ func (n *Node) whereNow(s raft.Server, said, data string) memberAddr {
 		said = known.addr
 	}
 	return memberAddr{addr: said, data: data}
-}
-
-// pinMember writes a member's address and data and leaves its vote as it is.
-func (n *Node) pinMember(ctx context.Context, now *configuration, s raft.Server, addr memberAddr) error {
-	return n.reconfigure(ctx, func(r *raft.Raft, wait time.Duration) raft.IndexFuture {
-		if s.Suffrage == raft.Voter {
-			return r.AddVoter(s.ID, addr.raft(), now.index, wait)
-		}
-		return r.AddNonvoter(s.ID, addr.raft(), now.index, wait)
-	})
 }
 
 // adopt compares what the members say of themselves with the membership: a
@@ -241,5 +232,5 @@ func (n *Node) adoptOne(a announcement) error {
 		return nil // a new member asks to be admitted
 	}
 	n.cfg.Logger.Info("a member shows where it is and with which data", "server", a.ID, "addr", want.addr)
-	return n.pinMember(ctx, now, s, want)
+	return n.moveMember(ctx, now, s, want)
 }

@@ -287,12 +287,11 @@ func (n *Node) reseat(ctx context.Context, now *configuration, id uint64, addr m
 	if err != nil {
 		return err
 	}
-	if _, known, _ := find(now.Configuration, id); known == addr {
+	s, known, _ := find(now.Configuration, id)
+	if known == addr {
 		return nil
 	}
-	return n.reconfigure(ctx, func(r *raft.Raft, wait time.Duration) raft.IndexFuture {
-		return r.AddNonvoter(serverID(id), addr.raft(), now.index, wait)
-	})
+	return n.moveMember(ctx, now, s, addr)
 }
 
 // checkQuorum refuses to take a vote away if those left could not decide

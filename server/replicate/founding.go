@@ -59,10 +59,13 @@ type founder struct {
 
 // round asks everybody once.
 func (f *founder) round() (done bool, err error) {
-	replies := f.askAll(f.everybody(), true)
-	var fresh, later int
+	everybody := f.everybody()
+	var fresh, led int
 	var why []string
-	for _, r := range replies {
+	for i, r := range f.askAll(everybody, true) {
+		if r.Verdict == isFresh && !f.claims.take(everybody[i].ID, r.Data) {
+			r = admitReply{Verdict: later, Text: fmt.Sprintf("server %d had other data a moment ago", everybody[i].ID)}
+		}
 		switch r.Verdict {
 		case admitted:
 			return true, f.join(r)
@@ -72,13 +75,13 @@ func (f *founder) round() (done bool, err error) {
 			fresh++
 			continue
 		case touched:
-			later++
+			led++
 		}
 		why = append(why, r.Text)
 	}
 	f.claims.explain(why)
 	f.tellWait(why)
-	if len(f.cfg.Join) > 0 || later > 0 {
+	if len(f.cfg.Join) > 0 || led > 0 {
 		f.majority = time.Time{}
 		return false, nil
 	}

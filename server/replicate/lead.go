@@ -22,7 +22,8 @@ type loop struct {
 	begun      uint64        // the term whose duties have been taken up
 	stand      stand
 	watchdog   watchdog
-	hung       bool // the connections were closed because the disk hangs
+	hung       bool   // the connections were closed because the disk hangs
+	members    uint64 // index of the membership by which streams were looked at
 }
 
 func (n *Node) run() {
@@ -148,13 +149,10 @@ func (l *loop) lead(term uint64) {
 }
 
 // outage is for how long nobody could hear the sessions, as far as this server
-// knows: since it heard of a leader, or since its own start.
+// knows: since a leader acknowledged its touches, or since its own start.
+// raft's last contact does not tell: a vote counts as one too.
 func (l *loop) outage() time.Duration {
-	since := time.Since(l.started)
-	if heard := l.instance().raft.LastContact(); !heard.IsZero() {
-		since = min(since, time.Since(heard))
-	}
-	return min(since, maxGrace)
+	return min(time.Since(l.started), l.streams.contact(), maxGrace)
 }
 
 func (l *loop) stepDown() {
@@ -233,14 +231,10 @@ func (l *loop) tick() {
 
 // shed closes the connections of a server whose disk hangs: their writes would
 // wait for it, while other servers could take them. A leader is deposed by its
-// silence at the same time, so it does not wait as long as a follower.
+// silence at the same time.
 func (l *loop) shed(inst *instance) {
-	patience := slowFlight
-	if l.leadTerm.Load() != 0 {
-		patience = hangAfter
-	}
 	age := inst.gate.age()
-	if age <= patience || len(l.others()) == 0 {
+	if age <= l.patience() || len(l.others()) == 0 {
 		l.hung = l.hung && age > 0
 		return
 	}

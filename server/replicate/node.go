@@ -242,7 +242,7 @@ func (n *Node) reload(change func(*raft.ReloadableConfig)) {
 // server. It never blocks; what is lost on the way is asked for again by
 // Machine.Resend.
 func (n *Node) Append(t *state.Txn) {
-	if n.leadTerm.Load() == 0 && n.leader.Load().id != 0 {
+	if id := n.leader.Load().id; id != 0 && id != n.cfg.ID {
 		n.streams.Append(t)
 		return
 	}

@@ -145,9 +145,14 @@ type shaky struct {
 	fail  atomic.Int64 // so many more writes of the log fail, every fifth
 	calls atomic.Int64
 	gate  atomic.Pointer[chan struct{}] // if set, writes wait for it
+
+	refuse atomic.Bool // all writes of the log fail
 }
 
 func (s *shaky) StoreLogs(l []*raft.Log) error {
+	if s.refuse.Load() {
+		return errors.New("refused")
+	}
 	if gate := s.gate.Load(); gate != nil {
 		<-*gate
 	}

@@ -1,11 +1,13 @@
 package replicate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -43,12 +45,12 @@ func (n *Node) committed() (*configuration, error) {
 // reconfigure has raft write a change and waits until it is committed and
 // applied here, however long raft's own answer takes.
 func (n *Node) reconfigure(ctx context.Context, change func(*raft.Raft, time.Duration) raft.IndexFuture) error {
+	ctx, cancel := context.WithTimeout(ctx, changeTimeout)
+	defer cancel()
 	inst := n.instance()
 	if inst == nil {
 		return errMoved
 	}
-	ctx, cancel := context.WithTimeout(ctx, changeTimeout)
-	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- change(inst.raft, changeTimeout).Error() }()
 	select {
@@ -64,7 +66,37 @@ func (n *Node) reconfigure(ctx context.Context, change func(*raft.Raft, time.Dur
 	}
 }
 
-// transfer hands leadership over and waits until this server no longer leads.
+// moveMember writes a member's address and data and leaves its vote as it is.
+//
+// hashicorp/raft changes the address under the eyes of the goroutine that
+// replicates to that member, which reads it without a lock when entries were
+// taken. So nothing is sent to the member from before the change until raft's
+// main goroutine has gone through it, which it has when it answers again; to be
+// asked to found a cluster is what it refuses at once.
+func (n *Node) moveMember(ctx context.Context, now *configuration, s raft.Server, addr memberAddr) error {
+	release := func() {}
+	if inst := n.instance(); inst != nil && s.ID != serverID(n.cfg.ID) {
+		if t, ok := inst.trans.(*peerTransport); ok {
+			var err error
+			if release, err = t.silence(ctx, s.ID); err != nil {
+				return err
+			}
+		}
+	}
+	return n.reconfigure(ctx, func(r *raft.Raft, wait time.Duration) raft.IndexFuture {
+		defer release()
+		add := r.AddNonvoter
+		if s.Suffrage == raft.Voter {
+			add = r.AddVoter
+		}
+		future := add(s.ID, addr.raft(), now.index, wait)
+		_ = r.BootstrapCluster(raft.Configuration{}).Error()
+		return future
+	})
+}
+
+// transfer hands leadership over, to one of the voters that answer if id is 0,
+// and returns when this server leads no more.
 func (n *Node) transfer(ctx context.Context, id uint64) error {
 	inst := n.instance()
 	if inst == nil || n.leadTerm.Load() == 0 {
@@ -74,38 +106,70 @@ func (n *Node) transfer(ctx context.Context, id uint64) error {
 		return nil
 	}
 	c := n.configuration()
-	others := voters(c, n.cfg.ID)
-	if len(others) == 0 {
-		return rule("there is no other voter to lead")
-	}
-	future := inst.raft.LeadershipTransfer
 	if id != 0 {
-		s, _, ok := find(c, id)
-		switch behind := n.lagOf(id); {
-		case !ok:
-			return rule("server %d is not a member", id)
-		case s.Suffrage != raft.Voter:
-			return rule("server %d is an observer: it cannot lead", id)
-		case behind.silence > unreachableAfter:
-			return rule("server %d does not answer", id)
+		if err := n.mayLead(c, id); err != nil {
+			return err
 		}
-		future = func() raft.Future { return inst.raft.LeadershipTransferToServer(s.ID, s.Address) }
+		return n.transferTo(ctx, inst, c, id)
 	}
-	done := make(chan error, 1)
-	go func() { done <- future().Error() }()
-	select {
-	case err := <-done:
-		if err != nil {
-			n.counts.transfersFailed.Add(1)
-			return fmt.Errorf("replicate: hand leadership over: %w", err)
+	heirs := n.heirs(c, inst.raft.LastIndex())
+	if len(heirs) == 0 {
+		return rule("there is no other voter that answers")
+	}
+	var err error
+	for _, heir := range heirs {
+		if err = n.transferTo(ctx, inst, c, heir); err == nil || ctx.Err() != nil {
+			break
 		}
-		return nil
+	}
+	return err
+}
+
+func (n *Node) mayLead(c raft.Configuration, id uint64) error {
+	s, _, ok := find(c, id)
+	switch {
+	case !ok:
+		return rule("server %d is not a member", id)
+	case s.Suffrage != raft.Voter:
+		return rule("server %d is an observer: it cannot lead", id)
+	case n.lagOf(id).silence > unreachableAfter:
+		return rule("server %d does not answer", id)
+	}
+	return nil
+}
+
+// heirs are the other voters that answer, those first that have most of the
+// log.
+func (n *Node) heirs(c raft.Configuration, last uint64) []uint64 {
+	behind := map[uint64]uint64{}
+	var ids []uint64
+	for _, id := range voters(c, n.cfg.ID) {
+		if l := n.progress.of(serverID(id), last); l.silence < heartbeatTimeout {
+			behind[id] = l.entries
+			ids = append(ids, id)
+		}
+	}
+	slices.SortStableFunc(ids, func(a, b uint64) int { return cmp.Compare(behind[a], behind[b]) })
+	return ids
+}
+
+func (n *Node) transferTo(ctx context.Context, inst *instance, c raft.Configuration, id uint64) error {
+	s, _, _ := find(c, id)
+	done := make(chan error, 1)
+	go func() { done <- inst.raft.LeadershipTransferToServer(s.ID, s.Address).Error() }()
+	var err error
+	select {
+	case err = <-done:
 	case <-ctx.Done():
-		n.counts.transfersFailed.Add(1)
-		return fmt.Errorf("replicate: hand leadership over: %w", context.Cause(ctx))
+		err = context.Cause(ctx)
 	case <-n.stop:
 		return ErrClosed
 	}
+	if err != nil {
+		n.counts.transfersFailed.Add(1)
+		return fmt.Errorf("replicate: hand leadership to server %d: %w", id, err)
+	}
+	return nil
 }
 
 // unspecified tells whether an address reaches no machine in particular.

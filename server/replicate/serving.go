@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/lycaon-io/lycaon/server/internal/mutant"
 	"github.com/lycaon-io/lycaon/server/state"
 )
 
@@ -41,10 +42,10 @@ func (n *Node) Serving() error {
 		return errors.New("replicate: raft starts anew")
 	case inst == nil:
 		return errors.New("replicate: " + n.claims.why())
-	case !n.serving.Load():
+	case !n.serving.Load() && !mutant.On(mutant.ServeEarly):
 		return fmt.Errorf("replicate: applying the log: at entry %d of %d", n.fsm.counts.index.Load(), inst.raft.LastIndex())
 	}
-	if age := inst.gate.age(); age > slowFlight {
+	if age := inst.gate.age(); age > n.patience() {
 		return fmt.Errorf("replicate: a write to the log has been under way for %s", age.Round(time.Millisecond))
 	}
 	if contact := n.Contact(); contact > maxServingContact {
@@ -112,4 +113,13 @@ func (n *Node) nowServing() {
 func (n *Node) unready() {
 	n.serving.Store(false)
 	n.awaiting.Store(0)
+}
+
+// patience is for how long a write to the log may be under way before this
+// server is not one to be written through: others may be better off.
+func (n *Node) patience() time.Duration {
+	if len(n.others()) == 0 {
+		return slowFlight
+	}
+	return hangAfter
 }

@@ -34,7 +34,8 @@ const standsAlone = "heartbeat timeout reached, starting election"
 // not answer; that a server went out of reach is said once, by us.
 var outOfReach = []string{
 	"failed to heartbeat to", "failed to appendEntries to", "failed to contact",
-	"failed to make requestVote RPC", "failed to install snapshot",
+	"failed to make requestVote RPC", "failed to install snapshot", "failed to send snapshot to",
+	"failed to decode incoming command", "failed to flush response", "failed to accept connection", // connections end
 }
 
 func raftLogger(logger *slog.Logger, expected ...string) hclog.Logger {

@@ -1,6 +1,7 @@
 package replicate
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 
+	"github.com/lycaon-io/lycaon/server/internal/mutant"
 	"github.com/lycaon-io/lycaon/server/peer"
 )
 
@@ -55,6 +57,9 @@ type peerTransport struct {
 	rpcs        chan raft.RPC
 	closed      chan struct{}
 	closing     sync.Once
+
+	mu       sync.Mutex // guards what follows
+	silenced map[raft.ServerID]chan struct{}
 }
 
 func newPeerTransport(n *Node, g *gate) *peerTransport {
@@ -64,7 +69,7 @@ func newPeerTransport(n *Node, g *gate) *peerTransport {
 		conns: conns, gate: g, progress: n.progress, isMember: n.isMember,
 		bulk:  networkTransport(conns.accepting(), bulkTimeout, logger),
 		brief: networkTransport(conns.dialing(), briefTimeout, logger),
-		rpcs:  make(chan raft.RPC), closed: make(chan struct{}),
+		rpcs:  make(chan raft.RPC), closed: make(chan struct{}), silenced: map[raft.ServerID]chan struct{}{},
 	}
 	go t.relay()
 	return t
@@ -86,6 +91,9 @@ func (t *peerTransport) DecodePeer(b []byte) raft.ServerAddress                 
 func (t *peerTransport) EncodePeer(_ raft.ServerID, a raft.ServerAddress) []byte { return []byte(a) }
 
 func (t *peerTransport) AppendEntriesPipeline(raft.ServerID, raft.ServerAddress) (raft.AppendPipeline, error) {
+	if mutant.On(mutant.Pipelining) {
+		return nil, nil
+	}
 	return nil, raft.ErrPipelineReplicationNotSupported
 }
 
@@ -103,9 +111,52 @@ func (t *peerTransport) AppendEntries(id raft.ServerID, to raft.ServerAddress, r
 		}
 		return err
 	}
+	if t.isSilenced(id) {
+		return errSilenced
+	}
 	err := t.bulk.AppendEntries(id, target(id, to), req, resp)
 	t.progress.appended(id, req, resp, err)
 	return err
+}
+
+// errSilenced answers raft in place of a follower whose address changes.
+var errSilenced = errors.New("replicate: withheld while a member's address changes")
+
+// silence keeps entries from a member until release is called. When it returns,
+// whatever was sent before has come to its end in raft too: it asks again.
+func (t *peerTransport) silence(ctx context.Context, id raft.ServerID) (release func(), err error) {
+	asked := make(chan struct{})
+	t.mu.Lock()
+	t.silenced[id] = asked
+	t.mu.Unlock()
+	release = func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		delete(t.silenced, id)
+	}
+	select {
+	case <-asked:
+		return release, nil
+	case <-ctx.Done():
+	case <-t.closed:
+	}
+	release()
+	return nil, fmt.Errorf("replicate: server %s does not come to rest: %w", id, errWithheld)
+}
+
+func (t *peerTransport) isSilenced(id raft.ServerID) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	asked, ok := t.silenced[id]
+	if !ok {
+		return false
+	}
+	select {
+	case <-asked:
+	default:
+		close(asked)
+	}
+	return true
 }
 
 // heartbeat tells raft's heartbeats from its other messages as raft does.

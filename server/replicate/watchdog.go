@@ -28,6 +28,7 @@ func (l *loop) watch() {
 	}
 	l.look() // raft drops hints that come too fast
 	l.shed(inst)
+	l.recheck()
 	if lowered := l.stand.lowered; !lowered.IsZero() && time.Since(lowered) > standFor {
 		l.restTimeouts()
 	}
@@ -36,6 +37,14 @@ func (l *loop) watch() {
 		return
 	}
 	l.watchInstalls()
+}
+
+// recheck ends the streams of those who were members until now.
+func (l *loop) recheck() {
+	if now := l.fsm.committed.Load(); now != nil && now.index != l.members && l.cfg.Peers != nil {
+		l.members = now.index
+		l.cfg.Peers.Recheck()
+	}
 }
 
 // watchInstalls breaks a circle: a follower with entries that nobody else has,

@@ -1,0 +1,434 @@
+package replicate
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/raft"
+	"github.com/stretchr/testify/require"
+
+	"github.com/lycaon-io/lycaon/protocol"
+	"github.com/lycaon-io/lycaon/znode"
+)
+
+func TestThreeServersFoundAClusterAndAgree(t *testing.T) {
+	running(t, 3, func(e *ensemble) {
+		e.pinned(3)
+		for _, s := range e.servers {
+			e.writes(s)
+		}
+		e.equal()
+		for _, s := range e.servers {
+			members := s.Members()
+			require.Len(t, members, 3)
+			for i, m := range members {
+				require.Equal(t, uint64(i+1), m.ID)
+				require.Equal(t, e.servers[m.ID].data, m.Data)
+				require.Equal(t, Voter, m.Suffrage)
+			}
+		}
+		time.Sleep(2 * time.Second)
+		for _, s := range e.servers {
+			for _, m := range s.Members() {
+				require.NotEmpty(t, m.ClientAddr, "server %d knows of server %d", s.id, m.ID)
+			}
+		}
+	})
+}
+
+func TestAMajorityFoundsTheClusterAndALateFounderGetsItsVote(t *testing.T) {
+	together(t, 3, func(e *ensemble) {
+		e.start(e.servers[1])
+		time.Sleep(5 * time.Second)
+		require.ErrorContains(t, e.servers[1].Serving(), "does not answer")
+		e.start(e.servers[3])
+		e.settled()
+		e.writes(e.servers[1])
+		time.Sleep(10 * time.Second)
+		e.start(e.servers[2])
+		e.settled()
+		e.pinned(3)
+		e.until("a voter", 20*time.Second, func() bool { return e.suffrage(2) == Voter })
+		e.until("its vote is noted", 5*time.Second, func() bool { return e.servers[2].stable(promoteKey) == 0 })
+		e.writes(e.servers[2])
+		e.equal()
+	})
+}
+
+func TestAWipedServerMustBeReplacedBeforeItTakesPart(t *testing.T) {
+	running(t, 3, func(e *ensemble) {
+		e.pinned(3)
+		old := e.follower()
+		e.writes(old)
+		e.stop(old)
+		s := e.start(e.wiped(old.id))
+		select {
+		case err := <-s.Fatal():
+			require.ErrorIs(t, err, ErrRefused)
+			require.ErrorContains(t, err, "it was wiped or replaced; run `lycaon member replace")
+		case <-time.After(10 * time.Second):
+			require.Fail(t, "it was not refused")
+		}
+		require.Nil(t, s.instance(), "it took no part in raft")
+		last, err := s.disk.logs.LastIndex()
+		require.NoError(t, err)
+		require.Zero(t, last)
+		require.Zero(t, s.stable(currentTermKey))
+		e.stop(s)
+
+		require.NoError(t, e.change(e.leader(), protocol.ReplaceMember, s.id, ""))
+		e.start(s)
+		e.settled()
+		require.Equal(t, Observer, e.suffrage(s.id))
+		e.until("promoted", 10*time.Second, func() bool { return e.change(s, protocol.PromoteMember, s.id, "") == nil })
+		require.Equal(t, Voter, e.suffrage(s.id))
+		e.writes(s)
+		e.equal()
+
+		former := *old
+		former.host = "elsewhere"
+		e.start(&former)
+		select {
+		case err := <-former.Fatal():
+			require.ErrorIs(t, err, ErrRemoved, "the former life of the member")
+		case <-time.After(20 * time.Second):
+			require.Fail(t, "the former life goes on")
+		}
+		e.stop(&former)
+	})
+}
+
+func TestAServerJoinsIsPromotedDemotedAndRemoved(t *testing.T) {
+	running(t, 3, func(e *ensemble) {
+		s := e.joiner(4)
+		e.start(s)
+		select {
+		case err := <-s.Fatal():
+			require.ErrorIs(t, err, ErrRefused)
+			require.ErrorContains(t, err, "lycaon member add 4=s4:1")
+		case <-time.After(10 * time.Second):
+			require.Fail(t, "an unknown server was let in")
+		}
+		e.stop(s)
+		anyone := e.follower()
+		require.ErrorIs(t, e.change(anyone, protocol.PromoteMember, 4, ""), znode.ErrBadArguments)
+		require.NoError(t, e.change(anyone, protocol.AddMember, 4, "s4:1"))
+		require.NoError(t, e.change(anyone, protocol.AddMember, 4, "s4:1"), "again")
+		require.ErrorIs(t, e.change(anyone, protocol.AddMember, 4, "s5:1"), znode.ErrBadArguments, "elsewhere")
+		require.ErrorIs(t, e.change(anyone, protocol.AddMember, 5, "s4:1"), znode.ErrBadArguments, "an address in use")
+		require.ErrorContains(t, e.change(anyone, protocol.PromoteMember, 4, ""), "has not joined yet")
+		e.start(s)
+		e.settled()
+		require.Equal(t, "c1", s.cluster)
+		require.NoError(t, e.change(anyone, protocol.PromoteMember, 4, ""))
+		require.NoError(t, e.change(anyone, protocol.PromoteMember, 4, ""), "again")
+		require.Equal(t, Voter, e.suffrage(4))
+		e.writes(s)
+		require.NoError(t, e.change(s, protocol.DemoteMember, 4, ""))
+		require.Equal(t, Observer, e.suffrage(4))
+		e.writes(s)
+		require.ErrorIs(t, s.TransferLeader(e.Context(), 4), znode.ErrBadArguments, "an observer cannot lead")
+		require.NoError(t, e.change(s, protocol.RemoveMember, 4, ""))
+		select {
+		case err := <-s.Fatal():
+			require.ErrorIs(t, err, ErrRemoved)
+		case <-time.After(20 * time.Second):
+			require.Fail(t, "a removed server goes on")
+		}
+		e.stop(s)
+		delete(e.servers, 4)
+		require.ErrorContains(t, e.change(e.leader(), protocol.RemoveMember, 4, ""), "not a member")
+		e.writes(e.leader())
+		e.equal()
+	})
+}
+
+func TestTheLeaderItselfIsRemoved(t *testing.T) {
+	running(t, 3, func(e *ensemble) {
+		e.pinned(3)
+		old := e.leader()
+		require.NoError(t, e.change(old, protocol.RemoveMember, old.id, ""))
+		select {
+		case err := <-old.Fatal():
+			require.ErrorIs(t, err, ErrRemoved)
+		case <-time.After(20 * time.Second):
+			require.Fail(t, "a removed leader goes on")
+		}
+		e.stop(old)
+		delete(e.servers, old.id)
+		require.Len(t, e.leader().Members(), 2)
+		e.writes(e.leader())
+		e.equal()
+	})
+}
+
+func TestNoVoteIsTakenThatTheOthersNeed(t *testing.T) {
+	running(t, 3, func(e *ensemble) {
+		e.pinned(3)
+		leader, dead := e.leader(), e.follower()
+		e.crash(dead)
+		time.Sleep(2 * unreachableAfter)
+		require.Equal(t, 1, leader.Stats().Unreachable)
+		for _, action := range []protocol.MemberAction{protocol.RemoveMember, protocol.DemoteMember, protocol.ReplaceMember} {
+			for _, s := range []*server{leader, e.follower()} {
+				err := e.change(leader, action, s.id, "")
+				require.ErrorIs(t, err, znode.ErrBadArguments)
+				require.ErrorContains(t, err, "only 1 of the 2 voters that would be left answer")
+			}
+		}
+		require.NoError(t, e.change(leader, protocol.RemoveMember, dead.id, ""), "the dead one is")
+		e.writes(leader)
+	})
+}
+
+func TestLeadershipGoesWhereItIsSent(t *testing.T) {
+	running(t, 3, func(e *ensemble) {
+		for range 3 {
+			for id := range uint64(3) {
+				require.NoError(t, e.follower().TransferLeader(e.Context(), id+1))
+				e.until("leads", time.Second, func() bool { return e.leader() == e.servers[id+1] })
+				e.writes(e.servers[id+1])
+			}
+		}
+		e.equal()
+	})
+}
+
+func TestTheLeadersDeathIsNoticedByItsConnections(t *testing.T) {
+	var worst, sum time.Duration
+	const rounds = 5
+	for range rounds {
+		running(t, 3, func(e *ensemble) {
+			e.pinned(3)
+			other := e.follower()
+			e.writes(other)
+			e.crash(e.leader())
+			took := e.writes(other)
+			worst, sum = max(worst, took), sum+took
+			for _, s := range e.servers {
+				if s.Node != nil {
+					c := s.instance().raft.ReloadableConfig()
+					require.Equal(t, heartbeatTimeout, c.HeartbeatTimeout, "put back")
+					require.Equal(t, electionTimeout, c.ElectionTimeout, "put back")
+				}
+			}
+		})
+	}
+	t.Logf("mean %s, worst %s", sum/rounds, worst)
+	require.Less(t, worst, 300*time.Millisecond)
+}
+
+func TestACutOffLeaderStepsAsideAndComesBack(t *testing.T) {
+	running(t, 3, func(e *ensemble) {
+		old := e.leader()
+		other := e.follower()
+		e.net.Isolate(hostOf(old.id), "s1", "s2", "s3")
+		took := e.writes(other)
+		require.Less(t, took, 2*time.Second)
+		e.until("it knows", 2*time.Second, func() bool { return old.Serving() != nil })
+		require.Zero(t, old.leadTerm.Load())
+		_, term := other.Leader()
+		time.Sleep(30 * time.Second)
+		e.net.HealAll()
+		took = e.until("it serves", 10*time.Second, func() bool { return old.Serving() == nil })
+		t.Logf("back after %s", took)
+		e.writes(old)
+		e.equal()
+		_, now := other.Leader()
+		require.Equal(t, term, now, "a server that comes back deposes nobody")
+	})
+}
+
+func TestALeaderWhoseDiskHangsIsSucceeded(t *testing.T) {
+	running(t, 3, func(e *ensemble) {
+		e.pinned(3)
+		old, other := e.leader(), e.follower()
+		gate := make(chan struct{})
+		old.store.gate.Store(&gate)
+		took := e.writes(other)
+		t.Logf("written after %s", took)
+		require.Less(t, took, 3*time.Second)
+		require.NotZero(t, old.Stats().Withheld)
+		require.Error(t, old.Serving())
+		require.Equal(t, 1, old.closed, "its connections go elsewhere")
+		time.Sleep(10 * time.Second)
+		old.store.gate.Store(nil)
+		close(gate)
+		e.settled()
+		e.writes(old)
+		e.equal()
+		require.Equal(t, 1, old.closed)
+	})
+}
+
+func TestCloseHandsLeadershipOver(t *testing.T) {
+	running(t, 3, func(e *ensemble) {
+		e.pinned(3)
+		old, other := e.leader(), e.follower()
+		began := time.Now()
+		ended := make(chan error, 1)
+		go func() { ended <- old.Close(context.Background()) }()
+		e.until("another leads", time.Second, func() bool {
+			id, _ := other.Leader()
+			return id != 0 && id != old.id
+		})
+		require.Less(t, time.Since(began), 100*time.Millisecond)
+		require.Less(t, e.writes(other), 100*time.Millisecond)
+		require.NoError(t, <-ended)
+		require.Less(t, time.Since(began), 5*time.Second)
+		require.NoError(t, old.mux.Close())
+		delete(e.servers, old.id)
+	})
+}
+
+func TestRaftStartsAnewUnderWrites(t *testing.T) {
+	running(t, 3, func(e *ensemble) {
+		for round := range 6 {
+			s := e.servers[uint64(round)%3+1]
+			done := make(chan error)
+			go func() { done <- s.Rebuild(errors.New("a test")) }()
+			e.writes(e.servers[uint64(round+1)%3+1])
+			require.NoError(t, <-done)
+			e.settled()
+			e.writes(s)
+		}
+		e.equal()
+		require.Equal(t, uint64(2), e.servers[1].Stats().Rebuilds)
+	})
+}
+
+func TestAFollowerThatStarvesIsToldToStartAnew(t *testing.T) {
+	running(t, 3, func(e *ensemble) {
+		e.pinned(3)
+		s := e.follower()
+		s.store.refuse.Store(true)
+		e.writes(e.leader())
+		time.Sleep(starvedAfter + 2*time.Second)
+		require.NotZero(t, s.Stats().Rebuilds)
+		s.store.refuse.Store(false)
+		e.settled()
+		e.equal()
+	})
+}
+
+func TestAServerFarBehindGetsASnapshot(t *testing.T) {
+	together(t, 3, func(e *ensemble) {
+		e.snapshotBytes = 4 << 10
+		e.startAll()
+		s := e.follower()
+		e.stop(s)
+		leader := e.leader()
+		for range 300 {
+			e.writes(leader)
+		}
+		first, err := leader.disk.logs.FirstIndex()
+		require.NoError(t, err)
+		require.Greater(t, first, uint64(10), "the log was cut")
+		e.start(s)
+		e.settled()
+		e.equal()
+		require.NotZero(t, s.Stats().Restores)
+		require.NoError(t, e.change(s, protocol.AddMember, 4, "s4:1"), "the index of the membership came with it")
+		require.NoError(t, s.TransferLeader(e.Context(), s.id))
+		e.until("leads", time.Second, func() bool { return e.leader() == s })
+		require.NoError(t, e.change(s, protocol.RemoveMember, 4, ""))
+	})
+}
+
+// A leader that was promoted while a server was away is unknown to that server,
+// which can learn of it from nobody else.
+func TestAServerThatWasAwayTakesAnUnknownLeader(t *testing.T) {
+	running(t, 3, func(e *ensemble) {
+		e.pinned(3)
+		away := e.follower()
+		e.stop(away)
+		require.NoError(t, e.change(e.leader(), protocol.AddMember, 4, "s4:1"))
+		s := e.start(e.joiner(4))
+		e.settled()
+		require.NoError(t, e.change(s, protocol.PromoteMember, 4, ""))
+		require.NoError(t, s.TransferLeader(e.Context(), 4))
+		e.until("leads", time.Second, func() bool { return e.leader() == s })
+		e.start(away)
+		e.settled()
+		e.writes(away)
+		e.equal()
+	})
+}
+
+func TestPoisonIsRefusedBeforeRaftSeesIt(t *testing.T) {
+	tr := &peerTransport{isMember: func(id raft.ServerID, data string) bool { return data == "mine" }}
+	good := raft.EncodeConfiguration(raft.Configuration{Servers: []raft.Server{{ID: "1", Address: "a:1#mine"}}})
+	entry := func(kind raft.LogType, data []byte) *raft.AppendEntriesRequest {
+		return &raft.AppendEntriesRequest{Entries: []*raft.Log{{Type: kind, Data: data}}}
+	}
+	from := func(addr string) raft.RPCHeader { return raft.RPCHeader{ID: []byte("1"), Addr: []byte(addr)} }
+	for name, c := range map[string]struct {
+		command any
+		ok      bool
+	}{
+		"a command":                          {entry(raft.LogCommand, []byte{1, 2}), true},
+		"a configuration":                    {entry(raft.LogConfiguration, good), true},
+		"a configuration that is none":       {entry(raft.LogConfiguration, []byte{0xff, 1, 2}), false},
+		"a member without an id":             {entry(raft.LogConfiguration, raft.EncodeConfiguration(raft.Configuration{Servers: []raft.Server{{ID: "x", Address: "a:1"}}})), false},
+		"an entry of a type that raft lacks": {entry(raft.LogType(77), nil), false},
+		"an old way to add peers":            {entry(raft.LogAddPeerDeprecated, nil), false},
+		"a snapshot":                         {&raft.InstallSnapshotRequest{SnapshotVersion: 1, Configuration: good}, true},
+		"a snapshot without configuration":   {&raft.InstallSnapshotRequest{SnapshotVersion: 1, Configuration: []byte{0xc1}}, false},
+		"a snapshot of an old version":       {&raft.InstallSnapshotRequest{}, false},
+		"a candidate":                        {&raft.RequestVoteRequest{RPCHeader: from("a:1#mine")}, true},
+		"a candidate's former life":          {&raft.RequestVoteRequest{RPCHeader: from("a:1#other")}, false},
+		"a former life that asks first":      {&raft.RequestPreVoteRequest{RPCHeader: from("a:1#other")}, false},
+		"an order to stand":                  {&raft.TimeoutNowRequest{}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.Equal(t, c.ok, tr.check(c.command) == nil)
+		})
+	}
+}
+
+func TestAddressesOfMembersSayWhichDataFits(t *testing.T) {
+	for text, want := range map[string]struct {
+		memberAddr
+		fits, refuses string
+	}{
+		"h:1":         {memberAddr{addr: "h:1"}, "any", ""},
+		"h:1#abc":     {memberAddr{addr: "h:1", data: "abc"}, "abc", "any"},
+		"h:1#-abc":    {memberAddr{addr: "h:1", former: "abc"}, "any", "abc"},
+		"[::1]:1#abc": {memberAddr{addr: "[::1]:1", data: "abc"}, "abc", "ab"},
+	} {
+		got, err := parseMemberAddr(raft.ServerAddress(text))
+		require.NoError(t, err)
+		require.Equal(t, want.memberAddr, got)
+		require.Equal(t, text, got.String())
+		require.True(t, got.fits(want.fits))
+		require.False(t, got.fits(want.refuses))
+	}
+	_, err := parseMemberAddr("nothing")
+	require.Error(t, err)
+}
+
+func TestNothingHangsWhenTheLeaderClosesAmidAChange(t *testing.T) {
+	running(t, 3, func(e *ensemble) {
+		e.pinned(3)
+		leader := e.leader()
+		for id := range uint64(3) {
+			if s := e.servers[id+1]; s != leader {
+				e.net.Isolate(hostOf(s.id), hostOf(leader.id))
+			}
+		}
+		done := make(chan error, 1)
+		go func() {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			defer cancel()
+			done <- leader.ChangeMember(ctx, protocol.MemberChange{Action: protocol.AddMember, ID: 4, Addr: "s4:1"})
+		}()
+		time.Sleep(20 * time.Millisecond)
+		began := time.Now()
+		e.stop(leader)
+		require.Less(t, time.Since(began), 5*time.Second)
+		require.Error(t, <-done)
+		delete(e.servers, leader.id)
+	})
+}
