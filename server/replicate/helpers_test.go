@@ -34,6 +34,7 @@ type replica struct {
 	resends  int
 	closed   int // times all connections were closed
 	touched  []uint64
+	silence  time.Duration // the longest that CutOff was told of
 	gate     chan struct{}
 	changed  *sync.Cond // broadcast after each apply
 	opened   []uint64   // sessions by order of opening
@@ -71,7 +72,7 @@ func (r *replica) note(t *state.Txn, out *state.Outcome) {
 	if out.Verdict == state.Applied {
 		r.outcomes[out.Answer.Code]++
 	}
-	if len(r.unsent) > 0 && r.unsent[0].Kind == t.Kind && r.unsent[0].Seq == t.Seq && out.Verdict == state.Applied {
+	if out.Verdict == state.Applied && len(r.unsent) > 0 && same(&r.unsent[0], t) {
 		r.unsent = r.unsent[1:]
 	}
 	if t.Kind == state.TxnOpen && out.Answer.Code == protocol.OK {
@@ -81,6 +82,10 @@ func (r *replica) note(t *state.Txn, out *state.Outcome) {
 	if out.Ended {
 		r.observer.SessionEnded(out.Session)
 	}
+}
+
+func same(a, b *state.Txn) bool {
+	return a.Kind == b.Kind && a.Session == b.Session && a.Generation == b.Generation && a.Seq == b.Seq && a.PasswordHash == b.PasswordHash
 }
 
 func (r *replica) Freeze() *state.Image {
@@ -121,7 +126,12 @@ func (r *replica) Touched() []uint64 {
 	return touched
 }
 
-func (r *replica) CutOff(time.Duration) int { return 0 }
+func (r *replica) CutOff(silence time.Duration) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.silence = max(r.silence, silence)
+	return 0
+}
 
 func (r *replica) CloseAll(protocol.Code, string) {
 	r.mu.Lock()

@@ -17,15 +17,28 @@ func (i *inlet) notice(index uint64) {
 	hint(i.notices)
 }
 
-// nudge tells the follower of commits. One message is under way at a time, and
-// the newest entry stands for all before it.
-func (i *inlet) nudge() {
+// matched is told how far a follower's log has come. A commit needs the
+// fastest ones alone, so that the one whose client waits may not hold the entry
+// yet when it is applied here: then the notice waits for it.
+func (s *streams) matched(id raft.ServerID, match uint64) {
+	r := s.reign()
+	r.mu.Lock()
+	i := r.inlets[parseServerID(id)]
+	r.mu.Unlock()
+	if i != nil && i.nudged.Load() < i.noticed.Load() && i.noticed.Load() <= match {
+		hint(i.notices)
+	}
+}
+
+// nudges sends the notices. One is under way at a time, and the newest entry
+// stands for all before it.
+func (i *inlet) nudges() {
 	for {
 		select {
 		case <-i.ctx.Done():
 			return
 		case <-i.notices:
-			i.s.nudge(i)
+			i.nudge()
 		}
 	}
 }
@@ -34,16 +47,21 @@ func (i *inlet) nudge() {
 // entry before it is the newest one applied here, which is therefore committed,
 // and its term is that of this reign, so it was ours to replicate. A follower
 // that has another entry there refuses; one that knows a newer term ignores it.
-func (s *streams) nudge(i *inlet) {
-	newest := s.n.fsm.newest.Load()
-	if newest == nil || newest.index < i.noticed.Load() || newest.term != i.reign.term || i.reign.over() {
-		return
+func (i *inlet) nudge() {
+	n := i.s.n
+	newest, match := n.fsm.newest.Load(), n.progress.match(serverID(i.member))
+	switch {
+	case newest == nil || newest.term != i.reign.term || i.reign.over():
+		return // another leader's to tell
+	case newest.index < i.noticed.Load() || match < newest.index:
+		return // there will be another hint, or an entry that brings the word
 	}
-	s.counts.nudges.Add(1)
-	err := s.n.appendTo(i.member, &raft.AppendEntriesRequest{
+	i.nudged.Store(newest.index)
+	i.s.counts.nudges.Add(1)
+	err := n.appendTo(i.member, &raft.AppendEntriesRequest{
 		Term: newest.term, PrevLogEntry: newest.index, PrevLogTerm: newest.term, LeaderCommitIndex: newest.index,
 	})
 	if err != nil {
-		s.n.cfg.Logger.Debug("commit notice failed", "server", i.member, "error", err)
+		n.cfg.Logger.Debug("commit notice failed", "server", i.member, "error", err)
 	}
 }

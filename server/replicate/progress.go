@@ -13,6 +13,8 @@ type progress struct {
 	mu       sync.Mutex // guards what follows
 	members  map[raft.ServerID]*follower
 	installs uint64 // snapshots sent since the start
+
+	matched func(id raft.ServerID, match uint64) // told of every rise; nil: nobody is
 }
 
 type follower struct {
@@ -57,18 +59,34 @@ func (p *progress) appended(id raft.ServerID, req *raft.AppendEntriesRequest, re
 	if err != nil {
 		return
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	f := p.memberLocked(id)
-	f.heard = time.Now()
-	if !resp.Success {
-		return
-	}
 	match := req.PrevLogEntry
 	if n := len(req.Entries); n > 0 {
 		match = req.Entries[n-1].Index
 	}
+	if p.answered(id, resp.Success, match) && p.matched != nil {
+		p.matched(id, match)
+	}
+}
+
+// answered notes an answer and tells whether match has risen by it.
+func (p *progress) answered(id raft.ServerID, success bool, match uint64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f := p.memberLocked(id)
+	f.heard = time.Now()
+	if !success {
+		return false
+	}
+	before := f.match
 	p.matchLocked(f, match)
+	return f.match > before
+}
+
+// match is the newest entry that a server is known to hold.
+func (p *progress) match(id raft.ServerID) uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.memberLocked(id).match
 }
 
 func (p *progress) matchLocked(f *follower, match uint64) {

@@ -25,8 +25,9 @@ type inlet struct {
 	doubts chan struct{} // a hint: the follower is to send again
 	echo   chan uint64   // a pulse to be answered
 
-	notices chan struct{} // a hint: noticed has risen
-	noticed atomic.Uint64 // index of the entry that the follower waits for
+	notices chan struct{} // a hint: a notice may be due
+	noticed atomic.Uint64 // index of the entry that the follower's clients wait for
+	nudged  atomic.Uint64 // index of the last notice
 }
 
 // receive hosts a forward stream. It reads nothing before this server leads,
@@ -50,7 +51,7 @@ func (s *streams) receive(c *peer.Conn) error {
 	defer r.dismiss(i)
 	var teller sync.WaitGroup
 	teller.Go(i.tell)
-	s.nudges.Go(i.nudge)
+	s.nudges.Go(i.nudges)
 	defer teller.Wait()
 	defer i.end()
 	return i.read(in)

@@ -1,0 +1,336 @@
+package replicate
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/lycaon-io/lycaon/protocol"
+)
+
+// writer is a client of one server: it creates nodes one after the other and
+// waits for none of them.
+type writer struct {
+	s       *server
+	session uint64
+	sent    uint64
+}
+
+// writers opens a session through each server.
+func (e *ensemble) writers() (all []*writer) {
+	e.Helper()
+	for id := range uint64(len(e.servers)) {
+		s := e.servers[id+1]
+		e.equal()
+		all = append(all, &writer{s: s, session: s.session(e.T, time.Hour)})
+	}
+	return all
+}
+
+func (w *writer) path(i uint64) string { return fmt.Sprintf("/s%d-%d", w.s.id, i) }
+
+func (w *writer) write(data int) {
+	w.sent++
+	w.s.send(write(w.session, 1, w.sent, protocol.OpCreate, create(w.path(w.sent), make([]byte, data))))
+}
+
+func (w *writer) waiting() int {
+	w.s.mu.RLock()
+	defer w.s.mu.RUnlock()
+	return len(w.s.unsent)
+}
+
+// written waits until everything was applied where it was sent, and checks
+// that it ran once and in order.
+func (e *ensemble) checked(all []*writer) {
+	e.Helper()
+	for _, w := range all {
+		e.until(fmt.Sprintf("writes of server %d", w.s.id), time.Minute, func() bool { return w.waiting() == 0 })
+	}
+	e.equal()
+	for _, w := range all {
+		w.s.mu.RLock()
+		var before uint64
+		for i := uint64(1); i <= w.sent; i++ {
+			stat, _, ok := w.s.replica.machine.Tree().Peek(w.path(i))
+			require.True(e, ok, w.path(i))
+			require.Greater(e, stat.Czxid, before, "%s out of order", w.path(i))
+			before = stat.Czxid
+		}
+		require.Len(e, w.s.outcomes, 1, "a write that runs twice is told that the node exists: %v", w.s.outcomes)
+		w.s.mu.RUnlock()
+	}
+}
+
+func seedOf(t *testing.T) uint64 {
+	if text := os.Getenv("LYCAON_STREAMS_SEED"); text != "" {
+		seed, err := strconv.ParseUint(text, 10, 64)
+		require.NoError(t, err)
+		return seed
+	}
+	return uint64(time.Now().UnixNano())
+}
+
+func TestWritesThroughEveryServerRunOnceAndInOrderWhateverBreaks(t *testing.T) {
+	seed := seedOf(t)
+	t.Logf("repeat with LYCAON_STREAMS_SEED=%d", seed)
+	running(t, 3, func(e *ensemble) {
+		rng := rand.New(rand.NewPCG(seed, 0))
+		all := e.writers()
+		var clients sync.WaitGroup
+		stop := make(chan struct{})
+		for _, w := range all {
+			own := rand.New(rand.NewPCG(seed, w.s.id))
+			clients.Go(func() {
+				for {
+					select {
+					case <-stop:
+						return
+					case <-time.After(time.Duration(own.IntN(30_000)) * time.Microsecond):
+					}
+					for range own.IntN(4) {
+						if w.waiting() < 200 {
+							w.write(own.IntN(2000))
+						}
+					}
+				}
+			})
+		}
+		seen := map[string]int{}
+		for range 60 {
+			time.Sleep(time.Duration(rng.IntN(300)) * time.Millisecond)
+			e.disturb(rng, seen)
+		}
+		e.net.HealAll()
+		close(stop)
+		clients.Wait()
+		e.checked(all)
+		var doubled, early, late uint64
+		for _, s := range e.servers {
+			p := s.Stats().Proposer
+			doubled, early, late = doubled+p.Doubled, early+p.Early, late+p.Late
+		}
+		t.Logf("%v; doubled %d early %d late %d; written %d %d %d", seen, doubled, early, late, all[0].sent, all[1].sent, all[2].sent)
+		require.Positive(t, doubled)
+		require.Greater(t, all[0].sent+all[1].sent+all[2].sent, uint64(1000), "too little traffic to mean anything")
+	})
+}
+
+// disturb does one thing that a stream must survive.
+func (e *ensemble) disturb(rng *rand.Rand, seen map[string]int) {
+	s := e.servers[1+rng.Uint64N(3)]
+	what := []string{"reset", "reset", "doubt", "lapse", "transfer", "cut off", "one way"}[rng.IntN(7)]
+	seen[what]++
+	switch leader := e.leader(); {
+	case what == "reset":
+		e.net.Reset(hostOf(s.id))
+	case what == "doubt" && leader != nil:
+		leader.streams.resendAll()
+	case what == "lapse" && leader != nil:
+		leader.prop.rest() // as after a batch that failed
+		leader.prop.doubt()
+	case what == "transfer" && leader != nil:
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		_ = leader.TransferLeader(ctx, 0)
+		cancel()
+	case what == "cut off":
+		e.net.Isolate(hostOf(s.id), "s1", "s2", "s3")
+		time.Sleep(time.Duration(rng.IntN(2500)) * time.Millisecond)
+		e.net.HealAll()
+	case what == "one way":
+		e.net.Cut(hostOf(s.id), hostOf(1+rng.Uint64N(3)))
+		time.Sleep(time.Duration(rng.IntN(1500)) * time.Millisecond)
+		e.net.HealAll()
+	}
+}
+
+func TestAFullOutboxLosesNothingInTheEnd(t *testing.T) {
+	running(t, 3, func(e *ensemble) {
+		all := e.writers()
+		far := e.follower()
+		out := far.streams.forward.out
+		out.mu.Lock()
+		out.max = 16 << 10
+		out.mu.Unlock()
+		e.net.Cut(hostOf(far.id), hostOf(e.leader().id))
+		for range 400 {
+			all[far.id-1].write(1 << 10)
+		}
+		synctest.Wait()
+		require.Positive(t, out.Stats().Overflowed)
+		e.net.HealAll()
+		e.checked(all)
+	})
+}
+
+// A write through a follower that nobody else follows would wait for raft's
+// own word of the commit, which takes up to twice its commit timeout.
+func TestAnIsolatedWriteOfAFollowerIsNoticedAtOnce(t *testing.T) {
+	running(t, 3, func(e *ensemble) {
+		all := e.writers()
+		far, leader := e.follower(), e.leader()
+		for range 30 {
+			time.Sleep(time.Second)
+			before, noticed := time.Now(), leader.streams.counts.nudges.Load()
+			all[far.id-1].write(10)
+			synctest.Wait()
+			require.Zero(t, all[far.id-1].waiting(), "applied without a wait")
+			require.Zero(t, time.Since(before))
+			require.Equal(t, noticed+1, leader.streams.counts.nudges.Load())
+
+			all[leader.id-1].write(10)
+			synctest.Wait()
+			require.Zero(t, all[leader.id-1].waiting())
+			require.Equal(t, noticed+1, leader.streams.counts.nudges.Load(), "nobody waits elsewhere")
+		}
+		e.checked(all)
+	})
+}
+
+func TestANewLeaderHasItsStreamsAtOnce(t *testing.T) {
+	running(t, 3, func(e *ensemble) {
+		all := e.writers()
+		for range 5 {
+			old := e.leader()
+			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+			require.NoError(t, old.TransferLeader(ctx, 0))
+			cancel()
+			w := all[old.id-1]
+			took := e.until("the former leader follows", time.Second, func() bool { return old.streams.forward.out.Stats().Open })
+			require.Less(t, took, 20*time.Millisecond)
+			w.write(10)
+			e.until("its write", time.Second, func() bool { return w.waiting() == 0 })
+		}
+		e.checked(all)
+	})
+}
+
+func (e *ensemble) expiredAfter(s *server, session uint64, within time.Duration) time.Duration {
+	e.Helper()
+	return e.until("expired", within, func() bool {
+		s.mu.RLock()
+		defer s.mu.RUnlock()
+		_, alive := s.replica.machine.Sessions().Get(session)
+		return !alive
+	})
+}
+
+func (s *server) touching(ids ...uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.touched = ids
+}
+
+func TestSessionsLiveByTheTouchesOfAnyServer(t *testing.T) {
+	const timeout = 4 * time.Second
+	running(t, 3, func(e *ensemble) {
+		far := e.follower()
+		id := far.session(t, timeout)
+		far.touching(id)
+		far.mu.Lock()
+		far.silence = 0 // there was no leader at first
+		far.mu.Unlock()
+		time.Sleep(time.Minute)
+		require.True(t, far.alive(id))
+		far.touching()
+		took := e.expiredAfter(far, id, time.Minute)
+		require.GreaterOrEqual(t, took, timeout)
+		require.Less(t, took, timeout+time.Second)
+		far.mu.RLock()
+		defer far.mu.RUnlock()
+		require.Zero(t, far.silence, "it was never out of contact")
+	})
+}
+
+func (s *server) alive(session uint64) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	_, ok := s.replica.machine.Sessions().Get(session)
+	return ok
+}
+
+func TestExpireSessionWorksThroughAnyServer(t *testing.T) {
+	running(t, 3, func(e *ensemble) {
+		far := e.follower()
+		id := far.session(t, time.Hour)
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		require.NoError(t, far.ExpireSession(ctx, id, "by hand"))
+		require.False(t, far.alive(id))
+		require.ErrorIs(t, far.ExpireSession(ctx, id, "by hand"), ErrNoSession)
+	})
+}
+
+// The server knows of its silence before the leader gives the session up, and
+// the client gets to another one.
+func TestACutOffServerLetsItsSessionsGoBeforeTheyExpire(t *testing.T) {
+	const timeout = 3 * time.Second
+	running(t, 3, func(e *ensemble) {
+		far, leader := e.follower(), e.leader()
+		id := far.session(t, timeout)
+		far.touching(id)
+		time.Sleep(10 * time.Second)
+		far.mu.Lock()
+		far.silence = 0
+		far.mu.Unlock()
+		e.net.Isolate(hostOf(far.id), "s1", "s2", "s3")
+		letGo := e.until("it is let go", timeout, func() bool {
+			far.mu.RLock()
+			defer far.mu.RUnlock()
+			return far.silence >= timeout*2/3
+		})
+		require.True(t, leader.alive(id))
+		expired := letGo + e.expiredAfter(leader, id, time.Minute)
+		t.Logf("let go after %s, expired after %s", letGo, expired)
+		require.LessOrEqual(t, letGo, timeout*2/3+50*time.Millisecond)
+		require.Greater(t, expired, timeout-far.streams.every)
+	})
+}
+
+func TestANewLeaderGivesEverybodyTheOutageOnTop(t *testing.T) {
+	const timeout = 4 * time.Second
+	running(t, 3, func(e *ensemble) {
+		e.pinned(3)
+		old := e.leader()
+		id := e.follower().session(t, timeout)
+		e.equal()
+		time.Sleep(timeout - 500*time.Millisecond) // nobody touches it
+		gone := time.Now()
+		for _, s := range e.servers { // so that nobody can be elected for a while
+			e.net.Isolate(hostOf(s.id), "s1", "s2", "s3")
+		}
+		time.Sleep(3 * time.Second)
+		e.crash(old)
+		e.net.HealAll()
+		e.until("a new leader", 5*time.Second, func() bool { return e.leader() != nil && e.leader().Serving() == nil })
+		outage := time.Since(gone)
+		heir := e.leader()
+		took := e.expiredAfter(heir, id, time.Minute)
+		t.Logf("outage %s, expired %s after it", outage, took)
+		require.GreaterOrEqual(t, took, timeout+outage-500*time.Millisecond)
+		require.Less(t, took, timeout+outage+1500*time.Millisecond)
+	})
+}
+
+func TestTheMembersAreToldToEveryServer(t *testing.T) {
+	running(t, 3, func(e *ensemble) {
+		for _, s := range e.servers {
+			e.until("told", 2*time.Second, func() bool {
+				for _, m := range s.Members() {
+					if m.ClientAddr != fmt.Sprintf("c%d:1", m.ID) {
+						return false
+					}
+				}
+				return true
+			})
+		}
+	})
+}
