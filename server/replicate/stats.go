@@ -16,6 +16,7 @@ type Stats struct {
 	LastIndex   uint64
 	CommitIndex uint64
 	Applied     uint64 // index of the last entry that the machine has applied
+	Lag         uint64 // entries of any kind that are committed, as far as this server knows, and not applied
 
 	Entries, EntryBytes uint64 // applied
 	Resends             uint64 // times the lanes were asked to send again
@@ -79,7 +80,9 @@ func (n *Node) Stats() Stats {
 func (n *Node) raftStats(inst *instance, s *Stats) {
 	r := inst.raft
 	s.State, s.Term = r.State().String(), r.CurrentTerm()
+	applied := r.AppliedIndex() // before the commit index, which is ahead
 	s.LastIndex, s.CommitIndex = r.LastIndex(), r.CommitIndex()
+	s.Lag = s.CommitIndex - min(applied, s.CommitIndex)
 	s.TrailingLogs = r.ReloadableConfig().TrailingLogs
 	s.LogWrite, s.Withheld = inst.gate.age(), inst.gate.withheld.Load()
 	if !s.Leading {
