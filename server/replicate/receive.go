@@ -183,7 +183,11 @@ func (i *inlet) tell() {
 			return
 		case <-caughtUp:
 			caughtUp = nil
-			frame = appendFrame(nil, frameWelcome, i.reign.term, i.reign.zxid)
+			zxid, err := i.committed()
+			if err != nil {
+				return
+			}
+			frame = appendFrame(nil, frameWelcome, i.reign.term, zxid)
 		case <-i.doubts:
 			i.s.counts.doubts.Add(1)
 			frame = appendFrame(nil, frameDoubt)
@@ -195,4 +199,21 @@ func (i *inlet) tell() {
 			return
 		}
 	}
+}
+
+// committed is the zxid of everything that was committed before the call. A
+// follower that has applied as much lacks nothing that anybody has been told of:
+// not the leader's zxid alone, since another server may have applied more.
+func (i *inlet) committed() (zxid uint64, err error) {
+	if inst := i.s.n.instance(); inst != nil {
+		done := make(chan error, 1)
+		go func() { done <- inst.raft.Barrier(tellTime).Error() }()
+		select {
+		case err = <-done:
+		case <-i.ctx.Done(): // raft may never answer
+			err = context.Cause(i.ctx)
+		}
+	}
+	i.s.n.machine.View(func(m *state.Machine) { zxid = m.Zxid() })
+	return zxid, err
 }

@@ -52,7 +52,6 @@ type reign struct {
 	own    bool // this server leads
 
 	mu       sync.Mutex // guards what follows; a leaf
-	zxid     uint64     // ours: the machine's, once an entry of the term was applied
 	caughtUp chan struct{}
 	inlets   map[uint64]*inlet // ours: the forward stream of each follower
 	marks    map[uint64]mark   // ours: of each follower
@@ -137,18 +136,15 @@ func (s *streams) resendAll() {
 	}
 }
 
-// caughtUp is told when an entry of the own term has been applied: with the
-// zxid of now, a follower has all that was acknowledged before this reign.
+// caughtUp is told when an entry of the own term has been applied: from now on
+// followers are welcome.
 func (s *streams) caughtUp() {
 	r := s.reign()
-	var zxid uint64
-	s.n.machine.View(func(m *state.Machine) { zxid = m.Zxid() })
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	select {
 	case <-r.caughtUp:
 	default:
-		r.zxid = zxid
 		close(r.caughtUp)
 	}
 }
