@@ -256,6 +256,7 @@ func (c *Client) welcomed(l *link, w *protocol.Welcome, sentAt time.Duration) er
 		}
 	}
 	c.limits = w.Limits
+	c.pool.met(l.addr, w.ServerID)
 	c.saw(w.Zxid)
 	c.acknowledged(sentAt)
 	l.greeted, l.lastPingAt = c.now(), sentAt

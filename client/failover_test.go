@@ -186,6 +186,53 @@ func TestAServerWithoutTheLeaderKeepsNoSessionAlive(t *testing.T) {
 	})
 }
 
+// The server of the connection is cut off from the leader, which costs its client
+// little, unless the others are no better off: then it keeps what it has.
+func TestAServerCutOffFromTheLeaderIsLeftForABetterOne(t *testing.T) {
+	for _, better := range []bool{true, false} {
+		bubble(t, func(t *testing.T, f *fake) {
+			c := f.openAt([]string{"a:1", "b:2"})
+			p := f.serve()
+			done := c.createAsync(t.Context(), "/x")
+			write := p.next()
+			go func() {
+				for {
+					r, err := p.hear()
+					if err != nil {
+						return
+					}
+					m := protocol.Message{Op: r.Op, Xid: r.Xid, More: &protocol.More{Count: time.Since(begin).Milliseconds()}}
+					if _, err := p.nc.Write(protocol.AppendMessage(nil, &m)); err != nil {
+						return
+					}
+				}
+			}()
+			scout := f.aside()
+			require.NotEqual(t, p.addr, scout.addr)
+			require.LessOrEqual(t, time.Since(begin), contactLimit+pingAfter)
+			if !better {
+				scout.contact = contactLimit
+			}
+			scout.pong(scout.mustHear(protocol.OpPing))
+			_, err := scout.hear()
+			require.Error(t, err, "its work is done")
+			if !better {
+				before := time.Now()
+				f.aside().nc.Close()
+				require.InDelta(t, scoutEvery, time.Since(before), float64(pingAfter))
+				p.answer(write)
+			} else {
+				q := f.serve()
+				require.Equal(t, scout.addr, q.addr)
+				require.Equal(t, write.Xid, q.hello.Ack)
+				q.answer(q.next())
+			}
+			require.NoError(t, (<-done).err)
+			c.Abandon()
+		})
+	}
+}
+
 // In health a session is never near its end, whatever its timeout.
 func TestAFollowersClientIsFarFromTheLimit(t *testing.T) {
 	for _, timeout := range []time.Duration{time.Second, 10 * time.Second} {

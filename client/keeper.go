@@ -92,6 +92,10 @@ func (c *Client) attendLink(l *link, now time.Duration) (wait time.Duration) {
 		l.pingDue = true
 		c.kick()
 	}
+	if c.worthScouting(l, now) {
+		l.scouted = now
+		c.wg.Go(func() { c.scout(l) })
+	}
 	next := min(l.nextPing(), l.askedAt+membersEvery)
 	since, waits := l.waitsSince()
 	if c.resting = !waits; c.resting {
@@ -147,11 +151,7 @@ func (l *link) waitsSince() (since time.Duration, waits bool) {
 // loseSilent leaves a server. If that had just welcomed us it may be everybody
 // who is slow, so the next one gets more time.
 func (c *Client) loseSilent(l *link) {
-	if l.down {
-		return
-	}
-	l.silent = true
-	l.cut()
+	l.leave(errSilent)
 	if time.Duration(l.heard.Load())-l.greeted < shortLife {
 		c.patience = min(2*c.patience, c.sess.timeout*2/3)
 	} else {

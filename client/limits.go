@@ -24,6 +24,12 @@ const (
 	shortLife  = 3 * time.Second        // of a connection: left for silence so early, the next one gets twice as long
 	lateness   = 50 * time.Millisecond  // of our own clock: then it is we who did not run
 
+	// A server that has not reached the leader for contactLimit begins no session:
+	// by then a healthy cluster has a new leader, so it is this server that is cut
+	// off, or all are.
+	contactLimit = time.Second
+	scoutEvery   = 2 * time.Second // while that lasts
+
 	maxSigns     = 16          // pings kept until the leader is known to have heard of them
 	membersEvery = time.Minute // how often the servers are asked for
 

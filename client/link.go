@@ -32,12 +32,13 @@ type link struct {
 	asleep     bool // the sender waits
 	pingDue    bool
 	down       bool
-	silent     bool          // down because nothing was heard
+	left       error         // why it is down, if the client left the server
 	greeted    time.Duration // when
 	askedAt    time.Duration // for the members
 	lastPing   uint64        // xid of the newest ping: the milliseconds at which it was asked for
 	lastPingAt time.Duration // the same, to the nanosecond
 	lastPong   uint64        // xid of the newest answered
+	scouted    time.Duration // when a better server was looked for, 0: never
 	contact    time.Duration // of the server with the leader, as of the newest pong; 0 of the leader itself
 	signs      []sign        // answered pings that the leader is not known to have heard of
 }
@@ -72,6 +73,15 @@ func (l *link) cut() {
 	l.down = true
 	l.conn.Close()
 	l.wake.Signal()
+}
+
+// leave cuts the connection for a reason of the client's own. The caller holds
+// c.mu.
+func (l *link) leave(why error) {
+	if !l.down {
+		l.left = why
+		l.cut()
+	}
 }
 
 // kick wakes the sender if it sleeps and has something to send. The caller
@@ -327,4 +337,8 @@ func goodbyeError(m *protocol.Message) error {
 	return e
 }
 
-var errSilent = errors.New("the server was silent for too long")
+// Why a client leaves a server by itself.
+var (
+	errSilent = errors.New("the server was silent for too long")
+	errCutOff = errors.New("the server has lost the leader, and another has not")
+)

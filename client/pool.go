@@ -17,13 +17,14 @@ import (
 type pool struct {
 	given   []string
 	learned []string
+	ids     map[string]uint64        // of the servers there: one may have several addresses
 	failed  map[string]time.Duration // when, of those that failed lately
 	tried   map[string]bool          // since the last connection that was of use, or the last pause
 	rounds  int                      // pauses since the last connection that was of use
 }
 
 func newPool(given []string) pool {
-	return pool{given: dedupe(given), failed: map[string]time.Duration{}, tried: map[string]bool{}}
+	return pool{given: dedupe(given), ids: map[string]uint64{}, failed: map[string]time.Duration{}, tried: map[string]bool{}}
 }
 
 func dedupe(addrs []string) (unique []string) {
@@ -63,7 +64,19 @@ func (p *pool) left(addr string, now time.Duration) {
 	p.fail(addr, now)
 }
 
-func (p *pool) fail(addr string, now time.Duration) { p.failed[addr], p.tried[addr] = now, true }
+// fail marks a server under all its addresses.
+func (p *pool) fail(addr string, now time.Duration) {
+	for _, a := range append(p.all(), addr) {
+		if p.same(a, addr) {
+			p.failed[a], p.tried[a] = now, true
+		}
+	}
+}
+
+func (p *pool) same(a, b string) bool { return a == b || p.ids[a] != 0 && p.ids[a] == p.ids[b] }
+
+// met notes which server answered at addr.
+func (p *pool) met(addr string, id uint64) { p.ids[addr] = id }
 
 // again makes everybody worth a try, after a pause.
 func (p *pool) again() {
@@ -72,16 +85,22 @@ func (p *pool) again() {
 }
 
 func (p *pool) hasOther(addr string) bool {
-	return slices.ContainsFunc(p.all(), func(a string) bool { return a != addr })
+	return slices.ContainsFunc(p.all(), func(a string) bool { return !p.same(a, addr) })
 }
 
 // learn takes over the members that the server at addr told of.
 func (p *pool) learn(members []protocol.Member, addr string) {
 	near := isLoopback(addr)
+	for _, a := range p.learned {
+		if !slices.Contains(p.given, a) {
+			delete(p.ids, a)
+		}
+	}
 	p.learned = p.learned[:0]
 	for _, m := range members {
 		if usable(m.ClientAddr) && (near || !isLoopback(m.ClientAddr)) {
 			p.learned = append(p.learned, m.ClientAddr)
+			p.met(m.ClientAddr, m.ID)
 		}
 	}
 }

@@ -70,3 +70,20 @@ func TestWhetherThereIsAnother(t *testing.T) {
 	p.learn(membersAt("b:1"), "x:1")
 	require.True(t, p.hasOther("a:1"))
 }
+
+// A server is given by name and learned by number.
+func TestOneServerUnderTwoAddressesIsOne(t *testing.T) {
+	p := newPool([]string{"localhost:1"})
+	p.met("localhost:1", 1)
+	p.learn(membersAt("127.0.0.1:1"), "localhost:1")
+	require.False(t, p.hasOther("localhost:1"))
+	p.learn(membersAt("127.0.0.1:1", "127.0.0.1:2"), "localhost:1")
+	require.True(t, p.hasOther("localhost:1"))
+	p.fail("localhost:1", time.Second)
+	require.Equal(t, []string{"127.0.0.1:2"}, p.untried(time.Second))
+	p.again()
+	require.Equal(t, "127.0.0.1:2", p.untried(time.Second)[0])
+
+	p.learn(membersAt("127.0.0.1:3"), "localhost:1")
+	require.False(t, p.same("127.0.0.1:1", "localhost:1"), "a member that went is forgotten")
+}

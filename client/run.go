@@ -81,8 +81,8 @@ func (c *Client) serve(l *link) error {
 	if c.ctx.Err() == nil && !c.isFinal(err) {
 		c.setState(Disconnected)
 	}
-	if l.silent {
-		err = errSilent
+	if l.left != nil {
+		err = l.left
 	}
 	if errors.Is(err, ErrThrottled) {
 		c.narrowWindow()
