@@ -89,18 +89,27 @@ func (p *proposer) landed(t *term, f flight, err error) {
 	}
 }
 
-// noticeLocked has the followers told of a commit that their clients wait for,
-// once the last batch has landed: until then the next one brings the word.
+// noticeLocked has the followers told of a commit that their clients wait or
+// watch for, once the last batch has landed: until then the next one brings the
+// word.
 func (p *proposer) noticeLocked(t *term, f flight) {
 	for _, from := range f.from {
 		t.unnoticed = including(t.unnoticed, from)
 	}
-	if len(t.left) > 0 || len(t.unnoticed) == 0 {
+	if len(t.left) > 0 {
+		return
+	}
+	if p.listeners != nil {
+		for _, other := range p.listeners() {
+			t.unnoticed = including(t.unnoticed, other)
+		}
+	}
+	if len(t.unnoticed) == 0 {
 		return
 	}
 	index := f.future.Index()
-	for _, from := range t.unnoticed {
-		from.notice(index)
+	for _, to := range t.unnoticed {
+		to.notice(index)
 	}
 	t.unnoticed = nil
 }

@@ -63,7 +63,11 @@ func (f *forwarder) breakOff() {
 func (f *forwarder) write(r *reign, c net.Conn, ended <-chan struct{}) {
 	pulse := time.NewTicker(pulseInterval)
 	defer pulse.Stop()
-	if _, err := c.Write(appendFrame(nil, frameHello, r.term)); err != nil {
+	asks := uint64(1)
+	if f.s.n.serving.Load() {
+		asks = 0
+	}
+	if _, err := c.Write(appendFrame(nil, frameHello, r.term, asks)); err != nil {
 		c.Close()
 		return
 	}

@@ -195,6 +195,52 @@ func TestAnIsolatedWriteOfAFollowerIsNoticedAtOnce(t *testing.T) {
 	})
 }
 
+// Whoever has a client may have one that watches.
+func TestEveryServerWithClientsIsNoticed(t *testing.T) {
+	running(t, 3, func(e *ensemble) {
+		all := e.writers()
+		leader, far := e.leader(), e.follower()
+		time.Sleep(time.Second)
+		before := leader.streams.counts.nudges.Load()
+		all[leader.id-1].write(10)
+		synctest.Wait()
+		require.Equal(t, before, leader.streams.counts.nudges.Load(), "they have none")
+
+		far.touching(all[far.id-1].session)
+		time.Sleep(time.Second)
+		all[leader.id-1].write(10)
+		synctest.Wait()
+		require.Equal(t, before+1, leader.streams.counts.nudges.Load())
+		require.True(t, far.has(all[leader.id-1].path(2)))
+
+		far.touching()
+		time.Sleep(clientsStay + time.Second)
+		all[leader.id-1].write(10)
+		synctest.Wait()
+		require.Equal(t, before+1, leader.streams.counts.nudges.Load())
+	})
+}
+
+// Else a server that begins anew in the middle of a reign would show its
+// clients a past that they, or others, have left behind.
+func TestTheWelcomeNamesAllThatIsCommittedWhenItIsAskedFor(t *testing.T) {
+	running(t, 3, func(e *ensemble) {
+		all := e.writers()
+		far, leader := e.follower(), e.leader()
+		for range 50 {
+			all[leader.id-1].write(10)
+		}
+		e.checked(all)
+		zxid := leader.content()[0]
+		e.stop(far)
+		all[leader.id-1].write(10)
+		e.start(far)
+		e.until("serving", 5*time.Second, func() bool { return far.Serving() == nil })
+		require.Equal(t, zxid+2, far.awaiting.Load())
+		require.GreaterOrEqual(t, far.content()[0], zxid+1)
+	})
+}
+
 func TestANewLeaderHasItsStreamsAtOnce(t *testing.T) {
 	running(t, 3, func(e *ensemble) {
 		all := e.writers()

@@ -11,10 +11,10 @@ import (
 // Both kinds of stream carry frames: a length (uint32, big-endian, of all that
 // follows it), a kind byte, a body.
 //
-//	forward, to the leader   hello    uvarint term: of the reign that the follower has in mind
+//	forward, to the leader   hello    uvarints: term of the reign that the follower has in mind, 1 if it asks for a welcome
 //	                         txns     a batch as the log has it, its stamp 0
 //	                         pulse    uvarint, any number
-//	forward, to the follower welcome  uvarints term, zxid
+//	forward, to the follower welcome  uvarints term, zxid: the follower serves once it has applied as much
 //	                         doubt    nothing: send everything unapplied again
 //	                         pulse    the number of one that came
 //	                         farewell nothing: this server leads no more

@@ -102,14 +102,17 @@ func (h *hearing) signs(body []byte) (seq uint64, err error) {
 		return 0, err
 	}
 	h.s.n.duties.heard(h.ids)
-	h.reign.note(h.member, m)
+	h.reign.note(h.member, m, len(h.ids) > 0)
 	return seq, nil
 }
 
-func (r *reign) note(member uint64, m mark) {
+func (r *reign) note(member uint64, m mark, clients bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.marks[member] = m
+	if clients {
+		r.clients[member] = time.Now()
+	}
 }
 
 // answer acknowledges a touch, and tells of the members if that has news. An

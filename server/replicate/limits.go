@@ -90,6 +90,10 @@ const (
 	maxTouchIDs       = 64 << 10 // in one frame
 	maxUnackedTouches = 64       // beyond it they are merged
 
+	// clientsStay is how long a follower counts as one with clients after it has
+	// heard of one: longer than the pause between a client's heartbeats.
+	clientsStay = time.Minute
+
 	dialTime     = time.Second
 	minRedial    = 10 * time.Millisecond
 	maxRedial    = 250 * time.Millisecond
@@ -124,8 +128,11 @@ const (
 	// maxGrace bounds what sessions get on top of their timeout after an outage.
 	maxGrace = time.Minute
 
-	standStagger = 30 * time.Millisecond
-	standFor     = 2 * time.Second
+	// standStagger is longer than a round of votes and than a loaded machine
+	// takes to run a goroutine.
+	standStagger  = 20 * time.Millisecond
+	standingsWait = leaderLease / 2
+	standFor      = 2 * time.Second
 
 	maxIdleInstalls = 3
 	starvedAfter    = 10 * time.Second

@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/lycaon-io/lycaon/server/internal/histogram"
+	"github.com/lycaon-io/lycaon/server/internal/mutant"
 	"github.com/lycaon-io/lycaon/server/state"
 )
 
@@ -28,6 +29,9 @@ type proposer struct {
 	raft   applier
 	halted atomic.Bool // client writes and new sessions are held back
 	doubt  func()      // asks for a Resend; called under mu: neither blocks nor locks
+	// listeners are the followers to be told of commits that they did not ask
+	// for; called under mu; nil: there are none.
+	listeners func() []*inlet
 
 	mu       sync.Mutex // taken under the machine's lock; nothing is taken under it
 	term     *term      // nil: not proposing
@@ -226,7 +230,7 @@ func (p *proposer) openLocked() {
 // pumpLocked hands batches to raft while fewer than two are under way. raft's
 // channel has more room than that, so Apply does not block.
 func (p *proposer) pumpLocked() {
-	for p.term != nil && len(p.term.left) < maxBatchesInFlight {
+	for p.term != nil && (len(p.term.left) < maxBatchesInFlight || mutant.On(mutant.Unbounded)) {
 		next, ok := p.takeLocked()
 		if !ok {
 			return

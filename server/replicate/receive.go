@@ -25,6 +25,8 @@ type inlet struct {
 	doubts chan struct{} // a hint: the follower is to send again
 	echo   chan uint64   // a pulse to be answered
 
+	welcome chan uint64 // the zxid that the follower asked for, once it is known
+
 	notices chan struct{} // a hint: a notice may be due
 	noticed atomic.Uint64 // index of the entry that the follower's clients wait for
 	nudged  atomic.Uint64 // index of the last notice
@@ -34,7 +36,7 @@ type inlet struct {
 // so that what a follower sends early waits for its leader in order.
 func (s *streams) receive(c *peer.Conn) error {
 	in := newFrameReader(c, receiveBuffer)
-	term, err := readHello(c, in)
+	term, asks, err := readHello(c, in)
 	if err != nil {
 		return err
 	}
@@ -45,30 +47,36 @@ func (s *streams) receive(c *peer.Conn) error {
 	i := &inlet{
 		s: s, reign: r, member: c.Remote.ID, conn: c,
 		doubts: make(chan struct{}, 1), echo: make(chan uint64, 1), notices: make(chan struct{}, 1),
+		welcome: make(chan uint64, 1),
 	}
 	i.ctx, i.end = context.WithCancel(r.ctx)
 	r.admit(i)
 	defer r.dismiss(i)
 	var teller sync.WaitGroup
 	teller.Go(i.tell)
+	if asks {
+		teller.Go(i.greet)
+	}
 	s.nudges.Go(i.nudges)
 	defer teller.Wait()
 	defer i.end()
 	return i.read(in)
 }
 
-func readHello(c net.Conn, in *frameReader) (term uint64, err error) {
+// readHello returns the term that the follower has in mind, and whether it
+// asks how much it must have applied before it serves.
+func readHello(c net.Conn, in *frameReader) (term uint64, asks bool, err error) {
 	_ = c.SetReadDeadline(time.Now().Add(helloTime))
 	kind, body, err := in.next()
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	n := numbers{b: body}
-	term = n.next()
+	term, asks = n.next(), n.next() != 0
 	if kind != frameHello {
-		return 0, fmt.Errorf("%w: it begins with a frame of kind %q", errGarbled, kind)
+		return 0, false, fmt.Errorf("%w: it begins with a frame of kind %q", errGarbled, kind)
 	}
-	return term, n.err("hello")
+	return term, asks, n.err("hello")
 }
 
 // admit makes this the follower's stream. A former one may still hold what was
@@ -172,7 +180,6 @@ func (i *inlet) closed() bool { return i.ctx.Err() != nil }
 // tell writes to the follower: the welcome once it is due, doubts, pulses.
 func (i *inlet) tell() {
 	defer i.conn.Close()
-	caughtUp := i.reign.caughtUp
 	for {
 		var frame []byte
 		select {
@@ -181,12 +188,7 @@ func (i *inlet) tell() {
 				_ = i.s.farewell(i.conn)
 			}
 			return
-		case <-caughtUp:
-			caughtUp = nil
-			zxid, err := i.committed()
-			if err != nil {
-				return
-			}
+		case zxid := <-i.welcome:
 			frame = appendFrame(nil, frameWelcome, i.reign.term, zxid)
 		case <-i.doubts:
 			i.s.counts.doubts.Add(1)
@@ -201,19 +203,37 @@ func (i *inlet) tell() {
 	}
 }
 
-// committed is the zxid of everything that was committed before the call. A
-// follower that has applied as much lacks nothing that anybody has been told of:
-// not the leader's zxid alone, since another server may have applied more.
-func (i *inlet) committed() (zxid uint64, err error) {
-	if inst := i.s.n.instance(); inst != nil {
-		done := make(chan error, 1)
-		go func() { done <- inst.raft.Barrier(tellTime).Error() }()
-		select {
-		case err = <-done:
-		case <-i.ctx.Done(): // raft may never answer
-			err = context.Cause(i.ctx)
+// greet finds out what a follower must have applied to lack nothing that
+// anybody has been told of: everything committed before it asked, in whatever
+// term. The leader's own zxid of an earlier time is not enough, nor is that of
+// now, since another server may have applied more.
+func (i *inlet) greet() {
+	select {
+	case <-i.reign.caughtUp:
+	case <-i.ctx.Done():
+		return
+	}
+	for pause := minRedial; i.barrier() != nil; pause = min(2*pause, maxRedial) {
+		rest(i.ctx, pause)
+		if i.closed() {
+			return
 		}
 	}
-	i.s.n.machine.View(func(m *state.Machine) { zxid = m.Zxid() })
-	return zxid, err
+	i.s.n.machine.View(func(m *state.Machine) { i.welcome <- m.Zxid() })
+}
+
+// barrier returns once everything that is committed now has been applied here.
+func (i *inlet) barrier() error {
+	inst := i.s.n.instance()
+	if inst == nil {
+		return ErrClosed
+	}
+	done := make(chan error, 1)
+	go func() { done <- inst.raft.Barrier(tellTime).Error() }()
+	select {
+	case err := <-done:
+		return err
+	case <-i.ctx.Done(): // raft may never answer
+		return context.Cause(i.ctx)
+	}
 }

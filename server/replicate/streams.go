@@ -53,8 +53,9 @@ type reign struct {
 
 	mu       sync.Mutex // guards what follows; a leaf
 	caughtUp chan struct{}
-	inlets   map[uint64]*inlet // ours: the forward stream of each follower
-	marks    map[uint64]mark   // ours: of each follower
+	inlets   map[uint64]*inlet    // ours: the forward stream of each follower
+	marks    map[uint64]mark      // ours: of each follower
+	clients  map[uint64]time.Time // ours: when a follower heard of a client last
 	broken   map[peer.Kind]bool
 	told     bool // that the leader is gone
 }
@@ -71,13 +72,14 @@ func newStreams(n *Node) *streams {
 	if n.progress != nil {
 		n.progress.matched = s.matched
 	}
+	n.prop.listeners = s.listeners
 	return s
 }
 
 func newReign(ctx context.Context, leader, term uint64, own bool) *reign {
 	r := &reign{
 		leader: leader, term: term, own: own, caughtUp: make(chan struct{}),
-		inlets: map[uint64]*inlet{}, marks: map[uint64]mark{}, broken: map[peer.Kind]bool{},
+		inlets: map[uint64]*inlet{}, marks: map[uint64]mark{}, clients: map[uint64]time.Time{}, broken: map[peer.Kind]bool{},
 	}
 	r.ctx, r.end = context.WithCancel(ctx)
 	return r
@@ -174,6 +176,20 @@ func (r *reign) followers() []*inlet {
 	all := make([]*inlet, 0, len(r.inlets))
 	for _, in := range r.inlets {
 		all = append(all, in)
+	}
+	return all
+}
+
+// listeners are the streams of the followers that have clients: those may watch
+// what anybody writes.
+func (s *streams) listeners() (all []*inlet) {
+	r := s.reign()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id, in := range r.inlets {
+		if heard, ok := r.clients[id]; ok && time.Since(heard) < clientsStay {
+			all = append(all, in)
+		}
 	}
 	return all
 }

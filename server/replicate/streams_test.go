@@ -15,7 +15,6 @@ import (
 	"github.com/lycaon-io/lycaon/protocol"
 	"github.com/lycaon-io/lycaon/server/internal/memnet"
 	"github.com/lycaon-io/lycaon/server/peer"
-	"github.com/lycaon-io/lycaon/server/state"
 )
 
 // pair is a leader and a follower with streams between them and without raft:
@@ -204,45 +203,12 @@ func TestANewerStreamOfAFollowerReplacesTheFormer(t *testing.T) {
 	})
 }
 
-func TestTheWelcomeNamesWhatMustBeApplied(t *testing.T) {
-	paired(t, func(p *pair) {
-		l, err := p.net.Host("one").Listen("one:9")
-		require.NoError(t, err)
-		defer l.Close()
-		out, err := p.net.Host("two").Dial(context.Background(), "one:9")
-		require.NoError(t, err)
-		defer out.Close()
-		in, err := l.Accept()
-		require.NoError(t, err)
-		p.workers.Go(func() {
-			_ = p.leader.streams.receive(&peer.Conn{Conn: in, Remote: peer.Identity{ID: 2}})
-		})
-		_, err = out.Write(appendFrame(nil, frameHello, 5))
-		require.NoError(t, err)
-		_, err = out.Write(appendFrame(nil, framePulse, 3))
-		require.NoError(t, err)
-		answers := newFrameReader(out, 64)
-		kind, body, err := answers.next()
-		require.NoError(t, err)
-		require.EqualValues(t, framePulse, kind, "no welcome before an entry of the term was applied")
-		require.Equal(t, []byte{3}, body)
-		opened := open(1, time.Second)
-		var done state.Outcome
-		p.leader.machine.(*replica).machine.Apply(&opened, 1, &done)
-		p.leader.streams.caughtUp()
-		kind, body, err = answers.next()
-		require.NoError(t, err)
-		require.EqualValues(t, frameWelcome, kind)
-		require.Equal(t, []byte{5, 1}, body, "term and zxid")
-	})
-}
-
 func TestAPeerThatSendsGarbageIsDroppedAndCounted(t *testing.T) {
 	for name, frame := range map[string][]byte{
 		"no hello":       appendFrame(nil, framePulse, 1),
-		"an odd frame":   append(appendFrame(nil, frameHello, 5), appendFrame(nil, frameSigns)...),
-		"an odd txn":     append(appendFrame(nil, frameHello, 5), 0, 0, 0, 12, frameTxns, 1, 0, 0, 0, 0, 0, 0, 0, 0, 77, 0),
-		"an odd version": append(appendFrame(nil, frameHello, 5), 0, 0, 0, 10, frameTxns, 2, 0, 0, 0, 0, 0, 0, 0, 0),
+		"an odd frame":   append(appendFrame(nil, frameHello, 5, 0), appendFrame(nil, frameSigns)...),
+		"an odd txn":     append(appendFrame(nil, frameHello, 5, 0), 0, 0, 0, 12, frameTxns, 1, 0, 0, 0, 0, 0, 0, 0, 0, 77, 0),
+		"an odd version": append(appendFrame(nil, frameHello, 5, 0), 0, 0, 0, 10, frameTxns, 2, 0, 0, 0, 0, 0, 0, 0, 0),
 		"a lie":          {0xff, 0xff, 0xff, 0xff, frameHello},
 	} {
 		t.Run(name, func(t *testing.T) {
