@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/lycaon-io/lycaon/server/peer"
 )
 
 // Config is what an operator decides. Its keys are those of the command line.
@@ -166,25 +168,31 @@ func (c *Config) checkFiles() error {
 }
 
 // checkPeerFiles wants all three or none: servers always show a certificate to
-// each other. What is in the files is read when they are used.
+// each other.
 func (c *Config) checkPeerFiles() error {
 	given := 0
-	for _, f := range []struct{ key, file string }{{"peer-cert", c.PeerCert}, {"peer-key", c.PeerKey}, {"peer-ca", c.PeerCA}} {
-		if f.file == "" {
-			continue
-		}
-		given++
-		if _, err := os.Stat(f.file); err != nil {
-			return fmt.Errorf("%s: %w", f.key, err)
+	for _, file := range []string{c.PeerCert, c.PeerKey, c.PeerCA} {
+		if file != "" {
+			given++
 		}
 	}
 	switch {
-	case given != 0 && given != 3:
+	case given == 0:
+		return nil
+	case given != 3:
 		return fmt.Errorf("peer-cert, peer-key and peer-ca go together")
-	case given != 0 && c.InsecurePeers:
+	case c.InsecurePeers:
 		return fmt.Errorf("insecure-peers and peer-cert exclude each other")
 	}
-	return nil
+	return c.peerTLS().Check()
+}
+
+// peerTLS is nil without a certificate.
+func (c *Config) peerTLS() *peer.TLSConfig {
+	if c.PeerCert == "" {
+		return nil
+	}
+	return &peer.TLSConfig{CertFile: c.PeerCert, KeyFile: c.PeerKey, CAFile: c.PeerCA}
 }
 
 // tlsConfig is nil without a certificate.

@@ -76,6 +76,12 @@ func (s *shortage) turn(refuse bool) (changed bool, free uint64) {
 	return changed, s.free
 }
 
+func (s *shortage) refusing() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.refused
+}
+
 // diskChanged stops the server before a full disk can hurt its log.
 func (s *Server) diskChanged(_, to raftlog.DiskLevel, free uint64) {
 	if to == raftlog.DiskHard {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/lycaon-io/lycaon/server/peer"
@@ -21,10 +22,7 @@ func (s *Server) openPeers() (err error) {
 	s.cluster = s.dir.meta.ClusterID
 	conf := peer.Config{
 		Self: s.identity(s.cluster), Addr: s.cfg.PeerAddr, Network: s.cfg.hooks.network, Listener: s.peerPort,
-		Insecure: s.cfg.InsecurePeers, Admit: s.admit, Logger: s.log,
-	}
-	if s.cfg.PeerCert != "" {
-		conf.TLS = &peer.TLSConfig{CertFile: s.cfg.PeerCert, KeyFile: s.cfg.PeerKey, CAFile: s.cfg.PeerCA}
+		TLS: s.cfg.peerTLS(), Insecure: s.cfg.InsecurePeers, Admit: s.admit, Logger: s.log,
 	}
 	if s.peers, err = peer.Open(conf); err != nil {
 		return fmt.Errorf("%w: %w", ErrConfig, err)
@@ -59,10 +57,13 @@ func (s *Server) joined(cluster string) error {
 // the mux answers.
 func (s *Server) admit(k peer.Kind, remote peer.Identity) error {
 	node := s.admits.Load()
-	if node == nil {
-		return peer.Refuse(peer.ErrNotReady, "the server is starting")
+	switch {
+	case node != nil:
+		return node.Admit(k, remote)
+	case k == peer.Admin:
+		return nil // it is answered that the method is not there yet
 	}
-	return node.Admit(k, remote)
+	return peer.Refuse(peer.ErrNotReady, "the server is starting")
 }
 
 // initial is the list of founders as the node takes it. Who is listed alone
@@ -100,6 +101,9 @@ func failure(err error) string {
 		return "no answer"
 	case errors.Is(err, peer.ErrNotReady):
 		return "starting"
+	}
+	if dial, ok := errors.AsType[*net.OpError](err); ok {
+		return dial.Err.Error()
 	}
 	return err.Error()
 }

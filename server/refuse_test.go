@@ -160,7 +160,7 @@ func TestSettingsThatCannotBeAreNamed(t *testing.T) {
 		"exclude each other":                    func(c *Config) { c.InitialCluster, c.Join = "1=h:1", "h:2" },
 		"join \"h\"":                            func(c *Config) { c.Join = "h" },
 		"peer-cert, peer-key and peer-ca":       func(c *Config) { c.PeerCert = os.Args[0] },
-		"peer-ca: stat /no/ca":                  func(c *Config) { c.PeerCA = "/no/ca" },
+		"/no/ca":                                func(c *Config) { c.PeerCert, c.PeerKey, c.PeerCA = os.Args[0], os.Args[0], "/no/ca" },
 		"insecure-peers and peer-cert": func(c *Config) {
 			c.PeerCert, c.PeerKey, c.PeerCA, c.InsecurePeers = os.Args[0], os.Args[0], os.Args[0], true
 		},

@@ -166,9 +166,15 @@ func (s *Server) serve() {
 		}
 	})
 	s.wg.Go(s.watchShortage)
+	s.wg.Go(func() {
+		select {
+		case <-s.node.Ready():
+			s.log.Info("serving", "zxid", s.core.Zxid(), "after", time.Since(s.started).Round(time.Millisecond))
+		case <-s.ctx.Done():
+		}
+	})
 	s.warnOpen()
-	s.log.Info("serving", "id", s.cfg.ID, "cluster", s.cluster, "clients", s.clients.Addr(), "data", s.dir.path,
-		"zxid", s.core.Zxid(), "after", time.Since(s.started).Round(time.Millisecond))
+	s.log.Info("up", "id", s.cfg.ID, "cluster", s.cluster, "clients", s.clients.Addr(), "peers", s.peerAddr(), "data", s.dir.path)
 }
 
 // note takes an end of a front that nobody asked for as fatal.

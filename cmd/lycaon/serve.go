@@ -23,6 +23,10 @@ Every option is also an environment variable (--data-dir is LYCAON_DATA_DIR) and
 key of the --config file, which is YAML with one "key: value" a line. What is typed
 beats the environment, which beats the file.
 
+One server is a whole cluster. For several give each the same --initial-cluster, its own
+--id and the files of --peer-cert; any majority of them, once up, serves. To enlarge a
+running cluster see member add and --join.
+
 Clients talk to --client-addr: native frames, with TLS on the same port if there is
 a certificate (a connection's first byte tells). Clients without TLS are served all
 the same, also beside --client-ca. /metrics, /livez and /readyz are on --http-addr,
@@ -33,7 +37,8 @@ admin.token, the secret for snapshot save and other administration.
 Exit codes: 0 after a clean stop, 2 a setting is wrong, 10 an address is in use, 11 the
 data directory cannot be written, 12 it is locked by another process, 13 it belongs to
 another id or cluster, 14 it is of a newer format, 15 data on disk is damaged (the
-message names the file and the repair), 16 the disk is full, 1 anything else.`
+message names the file and the repair), 16 the disk is full, 17 this server was removed
+from its cluster, 18 its cluster does not admit it (see member replace), 1 anything else.`
 
 // gcPercent is how much garbage may gather beside what lives. Most of a
 // server's memory is a tree that lives long, so half as much is half the
@@ -164,12 +169,10 @@ func serve(ctx context.Context, e *env, s *serveFlags) error {
 	if err != nil {
 		return err
 	}
-	greet(e.out, srv, s)
-	select {
-	case <-ctx.Done():
-		log.Info("stopping")
-	case err = <-srv.Fatal():
+	if err = attend(ctx, e.out, srv, s); err != nil {
 		log.Error("stopping", "err", err)
+	} else {
+		log.Info("stopping")
 	}
 	stop, cancel := context.WithTimeout(context.Background(), stopWithin)
 	defer cancel()
@@ -177,6 +180,28 @@ func serve(ctx context.Context, e *env, s *serveFlags) error {
 		err = closeErr
 	}
 	return err
+}
+
+// attend greets once clients are served, and returns when the server is to
+// stop, or must.
+func attend(ctx context.Context, out printer, srv *server.Server, s *serveFlags) error {
+	ready := srv.Ready()
+	select {
+	case <-ready:
+	default: // one of several
+		out.line("%s: server %d is up and looks for the others, its data in %s", version(), s.server.ID, s.server.DataDir)
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-srv.Fatal():
+			return err
+		case <-ready:
+			greet(out, srv, s)
+			ready = nil
+		}
+	}
 }
 
 // greet says what runs, where, and what to type next.

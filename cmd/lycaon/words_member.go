@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -64,9 +65,9 @@ func (e *env) members(ctx context.Context) ([]client.Member, error) {
 
 func (e *env) printMembers(members []client.Member) error {
 	if e.out.json {
-		all := []map[string]any{}
+		all := []memberJSON{}
 		for _, m := range members {
-			all = append(all, map[string]any{"id": m.ID, "role": m.Role, "peerAddr": m.PeerAddr, "clientAddr": m.ClientAddr, "version": m.Version})
+			all = append(all, memberValue(m))
 		}
 		return e.out.value(map[string]any{"members": all})
 	}
@@ -281,23 +282,30 @@ more than a short wait. A server that is stopped does so by itself.`,
 	}
 }
 
+// leaderWithin is how long the server that is asked may take to hear who leads.
+const (
+	leaderWithin = 3 * time.Second
+	leaderPause  = 20 * time.Millisecond
+)
+
 // printLeader says who leads, as soon as the server that is asked has heard.
 func (e *env) printLeader(ctx context.Context) error {
-	members, err := e.members(ctx)
-	if err != nil {
-		return err
-	}
-	for _, m := range members {
-		if m.Role != "leader" {
-			continue
+	for end := time.Now().Add(leaderWithin); ; time.Sleep(leaderPause) {
+		members, err := e.members(ctx)
+		if err != nil {
+			return err
 		}
-		if e.out.json {
-			return e.out.value(map[string]uint64{"leader": m.ID})
+		for _, m := range members {
+			switch {
+			case m.Role != "leader":
+			case e.out.json:
+				return e.out.value(map[string]uint64{"leader": m.ID})
+			default:
+				return e.out.line("server %d leads", m.ID)
+			}
 		}
-		return e.out.line("server %d leads", m.ID)
+		if time.Now().After(end) {
+			return fmt.Errorf("leadership was handed over, and the server that was asked has not heard to whom")
+		}
 	}
-	if e.out.json {
-		return e.out.value(map[string]uint64{"leader": 0})
-	}
-	return e.out.line("leadership is handed over; the server that was asked has not heard to whom")
 }

@@ -42,7 +42,7 @@ At rest DIGEST is the same everywhere. With -o json there is more of each.`,
 
 func (e *env) printStatus(members []client.MemberStatus) error {
 	if e.out.json {
-		all := []map[string]any{}
+		all := []statusJSON{}
 		for _, m := range members {
 			all = append(all, statusValue(m))
 		}
@@ -57,7 +57,7 @@ func (e *env) printStatus(members []client.MemberStatus) error {
 	}
 	for _, m := range members {
 		if m.Status == nil {
-			if err := e.out.line("server %d does not answer: %s", m.ID, m.Error); err != nil {
+			if err := e.out.line("server %d does not answer at %s: %s", m.ID, m.PeerAddr, m.Error); err != nil {
 				return err
 			}
 		}
@@ -65,20 +65,56 @@ func (e *env) printStatus(members []client.MemberStatus) error {
 	return nil
 }
 
-func statusValue(m client.MemberStatus) map[string]any {
-	v := map[string]any{"id": m.ID, "role": m.Role, "peerAddr": m.PeerAddr, "clientAddr": m.ClientAddr, "version": m.Version}
-	s := m.Status
-	if s == nil {
-		v["error"] = m.Error
-		return v
-	}
-	for key, value := range map[string]any{
-		"ready": s.Ready, "uptimeMs": s.UptimeMs, "zxid": s.Zxid, "term": s.Term, "commitIndex": s.CommitIndex,
-		"appliedIndex": s.AppliedIndex, "lag": s.Lag, "leaderId": s.LeaderID, "contactMs": s.ContactMs,
-		"sessions": s.Sessions, "connections": s.Connections, "watches": s.Watches, "nodes": s.Nodes,
-		"dataBytes": s.DataBytes, "logBytes": s.LogBytes, "digest": digestText(s.Digest), "disk": s.Disk,
-	} {
-		v[key] = value
+// memberJSON is the form of a member in JSON output.
+type memberJSON struct {
+	ID         uint64 `json:"id"`
+	Role       string `json:"role"`
+	PeerAddr   string `json:"peerAddr"`
+	ClientAddr string `json:"clientAddr"`
+	Version    string `json:"version"`
+}
+
+func memberValue(m client.Member) memberJSON {
+	return memberJSON{ID: m.ID, Role: m.Role, PeerAddr: m.PeerAddr, ClientAddr: m.ClientAddr, Version: m.Version}
+}
+
+// statusJSON is the form of a member's status: of one that does not answer there
+// is no more than why.
+type statusJSON struct {
+	memberJSON
+	Error string `json:"error,omitempty"`
+	*answerJSON
+}
+
+type answerJSON struct {
+	Ready       bool   `json:"ready"`
+	UptimeMs    int64  `json:"uptimeMs"`
+	Zxid        uint64 `json:"zxid"`
+	Digest      string `json:"digest"`
+	Term        uint64 `json:"term"`
+	Commit      uint64 `json:"commitIndex"`
+	Applied     uint64 `json:"appliedIndex"`
+	Lag         int64  `json:"lag"`
+	Leader      uint64 `json:"leaderId"`
+	ContactMs   int64  `json:"contactMs"`
+	Sessions    int64  `json:"sessions"`
+	Connections int64  `json:"connections"`
+	Watches     int64  `json:"watches"`
+	Nodes       int64  `json:"nodes"`
+	DataBytes   int64  `json:"dataBytes"`
+	LogBytes    int64  `json:"logBytes"`
+	Disk        string `json:"disk"`
+}
+
+func statusValue(m client.MemberStatus) statusJSON {
+	v := statusJSON{memberJSON: memberValue(m.Member), Error: m.Error}
+	if s := m.Status; s != nil {
+		v.answerJSON = &answerJSON{
+			Ready: s.Ready, UptimeMs: s.UptimeMs, Zxid: s.Zxid, Digest: digestText(s.Digest),
+			Term: s.Term, Commit: s.CommitIndex, Applied: s.AppliedIndex, Lag: s.Lag, Leader: s.LeaderID, ContactMs: s.ContactMs,
+			Sessions: s.Sessions, Connections: s.Connections, Watches: s.Watches, Nodes: s.Nodes,
+			DataBytes: s.DataBytes, LogBytes: s.LogBytes, Disk: s.Disk,
+		}
 	}
 	return v
 }

@@ -42,6 +42,12 @@ type material struct {
 	pool *x509.CertPool
 }
 
+// Check tells what Open would say of the files, before anything is opened.
+func (cfg TLSConfig) Check() error {
+	_, err := openCertificates(cfg, slog.New(slog.DiscardHandler))
+	return err
+}
+
 func openCertificates(cfg TLSConfig, log *slog.Logger) (*certificates, error) {
 	c := &certificates{cfg: cfg, log: log}
 	content, err := c.read()
