@@ -28,7 +28,8 @@ const (
 	// by then a healthy cluster has a new leader, so it is this server that is cut
 	// off, or all are.
 	contactLimit = time.Second
-	scoutEvery   = 2 * time.Second // while that lasts
+	maxContactMs = 24 * 60 * 60 * 1000 // a day, beyond which older says no more
+	scoutEvery   = 2 * time.Second     // while that lasts
 
 	maxSigns     = 16          // pings kept until the leader is known to have heard of them
 	membersEvery = time.Minute // how often the servers are asked for
