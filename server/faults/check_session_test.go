@@ -99,15 +99,6 @@ func endsInTime(found *findings, h *history, line *timeline, l *life) {
 	}
 }
 
-func (t *timeline) endOf(session uint64) *txn {
-	for i := range t.Txns {
-		if x := &t.Txns[i]; x.Session == session && (x.Kind == "close" || x.Kind == "expire") {
-			return x
-		}
-	}
-	return nil
-}
-
 // sinceStart turns a stamp of the log into the history's clock: all run on one machine.
 func (h *history) sinceStart(stampMs int64) int64 {
 	return stampMs*int64(time.Millisecond) - h.About.WallNs

@@ -161,14 +161,7 @@ func checkOnce(found *findings, w *told, line *timeline) {
 	if len(w.events) > 1 {
 		found.add("one-shot watch %d fired %d times", w.id, len(w.events))
 	}
-	var first *txn
-	for i := range line.Txns {
-		x := &line.Txns[i]
-		if x.Zxid > w.from && slices.ContainsFunc(x.Changes, func(c change) bool { return c.Path == w.path }) {
-			first = x
-			break
-		}
-	}
+	first := line.firstChange(w.path, w.from)
 	switch {
 	case len(w.events) == 0 && first != nil && w.exact && first.Zxid <= w.to:
 		found.add("one-shot watch %d on %s, registered at %d, did not fire for zxid %d, up to %d", w.id, w.path, w.from, first.Zxid, w.to)

@@ -155,15 +155,6 @@ func (c *cluster) addrs() []string {
 	return all
 }
 
-func (c *cluster) server(id uint64) *server {
-	for _, s := range c.servers {
-		if s.id == id {
-			return s
-		}
-	}
-	return nil
-}
-
 // guest is a client that talks to one server alone, whatever others it learns of. Only one goroutine asks.
 func (c *cluster) guest(s *server) *client.Client {
 	c.mu.Lock()

@@ -13,7 +13,8 @@ import (
 // model is the tree as a reader of the documentation would write it: maps, no sharing, no cleverness. It knows what the workloads use.
 type model struct {
 	nodes map[string]*modelNode
-	live  map[uint64]bool // sessions
+	live  map[uint64]bool     // sessions
+	owned map[uint64][]string // by sessions; what was deleted since, or never came to be, may still stand here
 }
 
 type modelNode struct {
@@ -29,44 +30,33 @@ type change struct {
 }
 
 func newModel() *model {
-	return &model{nodes: map[string]*modelNode{"/": {names: map[string]bool{}}}, live: map[uint64]bool{}}
+	return &model{nodes: map[string]*modelNode{"/": {names: map[string]bool{}}}, live: map[uint64]bool{}, owned: map[uint64][]string{}}
 }
 
-// undoing keeps nodes as they were before a transaction, nil for those that were not there.
-type undoing map[string]*modelNode
+// undoing takes back what a transaction has done, the last first.
+type undoing []func()
 
-func (m *model) touch(u undoing, path string) *modelNode {
-	n := m.nodes[path]
-	if _, kept := u[path]; kept {
-		return n
+func (u *undoing) later(f func()) { *u = append(*u, f) }
+
+func (u undoing) undo() {
+	for _, f := range slices.Backward(u) {
+		f()
 	}
-	if n == nil {
-		u[path] = nil
-		return nil
-	}
+}
+
+// keep remembers all of a node but its names, which are taken back one by one.
+func (u *undoing) keep(n *modelNode) {
 	was := *n
-	was.names = maps.Clone(n.names)
-	u[path] = &was
-	return n
-}
-
-func (m *model) undo(u undoing) {
-	for path, was := range u {
-		if was == nil {
-			delete(m.nodes, path)
-			continue
-		}
-		m.nodes[path] = was
-	}
+	u.later(func() { *n = was })
 }
 
 // apply does all steps or none. Of those that failed, code and culprit tell.
 func (m *model) apply(session, zxid uint64, steps []step) (answers []answer, changes []change, code protocol.Code, culprit int) {
-	u := undoing{}
+	var u undoing
 	for i := range steps {
-		ans, made, code := m.step(u, session, zxid, &steps[i])
+		ans, made, code := m.step(&u, session, zxid, &steps[i])
 		if code != protocol.OK {
-			m.undo(u)
+			u.undo()
 			return nil, nil, code, i
 		}
 		answers, changes = append(answers, ans), append(changes, made...)
@@ -76,27 +66,28 @@ func (m *model) apply(session, zxid uint64, steps []step) (answers []answer, cha
 
 // try is apply without a trace.
 func (m *model) try(session uint64, steps []step) (code protocol.Code, culprit int) {
-	u := undoing{}
-	defer m.undo(u)
+	var u undoing
+	defer func() { u.undo() }()
 	for i := range steps {
-		if _, _, code := m.step(u, session, 0, &steps[i]); code != protocol.OK {
+		if _, _, code := m.step(&u, session, 0, &steps[i]); code != protocol.OK {
 			return code, i
 		}
 	}
 	return protocol.OK, 0
 }
 
-func (m *model) step(u undoing, session, zxid uint64, s *step) (answer, []change, protocol.Code) {
-	n := m.touch(u, s.Path)
+func (m *model) step(u *undoing, session, zxid uint64, s *step) (answer, []change, protocol.Code) {
 	if s.Kind == "create" {
 		return m.create(u, session, zxid, s)
 	}
+	n := m.nodes[s.Path]
 	switch {
 	case n == nil:
 		return answer{}, nil, protocol.NoNode
 	case s.Version >= 0 && s.Version != n.Version:
 		return answer{}, nil, protocol.BadVersion
 	case s.Kind == "set":
+		u.keep(n)
 		n.Data, n.Version, n.Mzxid = s.Data, n.Version+1, zxid
 		return n.stat(), []change{{"changed", s.Path}}, protocol.OK
 	case s.Kind == "check":
@@ -107,8 +98,8 @@ func (m *model) step(u undoing, session, zxid uint64, s *step) (answer, []change
 	return answer{}, []change{m.remove(u, zxid, s.Path)}, protocol.OK
 }
 
-func (m *model) create(u undoing, session, zxid uint64, s *step) (answer, []change, protocol.Code) {
-	above := m.touch(u, znode.Parent(s.Path))
+func (m *model) create(u *undoing, session, zxid uint64, s *step) (answer, []change, protocol.Code) {
+	above := m.nodes[znode.Parent(s.Path)]
 	if above == nil {
 		return answer{}, nil, protocol.NoNode
 	}
@@ -116,7 +107,7 @@ func (m *model) create(u undoing, session, zxid uint64, s *step) (answer, []chan
 	if s.Sequential {
 		path += fmt.Sprintf("%010d", above.created)
 	}
-	if m.touch(u, path) != nil {
+	if m.nodes[path] != nil {
 		return answer{}, nil, protocol.NodeExists
 	}
 	if above.Owner != 0 {
@@ -125,7 +116,13 @@ func (m *model) create(u undoing, session, zxid uint64, s *step) (answer, []chan
 	n := &modelNode{names: map[string]bool{}, answer: answer{Data: s.Data, Czxid: zxid, Mzxid: zxid, Pzxid: zxid}}
 	if s.Ephemeral {
 		n.Owner = session
+		m.owned[session] = append(m.owned[session], path)
 	}
+	u.keep(above)
+	u.later(func() {
+		delete(m.nodes, path)
+		delete(above.names, nameOf(path))
+	})
 	m.nodes[path] = n
 	above.names[nameOf(path)] = true
 	above.created++
@@ -135,9 +132,13 @@ func (m *model) create(u undoing, session, zxid uint64, s *step) (answer, []chan
 	return ans, []change{{"created", path}}, protocol.OK
 }
 
-func (m *model) remove(u undoing, zxid uint64, path string) change {
-	m.touch(u, path)
-	above := m.touch(u, znode.Parent(path))
+func (m *model) remove(u *undoing, zxid uint64, path string) change {
+	n, above := m.nodes[path], m.nodes[znode.Parent(path)]
+	u.keep(above)
+	u.later(func() {
+		m.nodes[path] = n
+		above.names[nameOf(path)] = true
+	})
 	delete(m.nodes, path)
 	delete(above.names, nameOf(path))
 	above.Cversion, above.Children, above.Pzxid = above.Cversion+1, len(above.names), zxid
@@ -147,20 +148,15 @@ func (m *model) remove(u undoing, zxid uint64, path string) change {
 // end closes a session and takes its ephemeral nodes away, in the order of their paths.
 func (m *model) end(session, zxid uint64) (changes []change) {
 	delete(m.live, session)
-	for _, path := range m.owned(session) {
-		changes = append(changes, m.remove(undoing{}, zxid, path))
-	}
-	return changes
-}
-
-func (m *model) owned(session uint64) (paths []string) {
-	for path, n := range m.nodes {
-		if n.Owner == session {
-			paths = append(paths, path)
+	paths := m.owned[session]
+	delete(m.owned, session)
+	slices.Sort(paths)
+	for _, path := range slices.Compact(paths) {
+		if n := m.nodes[path]; n != nil && n.Owner == session {
+			changes = append(changes, m.remove(new(undoing), zxid, path))
 		}
 	}
-	slices.Sort(paths)
-	return paths
+	return changes
 }
 
 // read answers one read as a server would.

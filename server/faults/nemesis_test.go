@@ -54,6 +54,21 @@ func (r *runner) killAll() {
 	})
 }
 
+// killMajority leaves one server, which must not act alone.
+func (r *runner) killMajority() {
+	leader := r.leader()
+	killed := append(r.c.followers(leader)[1:], leader)
+	r.strike(fault{Name: "kill -9 majority", Deaf: true}, func() {
+		for _, s := range killed {
+			s.kill()
+		}
+	}, r.between(500*time.Millisecond, 2*time.Second), func() {
+		for _, s := range killed {
+			r.restart(s)
+		}
+	})
+}
+
 func (r *runner) pauseOne(who string, s *server, d time.Duration) {
 	f := fault{Name: fmt.Sprintf("SIGSTOP %s %v", who, d), Detail: fmt.Sprint("server ", s.id), GapMs: pauseGapMs}
 	r.strike(f, s.pause, d, s.resume)
@@ -135,6 +150,45 @@ func (r *runner) flap(name string, s *server, d time.Duration) {
 			r.pass(electionTimeout)
 		}
 	}, 0, func() {})
+}
+
+// pauseAndPartition cuts the leader off, stops it, lets it be heard again, and only then lets it go on: it finds a newer leader in place.
+func (r *runner) pauseAndPartition(d time.Duration) {
+	if r.c.net == nil || len(r.c.servers) < 3 {
+		return
+	}
+	s := r.leader()
+	r.strike(fault{Name: "leader isolated and stopped", Detail: fmt.Sprint("server ", s.id), GapMs: pauseGapMs}, func() {
+		must(r.t, r.c.net.cut(s.id, r.others(s), r.others(s)))
+		r.pass(electionTimeout / 2)
+		s.pause()
+	}, d, func() {
+		must(r.t, r.c.net.heal())
+		s.resume()
+	})
+}
+
+// killAmidSlowDisk kills the leader while a follower's disk is slow: the follower must have what it said it has.
+func (r *runner) killAmidSlowDisk() {
+	if len(r.c.servers) < 3 {
+		return
+	}
+	if why := tracePossible(); why != "" {
+		r.t.Logf("SKIPPED FAULT: slow disk: %s", why)
+		return
+	}
+	slow, killed := r.follower(), r.leader()
+	var x *tracer
+	r.strike(fault{Name: "kill -9 leader, slow follower", Detail: fmt.Sprintf("servers %d and %d", killed.id, slow.id), GapMs: hangGapMs, Quiet: true}, func() {
+		var err error
+		x, err = inject(slow, allSyncs, "delay_enter=50ms")
+		must(r.t, err)
+		r.pass(electionTimeout)
+		killed.kill()
+	}, time.Second, func() {
+		x.lift()
+		r.restart(killed)
+	})
 }
 
 // disk lets the syncs of a server go the way of spec for a while.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sort"
 
 	"github.com/hashicorp/raft"
 
@@ -36,7 +37,9 @@ type timeline struct {
 	Txns    []txn // the one with zxid z at z-First-1
 	Digests map[uint64][]uint64
 	Faulty  []string // what the log itself shows to be wrong
-	final   *model
+
+	touched map[string][]int // path -> places in Txns of its changes
+	ended   map[uint64]int   // session -> place of its end
 }
 
 func (t *timeline) at(zxid uint64) *txn {
@@ -44,6 +47,38 @@ func (t *timeline) at(zxid uint64) *txn {
 		return nil
 	}
 	return &t.Txns[zxid-t.First-1]
+}
+
+func (t *timeline) index() {
+	t.touched, t.ended = map[string][]int{}, map[uint64]int{}
+	for i := range t.Txns {
+		x := &t.Txns[i]
+		for _, c := range x.Changes {
+			t.touched[c.Path] = append(t.touched[c.Path], i)
+		}
+		if x.Kind == "close" || x.Kind == "expire" {
+			t.ended[x.Session] = i
+		}
+	}
+}
+
+// endOf is nil of a session that lives.
+func (t *timeline) endOf(session uint64) *txn {
+	i, ended := t.ended[session]
+	if !ended {
+		return nil
+	}
+	return &t.Txns[i]
+}
+
+// firstChange is that of a path after a zxid, nil if there is none.
+func (t *timeline) firstChange(path string, after uint64) *txn {
+	places := t.touched[path]
+	i := sort.Search(len(places), func(i int) bool { return t.Txns[places[i]].Zxid > after })
+	if i == len(places) {
+		return nil
+	}
+	return &t.Txns[places[i]]
 }
 
 func (t *timeline) covers(zxid uint64) bool { return zxid >= t.First && zxid <= t.Last }
@@ -74,7 +109,8 @@ func replay(h *history, visit visitor) (*timeline, error) {
 			}
 		}
 	}
-	r.line.Last, r.line.final = r.machine.Zxid(), r.model
+	r.line.Last = r.machine.Zxid()
+	r.line.index()
 	return r.line, nil
 }
 
@@ -134,9 +170,10 @@ func (r *replayer) begin(h *history, start *image) error {
 		return err
 	}
 	r.model.load("/", r.machine)
-	for _, n := range r.model.nodes {
+	for path, n := range r.model.nodes {
 		if n.Owner != 0 {
 			r.model.live[n.Owner] = true
+			r.model.owned[n.Owner] = append(r.model.owned[n.Owner], path)
 		}
 	}
 	return nil

@@ -14,6 +14,7 @@ const (
 	loadTimeout = 4 * time.Second // of sessions
 	thinkTime   = 6 * time.Millisecond
 
+	hopRarely    = 300 // operations between two changes of the server
 	registerOps  = 150 // on one path, before the group goes on to the next
 	registerPool = 3   // actors on one path
 	registers    = 2   // groups
@@ -88,6 +89,9 @@ func paced(round func(*actor) error) func(context.Context, *actor) error {
 
 // register reads and writes one node by versions that may be old.
 func (a *actor) register(path string, version *int64) error {
+	if a.rng.IntN(hopRarely) == 0 {
+		a.line.hop(len(a.load.addrs) > 1)
+	}
 	var o *op
 	var err error
 	expect := *version
