@@ -52,6 +52,7 @@ func (n *Node) handle() {
 	n.cfg.Peers.Handle(changeMethod, n.handleChange(changeMethod))
 	n.cfg.Peers.Handle(transferMethod, n.handleChange(transferMethod))
 	n.cfg.Peers.Handle(restartMethod, n.handleRestart)
+	n.cfg.Peers.Handle(standingMethod, n.handleStanding)
 }
 
 func (n *Node) handleAdmit(ctx context.Context, from peer.Identity, body []byte) (any, error) {

@@ -189,7 +189,7 @@ func (n *Node) addMember(ctx context.Context, now *configuration, c protocol.Mem
 	if len(now.Servers) >= maxMembers {
 		return rule("the cluster has %d members, the most there may be", len(now.Servers))
 	}
-	return n.reconfigure(ctx, func(r *raft.Raft, wait time.Duration) raft.IndexFuture {
+	return n.alter(ctx, func(r *raft.Raft, wait time.Duration) raft.IndexFuture {
 		return r.AddNonvoter(serverID(c.ID), addr.raft(), now.index, wait)
 	})
 }
@@ -204,7 +204,7 @@ func (n *Node) removeMember(ctx context.Context, now *configuration, c protocol.
 	if err := n.checkQuorum(now, c); err != nil {
 		return err
 	}
-	return n.reconfigure(ctx, func(r *raft.Raft, wait time.Duration) raft.IndexFuture {
+	return n.alter(ctx, func(r *raft.Raft, wait time.Duration) raft.IndexFuture {
 		return r.RemoveServer(serverID(c.ID), now.index, wait)
 	})
 }
@@ -228,7 +228,7 @@ func (n *Node) promote(ctx context.Context, now *configuration, c protocol.Membe
 	case behind.entries > maxPromotionLag:
 		return rule("server %d is %d entries behind; promote it when it has caught up", c.ID, behind.entries)
 	}
-	return n.reconfigure(ctx, func(r *raft.Raft, wait time.Duration) raft.IndexFuture {
+	return n.alter(ctx, func(r *raft.Raft, wait time.Duration) raft.IndexFuture {
 		return r.AddVoter(serverID(c.ID), addr.raft(), now.index, wait)
 	})
 }
@@ -244,7 +244,7 @@ func (n *Node) demote(ctx context.Context, now *configuration, c protocol.Member
 	if err := n.checkQuorum(now, c); err != nil {
 		return err
 	}
-	return n.reconfigure(ctx, func(r *raft.Raft, wait time.Duration) raft.IndexFuture {
+	return n.alter(ctx, func(r *raft.Raft, wait time.Duration) raft.IndexFuture {
 		return r.DemoteVoter(serverID(c.ID), now.index, wait)
 	})
 }

@@ -24,6 +24,7 @@ func (n *Node) close(ctx context.Context) error {
 	n.resign(ctx)
 	select {
 	case <-n.prop.drained():
+	case <-time.After(drainWait): // what hangs must not take the time that raft needs to stop
 	case <-ctx.Done():
 	}
 	n.fsm.closing.Store(true)

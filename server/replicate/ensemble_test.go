@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -28,6 +29,7 @@ type ensemble struct {
 	initial []Member
 	servers map[uint64]*server
 	written int
+	dead    sync.WaitGroup
 
 	snapshotBytes int64
 }
@@ -69,6 +71,7 @@ func together(t *testing.T, size uint64, f func(e *ensemble)) {
 					e.stop(s)
 				}
 			}
+			e.dead.Wait()
 		}()
 		f(e)
 	})
@@ -154,8 +157,10 @@ func (e *ensemble) crash(s *server) {
 	e.net.Crash(s.host)
 	node, mux := s.Node, s.mux
 	s.Node = nil
-	node.Close(context.Background()) // of a process that nobody can reach any more
-	mux.Close()
+	e.dead.Go(func() { // a process that nobody can reach any more
+		node.Close(context.Background())
+		mux.Close()
+	})
 }
 
 // until waits, in the time of the bubble.

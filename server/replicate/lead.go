@@ -62,6 +62,8 @@ func (n *Node) run() {
 			l.watch()
 		case id := <-n.gone:
 			l.prepareStand(id)
+		case at := <-n.turns:
+			l.stand.timer.Reset(max(0, time.Until(at)))
 		case <-l.stand.timer.C:
 			l.standEarly()
 		case r := <-n.rebuilds:

@@ -49,6 +49,7 @@ const (
 	entryOverheadBytes = 512
 
 	closeWait = 3 * time.Second
+	drainWait = time.Second
 	// resignWait is longer than raft itself tries.
 	resignWait = electionTimeout + 200*time.Millisecond
 )

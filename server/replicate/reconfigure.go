@@ -42,15 +42,20 @@ func (n *Node) committed() (*configuration, error) {
 	return now, nil
 }
 
+// leading is the life of raft in which this server leads.
+func (n *Node) leading() (*instance, error) {
+	inst := n.instance()
+	if inst == nil || n.leadTerm.Load() == 0 {
+		return nil, errMoved
+	}
+	return inst, nil
+}
+
 // reconfigure has raft write a change and waits until it is committed and
 // applied here, however long raft's own answer takes.
-func (n *Node) reconfigure(ctx context.Context, change func(*raft.Raft, time.Duration) raft.IndexFuture) error {
+func (n *Node) reconfigure(ctx context.Context, inst *instance, change func(*raft.Raft, time.Duration) raft.IndexFuture) error {
 	ctx, cancel := context.WithTimeout(ctx, changeTimeout)
 	defer cancel()
-	inst := n.instance()
-	if inst == nil {
-		return errMoved
-	}
 	done := make(chan error, 1)
 	go func() { done <- change(inst.raft, changeTimeout).Error() }()
 	select {
@@ -66,6 +71,15 @@ func (n *Node) reconfigure(ctx context.Context, change func(*raft.Raft, time.Dur
 	}
 }
 
+// alter changes the membership in the life of raft of now.
+func (n *Node) alter(ctx context.Context, change func(*raft.Raft, time.Duration) raft.IndexFuture) error {
+	inst, err := n.leading()
+	if err != nil {
+		return err
+	}
+	return n.reconfigure(ctx, inst, change)
+}
+
 // moveMember writes a member's address and data and leaves its vote as it is.
 //
 // hashicorp/raft changes the address under the eyes of the goroutine that
@@ -74,16 +88,19 @@ func (n *Node) reconfigure(ctx context.Context, change func(*raft.Raft, time.Dur
 // main goroutine has gone through it, which it has when it answers again; to be
 // asked to found a cluster is what it refuses at once.
 func (n *Node) moveMember(ctx context.Context, now *configuration, s raft.Server, addr memberAddr) error {
+	inst, err := n.leading()
+	if err != nil {
+		return err
+	}
 	release := func() {}
-	if inst := n.instance(); inst != nil && s.ID != serverID(n.cfg.ID) {
+	if s.ID != serverID(n.cfg.ID) {
 		if t, ok := inst.trans.(*peerTransport); ok {
-			var err error
 			if release, err = t.silence(ctx, s.ID); err != nil {
 				return err
 			}
 		}
 	}
-	return n.reconfigure(ctx, func(r *raft.Raft, wait time.Duration) raft.IndexFuture {
+	return n.reconfigure(ctx, inst, func(r *raft.Raft, wait time.Duration) raft.IndexFuture {
 		defer release()
 		add := r.AddNonvoter
 		if s.Suffrage == raft.Voter {
@@ -98,9 +115,9 @@ func (n *Node) moveMember(ctx context.Context, now *configuration, s raft.Server
 // transfer hands leadership over, to one of the voters that answer if id is 0,
 // and returns when this server leads no more.
 func (n *Node) transfer(ctx context.Context, id uint64) error {
-	inst := n.instance()
-	if inst == nil || n.leadTerm.Load() == 0 {
-		return errMoved
+	inst, err := n.leading()
+	if err != nil {
+		return err
 	}
 	if id == n.cfg.ID {
 		return nil
@@ -116,7 +133,6 @@ func (n *Node) transfer(ctx context.Context, id uint64) error {
 	if len(heirs) == 0 {
 		return rule("there is no other voter that answers")
 	}
-	var err error
 	for _, heir := range heirs {
 		if err = n.transferTo(ctx, inst, c, heir); err == nil || ctx.Err() != nil {
 			break

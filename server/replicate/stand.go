@@ -1,10 +1,13 @@
 package replicate
 
 import (
-	"slices"
+	"context"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"github.com/lycaon-io/lycaon/server/peer"
 )
 
 // stand is an election that is prepared because the leader's process seems to
@@ -13,9 +16,10 @@ import (
 // disturbed if it lives: a follower that has heard from it within the lease
 // does not stand.
 //
-// A server refuses its pre-vote while it still has a leader itself, so the
-// last one to stand wins, and the others must have stood before: each waits a
-// little longer than the one before it.
+// A server refuses its pre-vote while it still has a leader itself, and to
+// those who have less of the log. So the last one to stand wins if it has the
+// most: the followers tell each other what they have and when they heard the
+// leader last, and stand in that order, a little apart.
 type stand struct {
 	timer   *time.Timer
 	leader  uint64    // the one that is gone; 0: nothing is prepared
@@ -30,32 +34,74 @@ func (n *Node) leaderGone(id uint64) {
 	}
 }
 
+// prepareStand finds out, without holding up the loop, when this server is to
+// stand.
 func (l *loop) prepareStand(id uint64) {
 	inst := l.instance()
 	if inst == nil || id == 0 || l.leader.Load().id != id || l.leadTerm.Load() != 0 {
 		return
 	}
-	rank, ok := l.rank(id)
-	if !ok {
+	c := l.configuration()
+	if s, _, ok := find(c, l.cfg.ID); !ok || s.Suffrage != raft.Voter {
 		return
 	}
 	l.stand.leader = id
-	silent := leaderLease + time.Duration(rank)*standStagger + time.Millisecond
-	l.stand.timer.Reset(max(0, silent-time.Since(inst.raft.LastContact())))
+	l.workers.Go(func() {
+		heard, rank := l.standings(inst, c, id)
+		at := heard.Add(leaderLease + time.Millisecond + time.Duration(rank)*standStagger)
+		select {
+		case l.turns <- at:
+		case <-l.stop:
+		}
+	})
 }
 
-// rank is this server's place among the voters but for one; an observer has
-// none.
-func (n *Node) rank(without uint64) (rank int, ok bool) {
-	var voters []uint64
-	for _, s := range n.configuration().Servers {
-		if id := parseServerID(s.ID); s.Suffrage == raft.Voter && id != without {
-			voters = append(voters, id)
+// standings is when a follower of the leader that is gone heard of it last, and
+// how many of them have less of the log than this server.
+func (n *Node) standings(inst *instance, c raft.Configuration, gone uint64) (heard time.Time, rank int) {
+	ctx, cancel := n.limited(standingsWait)
+	defer cancel()
+	heard = inst.raft.LastContact()
+	own := inst.raft.LastIndex()
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for _, id := range voters(c, gone) {
+		to, ok := n.target(id)
+		if id == n.cfg.ID || !ok {
+			continue
 		}
+		wg.Go(func() {
+			var s standing
+			if err := n.cfg.Peers.Call(ctx, to, standingMethod, struct{}{}, &s); err != nil {
+				return // it will not stand in the way either
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if s.LastIndex < own || s.LastIndex == own && id < n.cfg.ID {
+				rank++
+			}
+			if at := time.Now().Add(-time.Duration(s.SilenceMs) * time.Millisecond); at.After(heard) {
+				heard = at
+			}
+		})
 	}
-	slices.Sort(voters)
-	rank = slices.Index(voters, n.cfg.ID)
-	return rank, rank >= 0
+	wg.Wait()
+	return heard, rank
+}
+
+const standingMethod = "standing"
+
+type standing struct {
+	LastIndex uint64
+	SilenceMs int64 // since it heard of a leader
+}
+
+func (n *Node) handleStanding(context.Context, peer.Identity, []byte) (any, error) {
+	inst := n.instance()
+	if inst == nil {
+		return nil, peer.ErrNotReady
+	}
+	return standing{inst.raft.LastIndex(), time.Since(inst.raft.LastContact()).Milliseconds()}, nil
 }
 
 // standEarly has raft look at its timer by lowering it below the silence of
