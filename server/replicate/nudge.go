@@ -55,6 +55,8 @@ func (i *inlet) nudge() {
 		return // another leader's to tell
 	case newest.index < i.noticed.Load() || match < newest.index:
 		return // there will be another hint, or an entry that brings the word
+	case newest.index <= i.nudged.Load():
+		return // both hints came
 	}
 	i.nudged.Store(newest.index)
 	i.s.counts.nudges.Add(1)
