@@ -225,7 +225,7 @@ func (n *Node) promote(ctx context.Context, now *configuration, c protocol.Membe
 	switch {
 	case !behind.known || behind.silence > unreachableAfter:
 		return rule("server %d does not answer", c.ID)
-	case behind.entries > maxPromotionLag:
+	case behind.entries > maxPromotionLag, behind.entries > 0 && behind.stuck > unreachableAfter:
 		return rule("server %d is %d entries behind; promote it when it has caught up", c.ID, behind.entries)
 	}
 	return n.alter(ctx, func(r *raft.Raft, wait time.Duration) raft.IndexFuture {

@@ -337,6 +337,28 @@ func TestAServerFarBehindGetsASnapshot(t *testing.T) {
 	})
 }
 
+// hashicorp/raft tries a server that was away again after up to ten seconds.
+func TestAServerThatWasAwayForLongIsServedAtOnce(t *testing.T) {
+	running(t, 3, func(e *ensemble) {
+		e.pinned(3)
+		s := e.follower()
+		e.stop(s)
+		time.Sleep(time.Minute)
+		e.writes(e.leader())
+		e.start(s)
+		took := e.until("it serves", 20*time.Second, func() bool { return s.Serving() == nil })
+		require.Less(t, took, time.Second)
+		e.net.Isolate(s.host, e.leader().host)
+		time.Sleep(time.Minute)
+		e.net.HealAll()
+		took = e.until("it serves", 20*time.Second, func() bool { return s.Serving() == nil })
+		t.Logf("after a cut %s", took)
+		require.Less(t, took, 3*time.Second)
+		e.writes(s)
+		e.equal()
+	})
+}
+
 // A leader that was promoted while a server was away is unknown to that server,
 // which can learn of it from nobody else.
 func TestAServerThatWasAwayTakesAnUnknownLeader(t *testing.T) {

@@ -65,6 +65,8 @@ const (
 	dialTimeout          = time.Second
 	// deafAfter is when calls to a server without heartbeats are given up.
 	deafAfter = 2 * time.Second
+	// turnInterval is how often entries that are held back are looked at.
+	turnInterval = 20 * time.Millisecond
 
 	// hangAfter is when a write to the log is taken for a hanging disk: no
 	// less than twice the heartbeat timeout, since a busy disk takes its time.

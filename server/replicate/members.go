@@ -164,6 +164,15 @@ func (n *Node) isMember(id raft.ServerID, data string) bool {
 	return !ok || addr.data == "" && addr.former == "" || addr.fits(data)
 }
 
+// leads tells whether this server leads in a term in which a server is a member.
+func (n *Node) leads(id raft.ServerID, term uint64) bool {
+	if n.leadTerm.Load() != term {
+		return false
+	}
+	_, _, ok := find(n.configuration(), parseServerID(id))
+	return ok
+}
+
 // appendTo sends a follower what raft would send it.
 func (n *Node) appendTo(id uint64, req *raft.AppendEntriesRequest) error {
 	inst := n.instance()

@@ -22,6 +22,7 @@ type follower struct {
 	known      bool      // match has been told since this server leads
 	heard      time.Time // when it answered last, whatever
 	moved      time.Time // when match rose last, or there was nothing to send
+	failed     time.Time // when entries or a snapshot could not be sent last
 	installing bool
 }
 
@@ -55,8 +56,20 @@ func (p *progress) heartbeat(id raft.ServerID, err error) (silence time.Duration
 	return time.Since(f.heard)
 }
 
+// reachable tells whether a server has answered since entries could not be
+// sent to it last.
+func (p *progress) reachable(id raft.ServerID) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f := p.memberLocked(id)
+	return f.failed.IsZero() || f.heard.After(f.failed)
+}
+
 func (p *progress) appended(id raft.ServerID, req *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse, err error) {
 	if err != nil {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.memberLocked(id).failed = time.Now()
 		return
 	}
 	match := req.PrevLogEntry
@@ -106,12 +119,13 @@ func (p *progress) installing(id raft.ServerID, now bool) {
 }
 
 func (p *progress) installed(id raft.ServerID, req *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, err error) {
-	if err != nil {
-		return
-	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	f := p.memberLocked(id)
+	if err != nil {
+		f.failed = time.Now()
+		return
+	}
 	f.heard = time.Now()
 	if resp.Success {
 		p.matchLocked(f, req.LastLogIndex)

@@ -54,6 +54,7 @@ type peerTransport struct {
 	gate        *gate
 	progress    *progress
 	isMember    func(id raft.ServerID, data string) bool
+	current     func(id raft.ServerID, term uint64) bool // this server leads in that term, and id is a member
 	rpcs        chan raft.RPC
 	closed      chan struct{}
 	closing     sync.Once
@@ -66,7 +67,7 @@ func newPeerTransport(n *Node, g *gate) *peerTransport {
 	logger := raftLogger(n.cfg.Logger)
 	conns := newRaftConns(n.cfg.Peers, n.self().raft())
 	t := &peerTransport{
-		conns: conns, gate: g, progress: n.progress, isMember: n.isMember,
+		conns: conns, gate: g, progress: n.progress, isMember: n.isMember, current: n.leads,
 		bulk:  networkTransport(conns.accepting(), bulkTimeout, logger),
 		brief: networkTransport(conns.dialing(), briefTimeout, logger),
 		rpcs:  make(chan raft.RPC), closed: make(chan struct{}), silenced: map[raft.ServerID]chan struct{}{},
@@ -77,11 +78,18 @@ func newPeerTransport(n *Node, g *gate) *peerTransport {
 
 func networkTransport(stream raft.StreamLayer, timeout time.Duration, logger hclog.Logger) *raft.NetworkTransport {
 	t := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		Stream: stream, MaxPool: 3, MaxRPCsInFlight: 1, Timeout: timeout, Logger: logger,
+		Stream: stream, MaxPool: 3, MaxRPCsInFlight: rpcsInFlight(), Timeout: timeout, Logger: logger,
 	})
 	// The deadline of a snapshot grows by timeout with every so many bytes.
 	t.TimeoutScale = snapshotTimeoutScale
 	return t
+}
+
+func rpcsInFlight() int {
+	if mutant.On(mutant.Pipelining) {
+		return 2 // raft's own default
+	}
+	return 1
 }
 
 func (t *peerTransport) Consumer() <-chan raft.RPC                               { return t.rpcs }
@@ -90,19 +98,19 @@ func (t *peerTransport) SetHeartbeatHandler(f func(raft.RPC))                   
 func (t *peerTransport) DecodePeer(b []byte) raft.ServerAddress                  { return raft.ServerAddress(b) }
 func (t *peerTransport) EncodePeer(_ raft.ServerID, a raft.ServerAddress) []byte { return []byte(a) }
 
-func (t *peerTransport) AppendEntriesPipeline(raft.ServerID, raft.ServerAddress) (raft.AppendPipeline, error) {
+func (t *peerTransport) AppendEntriesPipeline(id raft.ServerID, to raft.ServerAddress) (raft.AppendPipeline, error) {
 	if mutant.On(mutant.Pipelining) {
-		return nil, nil
+		return t.bulk.AppendEntriesPipeline(id, to)
 	}
 	return nil, raft.ErrPipelineReplicationNotSupported
 }
 
 func (t *peerTransport) AppendEntries(id raft.ServerID, to raft.ServerAddress, req *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
-	if t.gate.hangs() {
-		t.gate.withheld.Add(1)
-		return errWithheld
-	}
 	if heartbeat(req) {
+		if t.gate.hangs() {
+			t.gate.withheld.Add(1)
+			return errWithheld
+		}
 		err := t.brief.AppendEntries(id, target(id, to), req, resp)
 		if silence := t.progress.heartbeat(id, err); silence > deafAfter {
 			// What raft waits for on the other connections will not come either,
@@ -111,16 +119,40 @@ func (t *peerTransport) AppendEntries(id raft.ServerID, to raft.ServerAddress, r
 		}
 		return err
 	}
-	if t.isSilenced(id) {
-		return errSilenced
+	if err := t.awaitTurn(id, req.Term); err != nil {
+		return err
 	}
 	err := t.bulk.AppendEntries(id, target(id, to), req, resp)
 	t.progress.appended(id, req, resp, err)
 	return err
 }
 
-// errSilenced answers raft in place of a follower whose address changes.
-var errSilenced = errors.New("replicate: withheld while a member's address changes")
+// awaitTurn holds entries back while there is no use in sending them: while the
+// member does not answer heartbeats, while a write of ours hangs, while the
+// member's address changes. An error instead would make raft wait longer and
+// longer before its next attempt, up to ten seconds, which only an attempt that
+// succeeds ends. Entries of a reign that is over, or for a server that is no
+// member any more, are not held back: raft's own goroutine must come to its end.
+func (t *peerTransport) awaitTurn(id raft.ServerID, term uint64) error {
+	for t.current(id, term) {
+		hangs := t.gate.hangs()
+		if !t.isSilenced(id) && !hangs && t.progress.reachable(id) {
+			return nil
+		}
+		if hangs {
+			t.gate.withheld.Add(1)
+		}
+		select {
+		case <-t.closed:
+			return raft.ErrTransportShutdown
+		case <-time.After(turnInterval):
+		}
+	}
+	if t.gate.hangs() {
+		return errWithheld
+	}
+	return nil
+}
 
 // silence keeps entries from a member until release is called. When it returns,
 // whatever was sent before has come to its end in raft too: it asks again.
@@ -165,9 +197,8 @@ func heartbeat(req *raft.AppendEntriesRequest) bool {
 }
 
 func (t *peerTransport) InstallSnapshot(id raft.ServerID, to raft.ServerAddress, req *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
-	if t.gate.hangs() {
-		t.gate.withheld.Add(1)
-		return errWithheld
+	if err := t.awaitTurn(id, req.Term); err != nil {
+		return err
 	}
 	t.progress.installing(id, true)
 	defer t.progress.installing(id, false)
