@@ -34,6 +34,7 @@ type Stats struct {
 	Expired, Reaped uint64 // proposed
 	Stalls          uint64 // times this server stood still
 	Proposer        ProposerStats
+	Streams         StreamStats
 
 	LeaderChanges   uint64            // times another leader was followed, or this server began to lead
 	Followers       map[uint64]uint64 // while leading: entries each other member is behind
@@ -56,7 +57,7 @@ func (n *Node) Stats() Stats {
 		SnapshotErrors:  n.counts.snapshotErrors.Load(),
 		TrackedSessions: n.duties.tracked(), Expired: n.duties.counts.expired.Load(),
 		Reaped: n.duties.counts.reaped.Load(), Stalls: n.duties.counts.stalls.Load(),
-		Proposer: n.prop.Stats(), State: raft.Shutdown.String(),
+		Proposer: n.prop.Stats(), Streams: n.streams.Stats(), State: raft.Shutdown.String(),
 		LeaderChanges: n.counts.leaderChanges.Load(), SnapshotsSent: n.progress.sent(),
 		Rebuilds: n.counts.rebuilds.Load(), EarlyStands: n.counts.earlyStands.Load(),
 		MemberChanges: n.counts.memberChanges.Load(), TransfersFailed: n.counts.transfersFailed.Load(),

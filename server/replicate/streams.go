@@ -40,7 +40,7 @@ type streams struct {
 }
 
 type streamCounts struct {
-	accepted, garbled, doubts, nudges, echoes atomic.Uint64
+	accepted, garbled, doubts, nudges atomic.Uint64
 }
 
 // reign is one stretch of one leader, as this server sees it.
@@ -158,6 +158,27 @@ func (s *streams) contact() time.Duration {
 		return 0
 	}
 	return s.touch.contact()
+}
+
+// StreamStats are the figures of the streams between servers: counts since the
+// start and the depths of now.
+type StreamStats struct {
+	Outbox    OutboxStats   // towards the leader
+	Contact   time.Duration // age of the newest touch that a leader has acknowledged
+	Followers int           // with a forward stream here, while this server leads
+	Accepted  uint64        // streams of either kind
+	Garbled   uint64        // closed for what they sent
+	Doubts    uint64        // times a follower was asked for everything again
+	Notices   uint64        // of commits
+}
+
+// Stats may be called from any goroutine.
+func (s *streams) Stats() StreamStats {
+	c := &s.counts
+	return StreamStats{
+		Outbox: s.forward.out.Stats(), Contact: s.contact(), Followers: len(s.reign().followers()),
+		Accepted: c.accepted.Load(), Garbled: c.garbled.Load(), Doubts: c.doubts.Load(), Notices: c.nudges.Load(),
+	}
 }
 
 // marks are the newest marks of the followers while this server leads.

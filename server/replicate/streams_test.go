@@ -24,7 +24,6 @@ type pair struct {
 	net              *memnet.Net
 	leader, follower *Node
 	here             *replica // the follower's
-	cut              []time.Duration
 	workers          sync.WaitGroup
 	streams          []net.Conn
 }
