@@ -310,9 +310,10 @@ func TestALoneServerGrows(t *testing.T) {
 	p.stop(1, 2)
 	p.start(1, 2)
 	p.sameState()
-	members := p.up[1].Members()
-	require.Len(t, members, 2)
-	require.Equal(t, p.configs[2].ClientAddr, members[1].ClientAddr)
+	require.Len(t, p.up[1].Members(), 2)
+	p.eventually("they know of each other", func() bool {
+		return p.up[1].Members()[1].ClientAddr == p.configs[2].ClientAddr && p.up[2].Members()[0].ClientAddr == p.configs[1].ClientAddr
+	})
 }
 
 func TestAMemberThatMovesIsFoundAgain(t *testing.T) {

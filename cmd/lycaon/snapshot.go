@@ -39,8 +39,9 @@ func newSnapshotSave(e *env) *cobra.Command {
 		Long: `Write everything the server holds at one instant into FILE: nodes, ACLs, versions,
 sequence counters, sessions, all under checksums. It passes every ACL, so the
 superuser or the admin token must be shown: --auth before the command, or
---admin-token DATA-DIR/admin.token. ./data/admin.token is taken by itself if it is
-there, and so is that of the server that is asked, of make cluster. FILE is complete or absent, never half written.`,
+--admin-token DATA-DIR/admin.token, which is good for that server alone. Those of make
+run and make cluster are taken by themselves. Any server of a cluster will do. FILE is
+complete or absent, never half written.`,
 		Example: "  lycaon --admin-token /var/lib/lycaon/admin.token snapshot save backup.lycaon",
 		Args:    exactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
