@@ -146,7 +146,7 @@ func (w *waits) underWay() uint64 {
 }
 
 func (c *Core) sendNoop(ticket uint64) {
-	if ticket != 0 {
+	if ticket != 0 && !c.verified(ticket) {
 		c.counts.noops.Add(1)
 		c.log.Append(&state.Txn{Kind: state.TxnNoop, Origin: c.cfg.Origin, Ticket: ticket})
 	}

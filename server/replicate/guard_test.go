@@ -39,7 +39,6 @@ type member struct {
 	snaps *vault
 }
 
-
 // inTrio runs f in a bubble beside three servers that know their leader.
 func inTrio(t *testing.T, f func(c *trio)) {
 	synctest.Test(t, func(t *testing.T) {

@@ -56,12 +56,12 @@ const (
 	NoTailGuard      // raftlog: a store behind its guard opens
 
 	// The cluster.
-	ServeEarly // replicate: sessions are served before this server has caught up
-	Pipelining // replicate: entries are sent ahead of their answers
-	Unbounded  // replicate: any number of batches is under way
-	OwnClock   // replicate: deadlines follow the wall clock
-	NoTrial    // replicate: the leader does not compare the others' marks
-	NoScrub    // replicate: nobody recomputes the digest
+	ServeEarly    // replicate: sessions are served before this server has caught up
+	Pipelining    // replicate: entries are sent ahead of their answers
+	Unbounded     // replicate: any number of batches is under way
+	VerifiedReads // pipeline: a linearizable read asks raft whether this server leads, instead of the log
+	NoTrial       // replicate: the leader does not compare the others' marks
+	NoScrub       // replicate: nobody recomputes the digest
 
 	numRules
 )
@@ -79,7 +79,7 @@ var names = [numRules]string{
 	ClosedWrites: "writes of a closed session run", HalfMulti: "half a multi stays", ReuseNumbers: "sequence numbers reused",
 	endOfSim: "-", NoChildrenACL: "no ACL on children", NoStatACL: "no ACL on exists", NoCheckACL: "no ACL on a multi's check", NoEventACL: "no ACL on events",
 	NoSync: "no sync", DamageIsNotFound: "damage reported as not found", NoTailGuard: "no tail guard",
-	ServeEarly: "serve before catch-up", Pipelining: "pipelined appends", Unbounded: "unbounded proposals", OwnClock: "deadlines by the wall clock",
+	ServeEarly: "serve before catch-up", Pipelining: "pipelined appends", Unbounded: "unbounded proposals", VerifiedReads: "reads by VerifyLeader",
 	NoTrial: "marks are not compared", NoScrub: "no scrub",
 	NoStreamResend: "no resend over a new stream", DeafToDoubt: "deaf to the leader's doubt", SilentOverflow: "silent overflow of the outbox",
 }
