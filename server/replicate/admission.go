@@ -32,6 +32,7 @@ const (
 	turnedAway      verdict = "refused"  // a leader knows that it does not belong here
 	later           verdict = "later"    // nothing can be said now, and nothing is known to be in the way
 	touched         verdict = "touched"  // there has been a leader: ask again for one
+	foreign         verdict = "foreign"  // of another cluster; no leader of ours has said so
 	absent          verdict = "absent"   // no answer
 )
 

@@ -47,7 +47,7 @@ func (n *Node) bootstrap(members []Member) error {
 			Suffrage: raft.Voter, ID: serverID(m.ID), Address: memberAddr{addr: m.PeerAddr, data: m.Data}.raft(),
 		})
 	}
-	conf := raftConfig(n.cfg.ID, len(members) == 1, n.cfg.Logger)
+	conf := raftConfig(n.cfg.ID, n.cfg.Logger)
 	if err := raft.BootstrapCluster(conf, n.store, n.store, n.snaps, nil, first); err != nil {
 		return fmt.Errorf("replicate: write the first configuration: %w", err)
 	}

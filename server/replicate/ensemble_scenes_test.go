@@ -379,6 +379,90 @@ func TestAServerThatWasAwayTakesAnUnknownLeader(t *testing.T) {
 	})
 }
 
+func TestFiveServersLoseTwo(t *testing.T) {
+	running(t, 5, func(e *ensemble) {
+		e.pinned(5)
+		for range 2 {
+			other := e.follower()
+			e.writes(other)
+			e.crash(e.leader())
+			require.Less(t, e.writes(other), 300*time.Millisecond)
+		}
+		e.equal()
+	})
+}
+
+// A follower with entries that nobody else has, behind the snapshot it is sent,
+// takes that snapshot again and again.
+func TestSnapshotsWithoutEntriesBehindThemStartRaftAnew(t *testing.T) {
+	running(t, 3, func(e *ensemble) {
+		s := e.follower()
+		time.Sleep(time.Second) // nothing is written
+		s.fsm.counts.restores.Add(maxIdleInstalls)
+		e.until("anew", time.Second, func() bool { return s.Stats().Rebuilds == 1 })
+		e.settled()
+		time.Sleep(10 * time.Second)
+		require.Equal(t, uint64(1), s.Stats().Rebuilds)
+		e.writes(s)
+		e.equal()
+	})
+}
+
+func TestAServerThatMovedIsFoundWhereItIs(t *testing.T) {
+	running(t, 3, func(e *ensemble) {
+		e.pinned(3)
+		s := e.follower()
+		e.stop(s)
+		s.host = "moved"
+		e.start(s)
+		e.settled()
+		e.until("its address is known", 10*time.Second, func() bool {
+			for _, m := range e.leader().Members() {
+				if m.ID == s.id {
+					return m.PeerAddr == "moved:1" && m.Data == s.data && m.Suffrage == Voter
+				}
+			}
+			return false
+		})
+		e.writes(s)
+		e.equal()
+	})
+}
+
+func TestServersToldOfDifferentClustersRefuseEachOther(t *testing.T) {
+	together(t, 2, func(e *ensemble) {
+		e.servers[2].cluster = "c2"
+		e.start(e.servers[1])
+		e.start(e.servers[2])
+		for _, s := range e.servers {
+			require.ErrorIs(t, <-s.Fatal(), ErrRefused)
+			require.Nil(t, s.instance())
+		}
+	})
+}
+
+func TestARunningServerIsNotEndedByWhatAStrangerSays(t *testing.T) {
+	running(t, 3, func(e *ensemble) {
+		e.pinned(3)
+		s := e.follower()
+		for _, other := range e.servers {
+			if other != s {
+				e.stop(other)
+				other.cluster = "c2"
+				other.data += "x"
+				e.start(other)
+			}
+		}
+		time.Sleep(time.Minute)
+		select {
+		case err := <-s.Fatal():
+			require.NoError(t, err)
+		default:
+		}
+		require.Error(t, s.Serving())
+	})
+}
+
 func TestPoisonIsRefusedBeforeRaftSeesIt(t *testing.T) {
 	tr := &peerTransport{isMember: func(id raft.ServerID, data string) bool { return data == "mine" }}
 	good := raft.EncodeConfiguration(raft.Configuration{Servers: []raft.Server{{ID: "1", Address: "a:1#mine"}}})

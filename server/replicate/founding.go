@@ -69,7 +69,7 @@ func (f *founder) round() (done bool, err error) {
 		switch r.Verdict {
 		case admitted:
 			return true, f.join(r)
-		case turnedAway:
+		case turnedAway, foreign:
 			return false, fmt.Errorf("%w: %s", ErrRefused, r.Text)
 		case isFresh, foundedTogether:
 			fresh++
@@ -167,8 +167,8 @@ func (n *Node) ask(ctx context.Context, to peer.Target, empty bool) (r admitRepl
 	switch {
 	case err == nil:
 		return r
-	case errors.Is(err, peer.ErrForeignCluster), errors.Is(err, peer.ErrWrongID):
-		return admitReply{Verdict: turnedAway, Text: fmt.Sprintf("%s: %v", to.Addr, err)}
+	case errors.Is(err, peer.ErrForeignCluster):
+		return admitReply{Verdict: foreign, Text: fmt.Sprintf("%s: %v", to.Addr, err)}
 	}
 	return admitReply{Verdict: absent, Text: fmt.Sprintf("%s does not answer (%v)", to.Addr, err)}
 }

@@ -40,7 +40,7 @@ func (n *Node) begin() error {
 		store = cached{cache, g}
 		trans = newPeerTransport(n, g)
 	}
-	conf := raftConfig(n.cfg.ID, n.cfg.Peers == nil, n.cfg.Logger)
+	conf := raftConfig(n.cfg.ID, n.cfg.Logger)
 	if err := assertSettings(conf, store, trans); err != nil {
 		return errors.Join(err, closeTransport(trans))
 	}

@@ -73,8 +73,8 @@ const (
 	hangAfter = max(time.Second, 2*heartbeatTimeout)
 
 	// logCacheEntries are kept in memory for the followers: they are asked for
-	// a moment after they were written. 32 MiB at the size of a full batch.
-	logCacheEntries = 128
+	// a moment after they were written. 16 MiB at the size of a full batch.
+	logCacheEntries = 64
 
 	// maxTxnsFrame cuts what a follower sends at transactions; a larger one is
 	// alone in its frame. maxStreamFrame is what any frame may claim to be:

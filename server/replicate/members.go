@@ -182,7 +182,6 @@ func (n *Node) appendTo(id uint64, req *raft.AppendEntriesRequest) error {
 	}
 	own := n.self().raft()
 	req.RPCHeader = raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(serverID(n.cfg.ID)), Addr: []byte(own)}
-	req.Leader = []byte(own)
 	return inst.trans.AppendEntries(s.ID, s.Address, req, &raft.AppendEntriesResponse{})
 }
 

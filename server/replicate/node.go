@@ -143,8 +143,8 @@ type Node struct {
 type reigning struct{ id, term uint64 }
 
 type nodeCounts struct {
-	leaderships, resends, overdue, snapshotErrors                                  atomic.Uint64
-	leaderChanges, rebuilds, earlyStands, memberChanges, transfersFailed, restarts atomic.Uint64
+	leaderships, resends, overdue, snapshotErrors                        atomic.Uint64
+	leaderChanges, rebuilds, earlyStands, memberChanges, transfersFailed atomic.Uint64
 }
 
 // New returns a Node that does nothing before Open, so that it can be given

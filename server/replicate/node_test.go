@@ -18,7 +18,7 @@ import (
 
 func TestSettingsThatLoseSomethingAreRefused(t *testing.T) {
 	logs, trans := newDisk().logs, loneTransport("a:1")
-	good := func() *raft.Config { return raftConfig(1, true, Config{}.withDefaults().Logger) }
+	good := func() *raft.Config { return raftConfig(1, Config{}.withDefaults().Logger) }
 	require.NoError(t, assertSettings(good(), logs, trans))
 	require.NoError(t, raft.ValidateConfig(good()))
 	for name, spoil := range map[string]func(*raft.Config){

@@ -27,27 +27,20 @@ const (
 	never = 10 * 365 * 24 * time.Hour
 )
 
-// standsAlone is what raft warns of whenever a lone voter starts.
-const standsAlone = "heartbeat timeout reached, starting election"
-
-// outOfReach is what raft says several times a second of each server that does
-// not answer; that a server went out of reach is said once, by us.
-var outOfReach = []string{
+// normal is what raft warns of without need: of its elections, and several
+// times a second of each server that does not answer. Who leads, and that a
+// server went out of reach, is said once, by us.
+var normal = []string{
+	"heartbeat timeout reached, starting election",
 	"failed to heartbeat to", "failed to appendEntries to", "failed to contact",
 	"failed to make requestVote RPC", "failed to install snapshot", "failed to send snapshot to",
 	"failed to decode incoming command", "failed to flush response", "failed to accept connection", // connections end
 }
 
-func raftLogger(logger *slog.Logger, expected ...string) hclog.Logger {
-	return logadapter.New(logger, "raft", append(expected, outOfReach...)...)
-}
+func raftLogger(logger *slog.Logger) hclog.Logger { return logadapter.New(logger, "raft", normal...) }
 
 // raftConfig is how raft runs here; see DESIGN.md for the reasons.
-func raftConfig(id uint64, lone bool, logger *slog.Logger) *raft.Config {
-	var expected []string
-	if lone {
-		expected = append(expected, standsAlone)
-	}
+func raftConfig(id uint64, logger *slog.Logger) *raft.Config {
 	c := raft.DefaultConfig()
 	c.LocalID = raft.ServerID(strconv.FormatUint(id, 10))
 	c.HeartbeatTimeout = heartbeatTimeout
@@ -63,7 +56,7 @@ func raftConfig(id uint64, lone bool, logger *slog.Logger) *raft.Config {
 	c.PreVoteDisabled = false
 	c.NoLegacyTelemetry = true
 	c.RestoreCommittedLogs = false
-	c.Logger = raftLogger(logger, expected...)
+	c.Logger = raftLogger(logger)
 	return c
 }
 
