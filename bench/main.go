@@ -46,7 +46,7 @@ func main() {
 			case *rolled:
 				return playRolling(ctx, dir, *binary, *only, *rounds, *file)
 			case *playing:
-				return playScenes(ctx, *binary, dir, *only, *count, *servers)
+				return playScenes(ctx, *binary, dir, *beside, *only, *count, *servers)
 			}
 			return compare(ctx, *binary, dir, *beside, *length, *rounds, *servers, *only)
 		})

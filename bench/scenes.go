@@ -19,19 +19,19 @@ import (
 )
 
 // scene is a figure that no floor stands beside: what a user does, told in
-// one line.
+// one line. zk does the same by ZooKeeper's protocol.
 type scene struct {
-	name string
-	play func(s *stage) (string, error)
+	name     string
+	play, zk func(s *stage) (string, error)
 }
 
 var scenes = []scene{
-	{"sessions", playSessions},
-	{"watchers", playWatchers},
-	{"listing", playListing},
-	{"create", playCreate},
-	{"memory", playMemory},
-	{"restart", playRestart},
+	{"sessions", playSessions, zkSessions},
+	{"watchers", playWatchers, zkWatchers},
+	{"listing", playListing, zkListing},
+	{"create", playCreate, zkCreation},
+	{"memory", playMemory, playMemory},
+	{"restart", playRestart, nil},
 }
 
 // stage is the servers that scenes run on, one after the other.
@@ -43,36 +43,53 @@ type stage struct {
 // at is the address of the ith client.
 func (s *stage) at(i int) string { return s.members[i%len(s.members)].addr }
 
-func playScenes(ctx context.Context, binary, dir, only string, nodes, servers int) error {
-	e, err := raise(ctx, lycaon{binary}, dir, servers)
-	if err != nil {
-		return err
+func playScenes(ctx context.Context, binary, dir, beside, only string, nodes, servers int) error {
+	stages := []system{lycaon{binary}}
+	if beside == "zookeeper" {
+		stages = append(stages, zookeeper{})
 	}
-	defer e.fell()
-	s := &stage{ensemble: e, nodes: nodes}
+	var all []*stage
+	for _, sys := range stages {
+		e, err := raise(ctx, sys, dir, servers)
+		if err != nil {
+			return err
+		}
+		defer e.fell()
+		all = append(all, &stage{ensemble: e, nodes: nodes})
+	}
+	fmt.Printf("%d servers, load %s\n", servers, loadAverage())
 	for _, sc := range scenes {
 		if !strings.Contains(only, sc.name) && only != "" {
 			continue
 		}
-		pids := s.pids()
-		before, err := cpuOf(pids)
-		if err != nil {
-			return err
-		}
-		told, err := sc.play(s)
-		if err != nil {
-			return fmt.Errorf("%s: %w", sc.name, err)
-		}
-		if slices.Equal(s.pids(), pids) {
-			after, err := cpuOf(pids)
-			if err != nil {
-				return err
+		for i, play := range []func(*stage) (string, error){sc.play, sc.zk}[:len(all)] {
+			if play == nil {
+				continue
 			}
-			told += fmt.Sprintf("; server CPU %.2f s", (after - before).Seconds())
+			told, err := all[i].perform(play)
+			if err != nil {
+				return fmt.Errorf("%s, %s: %w", all[i].name(), sc.name, err)
+			}
+			fmt.Printf("%-10s %-9s %s\n", sc.name, all[i].name(), told)
 		}
-		fmt.Printf("%-10s %s\n", sc.name, told)
 	}
 	return nil
+}
+
+// perform plays one scene and adds what it cost, unless the servers were
+// started again in it.
+func (s *stage) perform(play func(*stage) (string, error)) (string, error) {
+	pids := s.pids()
+	before, err := cpuOf(pids)
+	if err != nil {
+		return "", err
+	}
+	told, err := play(s)
+	if err != nil || !slices.Equal(s.pids(), pids) {
+		return told, err
+	}
+	after, err := cpuOf(pids)
+	return told + fmt.Sprintf("; server CPU %.2f s", (after-before).Seconds()), err
 }
 
 // eachOf runs f for n clients at once and joins what goes wrong.
@@ -89,11 +106,10 @@ func eachOf(n int, f func(i int) error) error {
 // playSessions opens a session, makes an ephemeral node and closes, on 32
 // connections at once.
 func playSessions(s *stage) (string, error) {
-	const clients, each = 32, 60
 	ctx := context.Background()
 	begin := time.Now()
-	err := eachOf(clients, func(i int) error {
-		for range each {
+	err := eachOf(churners, func(i int) error {
+		for range churns {
 			servers, pinned := only(s.at(i))
 			c, err := client.Open(ctx, servers, pinned)
 			if err != nil {
@@ -108,12 +124,11 @@ func playSessions(s *stage) (string, error) {
 		}
 		return nil
 	})
-	return fmt.Sprintf("%.0f/s: open, ephemeral node, close, by %d clients", clients*each/time.Since(begin).Seconds(), clients), err
+	return toldSessions(begin), err
 }
 
 // playWatchers tells one change to 1,000 connections.
 func playWatchers(s *stage) (string, error) {
-	const watchers, changes = 1000, 15
 	ctx := context.Background()
 	writer, err := client.Open(ctx, s.addrs())
 	if err != nil {
@@ -160,8 +175,7 @@ func playWatchers(s *stage) (string, error) {
 		}
 		took = append(took, time.Since(begin))
 	}
-	slices.Sort(took)
-	return fmt.Sprintf("%.1f ms until the last of %d watchers is told, median of %d", took[len(took)/2].Seconds()*1e3, watchers, changes), nil
+	return toldWatchers(took), nil
 }
 
 // fill creates count nodes below parent, pipelined on 32 connections.
@@ -196,7 +210,6 @@ func fill(addrs []string, count int, path func(i int) string, data []byte) error
 
 // playListing lists 10,000 children on 8 connections.
 func playListing(s *stage) (string, error) {
-	const children, clients, each = 10_000, 8, 200
 	ctx := context.Background()
 	c, err := client.Open(ctx, s.addrs())
 	if err != nil {
@@ -206,17 +219,17 @@ func playListing(s *stage) (string, error) {
 	if _, err := c.Create(ctx, "/many", nil); err != nil {
 		return "", err
 	}
-	if err := fill(s.addrs(), children, func(i int) string { return fmt.Sprintf("/many/child-%06d", i) }, nil); err != nil {
+	if err := fill(s.addrs(), children, child, nil); err != nil {
 		return "", err
 	}
 	begin := time.Now()
-	err = eachOf(clients, func(i int) error {
+	err = eachOf(listers, func(i int) error {
 		c, err := dial(s.at(i))
 		if err != nil {
 			return err
 		}
 		defer c.Close()
-		for range each {
+		for range lists {
 			c.request(&protocol.Request{Op: protocol.OpChildren, Read: protocol.Read{Op: protocol.OpChildren, Path: "/many"}})
 			if err := errors.Join(c.flush(), c.receive()); err != nil {
 				return err
@@ -224,7 +237,7 @@ func playListing(s *stage) (string, error) {
 		}
 		return nil
 	})
-	return fmt.Sprintf("%.0f/s: %d children, by %d clients", clients*each/time.Since(begin).Seconds(), children, clients), err
+	return toldListing(begin), err
 }
 
 // playCreate makes nodes of 100 bytes with paths of 37, on three levels.
@@ -235,19 +248,18 @@ func playCreate(s *stage) (string, error) {
 		return "", err
 	}
 	defer c.Close(ctx)
-	const fan = 1000
 	dirs := (s.nodes + fan - 1) / fan
 	if _, err := c.Create(ctx, "/fill", nil); err != nil {
 		return "", err
 	}
 	for d := range dirs {
-		if _, err := c.Create(ctx, fmt.Sprintf("/fill/directory-%06d", d), nil); err != nil {
+		if _, err := c.Create(ctx, directory(d), nil); err != nil {
 			return "", err
 		}
 	}
 	begin := time.Now()
-	err = fill(s.addrs(), s.nodes, func(i int) string { return fmt.Sprintf("/fill/directory-%06d/node-%08d", i/fan, i) }, make([]byte, 100))
-	return fmt.Sprintf("%.0f/s: %d nodes of 100 bytes", float64(s.nodes)/time.Since(begin).Seconds(), s.nodes), err
+	err = fill(s.addrs(), s.nodes, leaf, make([]byte, 100))
+	return s.toldCreate(begin), err
 }
 
 // playMemory reads what the server's process holds, of several the largest.
