@@ -17,22 +17,27 @@ import (
 var errNoneLeft = errors.New("every server was tried")
 
 // connect opens or re-attaches the session on a server: on the first that
-// takes it of those not tried since the last pause.
-func (c *Client) connect() (*link, error) {
+// takes it of those not tried since the last pause. That one does not know the
+// credentials or the version is final only if it is so of each: an admin token
+// is one server's alone, and an upgrade goes server by server.
+func (c *Client) connect() (l *link, final bool, err error) {
 	var failures []error
 	for {
 		c.mu.Lock()
-		servers := c.pool.untried(c.now())
+		servers, refused := c.pool.untried(c.now()), c.pool.allRefuse()
 		c.mu.Unlock()
-		if len(servers) == 0 && len(failures) == 0 {
-			return nil, errNoneLeft
-		}
-		if len(servers) == 0 {
-			return nil, errors.Join(failures...)
+		switch {
+		case len(servers) > 0:
+		case len(failures) == 0:
+			return nil, false, errNoneLeft
+		case refused:
+			return nil, true, failures[len(failures)-1]
+		default:
+			return nil, false, errors.Join(failures...)
 		}
 		l, err := c.try(servers)
-		if err == nil || c.ctx.Err() != nil || c.isFinal(err) {
-			return l, err
+		if lost := isSessionLoss(codeOf(err)); err == nil || c.ctx.Err() != nil || lost {
+			return l, lost, err
 		}
 		failures = append(failures, err)
 	}
@@ -54,6 +59,9 @@ func (c *Client) try(servers []string) (*link, error) {
 	})
 	if err != nil {
 		c.noteFailed(addr)
+		if isRefusal(codeOf(err)) {
+			c.noteRefused(addr)
+		}
 		return nil, fmt.Errorf("%s: %w", addr, err)
 	}
 	return l, nil
@@ -63,6 +71,12 @@ func (c *Client) noteFailed(addr string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.pool.fail(addr, c.now())
+}
+
+func (c *Client) noteRefused(addr string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pool.refuse(addr)
 }
 
 // within lets f use conn for so long, and closes it if f fails.

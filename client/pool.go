@@ -20,11 +20,12 @@ type pool struct {
 	ids     map[string]uint64        // of the servers there: one may have several addresses
 	failed  map[string]time.Duration // when, of those that failed lately
 	tried   map[string]bool          // since the last connection that was of use, or the last pause
+	refused map[string]bool          // of those, who will never have this client
 	rounds  int                      // pauses since the last connection that was of use
 }
 
 func newPool(given []string) pool {
-	return pool{given: dedupe(given), ids: map[string]uint64{}, failed: map[string]time.Duration{}, tried: map[string]bool{}}
+	return pool{given: dedupe(given), ids: map[string]uint64{}, failed: map[string]time.Duration{}, tried: map[string]bool{}, refused: map[string]bool{}}
 }
 
 func dedupe(addrs []string) (unique []string) {
@@ -59,8 +60,8 @@ func (p *pool) shuffle(addrs []string, now time.Duration) {
 // left is told when a connection that was of use has ended: everybody else is
 // worth a try.
 func (p *pool) left(addr string, now time.Duration) {
+	p.again()
 	p.rounds = 0
-	clear(p.tried)
 	p.fail(addr, now)
 }
 
@@ -82,6 +83,21 @@ func (p *pool) met(addr string, id uint64) { p.ids[addr] = id }
 func (p *pool) again() {
 	p.rounds++
 	clear(p.tried)
+	clear(p.refused)
+}
+
+// refuse marks a server that does not want this client, under all its
+// addresses.
+func (p *pool) refuse(addr string) {
+	for _, a := range p.all() {
+		if p.same(a, addr) {
+			p.refused[a] = true
+		}
+	}
+}
+
+func (p *pool) allRefuse() bool {
+	return !slices.ContainsFunc(p.all(), func(a string) bool { return !p.refused[a] })
 }
 
 func (p *pool) hasOther(addr string) bool {

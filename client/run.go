@@ -13,11 +13,12 @@ import (
 func (c *Client) run() {
 	var pause backoff
 	for c.ctx.Err() == nil {
-		l, err := c.connect()
+		l, final, err := c.connect()
 		none := err != nil
 		if !none {
 			c.cfg.logger.Info("connected", "server", l.addr, "session", c.Session().ID())
 			err = c.serve(l)
+			final = isFinal(err)
 			if c.leave(l, err) {
 				pause.reset()
 			}
@@ -25,7 +26,7 @@ func (c *Client) run() {
 		if c.ctx.Err() != nil {
 			return
 		}
-		if c.isFinal(err) {
+		if final {
 			c.lost(err)
 			return
 		}
@@ -78,7 +79,7 @@ func (c *Client) serve(l *link) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.link = nil
-	if c.ctx.Err() == nil && !c.isFinal(err) {
+	if c.ctx.Err() == nil && !isFinal(err) {
 		c.setState(Disconnected)
 	}
 	if l.left != nil {
@@ -130,16 +131,19 @@ func (c *Client) lowestOpen() uint64 {
 }
 
 // isFinal tells the ends that no other server or moment will change.
-func (c *Client) isFinal(err error) bool {
-	var f *farewellError
-	if !errors.As(err, &f) {
-		return false
+func isFinal(err error) bool { return isSessionLoss(codeOf(err)) || isRefusal(codeOf(err)) }
+
+// isRefusal is of a server that will not have this client, now or later.
+func isRefusal(code protocol.Code) bool {
+	return code == protocol.AuthFailed || code == protocol.UnsupportedVersion
+}
+
+// codeOf is what the server ended the connection with, if it said so.
+func codeOf(err error) protocol.Code {
+	if f, ok := errors.AsType[*farewellError](err); ok {
+		return f.code
 	}
-	switch f.code {
-	case protocol.SessionExpired, protocol.SessionMoved, protocol.AuthFailed, protocol.UnsupportedVersion:
-		return true
-	}
-	return false
+	return protocol.OK
 }
 
 func (c *Client) noteFailure(err error) {

@@ -160,6 +160,45 @@ func TestARefusalThatMayPassIsTriedElsewhere(t *testing.T) {
 	})
 }
 
+// An admin token is of one server's data directory, so the others refuse it.
+func TestACredentialMayBeOfOneServerAlone(t *testing.T) {
+	refuse := func(code protocol.Code) func(*protocol.Welcome) {
+		return func(w *protocol.Welcome) { w.Code = code }
+	}
+	bubble(t, func(t *testing.T, f *fake) {
+		c := f.openAt([]string{"a:1", "b:2", "c:3"})
+		f.serve(refuse(protocol.AuthFailed))
+		f.serve(refuse(protocol.NotReady))
+		f.serve(refuse(protocol.UnsupportedVersion))
+		f.serve(refuse(protocol.AuthFailed)) // after a pause, since one of them was not final
+		go f.serve().attend()
+		require.NoError(t, c.awaitConnected(t.Context()))
+		require.NoError(t, c.Close(t.Context()))
+	})
+	bubble(t, func(t *testing.T, f *fake) {
+		c := f.openAt([]string{"a:1", "b:2", "c:3"})
+		for range 3 {
+			f.serve(refuse(protocol.AuthFailed))
+		}
+		require.ErrorIs(t, c.awaitConnected(t.Context()), ErrAuthFailed)
+		require.Zero(t, time.Since(begin))
+		c.Abandon()
+	})
+	bubble(t, func(t *testing.T, f *fake) {
+		c := f.openAt([]string{"a:1", "b:2", "c:3"})
+		p := f.serve()
+		go p.attend()
+		require.NoError(t, c.awaitConnected(t.Context()))
+		c.Get(t.Context(), "/")
+		p.nc.Close()
+		f.serve(refuse(protocol.AuthFailed))
+		f.serve(refuse(protocol.AuthFailed))
+		go f.serve().attend() // whom it comes from would have it still
+		require.NoError(t, c.awaitConnected(t.Context()))
+		c.Abandon()
+	})
+}
+
 func TestTriesToReconnectBackOff(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
 		f.cut.Store(true)
