@@ -158,6 +158,12 @@ func BenchmarkImage(bm *testing.B) {
 		}
 		perNode(bm)
 	})
+	bm.Run(fmt.Sprintf("scrub/nodes=%d", nodes), func(bm *testing.B) {
+		for bm.Loop() {
+			require.NoError(bm, m.Freeze().Scrub(nil))
+		}
+		perNode(bm)
+	})
 	bm.Run(fmt.Sprintf("verify/nodes=%d", nodes), func(bm *testing.B) {
 		bm.SetBytes(int64(len(image)))
 		for bm.Loop() {
