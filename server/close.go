@@ -60,11 +60,14 @@ func (s *Server) bidFarewell(ctx context.Context) {
 	}
 }
 
-// close hands leadership over before the clients are told to go: the next
-// leader is there when they come to it, and has what they still wait for.
+// close tells the clients to move and hands leadership over while they do, so
+// that the next leader is there when they come back with what they wait for.
 func (s *Server) close(ctx context.Context) error {
 	s.cancel()
 	var errs []error
+	if s.front != nil {
+		s.front.Drain()
+	}
 	s.handOver(ctx)
 	if s.front != nil {
 		s.bidFarewell(ctx)

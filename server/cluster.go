@@ -21,6 +21,7 @@ const (
 	roleFollower    = "follower"
 	roleObserver    = "observer"
 	roleCandidate   = "candidate"
+	roleStarting    = "starting"
 	roleStopped     = "stopped"
 	roleUnreachable = "unreachable"
 )

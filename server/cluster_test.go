@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"path/filepath"
 	"strings"
@@ -63,13 +64,28 @@ func (p *fleet) add(id uint64) *Config {
 
 const superTest = "super:D/InIHSb7yEEbrWz8b9l71RjZJU=" // of super:test
 
+// freeAddr is an address that nobody listens on now. It is not of the range from
+// which connections get their own ports, so that none of those takes it before
+// it is used; no two of one run are the same.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().String()
+	const lowest, ports, tries = 10_000, 22_000, 1000
+	for range tries {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", lowest+rand.IntN(ports)))
+		if err != nil {
+			continue // somebody's
+		}
+		addr := l.Addr().String()
+		l.Close()
+		if _, given := addrsGiven.LoadOrStore(addr, true); !given {
+			return addr
+		}
+	}
+	t.Fatal("no free port")
+	return ""
 }
+
+var addrsGiven sync.Map
 
 func (p *fleet) ids() []uint64 {
 	var ids []uint64

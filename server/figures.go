@@ -169,6 +169,25 @@ var raftFigures = []figure{
 	gauge("log_bytes_since_snapshot", "What the next snapshot makes superfluous, overhead included.", func(r *reading) int64 { return r.node.LogBytesSinceSnapshot }),
 }
 
+var streamFigures = []figure{
+	gauge("leader_contact_seconds", "Age of the newest sign of life that the leader has acknowledged to this server, about 0 at the leader.", func(r *reading) float64 { return r.node.Streams.Contact.Seconds() }),
+	flag("forward_open", "1 while this server has a stream for writes to the leader.", func(r *reading) bool { return r.node.Streams.Outbox.Open }),
+	gauge("forward_queue_bytes", "Bytes of writes that wait to be sent to the leader.", func(r *reading) int { return r.node.Streams.Outbox.QueuedBytes }),
+	gauge("forward_queue_bytes_max", "Bound of lycaon_forward_queue_bytes.", func(r *reading) int { return r.node.Streams.Outbox.MaxQueuedBytes }),
+	count("forward_streams", "Streams for writes opened to a leader.", func(r *reading) uint64 { return r.node.Streams.Outbox.Streams }),
+	count("forward_transactions", "Transactions sent to the leader.", func(r *reading) uint64 { return r.node.Streams.Outbox.Txns }),
+	count("forward_bytes", "Bytes of transactions sent to the leader.", func(r *reading) uint64 { return r.node.Streams.Outbox.Bytes }),
+	count("forward_frames", "Frames of transactions sent to the leader.", func(r *reading) uint64 { return r.node.Streams.Outbox.Frames }),
+	count("forward_unled", "Transactions dropped while there was no stream to a leader; they come again.", func(r *reading) uint64 { return r.node.Streams.Outbox.Unled }),
+	count("forward_overflowed", "Transactions dropped at the bound of the queue to the leader; they come again.", func(r *reading) uint64 { return r.node.Streams.Outbox.Overflowed }),
+	count("forward_doubts", "Times the leader asked this server to send everything again.", func(r *reading) uint64 { return r.node.Streams.Outbox.Doubts }),
+	gauge("followers_forwarding", "Followers with a stream for writes to this server, while this server leads.", func(r *reading) int { return r.node.Streams.Followers }),
+	count("follower_streams", "Streams for writes or signs of life that followers have opened here.", func(r *reading) uint64 { return r.node.Streams.Accepted }),
+	count("follower_streams_garbled", "Streams of followers closed for what came over the stream.", func(r *reading) uint64 { return r.node.Streams.Garbled }),
+	count("follower_doubts", "Times a follower was asked to send everything again.", func(r *reading) uint64 { return r.node.Streams.Doubts }),
+	count("commit_notices", "Notices of a commit sent to followers.", func(r *reading) uint64 { return r.node.Streams.Notices }),
+}
+
 var guardFigures = []figure{
 	count("scrubs", "Times the digest of the whole state was computed anew.", func(r *reading) uint64 { return r.node.Guard.Scrubs }),
 	gauge("scrub_seconds", "Work of the last computation of the whole digest.", func(r *reading) float64 { return r.node.Guard.ScrubTook.Seconds() }),

@@ -292,7 +292,7 @@ func TestABackupOfAnyServerFoundsANewCluster(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "data", string(node.Data))
 	// A straggler of the old cluster finds no way in.
-	p.configs[3].Join = q.up[2].peerAddr()
+	p.configs[3].Join = q.up[q.leader()].peerAddr()
 	p.wipe(3)
 	p.open(3)
 	require.ErrorIs(t, p.ends(3), ErrRefused)

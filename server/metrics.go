@@ -58,7 +58,7 @@ func (c collector) Describe(to chan<- *prometheus.Desc) { prometheus.DescribeByC
 func (c collector) Collect(to chan<- prometheus.Metric) { c.read().collect(to) }
 
 func (r *reading) collect(to chan<- prometheus.Metric) {
-	for _, table := range [][]figure{treeFigures, pipelineFigures, frontFigures, peerFigures, raftFigures, guardFigures, proposerFigures, storeFigures} {
+	for _, table := range [][]figure{treeFigures, pipelineFigures, frontFigures, peerFigures, raftFigures, streamFigures, guardFigures, proposerFigures, storeFigures} {
 		for _, f := range table {
 			desc := prometheus.NewDesc("lycaon_"+f.name, f.help, nil, nil)
 			to <- prometheus.MustNewConstMetric(desc, f.kind, f.value(r))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -111,7 +112,7 @@ func (s *Server) wire() error {
 		MinSessionTimeout: s.cfg.MinSessionTimeout, MaxSessionTimeout: s.cfg.MaxSessionTimeout,
 		MaxEphemerals: maxEphemerals, MaxConnections: s.cfg.MaxConnections,
 		TLS: tls, SuperDigest: s.cfg.SuperDigest, AdminToken: protocol.Secret(s.dir.token),
-		Serving: s.node.Serving, Contact: s.node.Contact, Status: s.Status, ExpireSession: s.ExpireSession,
+		Serving: s.serving, Contact: s.node.Contact, Status: s.Status, ExpireSession: s.ExpireSession,
 		Members: s.Members, ClusterStatus: s.ClusterStatus, ChangeMember: s.ChangeMember, TransferLeader: s.TransferLeader,
 		Logger: s.log,
 	}, s.core)
@@ -131,8 +132,18 @@ func (s *Server) condition() error {
 	case <-s.ctx.Done():
 		return errors.New("stopping")
 	default:
-		return s.node.Condition()
+		return plain(s.node.Condition())
 	}
+}
+
+func (s *Server) serving() error { return plain(s.node.Serving()) }
+
+// plain takes the name of a package off a text that goes to people.
+func plain(err error) error {
+	if err == nil {
+		return nil
+	}
+	return errors.New(strings.TrimPrefix(err.Error(), "replicate: "))
 }
 
 // open starts raft, and HTTP before it, which tells how far a long start is.

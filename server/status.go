@@ -50,7 +50,10 @@ func (s *Server) role(raftState string) string {
 	case "Candidate":
 		return roleCandidate
 	}
-	return roleStopped
+	if s.ctx.Err() != nil {
+		return roleStopped
+	}
+	return roleStarting // it takes no part in raft yet, or just now
 }
 
 // observes tells whether this server has no vote, as far as it knows.

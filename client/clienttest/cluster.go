@@ -100,9 +100,11 @@ func plan(t testing.TB, s settings) []*member {
 	if len(members) == 1 {
 		return members
 	}
+	addrs := freeAddrs(t, 2*len(members))
 	var list []string
-	for i, addr := range freeAddrs(t, len(members)) {
-		list = append(list, strconv.Itoa(i+1)+"="+addr)
+	for i, m := range members {
+		m.cfg.ClientAddr = addrs[2*i]
+		list = append(list, strconv.Itoa(i+1)+"="+addrs[2*i+1])
 	}
 	for _, m := range members {
 		m.cfg.PeerAddr, m.cfg.InitialCluster = "", strings.Join(list, ",")

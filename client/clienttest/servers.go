@@ -2,6 +2,8 @@ package clienttest
 
 import (
 	"context"
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"sync"
 	"testing"
@@ -143,17 +145,23 @@ func (c *Cluster) stop(ids []int) {
 	wg.Wait()
 }
 
-// freeAddrs finds addresses that nobody listens on now.
+// freeAddrs finds addresses that nobody listens on now. They are not of the
+// range from which connections get their own ports, so that none of those
+// takes one before it is used.
 func freeAddrs(t testing.TB, n int) []string {
 	t.Helper()
+	const lowest, ports, tries = 10_000, 22_000, 1000
 	var addrs []string
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	for range tries {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", lowest+rand.IntN(ports)))
 		if err != nil {
-			t.Fatalf("clienttest: %v", err)
+			continue // somebody's
 		}
-		defer l.Close() // all held until all are found
-		addrs = append(addrs, l.Addr().String())
+		defer l.Close() // all are held until all are found
+		if addrs = append(addrs, l.Addr().String()); len(addrs) == n {
+			return addrs
+		}
 	}
-	return addrs
+	t.Fatal("clienttest: no free ports")
+	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -64,6 +65,10 @@ func TestCommandsOfAClusterAnswerAsWritten(t *testing.T) {
 			_, errw, code := inProcess(nil, "-s", cluster.Addrs()[0], "--auth", "digest:super:test", "transfer-leader", "1")
 			require.Zero(t, code, errw)
 		}
+		require.Eventually(t, func() bool {
+			out, _, _ := inProcess(nil, "-s", cluster.Addrs()[0], "-o", "json", "status")
+			return strings.Count(out, `"ready":true`) == 3 && strings.Count(out, `"leaderId":1`) == 3
+		}, 20*time.Second, 10*time.Millisecond, "all serve under server 1")
 		return cluster
 	})
 }

@@ -224,6 +224,7 @@ func describe(err error) string {
 	case errors.Is(err, client.ErrDisconnected):
 		text = strings.Replace(text, context.DeadlineExceeded.Error()+": ", "", 1) // before the reason itself
 		switch {
+		case errors.Is(err, client.ErrNotReady): // it runs, and says what it waits for
 		case strings.Contains(text, "tls: "), strings.Contains(text, "TLS with "):
 			return text + "; see --tls, --ca, --cert and --key"
 		case strings.Contains(text, "dial "), strings.HasSuffix(text, context.DeadlineExceeded.Error()):

@@ -19,8 +19,8 @@ func newStatus(e *env) *cobra.Command {
 		Long: `Ask one server, which asks all the others, and print a line for each. It works without
 a quorum; a server that does not answer is unreachable.
 
-ROLE is leader, follower, observer (has no vote), candidate or unreachable. STATE says
-whether clients are served. LAG is how many committed entries of the log are not applied
+ROLE is leader, follower, observer (has no vote), candidate, starting or unreachable.
+STATE says whether clients are served. LAG is how many committed entries of the log are not applied
 there yet. SESSIONS are those of the cluster, CONNS the connections of that server.
 At rest DIGEST is the same everywhere. With -o json there is more of each.`,
 		Example: "  status\n  status -o json",
