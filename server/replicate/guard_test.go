@@ -315,6 +315,26 @@ func TestAServerThatAppliedSomethingElseIsMended(t *testing.T) {
 	}
 }
 
+// A server that counts one transaction too many is ahead of everybody for
+// ever: none of the marks that it sends is ever the leader's.
+func TestAServerWhoseZxidsAreItsOwnIsMended(t *testing.T) {
+	inTrio(t, func(c *trio) {
+		victim := c.follower()
+		c.connect(c.leader()).create("/a", "value")
+		c.agree()
+		victim.core.View(func(s *state.Machine) {
+			var out state.Outcome
+			s.Apply(&state.Txn{Kind: state.TxnOpen, PasswordHash: [32]byte{0xff}, TimeoutMs: 600_000}, 0, &out)
+		})
+		c.connect(c.leader()).create("/b", "value")
+		found := time.Now()
+		c.await("the leader's verdict", func() bool { return victim.Stats().Guard.Damages == 1 })
+		require.Less(t, time.Since(found), 2*time.Second)
+		c.await("it is back", func() bool { return victim.Serving() == nil && victim.Stats().Guard.Rebuilt == 1 })
+		c.agree()
+	})
+}
+
 func TestWithoutAMajorityWritesHaltUntilThereIsOne(t *testing.T) {
 	inTrio(t, func(c *trio) {
 		leader := c.leader()

@@ -15,9 +15,9 @@ const (
 	// trialEvery is how often the leader looks at the marks that the others
 	// have sent with their touches, which costs it a look into a table each.
 	trialEvery = 250 * time.Millisecond
-	// blindFor is how long a server may have no mark in common with the leader
-	// before it is asked for older ones.
-	blindFor = 5 * time.Second
+	// blindFor is how long a server may send no mark that the leader has too
+	// before it is asked for others: it lags, or its zxids are not ours.
+	blindFor = time.Second
 	askTime  = time.Second
 	// patience is how long two servers may differ without a majority that
 	// settles it, before writes halt: a server that lags behind answers in it.
@@ -61,6 +61,7 @@ func (g *guard) trials() {
 // if all is well as far as is known.
 func (g *guard) suspicions(now time.Time) (zxids []uint64) {
 	t := &g.trial
+	suspect := false
 	for id, m := range g.n.streams.marks() {
 		own, ok := g.n.machine.MarkAt(m.zxid)
 		last, seen := t.compared[id]
@@ -75,18 +76,18 @@ func (g *guard) suspicions(now time.Time) (zxids []uint64) {
 		default:
 			t.compared[id] = now
 		}
-		zxids = append(zxids, g.settled())
+		suspect = true
 	}
 	if g.n.prop.halted.Load() {
-		zxids = append(zxids, t.disputed, g.settled())
+		zxids, suspect = append(zxids, t.disputed), true
+	}
+	if suspect {
+		// The newest here, for a server that is ahead of the log; and one of
+		// which all that are about up to date have marks.
+		newest, _ := g.n.machine.Mark()
+		zxids = append([]uint64{newest, newest - newest%coarseMarks}, zxids...)
 	}
 	return zxids[:min(len(zxids), maxMarkQuery)]
-}
-
-// settled is a zxid of which all servers that are about up to date have marks.
-func (g *guard) settled() uint64 {
-	newest, _ := g.n.machine.Mark()
-	return newest - newest%coarseMarks
 }
 
 // poll asks every member, this server too, for its digests at some zxids.
