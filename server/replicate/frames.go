@@ -23,6 +23,11 @@ import (
 //	touch, to the follower   ack      uvarint seq
 //	                         members  announcements as JSON
 //	                         farewell nothing
+//
+// While a cluster is upgraded, servers of two versions talk to each other:
+// numbers join a frame at its end only, where who does not know them passes
+// over them, and who does takes their absence as 0. What is said in frames of
+// a new kind must not matter to one who skips it.
 const (
 	frameHello    = 'h'
 	frameTxns     = 't'
