@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -9,6 +10,8 @@ import (
 const (
 	// stampGrain is what the stamp of a batch, in milliseconds of the wall clock, may be off.
 	stampGrain = 5 * time.Millisecond
+	// givesUp is in the words of a client that has not been told of its session's end, and must take it for ended.
+	givesUp = "no sign of life"
 	// giveUpGrain is how late the timer may be by which a client gives its session up.
 	giveUpGrain = 100 * time.Millisecond
 	// expiryGrace is how much later than its timeout a session may end: ticks, a leader's spread of many expiries, an election.
@@ -20,14 +23,12 @@ const (
 // checkEphemerals is C11, by the log: an ephemeral node belongs to a live session at every zxid and goes with it at one zxid; and sessions that
 // were left to their timeout end.
 func checkEphemerals(h *history, line *timeline) (found findings) {
-	live, owner := map[uint64]bool{}, map[string]uint64{}
+	live, owner := maps.Clone(line.alive), map[string]uint64{}
 	for i := range line.Txns {
 		x := &line.Txns[i]
 		switch x.Kind {
 		case "open":
 			live[x.Session] = true
-		case "attach":
-			live[x.Session] = true // it may have been opened before the log begins
 		case "write":
 			ownedBy(&found, x, live, owner)
 		case "close", "expire":
@@ -92,7 +93,7 @@ func endsInTime(found *findings, h *history, line *timeline, l *life) {
 	due += int64(expiryGrace)
 	end := line.endOf(l.Session)
 	switch {
-	case end == nil && due < h.About.End:
+	case end == nil && due < h.About.End && line.Whole:
 		found.add("session %#x was abandoned at %.3fs with a timeout of %d ms and did not expire by %.3fs", l.Session, seconds(l.At), l.TimeoutMs, seconds(due))
 	case end != nil && h.sinceStart(end.StampMs) > due:
 		found.add("session %#x was abandoned at %.3fs with a timeout of %d ms and expired at %.3fs", l.Session, seconds(l.At), l.TimeoutMs, seconds(h.sinceStart(end.StampMs)))
@@ -139,11 +140,11 @@ func checkExpiry(h *history, line *timeline) (found findings) {
 				session, time.Duration(timeouts[session]), seconds(h.sinceStart(end.StampMs)), o)
 		}
 	}
-	return append(found, lostSessions(h, ends)...)
+	return append(found, lostSessions(h, line, ends)...)
 }
 
 // lostSessions: no fault that leaves a majority costs a session whose client does its part.
-func lostSessions(h *history, ends map[uint64]*txn) (found findings) {
+func lostSessions(h *history, line *timeline, ends map[uint64]*txn) (found findings) {
 	left := map[uint64]bool{}
 	for _, l := range h.Lives {
 		switch l.State {
@@ -153,9 +154,9 @@ func lostSessions(h *history, ends map[uint64]*txn) (found findings) {
 			if left[l.Session] {
 				continue
 			}
-			byItself := strings.Contains(l.Cause, "no server answered")
+			byItself := strings.Contains(l.Cause, givesUp)
 			switch end := ends[l.Session]; {
-			case end == nil && !byItself:
+			case end == nil && !byItself && line.Whole:
 				found.add("the client of session %#x was told at %.3fs that it has ended (%s), and it has not", l.Session, seconds(l.At), l.Cause)
 			case end != nil && byItself && l.At > h.sinceStart(end.StampMs)+int64(giveUpGrain):
 				found.add("the client of session %#x held it until %.3fs, and it had expired at %.3fs", l.Session, seconds(l.At), seconds(h.sinceStart(end.StampMs)))

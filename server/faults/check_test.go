@@ -100,7 +100,7 @@ func (o *op) String() string {
 			text += " ..."
 			break
 		}
-		text += fmt.Sprintf(" [%s %s v%d %q]", s.Kind, s.Path, s.Version, s.Data)
+		text += fmt.Sprintf(" [%s %s v%d %q]", s.Kind, s.Path, s.Version, s.Data[:min(len(s.Data), 24)])
 	}
 	return fmt.Sprintf("%s at %.3fs: %s %s zxid %d", text, seconds(o.Invoke), o.Outcome, o.Error, o.Zxid)
 }

@@ -231,11 +231,19 @@ var lies = []struct {
 		}
 	}, "had ended"},
 	{"C12", "a session is lost without need", func(_ *testing.T, h *history) {
-		h.Lives = append(h.Lives, life{Process: 1, Session: 1, State: "expired", Cause: "no server answered for 1s", At: h.About.End})
+		h.Lives = append(h.Lives, life{Process: 1, Session: 1, State: "expired", Cause: "no sign of life for 1s", At: h.About.End})
 	}, "was lost"},
 	{"C12", "a client is told of an end that never was", func(_ *testing.T, h *history) {
 		h.Lives = append(h.Lives, life{Process: 1, Session: 1, State: "expired", Cause: "session expired", At: h.About.End})
 	}, "and it has not"},
+	{"C12", "a client holds a session that has expired", func(_ *testing.T, h *history) {
+		for _, l := range h.Lives {
+			if l.State == "abandoned" {
+				h.Lives = append(h.Lives, life{Process: 3, Session: l.Session, State: "expired", Cause: "no sign of life", At: h.About.End + 1e9})
+			}
+		}
+		h.Lives = slices.DeleteFunc(h.Lives, func(l life) bool { return l.State == "abandoned" })
+	}, "held it until"},
 	{"C15", "a server has another state", func(_ *testing.T, h *history) { h.Members[1].Digest++ }, "server 2 has"},
 	{"C15", "all have a state that the log does not make", func(_ *testing.T, h *history) {
 		h.Members[0].Digest++

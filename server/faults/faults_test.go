@@ -45,13 +45,15 @@ func TestFaultsKills(t *testing.T) {
 // TestFaultsKillsAmidSnapshots has so little log between snapshots that servers come back through them.
 func TestFaultsKillsAmidSnapshots(t *testing.T) {
 	p := clusterOf(t)
-	p.snapshotBytes = small
+	p.snapshotBytes, p.padding = small, 8<<10
 	runScenario(t, "kills-snapshots", p, func(r *runner) {
 		for range rounds(t) {
 			r.killLeader()
 			if !testing.Short() {
+				r.pauseFollower(pastSession)
 				r.killOne("kill -9 follower", r.follower())
-				r.pauseFollower(10 * electionTimeout)
+				r.killAll()
+				r.pauseLeader(pastSession)
 			}
 		}
 	})

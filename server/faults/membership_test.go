@@ -20,7 +20,7 @@ const (
 	exitRefused  = 18
 )
 
-// change asks for a change of the members until the cluster takes it: a leader that has just come is asked again.
+// change asks for a change of the members until the cluster takes it: a newcomer first has to catch up, a leader to be found.
 func (r *runner) change(action protocol.MemberAction, id uint64, addr string) {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), changeWithin)
@@ -30,7 +30,7 @@ func (r *runner) change(action protocol.MemberAction, id uint64, addr string) {
 	defer admin.Abandon()
 	for {
 		err = admin.ChangeMember(ctx, client.MemberChange{Action: action, ID: id, Addr: addr})
-		if err == nil || ctx.Err() != nil || errors.Is(err, client.ErrBadArguments) && !strings.Contains(err.Error(), "behind") {
+		if err == nil || ctx.Err() != nil {
 			break
 		}
 		time.Sleep(lookEvery) // what it waits for is other processes' business
@@ -117,6 +117,7 @@ func (r *runner) replaceWiped(s *server) {
 		r.change(protocol.ReplaceMember, s.id, "")
 		must(r.t, s.wipe())
 		r.join(s)
+		r.change(protocol.PromoteMember, s.id, "")
 	}, 0, func() {})
 	r.c.mayEnd(s, false)
 }

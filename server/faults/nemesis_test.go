@@ -19,6 +19,9 @@ const (
 func (r *runner) restart(s *server) {
 	r.t.Helper()
 	r.c.sample(s)
+	if r.c.plan.snapshotBytes > 0 {
+		must(r.t, r.c.dump(s)) // what is in it may be cut off before the end
+	}
 	must(r.t, s.start())
 }
 

@@ -75,7 +75,7 @@ func runScenario(t *testing.T, name string, p plan, strikes func(*runner)) {
 	rec, err := newRecorder(historyDir(t, name, seed), a)
 	must(t, err)
 	c := openCluster(t, p, rec)
-	r := &runner{t: t, rng: rand.New(rand.NewPCG(seed, 0)), c: c, rec: rec, load: &load{rec: rec, addrs: c.addrs(), seed: seed}}
+	r := &runner{t: t, rng: rand.New(rand.NewPCG(seed, 0)), c: c, rec: rec, load: &load{rec: rec, addrs: c.addrs(), seed: seed, padding: p.padding}}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	must(t, r.load.prepare(ctx))

@@ -130,6 +130,7 @@ type load struct {
 	seed    uint64
 	ids     atomic.Int64 // unique data
 	watches atomic.Int64
+	padding int // bytes beside the data of the set
 	actors  int
 	wg      sync.WaitGroup
 }

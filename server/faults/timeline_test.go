@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -34,10 +35,12 @@ type txn struct {
 type timeline struct {
 	First   uint64 // zxid of the state that it begins with
 	Last    uint64
+	Whole   bool // nothing was before First, and nothing after Last
 	Txns    []txn // the one with zxid z at z-First-1
 	Digests map[uint64][]uint64
 	Faulty  []string // what the log itself shows to be wrong
 
+	alive   map[uint64]bool  // sessions at First
 	touched map[string][]int // path -> places in Txns of its changes
 	ended   map[uint64]int   // session -> place of its end
 }
@@ -90,7 +93,7 @@ type visitor func(zxid uint64, m *model)
 
 // replay runs the log through the product's machine, which knows what is admitted, and through the model, which knows what must come of it.
 func replay(h *history, visit visitor) (*timeline, error) {
-	entries, start, err := assemble(h)
+	entries, start, whole, err := assemble(h)
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +103,7 @@ func replay(h *history, visit visitor) (*timeline, error) {
 			return nil, err
 		}
 	}
-	r.line = &timeline{First: r.machine.Zxid(), Digests: map[uint64][]uint64{}}
+	r.line = &timeline{First: r.machine.Zxid(), Whole: whole, Digests: map[uint64][]uint64{}, alive: maps.Clone(r.model.live)}
 	r.look()
 	for _, e := range entries {
 		if raft.LogType(e.Type) == raft.LogCommand {
@@ -114,8 +117,9 @@ func replay(h *history, visit visitor) (*timeline, error) {
 	return r.line, nil
 }
 
-// assemble joins what was dumped of all servers to one log: from its beginning if that is there, else from an image.
-func assemble(h *history) ([]*entry, *image, error) {
+// assemble joins what was dumped of all servers to one log, as long as it can be: from the beginning, or from an image where the logs before
+// have been cut off.
+func assemble(h *history) (log []*entry, start *image, whole bool, err error) {
 	byIndex := map[uint64]*entry{}
 	last := uint64(0)
 	for i := range h.Entries {
@@ -126,24 +130,23 @@ func assemble(h *history) ([]*entry, *image, error) {
 		}
 		last = max(last, e.Index)
 	}
-	images := slices.Clone(h.Images)
-	slices.SortFunc(images, func(a, b image) int { return int(int64(a.Index) - int64(b.Index)) })
-	for _, start := range append([]image{{}}, images...) {
-		var log []*entry
-		for i := start.Index + 1; i <= last && byIndex[i] != nil; i++ {
-			log = append(log, byIndex[i])
+	for _, from := range append([]image{{}}, h.Images...) {
+		var run []*entry
+		for i := from.Index + 1; byIndex[i] != nil; i++ {
+			run = append(run, byIndex[i])
 		}
-		switch {
-		case uint64(len(log)) != last-min(last, start.Index):
+		if len(run) <= len(log) {
 			continue
-		case start.Index == 0 && last == 0:
-			return nil, nil, fmt.Errorf("%w: they are empty", errNoLog)
-		case start.Index == 0:
-			return log, nil, nil
 		}
-		return log, &start, nil
+		log, start = run, nil
+		if from.Index > 0 {
+			start = &from
+		}
 	}
-	return nil, nil, fmt.Errorf("%w: up to index %d", errNoLog, last)
+	if len(log) == 0 {
+		return nil, nil, false, errNoLog
+	}
+	return log, start, start == nil && log[len(log)-1].Index == last, nil
 }
 
 type replayer struct {
@@ -170,9 +173,13 @@ func (r *replayer) begin(h *history, start *image) error {
 		return err
 	}
 	r.model.load("/", r.machine)
+	for _, l := range h.Lives {
+		if _, live := r.machine.Sessions().Get(l.Session); live {
+			r.model.live[l.Session] = true
+		}
+	}
 	for path, n := range r.model.nodes {
 		if n.Owner != 0 {
-			r.model.live[n.Owner] = true
 			r.model.owned[n.Owner] = append(r.model.owned[n.Owner], path)
 		}
 	}

@@ -120,7 +120,7 @@ func (a *actor) register(path string, version *int64) error {
 
 func (a *actor) addToSet() error {
 	word := a.load.word("s")
-	_, err := a.write(step{Kind: "create", Path: "/set/" + word, Data: word})
+	_, err := a.write(step{Kind: "create", Path: "/set/" + word, Data: word + strings.Repeat(".", a.load.padding)})
 	return err
 }
 
