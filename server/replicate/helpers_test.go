@@ -32,6 +32,7 @@ type replica struct {
 	unsent   []state.Txn // not applied, in order
 	entries  int
 	resends  int
+	mark     mark
 	closed   int // times all connections were closed
 	touched  []uint64
 	silence  time.Duration // the longest that CutOff was told of
@@ -63,7 +64,11 @@ func (r *replica) Apply(entry []byte) error {
 			r.changed.Broadcast()
 			return err
 		}
+		before := r.machine.Zxid()
 		r.machine.Apply(&t, batch.StampMs(), &out)
+		if zxid := r.machine.Zxid(); zxid != before {
+			r.mark = mark{zxid, r.machine.Digest()}
+		}
 		r.note(&t, &out)
 	}
 }
@@ -97,7 +102,7 @@ func (r *replica) Freeze() *state.Image {
 func (r *replica) Install(m *state.Machine) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.machine = m
+	r.machine, r.mark = m, mark{}
 }
 
 func (r *replica) Resend() {
@@ -141,15 +146,17 @@ func (r *replica) CloseAll(protocol.Code, string) {
 
 func (r *replica) HaltWrites(string) {}
 
+// Mark is the digest right after the newest zxid, unknown after an image, as a
+// Core has it: entries that take no zxid move the clock.
 func (r *replica) Mark() (zxid, digest uint64) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return r.machine.Zxid(), r.machine.Digest()
+	return r.mark.zxid, r.mark.digest
 }
 
 func (r *replica) MarkAt(zxid uint64) (digest uint64, ok bool) {
 	now, digest := r.Mark()
-	return digest, now == zxid
+	return digest, now == zxid && now != 0
 }
 
 // hold has Touched wait for gate.
