@@ -26,8 +26,13 @@ const (
 	roleUnreachable = "unreachable"
 )
 
-// askWithin is how long a member may take to tell how it is.
-const askWithin = time.Second
+const (
+	// askWithin is how long a member may take to tell how it is.
+	askWithin = time.Second
+	// changeWithin is how long a leader is looked for that makes a change: less
+	// than a client waits by default, so that it hears why.
+	changeWithin = 8 * time.Second
+)
 
 // Members are the servers of the cluster as this one knows them, without
 // asking them.
@@ -118,11 +123,15 @@ func (s *Server) ChangeMember(ctx context.Context, c protocol.MemberChange) erro
 			return fmt.Errorf("%w: address %q: %w", znode.ErrBadArguments, c.Addr, err)
 		}
 	}
+	ctx, cancel := context.WithTimeout(ctx, changeWithin)
+	defer cancel()
 	return administrative(s.node.ChangeMember(ctx, c))
 }
 
 // TransferLeader hands leadership to a voter, 0 for any that has caught up.
 func (s *Server) TransferLeader(ctx context.Context, id uint64) error {
+	ctx, cancel := context.WithTimeout(ctx, changeWithin)
+	defer cancel()
 	return administrative(s.node.TransferLeader(ctx, id))
 }
 

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/lycaon-io/lycaon/client"
+	"github.com/lycaon-io/lycaon/protocol"
 	"github.com/lycaon-io/lycaon/server/raftlog"
 )
 
@@ -219,7 +221,10 @@ func TestTheStateOfAllIsToldWithoutAQuorum(t *testing.T) {
 			p.stop(id)
 		}
 	}
-	p.eventually("not ready", func() bool { return p.up[left].Condition() != nil })
+	p.eventually("not ready", func() bool {
+		st := p.up[left].Status()
+		return !st.Ready && st.LeaderID == 0 && st.Role != roleLeader
+	})
 	c, err := client.OpenGuest(t.Context(), p.addrs(left))
 	require.NoError(t, err)
 	defer c.Abandon()
@@ -240,6 +245,11 @@ func TestTheStateOfAllIsToldWithoutAQuorum(t *testing.T) {
 	}
 	_, err = client.Open(t.Context(), p.addrs(left), client.WithRequestTimeout(200*time.Millisecond))
 	require.Error(t, err, "no sessions without a leader")
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	err = p.up[left].ChangeMember(ctx, client.MemberChange{Action: client.RemoveMember, ID: left%3 + 1})
+	require.ErrorIs(t, err, protocol.ErrNotReady)
+	require.ErrorContains(t, err, "no leader")
 }
 
 // A follower and an observer give backups too; one founds a new cluster to
