@@ -75,8 +75,8 @@ func (n *Node) answer(ctx context.Context, r admitRequest) admitReply {
 	switch {
 	case id == n.cfg.ID:
 		return n.decide(ctx, r)
-	case id != 0 && id != r.ID && !r.Passed:
-		if to, ok := n.target(id); ok {
+	case id != 0 && !r.Passed:
+		if to, ok := n.target(id); ok && (id != r.ID || to.Data != r.Data) {
 			r.Passed = true
 			var reply admitReply
 			if err := n.cfg.Peers.Call(ctx, to, admitMethod, &r, &reply); err == nil {

@@ -3,6 +3,7 @@ package replicate
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -405,6 +406,26 @@ func TestSnapshotsWithoutEntriesBehindThemStartRaftAnew(t *testing.T) {
 		require.Equal(t, uint64(1), s.Stats().Rebuilds)
 		e.writes(s)
 		e.equal()
+	})
+}
+
+func TestASecondServerOfAnIDIsRefused(t *testing.T) {
+	running(t, 3, func(e *ensemble) {
+		e.pinned(3)
+		for _, s := range []*server{e.leader(), e.follower()} {
+			second := e.wiped(s.id)
+			e.servers[s.id] = s
+			second.host = fmt.Sprintf("second%d", s.id)
+			e.start(second)
+			select {
+			case err := <-second.Fatal():
+				require.ErrorIs(t, err, ErrRefused)
+			case <-time.After(10 * time.Second):
+				require.Fail(t, "it was not refused")
+			}
+			e.stop(second)
+		}
+		require.NoError(t, e.leader().Serving())
 	})
 }
 
