@@ -35,7 +35,7 @@ type txn struct {
 type timeline struct {
 	First   uint64 // zxid of the state that it begins with
 	Last    uint64
-	Whole   bool // nothing was before First, and nothing after Last
+	Whole   bool  // nothing was before First, and nothing after Last
 	Txns    []txn // the one with zxid z at z-First-1
 	Digests map[uint64][]uint64
 	Faulty  []string // what the log itself shows to be wrong
