@@ -98,6 +98,26 @@ func TestPatienceGrowsWhenEverybodyIsSlow(t *testing.T) {
 	})
 }
 
+// While a leader is elected the others take their time too; they are asked again
+// before the one that is paused.
+func TestAServerThatFellSilentIsTheLastToBeTriedAgain(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		c := f.openAt(three)
+		p := f.serve()
+		go c.Create(t.Context(), "/x", nil)
+		go p.swallow()
+		var asked []string
+		for range 4 {
+			q := f.accept()
+			asked = append(asked, q.addr)
+			go q.swallow()
+		}
+		require.NotContains(t, asked, p.addr)
+		require.Equal(t, p.addr, f.accept().addr)
+		c.Abandon()
+	})
+}
+
 func TestAServerThatTakesTheConnectionAndNeverAnswersCostsAMoment(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
 		c := f.openAt(three)

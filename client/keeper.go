@@ -152,6 +152,7 @@ func (l *link) waitsSince() (since time.Duration, waits bool) {
 // who is slow, so the next one gets more time.
 func (c *Client) loseSilent(l *link) {
 	l.leave(errSilent)
+	c.pool.shun(l.addr, c.now())
 	if time.Duration(l.heard.Load())-l.greeted < shortLife {
 		c.patience = min(2*c.patience, c.sess.timeout*2/3)
 	} else {

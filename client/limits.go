@@ -10,7 +10,8 @@ const (
 	backoffMax = time.Second
 	hedgeDelay = 150 * time.Millisecond // until the next server is dialled beside the one that has not answered
 
-	grudge = 30 * time.Second // a server that failed is not the first choice for so long
+	shunned = 5 * time.Second  // one that fell silent comes behind those that fail within so long
+	grudge  = 30 * time.Second // a server that failed is not the first choice for so long
 
 	welcomePatienceMin = 400 * time.Millisecond
 	helloTimeoutMin    = 500 * time.Millisecond

@@ -69,10 +69,14 @@ func (p *pool) left(addr string, now time.Duration) {
 func (p *pool) fail(addr string, now time.Duration) {
 	for _, a := range append(p.all(), addr) {
 		if p.same(a, addr) {
-			p.failed[a], p.tried[a] = now, true
+			p.failed[a], p.tried[a] = max(p.failed[a], now), true
 		}
 	}
 }
+
+// shun puts a server behind those that fail from now on, for a while: one that
+// is silent may well answer a dial.
+func (p *pool) shun(addr string, now time.Duration) { p.fail(addr, now+shunned) }
 
 func (p *pool) same(a, b string) bool { return a == b || p.ids[a] != 0 && p.ids[a] == p.ids[b] }
 
