@@ -1,7 +1,7 @@
 GO      ?= go
 FUZZTIME ?= 10s
 
-.PHONY: build run cluster test lint fuzz faults replay bench clean
+.PHONY: build run cluster test lint fuzz faults replay soak-sim bench clean
 
 ## build: compile bin/lycaon
 build:
@@ -36,6 +36,10 @@ faults:
 ## replay: check the history again that a run of faults left in HISTORY
 replay:
 	$(GO) test -count=1 -v -run Replay ./server/faults -history $(abspath $(HISTORY))
+
+## soak-sim: whole clusters in virtual time under new seeded faults for SOAK of wall time (1h by default); SEED=n repeats one
+soak-sim:
+	LYCAON_SOAK=$(or $(SOAK),1h) LYCAON_SEED=$(SEED) $(GO) test -count=1 -timeout 0 -v -run TestSoakBubble ./server
 
 ## bench: benchmarks beside the code, then the server over TCP beside the floor
 bench:

@@ -49,8 +49,10 @@ func inBubble(t *testing.T, n int, f func(t *testing.T, p *pack), change ...func
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		p := &pack{t: t, net: memnet.New()}
-		if len(change) > 0 {
-			p.change = change[0]
+		p.change = func(c *Config) {
+			for _, f := range change {
+				f(c)
+			}
 		}
 		var members []string
 		for id := range uint64(n) {
@@ -97,9 +99,7 @@ func (p *pack) config(d *den) Config {
 		network: host, openLog: d.disk.open,
 		listen: func(_, addr string) (net.Listener, error) { return host.Listen(addr) },
 	}
-	if p.change != nil {
-		p.change(&cfg)
-	}
+	p.change(&cfg)
 	return cfg
 }
 
@@ -131,14 +131,27 @@ func (p *pack) start(id uint64) {
 
 // stop ends a server as SIGTERM does.
 func (p *pack) stop(id uint64) {
-	d := p.den(id)
+	require.NoError(p.t, p.terminate(p.den(id)), "server %d", id)
+}
+
+// terminate closes a server and, should its disk hang, ends its process all
+// the same: what it holds of its data directory is not the next one's.
+func (p *pack) terminate(d *den) error {
 	s := d.server
 	if d.server = nil; s == nil {
-		return
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	require.NoError(p.t, s.Close(ctx), "server %d", id)
+	err := s.Close(ctx)
+	if err != nil {
+		d.disk.revoke()
+		p.net.Crash(d.host)
+		left := d.dir
+		d.dir = filepath.Join(p.t.TempDir(), "data")
+		require.NoError(p.t, os.CopyFS(d.dir, os.DirFS(left)))
+	}
+	return err
 }
 
 func (p *pack) stopAll() {

@@ -1,10 +1,12 @@
 package peer
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"net"
 	"os"
@@ -93,10 +95,14 @@ func (m *Mux) refused(raw net.Conn, err error) {
 	}
 	count := m.figures.refused[reason]
 	m.mu.Unlock()
-	if quiet || reason == reasonClosed {
+	level := slog.LevelWarn
+	if reason == reasonClosed || reason == ErrNotReady.Code {
+		level = slog.LevelDebug // a look at the port, or a server that starts
+	}
+	if quiet {
 		return
 	}
-	m.log.Warn("connection to the peer port refused", "from", raw.RemoteAddr().String(), "reason", reason, "count", count, "error", err)
+	m.log.Log(context.Background(), level, "connection to the peer port refused", "from", raw.RemoteAddr().String(), "reason", reason, "count", count, "error", err)
 }
 
 func reasonOf(err error) string {

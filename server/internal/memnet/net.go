@@ -74,11 +74,13 @@ func (n *Net) Isolate(host string, others ...string) {
 	}
 }
 
-// HealAll ends all faults between hosts. Paused ones stay paused.
+// HealAll ends all cuts and refusals. Delays stay, and paused hosts too.
 func (n *Net) HealAll() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	clear(n.links)
+	for _, l := range n.links {
+		l.cut, l.refuse = false, false
+	}
 	n.pumpAll()
 }
 
