@@ -31,6 +31,7 @@ var scenes = []scene{
 	{"listing", playListing, zkListing},
 	{"create", playCreate, zkCreation},
 	{"memory", playMemory, playMemory},
+	{"idle", playIdle, nil},
 	{"restart", playRestart, nil},
 }
 
@@ -283,6 +284,36 @@ func playMemory(s *stage) (string, error) {
 	}
 	return fmt.Sprintf("%d MiB resident, %d MiB of them anonymous (%d bytes a node)",
 		largest["VmRSS"]>>10, largest["RssAnon"]>>10, largest["RssAnon"]<<10/max(1, s.nodes)), nil
+}
+
+// playIdle leaves 1,000 clients alone with their heartbeats.
+func playIdle(s *stage) (string, error) {
+	const clients, length = 1000, 20 * time.Second
+	ctx := context.Background()
+	all := make([]*client.Client, clients)
+	defer func() {
+		eachOf(clients, func(i int) error {
+			if all[i] != nil {
+				return all[i].Close(ctx)
+			}
+			return nil
+		})
+	}()
+	if err := eachOf(clients, func(i int) (err error) {
+		servers, pinned := only(s.at(i))
+		all[i], err = client.Open(ctx, servers, pinned, client.WithSessionTimeout(sessionLength))
+		return err
+	}); err != nil {
+		return "", err
+	}
+	before, err := cpuOf(s.pids())
+	if err != nil {
+		return "", err
+	}
+	time.Sleep(length)
+	after, err := cpuOf(s.pids())
+	share := (after - before).Seconds() / length.Seconds() / float64(len(s.members)) * 100
+	return fmt.Sprintf("%.2f %% of a core a server, with %d sessions", share, clients), err
 }
 
 // playRestart kills every server with -9 and waits until a client reads what
