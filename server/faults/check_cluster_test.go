@@ -12,6 +12,8 @@ import (
 
 const (
 	leastRate = 200.0 // operations a second: below that a run proves nothing
+	// recoverWithin is how soon writes go on after a fault has ended, whatever it was.
+	recoverWithin = 5 * time.Second
 	// shortest is the least time over which a rate is taken.
 	shortest = 500 * time.Millisecond
 )
@@ -74,6 +76,8 @@ type outage struct {
 	longest time.Duration // without any acknowledged write
 	next    time.Duration // from the fault to the first write that was asked after it
 	slowest time.Duration // single write
+	healed  time.Duration // from the end of the fault to a write
+	settled time.Duration // from the end of the fault until all servers were ready
 	errors  map[string]int
 }
 
@@ -90,7 +94,7 @@ func (h *history) outages() (all []outage) {
 	}
 	slices.SortFunc(acks, func(a, b *op) int { return cmp.Compare(a.Return, b.Return) })
 	for i, f := range h.Faults {
-		until := f.Healed + int64(outageGrace)
+		until := max(f.Healed, f.Settled) + int64(outageGrace)
 		if i+1 < len(h.Faults) {
 			until = min(until, h.Faults[i+1].Begin)
 		}
@@ -100,7 +104,7 @@ func (h *history) outages() (all []outage) {
 }
 
 func measure(f fault, until int64, acks, asked []*op) outage {
-	out := outage{name: f.Name, next: -1, errors: map[string]int{}}
+	out := outage{name: f.Name, next: -1, healed: -1, settled: time.Duration(f.Settled - f.Healed), errors: map[string]int{}}
 	last := f.Begin
 	for _, o := range acks {
 		if o.Return < f.Begin || last >= until {
@@ -108,6 +112,9 @@ func measure(f fault, until int64, acks, asked []*op) outage {
 		}
 		out.longest = max(out.longest, time.Duration(min(o.Return, until)-last))
 		last = o.Return
+		if o.Return >= f.Healed && out.healed < 0 {
+			out.healed = time.Duration(o.Return - f.Healed)
+		}
 		if o.Invoke >= f.Begin && out.next < 0 {
 			out.next = time.Duration(o.Return - f.Begin)
 		}
@@ -133,6 +140,11 @@ func checkGaps(h *history, _ *timeline) (found findings) {
 			found.add("%s (%s): no write for %v, at most %v is borne; the next one after %v", out.name, h.Faults[i].Detail, out.longest, limit, out.next)
 		}
 	}
+	for _, out := range h.outages() {
+		if out.healed < 0 || out.healed > recoverWithin {
+			found.add("%s: writes went on %v after its end, and should have within %v", out.name, out.healed, recoverWithin)
+		}
+	}
 	for i := range h.Ops {
 		o := &h.Ops[i]
 		if o.Outcome != fail || slices.Contains(machineErrors, o.Error) || o.Error == "SessionExpired" || o.Error == "Timeout" {
@@ -147,16 +159,17 @@ func checkGaps(h *history, _ *timeline) (found findings) {
 
 func (h *history) bears(o *op) bool {
 	return slices.ContainsFunc(h.Faults, func(f fault) bool {
-		return o.Return >= f.Begin && o.Invoke <= f.Healed+int64(outageGrace) && slices.Contains(f.Bears, o.Error)
+		return o.Return >= f.Begin && o.Invoke <= max(f.Healed, f.Settled)+int64(outageGrace) && slices.Contains(f.Bears, o.Error)
 	})
 }
 
 // gapTable is C18 for people.
 func gapTable(h *history) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%-28s %9s %9s %9s  %s\n", "fault", "gap", "next", "slowest", "errors told")
+	fmt.Fprintf(&b, "%-34s %8s %8s %8s %8s %8s  %s\n", "fault", "gap", "next", "slowest", "healed", "settled", "errors told")
 	for _, o := range h.outages() {
-		fmt.Fprintf(&b, "%-28s %9s %9s %9s  %v\n", o.name, short(o.longest), short(o.next), short(o.slowest), o.errors)
+		fmt.Fprintf(&b, "%-34s %8s %8s %8s %8s %8s  %v\n",
+			o.name, short(o.longest), short(o.next), short(o.slowest), short(o.healed), short(o.settled), o.errors)
 	}
 	return b.String()
 }
@@ -198,7 +211,7 @@ func checkTraffic(h *history, _ *timeline) (found findings) {
 		if !f.Deaf && !f.Quiet {
 			rate(f.Name, f.Begin, f.Healed)
 		}
-		rate("after "+f.Name, f.Healed+int64(time.Second), until)
+		rate("after "+f.Name, max(f.Healed, f.Settled)+int64(time.Second), until)
 	}
 	return found
 }

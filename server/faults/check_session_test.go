@@ -87,7 +87,7 @@ func endsInTime(found *findings, h *history, line *timeline, l *life) {
 	due := l.At + timeout
 	for _, f := range h.Faults {
 		if f.Begin < due+int64(expiryGrace) {
-			due = max(due, f.Healed+timeout)
+			due = max(due, f.Settled+timeout)
 		}
 	}
 	due += int64(expiryGrace)
@@ -172,6 +172,6 @@ func lostSessions(h *history, line *timeline, ends map[uint64]*txn) (found findi
 // deafAt tells whether the cluster had no majority for so long, or has had one again so lately, that a session may be lost.
 func (h *history) deafAt(at int64) bool {
 	return slices.ContainsFunc(h.Faults, func(f fault) bool {
-		return f.Deaf && at >= f.Begin && at <= f.Healed+int64(outageGrace)
+		return f.Deaf && at >= f.Begin && at <= f.Settled+int64(outageGrace)
 	})
 }

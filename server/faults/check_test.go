@@ -72,19 +72,16 @@ func checkNotes(h *history, _ *timeline) (found findings) {
 
 // checkOutcomes: the client promises to learn the outcome of each write, whatever happens to servers and connections, while its session lasts.
 func checkOutcomes(h *history, _ *timeline) (found findings) {
-	lost := map[uint64]string{}
+	lost := map[uint64]bool{}
 	for _, l := range h.Lives {
-		if l.State == "expired" || l.State == "closing" || l.State == "abandoned" {
-			lost[l.Session] = l.Cause
-		}
+		lost[l.Session] = lost[l.Session] || l.State == "expired"
 	}
 	for i := range h.Ops {
 		o := &h.Ops[i]
-		_, ended := lost[o.Session]
 		switch {
 		case o.Error == "Timeout":
 			found.add("%s had no answer within %v", o, callWithin)
-		case o.Outcome == unknown && !ended:
+		case o.Outcome == unknown && !lost[o.Session]:
 			found.add("%s has no known outcome, and session %#x lived on", o, o.Session)
 		case o.Error == "Aborted":
 			found.add("%s was aborted: its answer was forgotten too early", o)

@@ -257,6 +257,13 @@ var lies = []struct {
 	{"C16", "two entries at one place", func(_ *testing.T, h *history) {
 		h.Entries[3].Data = append(slices.Clone(h.Entries[3].Data), 0)
 	}, "different entries"},
+	{"outcomes", "a session that is closed later does not know", func(_ *testing.T, h *history) {
+		for i := range h.Ops {
+			if h.Ops[i].Process == 4 {
+				h.Ops[i].Outcome = unknown
+			}
+		}
+	}, "no known outcome"},
 	{"outcomes", "a live session does not know", func(t *testing.T, h *history) {
 		theOp(t, h, "create", "/set/s1", "s1").Outcome = unknown
 	}, "no known outcome"},
@@ -268,6 +275,9 @@ var lies = []struct {
 		at := theOp(t, h, "create", "/set/s1", "s1").Invoke
 		h.Faults = append(h.Faults, fault{Name: "kill", Begin: at + beat, Healed: at + 2*beat, GapMs: 1})
 	}, "no write for"},
+	{"C18", "writes do not go on after the fault", func(_ *testing.T, h *history) {
+		h.Faults = append(h.Faults, fault{Name: "kill all", Deaf: true, Begin: beat, Healed: h.About.End})
+	}, "after its end"},
 	{"C18", "a write fails that was worth its wait", func(t *testing.T, h *history) {
 		o := theOp(t, h, "create", "/set/s1", "s1")
 		o.Outcome, o.Error = fail, "NotReady"

@@ -99,6 +99,8 @@ type fault struct {
 	Detail string `json:"detail,omitempty"`
 	Begin  int64  `json:"begin"`
 	Healed int64  `json:"healed"`
+	// Settled is when all servers were ready again.
+	Settled int64 `json:"settled"`
 	// Deaf: no majority was up, so that nothing can be asked of that time.
 	Deaf bool `json:"deaf,omitempty"`
 	// Quiet: writes wait, as behind a disk that hangs, so that little is asked.

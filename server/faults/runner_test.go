@@ -141,9 +141,7 @@ func (r *runner) strike(f fault, do func(), lasts time.Duration, heal func()) {
 	heal()
 	f.Healed = r.rec.now()
 	err := r.c.settle(settleWithin)
-	if f.Deaf {
-		f.Healed = r.rec.now()
-	}
+	f.Settled = r.rec.now()
 	r.rec.write(record{Fault: &f})
 	if err != nil {
 		r.rec.note("after %s: %v", f.Name, err)
