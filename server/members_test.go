@@ -302,10 +302,12 @@ func TestABackupOfAnyServerFoundsANewCluster(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "data", string(node.Data))
 	// A straggler of the old cluster finds no way in.
-	p.configs[3].Join = q.up[q.leader()].peerAddr()
-	p.wipe(3)
-	p.open(3)
-	require.ErrorIs(t, p.ends(3), ErrRefused)
+	leader := q.leader()
+	straggler := 5 - leader // the other of 2 and 3
+	p.configs[straggler].InitialCluster, p.configs[straggler].Join = "", q.up[leader].peerAddr()
+	p.wipe(straggler)
+	p.open(straggler)
+	require.ErrorIs(t, p.ends(straggler), ErrRefused)
 }
 
 func TestALoneServerGrows(t *testing.T) {
