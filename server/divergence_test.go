@@ -2,6 +2,8 @@ package server
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -70,4 +72,43 @@ func TestClientsSeeOnlyAWaitWhenTheMemoryOfAServerFails(t *testing.T) {
 		require.NoError(t, s.core.Freeze().Scrub(nil))
 	}
 	t.Logf("longest waits of clients: %v", longest[1:])
+}
+
+// Memory and all snapshots of one server are damaged, and its log begins long
+// after the first entry: another server gives it a snapshot, its log the rest.
+func TestAServerWithoutAWholeSnapshotTakesOneFromAnother(t *testing.T) {
+	p := founding(t, 3)
+	for _, id := range p.ids() {
+		p.configs[id].SnapshotBytes = minSnapshotBytes
+	}
+	p.start(p.ids()...)
+	victim := p.other()
+	s := p.up[victim]
+	c := p.client()
+	_, err := c.Create(t.Context(), "/value", []byte("value"))
+	require.NoError(t, err)
+	data := make([]byte, 64<<10)
+	p.eventually("the log is cut behind the second snapshot", func() bool {
+		_, err := c.Create(t.Context(), "/w-", data, client.Sequential())
+		require.NoError(t, err)
+		return s.node.Stats().Snapshots >= 3
+	})
+	states, err := filepath.Glob(filepath.Join(p.configs[victim].DataDir, "*", "*", "state"))
+	require.NoError(t, err)
+	require.NotEmpty(t, states, "snapshots")
+	for _, state := range states {
+		text, err := os.ReadFile(state)
+		require.NoError(t, err)
+		text[len(text)/2] ^= 1
+		require.NoError(t, os.WriteFile(state, text, 0o600))
+	}
+	s.flip("/value")
+	s.node.ScrubSoon()
+	p.eventually("it is mended", func() bool { return s.node.Stats().Guard.Rebuilt == 1 && s.Condition() == nil })
+	require.EqualValues(t, 1, s.node.Stats().Guard.Fetched)
+	require.Equal(t, "value", string(s.stored("/value")))
+	p.sameState()
+	p.stop(victim)
+	p.start(victim)
+	p.sameState()
 }
