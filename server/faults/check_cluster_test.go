@@ -14,6 +14,8 @@ const (
 	leastRate = 200.0 // operations a second: below that a run proves nothing
 	// recoverWithin is how soon writes go on after a fault has ended, whatever it was.
 	recoverWithin = 5 * time.Second
+	// overGap is how long a short fault is looked at, so that its gap is only a part of that.
+	overGap = 3 * time.Second
 	// shortest is the least time over which a rate is taken.
 	shortest = 500 * time.Millisecond
 )
@@ -209,7 +211,7 @@ func checkTraffic(h *history, _ *timeline) (found findings) {
 			until = h.Faults[i+1].Begin
 		}
 		if !f.Deaf && !f.Quiet {
-			rate(f.Name, f.Begin, f.Healed)
+			rate(f.Name, f.Begin, max(f.Healed, min(until, f.Begin+int64(overGap))))
 		}
 		rate("after "+f.Name, max(f.Healed, f.Settled)+int64(time.Second), until)
 	}

@@ -1,7 +1,9 @@
 package faults
 
 import (
+	"errors"
 	"fmt"
+	"sync"
 	"time"
 )
 
@@ -15,20 +17,49 @@ const (
 	electionTimeout = 300 * time.Millisecond
 )
 
-// restart brings back a server that is down, after a look at what it holds.
-func (r *runner) restart(s *server) {
+// kill kills servers and looks at what they hold.
+func (r *runner) kill(servers ...*server) {
+	r.t.Helper()
+	for _, s := range servers {
+		s.kill()
+	}
+	for _, s := range servers {
+		r.examine(s)
+	}
+}
+
+// examine notes what the store of a server holds that is down.
+func (r *runner) examine(s *server) {
 	r.t.Helper()
 	r.c.sample(s)
 	if r.c.plan.snapshotBytes > 0 {
 		must(r.t, r.c.dump(s)) // what is in it may be cut off before the end
 	}
-	must(r.t, s.start())
+}
+
+// start brings servers back, all at once.
+func (r *runner) start(servers ...*server) {
+	r.t.Helper()
+	failed := make([]error, len(servers))
+	var wg sync.WaitGroup
+	for i, s := range servers {
+		wg.Go(func() { failed[i] = s.start() })
+	}
+	wg.Wait()
+	must(r.t, errors.Join(failed...))
+}
+
+// restart brings back a server that ended by itself, or as it was told.
+func (r *runner) restart(s *server) {
+	r.t.Helper()
+	r.examine(s)
+	r.start(s)
 }
 
 func (r *runner) killOne(name string, s *server) {
 	r.t.Helper()
-	r.strike(fault{Name: name, Detail: fmt.Sprint("server ", s.id), GapMs: killGapMs}, s.kill,
-		r.between(100*time.Millisecond, 3*time.Second), func() { r.restart(s) })
+	r.strike(fault{Name: name, Detail: fmt.Sprint("server ", s.id), GapMs: killGapMs}, func() { r.kill(s) },
+		r.between(100*time.Millisecond, 3*time.Second), func() { r.start(s) })
 }
 
 func (r *runner) killLeader() { r.killOne("kill -9 leader", r.leader()) }
@@ -38,38 +69,24 @@ func (r *runner) killRandom() { r.killOne("kill -9 random", r.anyone()) }
 func (r *runner) killTwice() {
 	s := r.anyone()
 	r.strike(fault{Name: "kill -9 while starting", Detail: fmt.Sprint("server ", s.id), GapMs: killGapMs}, func() {
-		s.kill()
-		r.restart(s)
+		r.kill(s)
+		r.start(s)
 		r.pass(r.between(0, 200*time.Millisecond))
-		s.kill()
-	}, r.between(100*time.Millisecond, time.Second), func() { r.restart(s) })
+		r.kill(s)
+	}, r.between(100*time.Millisecond, time.Second), func() { r.start(s) })
 }
 
 func (r *runner) killAll() {
-	r.strike(fault{Name: "kill -9 all", Deaf: true}, func() {
-		for _, s := range r.c.servers {
-			s.kill()
-		}
-	}, r.between(100*time.Millisecond, time.Second), func() {
-		for _, s := range r.c.servers {
-			r.restart(s)
-		}
-	})
+	r.strike(fault{Name: "kill -9 all", Deaf: true}, func() { r.kill(r.c.servers...) },
+		r.between(100*time.Millisecond, time.Second), func() { r.start(r.c.servers...) })
 }
 
 // killMajority leaves one server, which must not act alone.
 func (r *runner) killMajority() {
 	leader := r.leader()
 	killed := append(r.c.followers(leader)[1:], leader)
-	r.strike(fault{Name: "kill -9 majority", Deaf: true}, func() {
-		for _, s := range killed {
-			s.kill()
-		}
-	}, r.between(500*time.Millisecond, 2*time.Second), func() {
-		for _, s := range killed {
-			r.restart(s)
-		}
-	})
+	r.strike(fault{Name: "kill -9 majority", Deaf: true}, func() { r.kill(killed...) },
+		r.between(500*time.Millisecond, 2*time.Second), func() { r.start(killed...) })
 }
 
 func (r *runner) pauseOne(who string, s *server, d time.Duration) {
@@ -187,10 +204,10 @@ func (r *runner) killAmidSlowDisk() {
 		x, err = inject(slow, allSyncs, "delay_enter=50ms")
 		must(r.t, err)
 		r.pass(electionTimeout)
-		killed.kill()
+		r.kill(killed)
 	}, time.Second, func() {
 		x.lift()
-		r.restart(killed)
+		r.start(killed)
 	})
 }
 
