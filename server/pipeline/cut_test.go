@@ -30,10 +30,15 @@ func TestConnectionsMayBeClosedBesideEverything(t *testing.T) {
 	for i := range clients {
 		all.Go(func() { closedClient(c, i, rounds) })
 	}
-	closing := make(chan struct{})
+	closing, served := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(closing)
-		for i := range 200 {
+		for i := 0; ; i++ {
+			select {
+			case <-served:
+				return
+			default:
+			}
 			c.CutOff(time.Duration(i%12) * time.Second)
 			if i%20 == 0 {
 				c.CloseAll(protocol.NotReady, "begins anew")
@@ -43,6 +48,7 @@ func TestConnectionsMayBeClosedBesideEverything(t *testing.T) {
 		}
 	}()
 	all.Wait()
+	close(served)
 	<-closing
 	c.CloseAll(protocol.Closing, "the end")
 	close(stop)
