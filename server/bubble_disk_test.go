@@ -79,6 +79,29 @@ func (d *memDisk) failing(f func() bool) {
 	d.fail = f
 }
 
+// reach is the first and the last entry of the log and the last one in a
+// snapshot.
+func (d *memDisk) reach() (low, high, snapshot uint64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, s := range d.snapshots {
+		snapshot = max(snapshot, s.meta.Index)
+	}
+	return d.low, d.high, snapshot
+}
+
+// forge appends entries of the last term that nobody else has, behind the back
+// of the server.
+func (d *memDisk) forge(n int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	term := d.logs[d.high].Term
+	for range n {
+		d.high++
+		d.logs[d.high] = raft.Log{Index: d.high, Term: term, Type: raft.LogNoop}
+	}
+}
+
 // handle is a disk as one process sees it.
 type handle struct {
 	*memDisk
@@ -220,7 +243,13 @@ func (s memSnapshots) Create(version raft.SnapshotVersion, index, term uint64, c
 		Version: version, ID: fmt.Sprintf("%d-%d-%d", term, index, time.Now().UnixNano()),
 		Index: index, Term: term, Configuration: conf, ConfigurationIndex: confIndex,
 	}
-	return &memSink{snapshots: s, meta: meta}, nil
+	sink := &memSink{snapshots: s, meta: meta}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.snapshots) > 0 {
+		sink.body.Grow(len(s.snapshots[0].body) + 64<<10) // growing by doubling costs more than all the rest
+	}
+	return sink, nil
 }
 
 func (s memSnapshots) List() (all []*raft.SnapshotMeta, err error) {

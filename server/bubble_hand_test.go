@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,6 +25,8 @@ type hand struct {
 	c    *client.Client
 	dice *rand.Rand // of the worker
 	done chan struct{}
+
+	flood atomic.Bool // write much and often
 
 	mu      sync.Mutex // guards what follows
 	changed sync.Cond
@@ -84,7 +87,11 @@ func (h *hand) work() {
 	h.note(h.alive(), 0, err)
 	for n := 0; err == nil && h.mayGoOn(ctx); n++ {
 		h.step(ctx, n)
-		time.Sleep(time.Duration(h.dice.IntN(200)) * time.Millisecond)
+		rest := 200
+		if h.flood.Load() {
+			rest = 20
+		}
+		time.Sleep(time.Duration(h.dice.IntN(rest)) * time.Millisecond)
 	}
 }
 
@@ -124,7 +131,7 @@ func (h *hand) step(ctx context.Context, n int) {
 		h.look(ctx, path, version, exists)
 	case !exists:
 		h.begin(path)
-		node, err := h.c.Create(ctx, path, fmt.Append(nil, n))
+		node, err := h.c.Create(ctx, path, h.data(n))
 		if err == nil {
 			h.saw(node.Zxid)
 		}
@@ -139,9 +146,17 @@ func (h *hand) step(ctx context.Context, n int) {
 	}
 }
 
+func (h *hand) data(n int) []byte {
+	b := fmt.Append(nil, n)
+	if h.flood.Load() {
+		b = append(b, make([]byte, 32<<10)...)
+	}
+	return b
+}
+
 func (h *hand) set(ctx context.Context, path string, n int, version int64, opts ...client.SetOption) {
 	h.begin(path)
-	stat, err := h.c.Set(ctx, path, fmt.Append(nil, n), opts...)
+	stat, err := h.c.Set(ctx, path, h.data(n), opts...)
 	if err == nil {
 		h.expect(stat.Version == version, "%s has version %d, want %d", path, stat.Version, version)
 		h.saw(stat.Mzxid)

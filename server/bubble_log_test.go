@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashicorp/raft"
 	"github.com/stretchr/testify/require"
 
 	"github.com/lycaon-io/lycaon/client"
@@ -22,7 +21,7 @@ func smallSnapshots(c *Config) { c.SnapshotBytes = minSnapshotBytes }
 func (p *pack) pour(c *client.Client, name string) {
 	p.t.Helper()
 	data := []byte(strings.Repeat(name, 64<<10/len(name)))
-	for i := range 160 { // 10 MiB
+	for i := range 96 { // 6 MiB
 		ctx, cancel := context.WithTimeout(p.t.Context(), 5*time.Second)
 		_, err := c.Create(ctx, fmt.Sprintf("/%s-%d", name, i), data)
 		cancel()
@@ -43,9 +42,8 @@ func TestBubbleAFollowerThatLagsGetsASnapshot(t *testing.T) {
 		} {
 			away()
 			p.pour(c, name)
-			first, err := memLog{handle{p.den(leader).disk, p.den(leader).disk.opened}}.FirstIndex()
-			require.NoError(t, err)
-			last := p.den(lame).disk.high
+			first, _, _ := p.den(leader).disk.reach()
+			_, last, _ := p.den(lame).disk.reach()
 			require.Greater(t, first, last, "the log still bridges")
 			p.net.HealAll()
 			if p.server(lame) == nil {
@@ -132,20 +130,11 @@ func TestBubbleAnOldLeaderWithATailPastTheSnapshotCatchesUp(t *testing.T) {
 		p.put(c, "/before", time.Second)
 		p.kill(old)
 		d := p.den(old).disk
-		tail := d.high
-		term := d.logs[tail].Term
-		for range 5000 { // more than the product lets a leader have
-			tail++
-			d.logs[tail] = raft.Log{Index: tail, Term: term, Type: raft.LogNoop}
-		}
-		committed := d.high
-		d.high = tail
+		_, committed, _ := d.reach()
+		d.forge(5000) // more than the product lets a leader have
+		_, tail, _ := d.reach()
 		p.pour(c, "after")
-		var newest uint64
-		for _, s := range p.den(p.leader()).disk.snapshots {
-			newest = max(newest, s.meta.Index)
-		}
-		first := p.den(p.leader()).disk.low
+		first, _, newest := p.den(p.leader()).disk.reach()
 		require.Greater(t, first, committed+1, "the log still bridges")
 		require.Less(t, newest, tail, "the tail is not past the snapshot")
 
@@ -169,7 +158,7 @@ func TestBubbleTheUncommittedTailIsBounded(t *testing.T) {
 		defer c.Abandon()
 		p.put(c, "/before", time.Second)
 		p.agree(time.Second)
-		committed := p.den(old).disk.high
+		_, committed, _ := p.den(old).disk.reach()
 		p.alone(old)
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
@@ -178,7 +167,8 @@ func TestBubbleTheUncommittedTailIsBounded(t *testing.T) {
 			wg.Go(func() { c.Create(ctx, fmt.Sprintf("/lost-%d", i), make([]byte, 16<<10)) })
 		}
 		wg.Wait()
-		require.LessOrEqual(t, p.den(old).disk.high-committed, uint64(16))
+		_, tail, _ := p.den(old).disk.reach()
+		require.LessOrEqual(t, tail-committed, uint64(16))
 		p.net.HealAll()
 		p.ready()
 		p.agree(10 * time.Second)

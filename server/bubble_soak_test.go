@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -51,6 +52,7 @@ func soak(t *testing.T, seed uint64) (simulated time.Duration) {
 			s := &storm{pack: p, dice: rand.New(rand.NewPCG(seed, 0))}
 			s.run()
 			simulated = time.Since(began)
+			t.Logf("%d writes, at the end of their lives the servers had taken %d snapshots in", s.writes, s.installs)
 		}, smallSnapshots)
 	})
 	if !ok {
@@ -62,10 +64,11 @@ func soak(t *testing.T, seed uint64) (simulated time.Duration) {
 // storm is one run: a pack under load and faults.
 type storm struct {
 	*pack
-	dice   *rand.Rand
-	hands  []*hand
-	writes int      // acknowledged, of hands that have ended
-	story  []string // of the faults, told when something is wrong
+	dice     *rand.Rand
+	hands    []*hand
+	writes   int      // acknowledged, of hands that have ended
+	installs uint64   // of snapshots, by the servers that run at the end
+	story    []string // of the faults, told when something is wrong
 }
 
 func (s *storm) run() {
@@ -84,6 +87,10 @@ func (s *storm) run() {
 	for _, h := range s.hands {
 		h.check(s.pack)
 		s.writes += h.writes
+	}
+	for _, d := range s.dens {
+		st := d.server.node.Stats()
+		s.installs += st.Restores
 	}
 	require.Greater(s.t, s.writes, 100*episodes, "too little was written for this run to say anything")
 }
@@ -111,6 +118,11 @@ func (s *storm) any() *den { return s.dens[s.dice.IntN(len(s.dens))] }
 // cluster to be well soon.
 func (s *storm) episode(n int) {
 	var heals []func()
+	if s.dice.IntN(4) == 0 { // so much that who is away needs a snapshot
+		s.story = append(s.story, fmt.Sprintf("episode %d: flood", n))
+		s.flood(true)
+		heals = append(heals, func() { s.flood(false) })
+	}
 	for range 1 + s.dice.IntN(2) {
 		what, heal := s.strike()
 		s.story = append(s.story, fmt.Sprintf("episode %d at %s: %s", n, time.Now().Format("15:04:05.000"), what))
@@ -147,6 +159,12 @@ func (s *storm) episode(n int) {
 	}
 }
 
+func (s *storm) flood(on bool) {
+	for _, h := range s.hands {
+		h.flood.Store(on)
+	}
+}
+
 // settle pauses the load and requires all states to be equal.
 func (s *storm) settle() {
 	for _, h := range s.hands {
@@ -166,7 +184,7 @@ func (s *storm) strike() (what string, heal func()) {
 	if s.dice.IntN(2) == 0 && s.leader() != 0 {
 		d = s.den(s.leader())
 	}
-	switch s.dice.IntN(11) {
+	switch s.dice.IntN(13) {
 	case 0, 1:
 		return s.killed(d)
 	case 2:
@@ -193,6 +211,11 @@ func (s *storm) strike() (what string, heal func()) {
 	case 9:
 		s.net.Reset(d.host)
 		return "reset: " + d.host, func() {}
+	case 10:
+		s.net.Pause(d.host)
+		return "no traffic: " + d.host, func() { s.net.Resume(d.host) }
+	case 11:
+		return s.transferred(d)
 	default:
 		return s.slow(d)
 	}
@@ -223,6 +246,16 @@ func (s *storm) stopped(d *den) (string, func()) {
 	}
 	err := s.terminate(d)
 	return fmt.Sprintf("stopped: %s, %v", d.host, err), func() { s.revive(d) }
+}
+
+func (s *storm) transferred(d *den) (string, func()) {
+	if d.server == nil {
+		return "nothing: " + d.host + " is dead", func() {}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	to := s.any().id
+	return fmt.Sprintf("leadership to %d asked of %s: %v", to, d.host, d.server.TransferLeader(ctx, to)), func() {}
 }
 
 func (s *storm) revive(d *den) {
