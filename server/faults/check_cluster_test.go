@@ -80,6 +80,7 @@ type outage struct {
 	slowest time.Duration // single write
 	healed  time.Duration // from the end of the fault to a write
 	settled time.Duration // from the end of the fault until all servers were ready
+	stalled time.Duration // of all that, when nothing at all ran
 	errors  map[string]int
 }
 
@@ -100,7 +101,9 @@ func (h *history) outages() (all []outage) {
 		if i+1 < len(h.Faults) {
 			until = min(until, h.Faults[i+1].Begin)
 		}
-		all = append(all, measure(f, until, acks, asked))
+		out := measure(f, until, acks, asked)
+		out.stalled = h.stalled(f.Begin, until)
+		all = append(all, out)
 	}
 	return all
 }
@@ -138,12 +141,15 @@ func measure(f fault, until int64, acks, asked []*op) outage {
 func checkGaps(h *history, _ *timeline) (found findings) {
 	for i, out := range h.outages() {
 		limit := time.Duration(h.Faults[i].GapMs) * time.Millisecond
+		if limit > 0 {
+			limit += out.stalled
+		}
 		if limit > 0 && (out.longest > limit || out.next < 0) {
 			found.add("%s (%s): no write for %v, at most %v is borne; the next one after %v", out.name, h.Faults[i].Detail, out.longest, limit, out.next)
 		}
 	}
 	for _, out := range h.outages() {
-		if out.healed < 0 || out.healed > recoverWithin {
+		if out.healed < 0 || out.healed > recoverWithin+out.stalled {
 			found.add("%s: writes went on %v after its end, and should have within %v", out.name, out.healed, recoverWithin)
 		}
 	}
@@ -173,6 +179,9 @@ func gapTable(h *history) string {
 		fmt.Fprintf(&b, "%-34s %8s %8s %8s %8s %8s  %v\n",
 			o.name, short(o.longest), short(o.next), short(o.slowest), short(o.healed), short(o.settled), o.errors)
 	}
+	if sum := h.stalled(0, never); sum > 0 {
+		fmt.Fprintf(&b, "in %d stretches of together %s nothing ran at all: the machine has other work\n", len(h.Stalls), short(sum))
+	}
 	return b.String()
 }
 
@@ -187,7 +196,7 @@ func checkTraffic(h *history, _ *timeline) (found findings) {
 		}
 	}
 	rate := func(when string, from, to int64) {
-		if to-from < int64(shortest) {
+		if to-from-int64(h.stalled(from, to)) < int64(shortest) {
 			return
 		}
 		n := 0
@@ -196,7 +205,7 @@ func checkTraffic(h *history, _ *timeline) (found findings) {
 				n++
 			}
 		}
-		if per := float64(n) / seconds(to-from); per < leastRate {
+		if per := float64(n) / max(1e-3, seconds(to-from)-h.stalled(from, to).Seconds()); per < leastRate {
 			found.add("%s, %.1fs to %.1fs: %.0f operations a second, at least %.0f are wanted: the run is void", when, seconds(from), seconds(to), per, leastRate)
 		}
 	}
@@ -213,7 +222,7 @@ func checkTraffic(h *history, _ *timeline) (found findings) {
 		if !f.Deaf && !f.Quiet {
 			rate(f.Name, f.Begin, max(f.Healed, min(until, f.Begin+int64(overGap))))
 		}
-		rate("after "+f.Name, max(f.Healed, f.Settled)+int64(time.Second), until)
+		rate("after "+f.Name, max(f.Healed, f.Settled), until)
 	}
 	return found
 }

@@ -161,7 +161,7 @@ func lostSessions(h *history, line *timeline, ends map[uint64]*txn) (found findi
 			case end != nil && byItself && l.At > h.sinceStart(end.StampMs)+int64(giveUpGrain):
 				found.add("the client of session %#x held it until %.3fs, and it had expired at %.3fs", l.Session, seconds(l.At), seconds(h.sinceStart(end.StampMs)))
 			}
-			if !h.deafAt(l.At) {
+			if !h.deafAt(l.At) && h.stalled(l.At-int64(loadTimeout), l.At) < loadTimeout/4 {
 				found.add("session %#x was lost at %.3fs: %s", l.Session, seconds(l.At), l.Cause)
 			}
 		}

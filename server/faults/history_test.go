@@ -3,6 +3,7 @@ package faults
 import (
 	"bufio"
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -111,6 +112,12 @@ type fault struct {
 	Bears []string `json:"bears,omitempty"`
 }
 
+// stall is a time in which this very process stood still: the machine had no time for it, and so perhaps none for the servers.
+type stall struct {
+	Begin int64 `json:"begin"`
+	End   int64 `json:"end"`
+}
+
 // member is how one server was after everything had healed.
 type member struct {
 	ID     uint64 `json:"id"`
@@ -164,6 +171,7 @@ type history struct {
 	Events  []event
 	Lives   []life
 	Faults  []fault
+	Stalls  []stall
 	Members []member
 	Samples []sample
 	Entries []entry
@@ -180,6 +188,7 @@ type record struct {
 	Event  *event  `json:"event,omitempty"`
 	Life   *life   `json:"life,omitempty"`
 	Fault  *fault  `json:"fault,omitempty"`
+	Stall  *stall  `json:"stall,omitempty"`
 	Member *member `json:"member,omitempty"`
 	Sample *sample `json:"sample,omitempty"`
 	Entry  *entry  `json:"entry,omitempty"`
@@ -199,6 +208,8 @@ func (h *history) add(r record) {
 		h.Lives = append(h.Lives, *r.Life)
 	case r.Fault != nil:
 		h.Faults = append(h.Faults, *r.Fault)
+	case r.Stall != nil:
+		h.Stalls = append(h.Stalls, *r.Stall)
 	case r.Member != nil:
 		h.Members = append(h.Members, *r.Member)
 	case r.Sample != nil:
@@ -212,7 +223,10 @@ func (h *history) add(r record) {
 	}
 }
 
-const historyFile = "history.jsonl"
+const (
+	historyFile = "history.jsonl"
+	stallGrain  = 300 * time.Millisecond
+)
 
 // recorder writes a history down, each record as one line at once, so that a run that dies leaves what it saw.
 type recorder struct {
@@ -276,6 +290,28 @@ func (r *recorder) event(e event) {
 
 func (r *recorder) note(format string, args ...any) {
 	r.write(record{Note: fmt.Sprintf(format, args...)})
+}
+
+// noteStalls looks at the clock until ctx ends and writes down when nobody let it look.
+func (r *recorder) noteStalls(ctx context.Context) {
+	tick := time.NewTicker(stallGrain / 10)
+	defer tick.Stop()
+	for last := r.now(); ctx.Err() == nil; <-tick.C {
+		now := r.now()
+		if now-last > int64(stallGrain) {
+			r.write(record{Stall: &stall{last, now}})
+		}
+		last = now
+	}
+}
+
+// stalled is how much of a time the machine stood still.
+func (h *history) stalled(from, to int64) time.Duration {
+	sum := int64(0)
+	for _, s := range h.Stalls {
+		sum += max(0, min(s.End, to)-max(s.Begin, from))
+	}
+	return time.Duration(sum)
 }
 
 // finish closes the file and hands out what was recorded.
