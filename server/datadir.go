@@ -33,11 +33,15 @@ const (
 type meta struct {
 	Format    int    `json:"format"`
 	ServerID  uint64 `json:"serverId"`
-	ClusterID string `json:"clusterId"`        // "" of a server that joins, until it knows
-	DataID    string `json:"dataId,omitempty"` // of this directory alone: one that was wiped has another
-	Joined    bool   `json:"joined,omitempty"` // made to enter a cluster, not to found one
-	Logged    bool   `json:"logged,omitempty"` // there is a log: one that is missing has been lost
+	ClusterID string `json:"clusterId"`         // "" of a server that joins, until it knows
+	DataID    string `json:"dataId,omitempty"`  // of this directory alone: one that was wiped has another
+	Joined    bool   `json:"joined,omitempty"`  // made to enter a cluster, not to found one
+	Several   bool   `json:"several,omitempty"` // made to found a cluster with others
+	Logged    bool   `json:"logged,omitempty"`  // there is a log: one that is missing has been lost
 }
+
+// together tells that the directory was made for one of several servers.
+func (m meta) together() bool { return m.Joined || m.Several }
 
 // dataDir is a data directory that this process holds.
 type dataDir struct {
@@ -72,7 +76,7 @@ func openDataDir(path string, id uint64, from origin) (_ *dataDir, err error) {
 		return nil, err
 	}
 	if d.meta, err = readMeta(path); errors.Is(err, fs.ErrNotExist) {
-		d.meta, err = meta{Format: dataFormat, ServerID: id, ClusterID: from.cluster(), Joined: from.joins()}, nil
+		d.meta, err = meta{Format: dataFormat, ServerID: id, ClusterID: from.cluster(), Joined: from.joins(), Several: from.several()}, nil
 	}
 	if err == nil && d.meta.DataID == "" { // new, or of a version that had none
 		d.meta.DataID = rand.Text()

@@ -34,6 +34,7 @@ var storageErrors = []struct{ from, to error }{
 	{raftlog.ErrCorrupt, ErrDamaged},
 	{raftlog.ErrSnapshotGap, ErrDamaged},
 	{replicate.ErrNoLog, ErrDamaged},
+	{replicate.ErrNoOthers, ErrConfig},
 	{replicate.ErrBeyondRepair, ErrDamaged},
 	{replicate.ErrNoSource, ErrDamaged},
 	{state.ErrUnknownFormat, ErrNewerFormat},

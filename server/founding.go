@@ -209,9 +209,11 @@ func (o origin) cluster() string {
 // check refuses a directory of another cluster than the settings name.
 func (o origin) check(path string, m meta) error {
 	switch {
+	case o.several() && m.ClusterID == "":
+		return fmt.Errorf("%w: %s was made to join a cluster, not to found one; give join instead of initial-cluster, or a new directory", ErrForeignData, path)
 	case o.several() && m.ClusterID != clusterOf(o.founders):
 		return fmt.Errorf("%w: %s is of cluster %s, which was not founded by this initial-cluster; leave it out for a server that has its cluster", ErrForeignData, path, m.ClusterID)
-	case o.joins() && !m.Joined:
+	case o.joins() && !m.together():
 		return fmt.Errorf("%w: %s is of cluster %s, which it was not made to join; join wants a new directory", ErrForeignData, path, m.ClusterID)
 	}
 	return nil

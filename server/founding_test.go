@@ -73,7 +73,6 @@ func TestADirectoryOfAnotherClusterIsRefused(t *testing.T) {
 		"founded by this server alone": {origin{}, list},
 		"joined":                       {joins, list},
 		"alone, asked to join":         {origin{}, joins},
-		"founded, asked to join":       {list, joins},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "data")
@@ -85,6 +84,13 @@ func TestADirectoryOfAnotherClusterIsRefused(t *testing.T) {
 			require.Equal(t, openAndClose(t, dir, c.made), openAndClose(t, dir, origin{}), "without the list it is as it was")
 		})
 	}
+}
+
+func TestAFounderMayAskToBeTakenInByItsOwnCluster(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	made := openAndClose(t, dir, foundedBy(t, "1=a:1,2=b:2,3=c:3"))
+	require.True(t, made.together())
+	require.Equal(t, made, openAndClose(t, dir, origin{doors: []string{"b:2"}}))
 }
 
 func TestAServerThatJoinsLearnsItsClusterOnce(t *testing.T) {

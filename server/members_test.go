@@ -143,9 +143,11 @@ func TestAWipedServerIsRefusedUntilItIsReplaced(t *testing.T) {
 	p.start(lost)
 	p.promote(lost, lost)
 	p.sameState()
-	// And by the doors, with its present directory as the former one.
+	// And by the doors, with the directory that the refused start has made.
 	p.stop(lost)
 	p.wipe(lost)
+	p.open(lost)
+	require.ErrorIs(t, p.ends(lost), ErrRefused)
 	p.joins(lost, p.leader())
 	p.change(p.leader(), client.ReplaceMember, lost, "")
 	p.start(lost)
@@ -160,6 +162,40 @@ func TestAServerThatWasNotAddedIsRefused(t *testing.T) {
 	err := p.ends(4)
 	require.ErrorIs(t, err, ErrRefused)
 	require.ErrorContains(t, err, "lycaon member add 4=")
+}
+
+func TestOneOfSeveralNeverFoundsAClusterAlone(t *testing.T) {
+	p := founding(t, 3)
+	p.open(1)
+	p.stop(1)
+	list := p.configs[1].InitialCluster
+	alone := []string{"", strings.Split(list, ",")[0]}
+	for _, p.configs[1].InitialCluster = range alone {
+		_, err := Open(t.Context(), *p.configs[1])
+		require.Error(t, err, "founded by %q", p.configs[1].InitialCluster)
+	}
+	p.configs[1].InitialCluster = ""
+	_, err := Open(t.Context(), *p.configs[1])
+	require.ErrorIs(t, err, ErrConfig)
+	require.ErrorContains(t, err, "initial-cluster or join again")
+	p.configs[1].InitialCluster = list
+	p.start(1, 2, 3)
+
+	p.joins(4, 1)
+	p.open(4)
+	require.ErrorIs(t, p.ends(4), ErrRefused)
+	door := p.configs[4].Join
+	p.configs[4].Join = ""
+	_, err = Open(t.Context(), *p.configs[4])
+	require.ErrorIs(t, err, ErrConfig)
+	p.configs[4].Join = door
+	p.change(2, client.AddMember, 4, p.configs[4].PeerAddr)
+	p.start(4)
+	p.sameState()
+	p.stop(4)
+	p.configs[4].Join, p.configs[4].AdvertisePeerAddr = "", p.configs[4].PeerAddr
+	p.start(4) // it has its cluster now
+	p.sameState()
 }
 
 func TestAServerOfAnotherClusterIsRefused(t *testing.T) {
@@ -180,6 +216,7 @@ func TestARuleThatAChangeBreaksIsNamed(t *testing.T) {
 		admin := p.admin(id)
 		for name, c := range map[string]client.MemberChange{
 			"server 2 is a member already": {Action: client.AddMember, ID: 2, Addr: "127.0.0.1:1"},
+			"server 1 is a member already": {Action: client.AddMember, ID: 1, Addr: p.up[1].peerAddr()},
 			"server 9 is not a member":     {Action: client.RemoveMember, ID: 9},
 			"id 255: want 1 to 254":        {Action: client.AddMember, ID: 255, Addr: "127.0.0.1:1"},
 			"host \"\" is no address":      {Action: client.AddMember, ID: 3, Addr: ":1"},

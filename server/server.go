@@ -100,7 +100,7 @@ func (s *Server) wire() error {
 		ID: s.cfg.ID, Address: s.peerAddr(), Logger: s.log, Tick: s.cfg.Tick,
 		MinSessionTimeout: s.cfg.MinSessionTimeout, SnapshotBytes: s.cfg.SnapshotBytes,
 		Cluster: s.cluster, Data: s.dir.meta.DataID, ClientAddr: s.announcedClientAddr(), Version: s.cfg.Version,
-		Initial: s.initial(), Join: s.origin.doors, Peers: s.peers, JoinedCluster: s.joined,
+		Together: s.dir.meta.together(), Initial: s.initial(), Join: s.origin.doors, Peers: s.peers, JoinedCluster: s.joined,
 	}, s.store, s.snaps)
 	s.core.SetLog(s.node)
 	tls, err := s.cfg.tlsConfig()

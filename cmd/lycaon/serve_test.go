@@ -84,7 +84,7 @@ func TestServeRefusesWithOneLineAndItsOwnExitCode(t *testing.T) {
 func TestServeTakesItsSettingsFromFileAndEnvironment(t *testing.T) {
 	dir, addr := t.TempDir(), freeAddr(t)
 	file := filepath.Join(dir, "lycaon.yaml")
-	require.NoError(t, os.WriteFile(file, []byte("client-addr: "+addr+"\nhttp-addr: \"off\"\nid: 7\nlog-level: error\n"), 0o600))
+	require.NoError(t, os.WriteFile(file, []byte("client-addr: "+addr+"\nhttp-addr: \"off\"\npeer-addr: 127.0.0.1:0\nid: 7\nlog-level: error\n"), 0o600))
 	s := &serverProcess{t: t, addr: addr, dir: filepath.Join(dir, "data")}
 	s.cmd = lycaon("serve", "--config", file)
 	s.cmd.Env = append(s.cmd.Env, "LYCAON_DATA_DIR="+s.dir)

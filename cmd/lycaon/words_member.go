@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -95,7 +94,7 @@ of its peer port. It becomes an observer; promote gives it a vote.`,
 				return err
 			}
 			return e.done(cmd.Context(), "server %d is a member now, an observer without a vote", id,
-				fmt.Sprintf("start it with an empty data directory: lycaon serve --id %d --peer-addr %s --join %s --data-dir DIR", id, addr, e.doors(cmd.Context(), id)),
+				e.start(cmd.Context(), id, addr),
 				fmt.Sprintf("give it a vote once status shows lag 0: member promote %d", id))
 		},
 	}
@@ -145,11 +144,10 @@ back as an observer. Until then the cluster refuses a server that shows other da
 		Example: "  member replace 2\n  member replace 2=10.0.0.9:2888",
 		Args:    exactArgs(1),
 	}, client.ReplaceMember, "give up the data of server %d and let it start empty?", func(cmd *cobra.Command, id uint64, addr string) error {
-		start := fmt.Sprintf("start it with an empty data directory: lycaon serve --id %d --join %s --data-dir DIR", id, e.doors(cmd.Context(), id))
-		if addr != "" {
-			start = strings.Replace(start, " --join", " --peer-addr "+addr+" --join", 1)
+		if addr == "" {
+			addr = e.peerAddr(cmd.Context(), id)
 		}
-		return e.done(cmd.Context(), "server %d may start with an empty data directory", id, start,
+		return e.done(cmd.Context(), "server %d may start with an empty data directory", id, e.start(cmd.Context(), id, addr),
 			fmt.Sprintf("give it its vote back once status shows lag 0: member promote %d", id))
 	})
 }
@@ -157,7 +155,7 @@ back as an observer. Until then the cluster refuses a server that shows other da
 // plain is a change that can be taken back by another.
 func plain(e *env, cmd *cobra.Command, action protocol.MemberAction, said string) *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		id, _, err := parseMember(args[0], false)
+		id, err := parseID(args[0])
 		if err != nil {
 			return err
 		}
@@ -174,6 +172,9 @@ func asked(e *env, cmd *cobra.Command, action protocol.MemberAction, question st
 	var yes bool
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		id, addr, err := parseMember(args[0], false)
+		if err == nil && action != client.ReplaceMember {
+			id, err = parseID(args[0])
+		}
 		if err != nil {
 			return err
 		}
@@ -202,6 +203,15 @@ func parseMember(text string, wantAddr bool) (id uint64, addr string, err error)
 		return 0, "", usageError{fmt.Errorf("member %q: want an id, as member list shows it", text)}
 	}
 	return id, addr, nil
+}
+
+// parseID reads the id of a member; 0 is nobody's.
+func parseID(text string) (uint64, error) {
+	id, err := strconv.ParseUint(text, 10, 64)
+	if err != nil || id == 0 {
+		return 0, usageError{fmt.Errorf("member %q: want an id, as member list shows it", text)}
+	}
+	return id, nil
 }
 
 // change asks for a change of the members, with the identity that it wants.
@@ -242,6 +252,22 @@ func (e *env) done(ctx context.Context, said string, id uint64, next ...string) 
 	return nil
 }
 
+// start is how a server that was added or replaced is started.
+func (e *env) start(ctx context.Context, id uint64, addr string) string {
+	return fmt.Sprintf("start it with an empty data directory: lycaon serve --id %d --peer-addr %s --join %s --data-dir DIR", id, addr, e.doors(ctx, id))
+}
+
+// peerAddr is where the others dial a member.
+func (e *env) peerAddr(ctx context.Context, id uint64) string {
+	members, _ := e.members(ctx) // the change itself is done
+	for _, m := range members {
+		if m.ID == id && m.PeerAddr != "" {
+			return m.PeerAddr
+		}
+	}
+	return "H:P"
+}
+
 // doors are the peer addresses at which a server asks to be let in: those of
 // the others.
 func (e *env) doors(ctx context.Context, but uint64) string {
@@ -255,57 +281,4 @@ func (e *env) doors(ctx context.Context, but uint64) string {
 		addrs = append(addrs, m.PeerAddr)
 	}
 	return strings.Join(addrs, ",")
-}
-
-func newTransferLeader(e *env) *cobra.Command {
-	return &cobra.Command{
-		Use:   "transfer-leader [ID]",
-		Short: "Hand leadership to another server",
-		Long: `Hand leadership to the server ID, or to any voter that has caught up. Clients notice no
-more than a short wait. A server that is stopped does so by itself.`,
-		Example: "  transfer-leader\n  transfer-leader 2",
-		GroupID: groupServer,
-		Args:    maxArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			id := uint64(0)
-			if len(args) > 0 {
-				var err error
-				if id, _, err = parseMember(args[0], false); err != nil {
-					return err
-				}
-			}
-			if err := e.administer(cmd.Context(), func(c *client.Client) error { return c.TransferLeader(cmd.Context(), id) }); err != nil {
-				return err
-			}
-			return e.printLeader(cmd.Context())
-		},
-	}
-}
-
-// leaderWithin is how long the server that is asked may take to hear who leads.
-const (
-	leaderWithin = 3 * time.Second
-	leaderPause  = 20 * time.Millisecond
-)
-
-// printLeader says who leads, as soon as the server that is asked has heard.
-func (e *env) printLeader(ctx context.Context) error {
-	for end := time.Now().Add(leaderWithin); ; time.Sleep(leaderPause) {
-		members, err := e.members(ctx)
-		if err != nil {
-			return err
-		}
-		for _, m := range members {
-			switch {
-			case m.Role != "leader":
-			case e.out.json:
-				return e.out.value(map[string]uint64{"leader": m.ID})
-			default:
-				return e.out.line("server %d leads", m.ID)
-			}
-		}
-		if time.Now().After(end) {
-			return fmt.Errorf("leadership was handed over, and the server that was asked has not heard to whom")
-		}
-	}
 }

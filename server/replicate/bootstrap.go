@@ -13,6 +13,10 @@ import (
 // snapshots are gone.
 var ErrNoLog = errors.New("replicate: the log and all snapshots are missing")
 
+// ErrNoOthers says that a server that is one of several has not found the others
+// yet and is not told where they are.
+var ErrNoOthers = errors.New("this server is one of several, which it has not found yet: it needs initial-cluster or join again")
+
 // raft's names of what it keeps in the stable store.
 var (
 	currentTermKey  = []byte("CurrentTerm")
@@ -28,12 +32,14 @@ func (n *Node) empty() (bool, error) {
 	return !exists, nil
 }
 
-// mayFoundAlone tells whether this server is to be a cluster by itself.
-func (n *Node) mayFoundAlone() bool {
-	if len(n.cfg.Join) > 0 {
-		return false
+// mayFoundAlone tells whether this server is to be a cluster by itself. One that
+// was told of others once is never: they may have a cluster by now.
+func (n *Node) mayFoundAlone() (bool, error) {
+	alone := len(n.cfg.Join) == 0 && (len(n.cfg.Initial) == 0 || len(n.cfg.Initial) == 1 && n.cfg.Initial[0].ID == n.cfg.ID)
+	if alone && n.cfg.Together {
+		return false, ErrNoOthers
 	}
-	return len(n.cfg.Initial) == 0 || len(n.cfg.Initial) == 1 && n.cfg.Initial[0].ID == n.cfg.ID
+	return alone, nil
 }
 
 // bootstrap writes the first configuration into an empty store. Servers that

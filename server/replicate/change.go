@@ -142,7 +142,7 @@ func (n *Node) change(ctx context.Context, r *changeRequest) error {
 	}
 	switch c.Action {
 	case protocol.AddMember:
-		return n.addMember(ctx, now, c)
+		return n.addMember(ctx, now, c, r.Again)
 	case protocol.RemoveMember:
 		return n.removeMember(ctx, now, c, r.Again)
 	case protocol.PromoteMember:
@@ -170,7 +170,7 @@ func (n *Node) handOver(ctx context.Context, now *configuration, c protocol.Memb
 	return errMoved
 }
 
-func (n *Node) addMember(ctx context.Context, now *configuration, c protocol.MemberChange) error {
+func (n *Node) addMember(ctx context.Context, now *configuration, c protocol.MemberChange, again bool) error {
 	addr, err := parseMemberAddr(raft.ServerAddress(c.Addr))
 	if err != nil || addr.addr != c.Addr || unspecified(addr.addr) {
 		return rule("%q is no address of a server: want HOST:PORT", c.Addr)
@@ -178,8 +178,8 @@ func (n *Node) addMember(ctx context.Context, now *configuration, c protocol.Mem
 	for _, s := range now.Servers {
 		switch known, err := parseMemberAddr(s.Address); {
 		case err != nil:
-		case s.ID == serverID(c.ID) && known.addr == addr.addr:
-			return nil // it was added before
+		case s.ID == serverID(c.ID) && known.addr == addr.addr && (again || s.Suffrage != raft.Voter && known.data == ""):
+			return nil // it was added before, and has not come yet
 		case s.ID == serverID(c.ID):
 			return rule("server %d is a member already, at %s", c.ID, known.addr)
 		case known.addr == addr.addr:

@@ -61,9 +61,10 @@ type Config struct {
 	Version    string
 	Logger     *slog.Logger
 
-	Initial []Member  // the members that found the cluster, this server included; empty: alone, or joining
-	Join    []string  // peer addresses of a cluster to be joined
-	Peers   *peer.Mux // nil: this server has no peers
+	Together bool      // the data was made for one of several servers: it never founds a cluster alone
+	Initial  []Member  // the members that found the cluster, this server included; empty: alone, or joining
+	Join     []string  // peer addresses of a cluster to be joined
+	Peers    *peer.Mux // nil: this server has no peers
 	// JoinedCluster is called with the cluster's id when a server that joins
 	// has learned it, before it takes part.
 	JoinedCluster func(cluster string) error
@@ -185,11 +186,17 @@ func (n *Node) Open(m Machine) error {
 	if err != nil {
 		return err
 	}
-	if empty && n.mayFoundAlone() {
-		if err := n.bootstrap([]Member{{ID: n.cfg.ID, PeerAddr: n.cfg.Address, Data: n.cfg.Data}}); err != nil {
+	if empty {
+		alone, err := n.mayFoundAlone()
+		if err != nil {
 			return err
 		}
-		empty = false
+		if alone {
+			if err := n.bootstrap([]Member{{ID: n.cfg.ID, PeerAddr: n.cfg.Address, Data: n.cfg.Data}}); err != nil {
+				return err
+			}
+			empty = false
+		}
 	}
 	if !empty {
 		if err := n.begin(); err != nil {
