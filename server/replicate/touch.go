@@ -132,19 +132,27 @@ func (t *toucher) hello(r *reign) []byte {
 
 // again appends what was not acknowledged over the former stream.
 func (t *toucher) again(b []byte) []byte {
+	m := t.mark()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for i := range t.unacked {
-		b = t.appendSigns(b, &t.unacked[i])
+		b = appendSigns(b, &t.unacked[i], m)
 	}
 	return b
+}
+
+// mark is the machine's, which has a lock of its own: whoever holds that one may
+// ask for the contact, and so for ours.
+func (t *toucher) mark() (m mark) {
+	m.zxid, m.digest = t.s.n.machine.Mark()
+	return m
 }
 
 // touch appends the signs of life since the last one, in several frames if
 // they are many.
 func (t *toucher) touch(b []byte) []byte {
 	now := t.now() // who was answered before this is among them
-	ids := t.s.n.machine.Touched()
+	ids, m := t.s.n.machine.Touched(), t.mark()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for first := true; first || len(ids) > 0; first = false {
@@ -155,7 +163,7 @@ func (t *toucher) touch(b []byte) []byte {
 		if len(ids) == 0 {
 			s.at = now
 		}
-		b = t.appendSigns(b, &s)
+		b = appendSigns(b, &s, m)
 		t.keepLocked(s)
 	}
 	return b
@@ -189,13 +197,12 @@ func union(a, b []uint64) []uint64 {
 	return append(append(all, a...), b...)
 }
 
-func (t *toucher) appendSigns(b []byte, s *signs) []byte {
-	zxid, digest := t.s.n.machine.Mark()
+func appendSigns(b []byte, s *signs, m mark) []byte {
 	from := len(b)
 	b = beginFrame(b, frameSigns)
 	b = binary.AppendUvarint(b, s.seq)
-	b = binary.AppendUvarint(b, zxid)
-	b = binary.BigEndian.AppendUint64(b, digest)
+	b = binary.AppendUvarint(b, m.zxid)
+	b = binary.BigEndian.AppendUint64(b, m.digest)
 	b = binary.AppendUvarint(b, uint64(len(s.ids)))
 	var before uint64
 	for _, id := range s.ids {
