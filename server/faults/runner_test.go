@@ -78,7 +78,7 @@ func runScenario(t *testing.T, name string, p plan, strikes func(*runner)) {
 	r := &runner{t: t, rng: rand.New(rand.NewPCG(seed, 0)), c: c, rec: rec, load: &load{rec: rec, addrs: c.addrs(), seed: seed, padding: p.padding}}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	go rec.noteStalls(ctx)
+	r.load.wg.Go(func() { rec.noteStalls(ctx) })
 	must(t, r.load.prepare(ctx))
 	r.load.begin(ctx)
 	r.pass(warmUp / 2)
