@@ -52,7 +52,7 @@ func soak(t *testing.T, seed uint64) (simulated time.Duration) {
 			s := &storm{pack: p, dice: rand.New(rand.NewPCG(seed, 0))}
 			s.run()
 			simulated = time.Since(began)
-			t.Logf("%d writes, at the end of their lives the servers had taken %d snapshots in", s.writes, s.installs)
+			t.Logf("%d writes, %d changes and %d gaps told to watches, %d snapshots taken in by the last lives of the servers", s.writes, s.changes, s.gaps, s.installs)
 		}, smallSnapshots)
 	})
 	if !ok {
@@ -64,11 +64,13 @@ func soak(t *testing.T, seed uint64) (simulated time.Duration) {
 // storm is one run: a pack under load and faults.
 type storm struct {
 	*pack
-	dice     *rand.Rand
-	hands    []*hand
-	writes   int      // acknowledged, of hands that have ended
-	installs uint64   // of snapshots, by the servers that run at the end
-	story    []string // of the faults, told when something is wrong
+	dice          *rand.Rand
+	hands         []*hand
+	eyes          []*eye
+	gaps, changes int      // told by watches
+	writes        int      // acknowledged, of hands that have ended
+	installs      uint64   // of snapshots, by the servers that run at the end
+	story         []string // of the faults, told when something is wrong
 }
 
 func (s *storm) run() {
@@ -76,6 +78,9 @@ func (s *storm) run() {
 	s.ready()
 	for i := range 4 {
 		s.hands = append(s.hands, s.newHand(i))
+	}
+	for range 2 {
+		s.eyes = append(s.eyes, s.newEye())
 	}
 	for i := range episodes {
 		s.episode(i)
@@ -87,6 +92,9 @@ func (s *storm) run() {
 	for _, h := range s.hands {
 		h.check(s.pack)
 		s.writes += h.writes
+	}
+	for _, e := range s.eyes {
+		s.gaps, s.changes = s.gaps+e.gaps, s.changes+e.changes
 	}
 	for _, d := range s.dens {
 		st := d.server.node.Stats()
@@ -101,6 +109,9 @@ func (s *storm) end() {
 		h.hold(false)
 		h.c.Abandon()
 		<-h.done
+	}
+	for _, e := range s.eyes {
+		e.close()
 	}
 	if s.t.Failed() {
 		s.t.Logf("at %s, after:\n%s", time.Now().Format("15:04:05.000"), strings.Join(s.story, "\n"))
@@ -144,6 +155,7 @@ func (s *storm) episode(n int) {
 			return h.wrote().After(healed) || h.lost()
 		})
 	}
+	s.blink()
 	time.Sleep(s.between(0, 5*time.Second))
 	if s.dice.IntN(4) == 0 {
 		s.settle()
@@ -176,6 +188,20 @@ func (s *storm) settle() {
 		}
 	}()
 	s.agree(20 * time.Second)
+	for _, e := range s.eyes {
+		s.matches(e)
+	}
+}
+
+// blink replaces watchers whose session was out of reach for too long.
+func (s *storm) blink() {
+	for i, e := range s.eyes {
+		if e.lost() {
+			e.close()
+			s.gaps, s.changes = s.gaps+e.gaps, s.changes+e.changes
+			s.eyes[i] = s.newEye()
+		}
+	}
 }
 
 // strike begins a fault and returns what ends it.
@@ -184,7 +210,7 @@ func (s *storm) strike() (what string, heal func()) {
 	if s.dice.IntN(2) == 0 && s.leader() != 0 {
 		d = s.den(s.leader())
 	}
-	switch s.dice.IntN(13) {
+	switch s.dice.IntN(14) {
 	case 0, 1:
 		return s.killed(d)
 	case 2:
@@ -216,6 +242,11 @@ func (s *storm) strike() (what string, heal func()) {
 		return "no traffic: " + d.host, func() { s.net.Resume(d.host) }
 	case 11:
 		return s.transferred(d)
+	case 12:
+		for i := range s.clients {
+			s.net.Isolate(d.host, fmt.Sprintf("10.0.1.%d", i+1))
+		}
+		return "out of clients' reach: " + d.host, s.net.HealAll
 	default:
 		return s.slow(d)
 	}
