@@ -120,10 +120,22 @@ func (n *Node) untouched() bool {
 }
 
 // decide is the leader's answer. It goes by the committed membership alone, and
-// what it promises is committed before it is said.
+// what it promises is committed before it is said. What it refuses ends the
+// server that asks: only who still leads may say so, by what is committed now.
 func (n *Node) decide(ctx context.Context, r admitRequest) admitReply {
 	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()
+	reply := n.judge(ctx, r)
+	if reply.Verdict != turnedAway {
+		return reply
+	}
+	if err := n.barrier(ctx); err != nil {
+		return admitReply{Verdict: touched, Text: err.Error()}
+	}
+	return n.judge(ctx, r)
+}
+
+func (n *Node) judge(ctx context.Context, r admitRequest) admitReply {
 	if err := n.lockMembership(ctx); err != nil {
 		return admitReply{Verdict: touched, Text: err.Error()}
 	}

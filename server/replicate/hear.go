@@ -117,10 +117,14 @@ func (r *reign) note(member uint64, m mark, clients bool) {
 
 // answer acknowledges a touch, and tells of the members if that has news. An
 // acknowledgement after the reign would keep a follower's clients in good
-// faith towards a leader that has given them up.
+// faith towards a leader that has given them up; so it waits for the next touch
+// while this leader cannot be sure that there is no other.
 func (h *hearing) answer(seq uint64) error {
-	if h.reign.over() {
+	switch {
+	case h.reign.over():
 		return errFarewell
+	case !h.s.n.vouches():
+		return nil
 	}
 	b := appendFrame(nil, frameAck, seq)
 	if list, revision := h.s.n.directory(); revision != h.revision {

@@ -12,7 +12,8 @@ import (
 type progress struct {
 	mu       sync.Mutex // guards what follows
 	members  map[raft.ServerID]*follower
-	installs uint64 // snapshots sent since the start
+	installs uint64    // snapshots sent since the start
+	begun    time.Time // when this server began to lead
 
 	matched func(id raft.ServerID, match uint64) // told of every rise; nil: nobody is
 }
@@ -21,6 +22,7 @@ type follower struct {
 	match      uint64    // newest entry that it is known to hold
 	known      bool      // match has been told since this server leads
 	heard      time.Time // when it answered last, whatever
+	confirmed  time.Time // when the newest heartbeat was sent that it answered
 	moved      time.Time // when match rose last, or there was nothing to send
 	failed     time.Time // when entries or a snapshot could not be sent last
 	installing bool
@@ -33,6 +35,7 @@ func (p *progress) begin() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	clear(p.members)
+	p.begun = time.Now()
 }
 
 func (p *progress) memberLocked(id raft.ServerID) *follower {
@@ -46,12 +49,12 @@ func (p *progress) memberLocked(id raft.ServerID) *follower {
 
 // heartbeat notes the outcome of one and tells for how long the server has not
 // answered.
-func (p *progress) heartbeat(id raft.ServerID, err error) (silence time.Duration) {
+func (p *progress) heartbeat(id raft.ServerID, sent time.Time, err error) (silence time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	f := p.memberLocked(id)
 	if err == nil {
-		f.heard = time.Now()
+		f.heard, f.confirmed = time.Now(), sent
 	}
 	return time.Since(f.heard)
 }

@@ -213,27 +213,11 @@ func (i *inlet) greet() {
 	case <-i.ctx.Done():
 		return
 	}
-	for pause := minRedial; i.barrier() != nil; pause = min(2*pause, maxRedial) {
+	for pause := minRedial; i.s.n.barrier(i.ctx) != nil; pause = min(2*pause, maxRedial) {
 		rest(i.ctx, pause)
 		if i.closed() {
 			return
 		}
 	}
 	i.s.n.machine.View(func(m *state.Machine) { i.welcome <- m.Zxid() })
-}
-
-// barrier returns once everything that is committed now has been applied here.
-func (i *inlet) barrier() error {
-	inst := i.s.n.instance()
-	if inst == nil {
-		return ErrClosed
-	}
-	done := make(chan error, 1)
-	go func() { done <- inst.raft.Barrier(tellTime).Error() }()
-	select {
-	case err := <-done:
-		return err
-	case <-i.ctx.Done(): // raft may never answer
-		return context.Cause(i.ctx)
-	}
 }

@@ -16,9 +16,13 @@ func (n *Node) Leader() (id, term uint64) {
 }
 
 // Contact is for how long this server has not been sure of a leader: the age of
-// the newest sign of life that the leader has acknowledged, 0 while leading.
+// the newest sign of life that the leader has acknowledged, 0 while leading. A
+// leader that a majority has not answered for a while cannot be sure of itself.
 func (n *Node) Contact() time.Duration {
 	if n.leadTerm.Load() != 0 {
+		if silence := n.silenceOfMajority(); silence > heartbeatTimeout {
+			return silence
+		}
 		return 0
 	}
 	contact := n.streams.contact()

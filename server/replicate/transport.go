@@ -111,8 +111,9 @@ func (t *peerTransport) AppendEntries(id raft.ServerID, to raft.ServerAddress, r
 			t.gate.withheld.Add(1)
 			return errWithheld
 		}
+		sent := time.Now()
 		err := t.brief.AppendEntries(id, target(id, to), req, resp)
-		if silence := t.progress.heartbeat(id, err); silence > deafAfter {
+		if silence := t.progress.heartbeat(id, sent, err); silence > deafAfter {
 			// What raft waits for on the other connections will not come either,
 			// and would be waited for long after the network is whole again.
 			t.conns.drop(target(id, to))

@@ -1,0 +1,67 @@
+package replicate
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// silenceOfMajority is for how long a leader has not known that it is one: the
+// age of the newest heartbeats that a majority of the voters has answered,
+// counted from when they were sent. Until then nobody else was elected, nor a
+// heartbeat timeout longer.
+//
+// raft looks after this too, but its check waits behind a write to a disk that
+// hangs, and after a pause of the process it is one goroutine among many.
+func (n *Node) silenceOfMajority() time.Duration {
+	all := voters(n.configuration(), 0)
+	if len(all) == 0 {
+		return 0
+	}
+	now := time.Now()
+	heard := make([]time.Time, len(all))
+	for i, id := range all {
+		if heard[i] = now; id != n.cfg.ID {
+			heard[i] = n.progress.confirmed(serverID(id))
+		}
+	}
+	slices.SortFunc(heard, func(a, b time.Time) int { return b.Compare(a) })
+	return now.Sub(heard[len(all)/2])
+}
+
+// vouches tells whether this leader may speak for sessions: nobody else can
+// have begun to count their time.
+func (n *Node) vouches() bool { return n.silenceOfMajority() <= heartbeatTimeout }
+
+// barrier returns once everything that is committed now has been applied here,
+// by the leader that this server has been all the time.
+func (n *Node) barrier(ctx context.Context) error {
+	inst := n.instance()
+	if inst == nil {
+		return ErrClosed
+	}
+	if inst.gate.hangs() {
+		return errWithheld // it would wait in raft, and take the place of writes
+	}
+	done := make(chan error, 1)
+	go func() { done <- inst.raft.Barrier(tellTime).Error() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done(): // raft may never answer
+		return context.Cause(ctx)
+	}
+}
+
+// confirmed is when the newest heartbeat was sent that a server has answered,
+// or since when this server leads.
+func (p *progress) confirmed(id raft.ServerID) time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if f := p.memberLocked(id); f.confirmed.After(p.begun) {
+		return f.confirmed
+	}
+	return p.begun
+}

@@ -1,0 +1,66 @@
+package replicate
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/lycaon-io/lycaon/protocol"
+)
+
+// forgotten runs f with a leader that does not know that it leads no more: its
+// disk hangs, and with it raft, and it is cut off from the others, which have
+// another leader.
+func forgotten(t *testing.T, f func(e *ensemble, old, now *server)) {
+	running(t, 3, func(e *ensemble) {
+		e.pinned(3)
+		old := e.leader()
+		gate := make(chan struct{})
+		old.store.gate.Store(&gate)
+		defer func() {
+			old.store.gate.Store(nil)
+			close(gate)
+		}()
+		old.send(open(1, time.Hour)) // what hangs
+		e.net.Isolate(old.host, "s1", "s2", "s3")
+		var now *server
+		e.until("another leads", 5*time.Second, func() bool {
+			for _, s := range e.servers {
+				if s != old && s.leadTerm.Load() != 0 {
+					now = s
+				}
+			}
+			return now != nil
+		})
+		f(e, old, now)
+	})
+}
+
+func TestALeaderThatIsNoneAnyMoreEndsNobody(t *testing.T) {
+	forgotten(t, func(e *ensemble, old, now *server) {
+		require.NoError(t, e.change(now, protocol.AddMember, 4, "s4:1"))
+		require.NotZero(t, old.leadTerm.Load(), "it takes itself for the leader")
+		s := e.joiner(4)
+		s.join = []string{old.host + ":1"}
+		e.start(s)
+		select {
+		case err := <-s.Fatal():
+			require.NoError(t, err, "by whom is no leader")
+		case <-time.After(10 * time.Second):
+		}
+		require.Error(t, s.Serving())
+		e.stop(s)
+		delete(e.servers, 4)
+	})
+}
+
+func TestALeaderThatIsNoneAnyMoreVouchesForNoSession(t *testing.T) {
+	forgotten(t, func(e *ensemble, old, now *server) {
+		began := time.Now()
+		e.until("it speaks for sessions", 5*time.Second, func() bool { return now.prop.proposing() && now.duties.leads() })
+		require.NotZero(t, old.leadTerm.Load(), "it takes itself for the leader")
+		require.Greater(t, old.Contact(), heartbeatTimeout, "nobody has heard of it since before another was elected")
+		require.Less(t, time.Since(began), time.Second, "before it knows that its disk hangs")
+	})
+}
