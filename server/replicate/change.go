@@ -93,12 +93,16 @@ func (n *Node) tryLeader(ctx context.Context, method string, r *changeRequest) e
 	return err
 }
 
-// handleChange is where the requests of other servers arrive.
+// handleChange is where the requests of other servers arrive. Who is no member
+// has no business here: calls are open to servers that ask to be let in.
 func (n *Node) handleChange(method string) peer.Handler {
-	return func(ctx context.Context, _ peer.Identity, body []byte) (any, error) {
+	return func(ctx context.Context, from peer.Identity, body []byte) (any, error) {
 		var r changeRequest
 		if err := json.Unmarshal(body, &r); err != nil {
 			return nil, peer.Refuse(peer.ErrBadRequest, "%v", err)
+		}
+		if err := n.mustBeMember(from); err != nil {
+			return nil, err
 		}
 		if n.leadTerm.Load() == 0 {
 			return nil, errMoved

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/lycaon-io/lycaon/protocol"
+	"github.com/lycaon-io/lycaon/server/peer"
 	"github.com/lycaon-io/lycaon/znode"
 )
 
@@ -447,6 +448,31 @@ func TestAServerThatMovedIsFoundWhereItIs(t *testing.T) {
 		})
 		e.writes(s)
 		e.equal()
+	})
+}
+
+// A server without a cluster may ask to be let in, and nothing else.
+func TestAStrangerChangesNothing(t *testing.T) {
+	running(t, 3, func(e *ensemble) {
+		e.pinned(3)
+		leader := e.leader()
+		id, term := leader.Leader()
+		for _, self := range []peer.Identity{{ID: 9, Data: "nine"}, {ID: e.follower().id, Data: "another"}, {Cluster: "c1", ID: 9, Data: "nine"}} {
+			stranger, err := peer.Open(peer.Config{Self: self, Addr: "s9:1", Network: e.net.Host("s9"), Insecure: true})
+			require.NoError(t, err)
+			defer stranger.Close()
+			for method, c := range map[string]protocol.MemberChange{
+				changeMethod:   {Action: protocol.RemoveMember, ID: e.follower().id},
+				transferMethod: {ID: e.follower().id},
+			} {
+				err := stranger.Call(e.Context(), peer.Target{ID: id, Addr: addrOf(id)}, method, &changeRequest{Change: c}, nil)
+				require.Error(t, err, "%v calls %s", self, method)
+			}
+			stranger.Close()
+		}
+		require.Len(t, leader.Members(), 3)
+		_, now := leader.Leader()
+		require.Equal(t, term, now)
 	})
 }
 

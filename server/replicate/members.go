@@ -200,6 +200,11 @@ func (n *Node) Admit(k peer.Kind, remote peer.Identity) error {
 	case k == peer.Raft:
 		return nil
 	}
+	return n.mustBeMember(remote)
+}
+
+// mustBeMember refuses whom the newest membership does not have with its data.
+func (n *Node) mustBeMember(remote peer.Identity) error {
 	_, addr, ok := find(n.configuration(), remote.ID)
 	switch {
 	case !ok:
