@@ -200,7 +200,9 @@ func (n *Node) whereNow(s raft.Server, said, data string) memberAddr {
 }
 
 // adopt compares what the members say of themselves with the membership: a
-// founder shows its data for the first time, a server has moved.
+// founder shows its data for the first time, a server has moved, one that was
+// removed and added again comes with the log that it had. One without a log
+// would not say anything here before it was admitted.
 func (n *Node) adopt() {
 	retry := time.NewTicker(adoptRetry)
 	defer retry.Stop()
@@ -238,12 +240,9 @@ func (n *Node) adoptOne(a announcement) error {
 	}
 	s, known, ok := find(now.Configuration, a.ID)
 	want := n.whereNow(s, a.Addr, a.Data)
-	unpinned := known.data == ""
 	switch {
 	case !ok || known == want || !known.fits(a.Data):
 		return nil
-	case unpinned && s.Suffrage != raft.Voter:
-		return nil // a new member asks to be admitted
 	}
 	n.cfg.Logger.Info("a member shows where it is and with which data", "server", a.ID, "addr", want.addr)
 	return n.moveMember(ctx, now, s, want)

@@ -173,7 +173,7 @@ func (n *Node) leads(id raft.ServerID, term uint64) bool {
 	return ok
 }
 
-// appendTo sends a follower what raft would send it.
+// appendTo sends a follower what raft might have sent it.
 func (n *Node) appendTo(id uint64, req *raft.AppendEntriesRequest) error {
 	inst := n.instance()
 	s, _, ok := find(n.configuration(), id)
@@ -182,7 +182,10 @@ func (n *Node) appendTo(id uint64, req *raft.AppendEntriesRequest) error {
 	}
 	own := n.self().raft()
 	req.RPCHeader = raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(serverID(n.cfg.ID)), Addr: []byte(own)}
-	return inst.trans.AppendEntries(s.ID, s.Address, req, &raft.AppendEntriesResponse{})
+	if t, ok := inst.trans.(*peerTransport); ok {
+		return t.notice(s.ID, s.Address, req)
+	}
+	return errWithheld // there are no peers
 }
 
 // Admit is the rule by which streams of other servers of this cluster are

@@ -123,9 +123,25 @@ func (t *peerTransport) AppendEntries(id raft.ServerID, to raft.ServerAddress, r
 	if err := t.awaitTurn(id, req.Term); err != nil {
 		return err
 	}
+	return t.append(id, to, req, resp)
+}
+
+func (t *peerTransport) append(id raft.ServerID, to raft.ServerAddress, req *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
 	err := t.bulk.AppendEntries(id, target(id, to), req, resp)
 	t.progress.appended(id, req, resp, err)
 	return err
+}
+
+// notice sends a message that raft does not know of. It waits for nothing, and
+// least of all does it tell silence that raft has come back.
+func (t *peerTransport) notice(id raft.ServerID, to raft.ServerAddress, req *raft.AppendEntriesRequest) error {
+	t.mu.Lock()
+	_, silenced := t.silenced[id]
+	t.mu.Unlock()
+	if silenced || t.gate.hangs() || !t.progress.reachable(id) {
+		return errWithheld
+	}
+	return t.append(id, to, req, &raft.AppendEntriesResponse{})
 }
 
 // awaitTurn holds entries back while there is no use in sending them: while the
