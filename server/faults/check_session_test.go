@@ -169,9 +169,10 @@ func lostSessions(h *history, line *timeline, ends map[uint64]*txn) (found findi
 	return found
 }
 
-// deafAt tells whether the cluster had no majority for so long, or has had one again so lately, that a session may be lost.
+// deafAt tells whether the cluster had no majority for so long, and that so lately, that a session may be lost. A shorter outage, with the
+// third of a timeout that may lie between two signs of life, costs none.
 func (h *history) deafAt(at int64) bool {
 	return slices.ContainsFunc(h.Faults, func(f fault) bool {
-		return f.Deaf && at >= f.Begin && at <= f.Settled+int64(outageGrace)
+		return f.Deaf && f.Settled-f.Begin > int64(loadTimeout/2) && at >= f.Begin && at <= f.Settled+int64(outageGrace)
 	})
 }

@@ -14,7 +14,8 @@ const (
 	loadTimeout = 4 * time.Second // of sessions
 	thinkTime   = 6 * time.Millisecond
 
-	hopRarely    = 300 // operations between two changes of the server
+	hopRarely    = 100 // rounds between two changes of the server
+	hopWithin    = 4 * time.Millisecond
 	registerOps  = 150 // on one path, before the group goes on to the next
 	registerPool = 3   // actors on one path
 	registers    = 2   // groups
@@ -71,17 +72,21 @@ func (l *load) begin(ctx context.Context) {
 	l.launch(ctx, loadTimeout, paced((*actor).sum))
 	l.launch(ctx, loadTimeout, paced((*actor).produce))
 	l.launch(ctx, loadTimeout, paced((*actor).consume))
-	l.launch(ctx, loadTimeout, paced((*actor).stir))
 	for range 2 {
+		l.launch(ctx, loadTimeout, paced((*actor).stir))
 		l.launch(ctx, loadTimeout, watchAndHop)
 		l.launch(ctx, loadTimeout, hold)
 	}
 }
 
 // paced goes on after every error: it is written down, and what it means is for the checkers. The loss of the session ends the rounds by itself.
+// Now and then the connection is cut amid a round, so that what is under way has to be sent again elsewhere.
 func paced(round func(*actor) error) func(context.Context, *actor) error {
 	return func(ctx context.Context, a *actor) error {
 		defer a.think(ctx, thinkTime)
+		if line := a.line; a.rng.IntN(hopRarely) == 0 {
+			time.AfterFunc(time.Duration(a.rng.Int64N(int64(hopWithin))), func() { line.hop(len(a.load.addrs) > 1) })
+		}
 		_ = round(a)
 		return nil
 	}
@@ -89,9 +94,6 @@ func paced(round func(*actor) error) func(context.Context, *actor) error {
 
 // register reads and writes one node by versions that may be old.
 func (a *actor) register(path string, version *int64) error {
-	if a.rng.IntN(hopRarely) == 0 {
-		a.line.hop(len(a.load.addrs) > 1)
-	}
 	var o *op
 	var err error
 	expect := *version
