@@ -33,6 +33,7 @@ const (
 type trial struct {
 	compared map[uint64]time.Time // when a member's mark was last comparable
 	open     time.Time            // since when servers differ and nothing settles it; zero: they do not
+	seen     time.Time            // when they were last found to
 	disputed uint64               // the zxid of it
 }
 
@@ -127,10 +128,11 @@ func (g *guard) act(b ballots, now time.Time) {
 	switch {
 	case v.conflict && !v.decided:
 		t.disputed = v.zxid
-		if t.open.IsZero() {
+		if t.open.IsZero() || now.Sub(t.seen) > 2*patience {
 			t.open = now
 			g.n.cfg.Logger.Warn("servers differ and no majority agrees yet", "zxid", v.zxid, "digests", b[v.zxid])
 		}
+		t.seen = now
 		if now.Sub(t.open) >= patience {
 			g.halt(v.zxid, b[v.zxid])
 		}
