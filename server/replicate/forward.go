@@ -109,7 +109,9 @@ func (f *forwarder) listen(r *reign, c net.Conn) error {
 			if err := n.err("welcome"); err != nil {
 				return err
 			}
-			f.s.n.caughtUpWith(zxid)
+			if !r.over() {
+				f.s.n.caughtUpWith(zxid)
+			}
 		case frameDoubt:
 			f.out.Doubted()
 		case frameFarewell:

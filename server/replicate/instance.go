@@ -166,6 +166,7 @@ func (l *loop) restart(cause error) error {
 		return err
 	}
 	l.machine.Install(state.New())
+	l.unready() // a welcome that was under way spoke of the former machine
 	if err := l.begin(); err != nil {
 		l.fail(err)
 		return err
