@@ -137,6 +137,9 @@ func (s *Server) TransferLeader(ctx context.Context, id uint64) error {
 
 // administrative says in the words of clients what another server refused.
 func administrative(err error) error {
+	if errors.Is(err, protocol.ErrNotReady) {
+		return err
+	}
 	for _, row := range []struct {
 		from *peer.Error
 		to   error

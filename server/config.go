@@ -20,7 +20,7 @@ type Config struct {
 	ID         uint64 // of this server in its cluster, 1 to 254
 	DataDir    string
 	ClientAddr string // host:port where clients connect
-	PeerAddr   string // host:port to listen on for the other servers; empty: as in InitialCluster, else 127.0.0.1:2888
+	PeerAddr   string // host:port to listen on for the other servers; empty: as in InitialCluster, else as at the last start, else 127.0.0.1:2888
 	HTTPAddr   string // host:port for metrics and health, or "off"
 
 	InitialCluster string // the members of a new cluster, "1=host:port,2=host:port"; empty: this server alone

@@ -38,6 +38,11 @@ type meta struct {
 	Joined    bool   `json:"joined,omitempty"`  // made to enter a cluster, not to found one
 	Several   bool   `json:"several,omitempty"` // made to found a cluster with others
 	Logged    bool   `json:"logged,omitempty"`  // there is a log: one that is missing has been lost
+
+	// The settings of the same names at the last start: who is started without
+	// them stays where the others know it.
+	PeerAddr          string `json:"peerAddr,omitempty"`
+	AdvertisePeerAddr string `json:"advertisePeerAddr,omitempty"`
 }
 
 // together tells that the directory was made for one of several servers.
@@ -114,6 +119,19 @@ func (d *dataDir) noteLog() error {
 		return nil
 	}
 	d.meta.Logged = true
+	if err := writeMeta(d.path, d.meta); err != nil {
+		return unwritable(d.path, err)
+	}
+	return nil
+}
+
+// notePeer remembers where this server listens for the others, and where they
+// dial it.
+func (d *dataDir) notePeer(listen, dial string) error {
+	if d.meta.PeerAddr == listen && d.meta.AdvertisePeerAddr == dial {
+		return nil
+	}
+	d.meta.PeerAddr, d.meta.AdvertisePeerAddr = listen, dial
 	if err := writeMeta(d.path, d.meta); err != nil {
 		return unwritable(d.path, err)
 	}

@@ -158,15 +158,19 @@ func (c *Config) checkCluster() error {
 	return nil
 }
 
-// withPeerAddr fills in where to listen for the other servers: where they were
-// told to dial, if nothing else is said.
+// withPeerAddr fills in where to listen for the other servers, if nothing is
+// said: where they were told to dial, else as at the last start.
 func (c Config) withPeerAddr() Config {
 	if c.PeerAddr != "" {
 		return c
 	}
-	members, err := c.members()
-	if c.PeerAddr = own(members, c.ID); err != nil || c.PeerAddr == "" {
-		c.PeerAddr = defaultPeerAddr
+	members, _ := c.members()
+	if c.PeerAddr = own(members, c.ID); c.PeerAddr != "" {
+		return c
+	}
+	c.PeerAddr = defaultPeerAddr
+	if last, err := readMeta(c.DataDir); err == nil && last.ServerID == c.ID && last.PeerAddr != "" {
+		c.PeerAddr, c.AdvertisePeerAddr = last.PeerAddr, cmp.Or(c.AdvertisePeerAddr, last.AdvertisePeerAddr)
 	}
 	return c
 }
@@ -212,7 +216,7 @@ func (o origin) check(path string, m meta) error {
 	case o.several() && m.ClusterID == "":
 		return fmt.Errorf("%w: %s was made to join a cluster, not to found one; give join instead of initial-cluster, or a new directory", ErrForeignData, path)
 	case o.several() && m.ClusterID != clusterOf(o.founders):
-		return fmt.Errorf("%w: %s is of cluster %s, which was not founded by this initial-cluster; leave it out for a server that has its cluster", ErrForeignData, path, m.ClusterID)
+		return fmt.Errorf("%w: %s is of cluster %s, which was not founded by this initial-cluster; leave it out for a server that has its cluster, and give one that has none an empty directory", ErrForeignData, path, m.ClusterID)
 	case o.joins() && !m.together():
 		return fmt.Errorf("%w: %s is of cluster %s, which it was not made to join; join wants a new directory", ErrForeignData, path, m.ClusterID)
 	}

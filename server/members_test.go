@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -382,6 +383,37 @@ func TestAMemberThatMovesIsFoundAgain(t *testing.T) {
 		return true
 	})
 	p.sameState()
+}
+
+func TestAMemberWithoutSettingsStaysWhereItIs(t *testing.T) {
+	p := running(t, 3)
+	one := p.other()
+	addr := p.up[one].peerAddr()
+	p.stop(one)
+	p.configs[one].InitialCluster, p.configs[one].PeerAddr = "", ""
+	p.start(one)
+	require.Equal(t, addr, p.up[one].peerAddr())
+	p.sameState()
+}
+
+func TestNoMemberTakesTheAddressOfAnother(t *testing.T) {
+	p := running(t, 3)
+	one, leader := p.other(), p.leader()
+	p.stop(one)
+	c := p.configs[one]
+	c.InitialCluster, c.PeerAddr, c.AdvertisePeerAddr = "", p.configs[one].withPeerAddr().PeerAddr, p.up[leader].peerAddr()
+	p.start(one)
+	p.eventually("it has said where it is", func() bool {
+		return slices.ContainsFunc(p.up[leader].Members(), func(m protocol.Member) bool { return m.ID == one && m.ClientAddr == c.ClientAddr })
+	})
+	_, err := p.client().Create(t.Context(), "/after", nil)
+	require.NoError(t, err)
+	p.sameState()
+	seen := map[string]bool{}
+	for _, m := range p.up[leader].Members() {
+		require.False(t, seen[m.PeerAddr], "%s is of two servers", m.PeerAddr)
+		seen[m.PeerAddr] = true
+	}
 }
 
 func TestShortOfDiskALeaderYieldsAndAMajorityDecides(t *testing.T) {

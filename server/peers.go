@@ -27,6 +27,9 @@ func (s *Server) openPeers() (err error) {
 	if s.peers, err = peer.Open(conf); err != nil {
 		return fmt.Errorf("%w: %w", ErrConfig, err)
 	}
+	if err := s.dir.notePeer(s.cfg.PeerAddr, s.cfg.advertisedPeer()); err != nil {
+		return err
+	}
 	s.peers.Handle(askStatus, func(context.Context, peer.Identity, []byte) (any, error) {
 		if s.admits.Load() == nil {
 			return nil, peer.Refuse(peer.ErrNotReady, "the server is starting")

@@ -218,11 +218,11 @@ var errQuiet = errors.New("failed")
 
 // describe words an error for a person, on one line and with what helps.
 func describe(err error) string {
-	text := strings.ReplaceAll(err.Error(), "\n", ": ")
+	text := oneLine(err.Error())
 	call := (*client.Error)(nil)
 	switch {
 	case errors.Is(err, client.ErrDisconnected):
-		text = strings.Replace(text, context.DeadlineExceeded.Error()+": ", "", 1) // before the reason itself
+		text = oneLine(strings.Replace(err.Error(), context.DeadlineExceeded.Error()+"\n", "", 1)) // before the reason itself
 		switch {
 		case errors.Is(err, client.ErrNotReady): // it runs, and says what it waits for
 		case strings.Contains(text, "tls: "), strings.Contains(text, "TLS with "):
@@ -234,6 +234,15 @@ func describe(err error) string {
 		return fmt.Sprintf("%s: the parent %s (-p creates missing parents)", text, call.Path[:strings.LastIndexByte(call.Path, '/')])
 	}
 	return text
+}
+
+// oneLine puts the kind of an error before its causes, of each server one.
+func oneLine(text string) string {
+	kind, causes, several := strings.Cut(text, "\n")
+	if !several {
+		return text
+	}
+	return kind + ": " + strings.ReplaceAll(causes, "\n", "; ")
 }
 
 // historyFile is where the shell keeps its lines between runs.

@@ -99,7 +99,7 @@ func (s *serveFlags) groups() []flagGroup {
 		{"The other servers", func(f *pflag.FlagSet) {
 			f.StringVar(&c.InitialCluster, "initial-cluster", c.InitialCluster, "all members of a new cluster with their peer addresses, `1=H:P,2=H:P,3=H:P`, the same on each; default is this server alone")
 			f.StringVar(&c.Join, "join", c.Join, "peer addresses `H:P,H:P` of a running cluster to which member add has added this server")
-			f.StringVar(&c.PeerAddr, "peer-addr", c.PeerAddr, "`H:P` to listen on for the other servers; default is as in --initial-cluster, else 127.0.0.1:2888")
+			f.StringVar(&c.PeerAddr, "peer-addr", c.PeerAddr, "`H:P` to listen on for the other servers; default is as in --initial-cluster, else as at the last start, else 127.0.0.1:2888")
 			f.StringVar(&c.AdvertisePeerAddr, "advertise-peer-addr", c.AdvertisePeerAddr, "`H:P` that the other servers dial; default is as in --initial-cluster, else --peer-addr")
 			f.StringVar(&c.PeerCert, "peer-cert", c.PeerCert, "certificate `FILE` to show to the other servers, with the role of a server in it; read again when it changes")
 			f.StringVar(&c.PeerKey, "peer-key", c.PeerKey, "key `FILE` of that certificate")

@@ -116,7 +116,7 @@ func TestAStopWhileStartingIsClean(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	s := serveFlags{logLevel: "error", logFormat: "text", server: server.DefaultConfig()}
-	s.server.DataDir, s.server.ClientAddr, s.server.HTTPAddr = filepath.Join(t.TempDir(), "data"), "127.0.0.1:0", "off"
+	s.server.DataDir, s.server.ClientAddr, s.server.PeerAddr, s.server.HTTPAddr = filepath.Join(t.TempDir(), "data"), "127.0.0.1:0", "127.0.0.1:0", "off"
 	for range 5 { // the start may be over first
 		require.NoError(t, serve(ctx, newEnv(nil, io.Discard, io.Discard, noEnv), &s))
 	}

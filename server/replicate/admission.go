@@ -227,6 +227,17 @@ func (n *Node) adopt() {
 	}
 }
 
+// inTheWay is the other member that has an address, "" if none has: it may be
+// about to move, or the one that shows the address be started wrongly.
+func inTheWay(now *configuration, id uint64, addr string) raft.ServerID {
+	for _, s := range now.Servers {
+		if known, err := parseMemberAddr(s.Address); err == nil && known.addr == addr && s.ID != serverID(id) {
+			return s.ID
+		}
+	}
+	return ""
+}
+
 func (n *Node) adoptOne(a announcement) error {
 	ctx, cancel := n.limited(adminTimeout)
 	defer cancel()
@@ -243,6 +254,8 @@ func (n *Node) adoptOne(a announcement) error {
 	switch {
 	case !ok || known == want || !known.fits(a.Data):
 		return nil
+	case inTheWay(now, a.ID, want.addr) != "":
+		return fmt.Errorf("replicate: %s is the address of server %s, too", want.addr, inTheWay(now, a.ID, want.addr))
 	}
 	n.cfg.Logger.Info("a member shows where it is and with which data", "server", a.ID, "addr", want.addr)
 	return n.moveMember(ctx, now, s, want)

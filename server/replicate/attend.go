@@ -17,11 +17,16 @@ func (n *Node) attend() {
 	look := time.NewTicker(attendInterval)
 	defer look.Stop()
 	var asked time.Time
+	var lack leaderlessness
 	for {
 		select {
 		case <-n.stop:
 			return
 		case <-look.C:
+		}
+		id, _ := n.Leader()
+		if lasts, tell := lack.look(n.instance() == nil || id != 0, time.Now()); tell {
+			n.cfg.Logger.Warn("no leader is known: a majority of the voters must answer each other", "for", lasts.Round(time.Millisecond))
 		}
 		n.askForVote()
 		if !n.doubtsMembership() || time.Since(asked) < attendPause {
@@ -35,6 +40,26 @@ func (n *Node) attend() {
 			}
 		}
 	}
+}
+
+// leaderlessness says now and then that nobody leads.
+type leaderlessness struct{ since, said time.Time }
+
+// look tells how long there has been no leader, and whether to say so.
+func (l *leaderlessness) look(led bool, now time.Time) (lasts time.Duration, tell bool) {
+	switch {
+	case led:
+		*l = leaderlessness{}
+		return 0, false
+	case l.since.IsZero():
+		l.since = now
+	}
+	lasts = now.Sub(l.since)
+	if lasts < unreachableAfter || !l.said.IsZero() && now.Sub(l.said) < foundingReminder {
+		return lasts, false
+	}
+	l.said = now
+	return lasts, true
 }
 
 // doubtsMembership: the newest membership does not name this server, or its

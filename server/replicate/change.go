@@ -62,7 +62,7 @@ func (n *Node) atLeader(ctx context.Context, method string, r *changeRequest) er
 		last = err
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%w: %w: %w", protocol.ErrNotReady, last, context.Cause(ctx))
+			return fmt.Errorf("%w: %w", protocol.ErrNotReady, last)
 		case <-n.stop:
 			return ErrClosed
 		case <-time.After(leaderRetry):
@@ -74,13 +74,13 @@ func (n *Node) tryLeader(ctx context.Context, method string, r *changeRequest) e
 	id, _ := n.Leader()
 	switch id {
 	case 0:
-		return errors.New("replicate: no leader is known")
+		return errors.New("no leader is known")
 	case n.cfg.ID:
 		return n.carryOut(ctx, method, r)
 	}
 	to, ok := n.target(id)
 	if !ok {
-		return fmt.Errorf("replicate: the leader, server %d, is not known here yet", id)
+		return fmt.Errorf("the leader, server %d, is not known here yet", id)
 	}
 	err := n.cfg.Peers.Call(ctx, to, method, r, nil)
 	if refusal, ok := errors.AsType[*peer.Error](err); ok {
@@ -269,10 +269,8 @@ func (n *Node) replace(ctx context.Context, now *configuration, c protocol.Membe
 		}
 		addr.addr = moved.addr
 	}
-	for _, s := range now.Servers {
-		if known, err := parseMemberAddr(s.Address); err == nil && known.addr == addr.addr && s.ID != serverID(c.ID) {
-			return rule("%s is the address of server %s", addr.addr, s.ID)
-		}
+	if other := inTheWay(now, c.ID, addr.addr); other != "" {
+		return rule("%s is the address of server %s", addr.addr, other)
 	}
 	former := addr.data
 	if former == "" {

@@ -31,7 +31,9 @@ const (
 // times a second of each server that does not answer. Who leads, and that a
 // server went out of reach, is said once, by us.
 var normal = []string{
-	"heartbeat timeout reached, starting election",
+	"heartbeat timeout reached, starting election", "Election timeout reached, restarting election",
+	"rejecting pre-vote request since we have a leader", "rejecting vote request since we have a leader",
+	"failed to get previous log", "appendEntries rejected, sending older logs", // a follower comes back
 	"failed to heartbeat to", "failed to appendEntries to", "failed to contact",
 	"failed to make requestVote RPC", "failed to install snapshot", "failed to send snapshot to",
 	"failed to decode incoming command", "failed to flush response", "failed to accept connection", // connections end
