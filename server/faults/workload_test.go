@@ -215,10 +215,16 @@ func (a *actor) consume() error {
 func (a *actor) stir() error {
 	path := fmt.Sprintf("/w/%d", a.rng.IntN(watched))
 	var err error
-	switch a.rng.IntN(4) {
+	switch a.rng.IntN(6) {
 	case 0:
 		_, err = a.write(step{Kind: "create", Path: path, Data: a.load.word("w")})
 	case 1:
+		_, err = a.write(
+			step{Kind: "create", Path: path, Data: a.load.word("w")}, step{Kind: "set", Path: path, Data: a.load.word("w")})
+	case 2:
+		_, err = a.write(
+			step{Kind: "delete", Path: path, Version: -1}, step{Kind: "create", Path: path, Data: a.load.word("w")})
+	case 3:
 		_, err = a.write(step{Kind: "delete", Path: path, Version: -1})
 	default:
 		_, err = a.write(step{Kind: "set", Path: path, Data: a.load.word("w"), Version: -1})
