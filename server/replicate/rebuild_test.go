@@ -1,6 +1,7 @@
 package replicate
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -40,4 +41,26 @@ func TestAWelcomeFromBeforeARebuildLetsNobodyServe(t *testing.T) {
 		e.settled()
 		e.equal()
 	})
+}
+
+func TestAServerClosesAmidARebuild(t *testing.T) {
+	for step := range 12 {
+		together(t, 3, func(e *ensemble) {
+			e.snapshotBytes = 4 << 10
+			e.startAll()
+			s := e.servers[uint64(step)%3+1]
+			for range 20 {
+				e.writes(e.leader())
+			}
+			rebuilt := make(chan error, 1)
+			go func() { rebuilt <- s.Rebuild(errors.New("a test")) }()
+			go func() { _ = s.Snapshot(context.Background()) }()
+			time.Sleep(time.Duration(step) * 500 * time.Microsecond)
+			began := time.Now()
+			e.stop(s)
+			require.Less(t, time.Since(began), 3*time.Second)
+			<-rebuilt
+			delete(e.servers, s.id)
+		})
+	}
 }
