@@ -37,6 +37,10 @@ func (s *Server) openPeers() (err error) {
 		return s.Status(), nil
 	})
 	s.peers.Handle(tellDisk, func(_ context.Context, from peer.Identity, _ []byte) (any, error) {
+		// Of members alone, as for their streams: calls are open to others too.
+		if err := s.admit(peer.Forward, from); err != nil {
+			return nil, err
+		}
 		s.short.hear(from.ID, time.Now())
 		return nil, nil
 	})
