@@ -323,9 +323,11 @@ func TestABackupOfAnyServerFoundsANewCluster(t *testing.T) {
 
 	q := founding(t, 1)
 	q.configs[1].InitialCluster = ""
-	q.configs[1].PeerAddr = freeAddr(t)
+	q.configs[1].PeerAddr = "" // as the manual does
+	q.configs[1].DataDir = filepath.Join(q.configs[1].DataDir, "new", "1")
 	_, err = RestoreSnapshot(t.Context(), file, *q.configs[1])
 	require.NoError(t, err)
+	q.configs[1].PeerAddr = freeAddr(t)
 	q.start(1)
 	require.NotEqual(t, former, q.up[1].dir.meta.ClusterID)
 	for id := uint64(2); id <= 3; id++ {

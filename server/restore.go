@@ -50,6 +50,7 @@ func RestoreSnapshot(ctx context.Context, file string, cfg Config) (state.Info, 
 	if err := cfg.Validate(); err != nil {
 		return state.Info{}, err
 	}
+	cfg = cfg.withPeerAddr() // raft refuses every change of members beside one without an address
 	info, err := InspectSnapshot(file)
 	if err != nil {
 		return info, err
@@ -62,6 +63,9 @@ func RestoreSnapshot(ctx context.Context, file string, cfg Config) (state.Info, 
 		return info, fmt.Errorf("%w: %s is not empty", ErrForeignData, cfg.DataDir)
 	}
 	parent, name := filepath.Split(filepath.Clean(cfg.DataDir))
+	if err := os.MkdirAll(filepath.Clean(parent), 0o700); err != nil {
+		return info, unwritable(parent, err)
+	}
 	building, err := os.MkdirTemp(filepath.Clean(parent), name+".restoring-")
 	if err != nil {
 		return info, unwritable(parent, err)

@@ -129,7 +129,7 @@ their full timeout when the server starts.`,
 	s.server.DataDir = ""
 	cmd.Flags().StringVar(&s.server.DataDir, "data-dir", "", "`DIR` to make; absent or empty")
 	cmd.Flags().Uint64Var(&s.server.ID, "id", 1, "number of the server that will use it")
-	cmd.Flags().StringVar(&s.server.PeerAddr, "peer-addr", s.server.PeerAddr, "`H:P` where other servers will reach it")
+	cmd.Flags().StringVar(&s.server.PeerAddr, "peer-addr", s.server.PeerAddr, "`H:P` where other servers will reach it; serve may say it, too")
 	return cmd
 }
 
