@@ -276,6 +276,9 @@ func (n *Node) replace(ctx context.Context, now *configuration, c protocol.Membe
 	if former == "" {
 		former = addr.former // replaced before, and nobody has come yet
 	}
+	if said, ok := n.book.of(c.ID); ok && former == "" {
+		former = said.Data // a founder that is about to be adopted with it
+	}
 	return n.reseat(ctx, now, c.ID, memberAddr{addr: addr.addr, former: former})
 }
 
