@@ -26,7 +26,8 @@ type hand struct {
 	dice *rand.Rand // of the worker
 	done chan struct{}
 
-	flood atomic.Bool // write much and often
+	flood atomic.Bool    // write much and often
+	shown *atomic.Uint64 // the newest zxid that any hand was shown
 
 	mu      sync.Mutex // guards what follows
 	changed sync.Cond
@@ -48,6 +49,9 @@ func (h *hand) path(n int) string { return fmt.Sprintf("/hand-%d-%d", h.id, n) }
 func (h *hand) alive() string { return fmt.Sprintf("/hand-%d-alive", h.id) }
 
 func (h *hand) wrote() time.Time { h.mu.Lock(); defer h.mu.Unlock(); return h.last }
+
+// faulty tells whether something was wrong so far.
+func (h *hand) faulty() bool { h.mu.Lock(); defer h.mu.Unlock(); return h.wrong != "" }
 
 // lost tells whether the session has ended.
 func (h *hand) lost() bool { return h.c.Session().Context().Err() != nil }
@@ -127,6 +131,7 @@ func (h *hand) step(ctx context.Context, n int) {
 		h.look(ctx, h.alive(), 0, true)
 	case what < 2:
 		h.look(ctx, path, version, exists, client.Linearizable())
+		h.lookAtAll(ctx)
 	case what < 4:
 		h.look(ctx, path, version, exists)
 	case !exists:
@@ -180,6 +185,17 @@ func (h *hand) look(ctx context.Context, path string, version int64, exists bool
 	}
 }
 
+// lookAtAll requires of a linearizable read that it shows a state no older than
+// any that anybody has been shown before it began.
+func (h *hand) lookAtAll(ctx context.Context) {
+	shown := h.shown.Load()
+	node, err := h.c.Get(ctx, "/", client.Linearizable())
+	if err == nil {
+		h.expect(node.Zxid >= shown, "a linearizable read of zxid %d when somebody had been shown %d", node.Zxid, shown)
+		h.saw(node.Zxid)
+	}
+}
+
 func (h *hand) begin(path string) { h.mu.Lock(); h.open = path; h.mu.Unlock() }
 
 // note takes the outcome of a write. The only error that may be is the end of
@@ -202,6 +218,11 @@ func (h *hand) note(path string, version int64, err error) {
 func (h *hand) saw(zxid uint64) {
 	h.expect(zxid >= h.seen, "zxid %d after %d", zxid, h.seen)
 	h.seen = zxid
+	for {
+		if shown := h.shown.Load(); shown >= zxid || h.shown.CompareAndSwap(shown, zxid) {
+			return
+		}
+	}
 }
 
 func (h *hand) expect(ok bool, format string, args ...any) {

@@ -41,27 +41,21 @@ func TestBubbleLinearizableReadsAreNeverStale(t *testing.T) {
 			require.NoError(t, err)
 		}
 		dice := rand.New(rand.NewPCG(1, 1))
-		stale, answered := 0, 0
+		stale := 0
 		n := rounds(t, "LYCAON_F1_ROUNDS", 1000)
 		for i := range n {
-			local, linearizable := p.f1(dice, fmt.Sprint(i), fmt.Sprint(i+1))
-			if local {
+			if p.f1(dice, fmt.Sprint(i), fmt.Sprint(i+1)) {
 				stale++
 			}
-			if linearizable {
-				answered++
-			}
 		}
-		t.Logf("%d rounds: the old leader believed in itself and told the old value to a local read in %d; linearizable reads were answered after the fault in %d", n, stale, answered)
-		require.Equal(t, n, answered)
+		t.Logf("%d rounds: the old leader believed in itself and told the old value to a local read in %d", n, stale)
 		require.Greater(t, stale, n/2, "the schedule has no bite")
 	}, func(c *Config) { c.MaxSessionTimeout = time.Minute })
 }
 
 // f1 is one round. It tells whether the old leader believed in itself and a
-// local read there was stale when the linearizable one was asked for, and
-// whether that was answered in the end.
-func (p *pack) f1(dice *rand.Rand, old, next string) (local, linearizable bool) {
+// local read there was stale when the linearizable one was asked for.
+func (p *pack) f1(dice *rand.Rand, old, next string) (local bool) {
 	p.t.Helper()
 	leader := p.ready()
 	ctx, cancel := context.WithTimeout(p.t.Context(), 20*time.Second)
@@ -93,14 +87,21 @@ func (p *pack) f1(dice *rand.Rand, old, next string) (local, linearizable bool) 
 	_, err = majority.Set(ctx, "/x", []byte(next))
 	require.NoError(p.t, err, "%s", p)
 
-	answered := make(chan string, 1)
+	type reply struct {
+		value string
+		err   error
+	}
+	answered := make(chan reply, 1)
 	go func() {
-		defer close(answered)
-		if n, err := asking.Get(ctx, "/x", client.Linearizable()); err == nil {
-			answered <- string(n.Data)
+		n, err := asking.Get(ctx, "/x", client.Linearizable())
+		if err != nil {
+			n = &client.Node{}
 		}
+		answered <- reply{string(n.Data), err}
 	}()
-	n, err = looking.Get(ctx, "/x")
+	soon, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+	defer cancel()
+	n, err = looking.Get(soon, "/x")
 	local = err == nil && string(n.Data) == old && p.server(leader).node.Stats().State == "Leader" &&
 		time.Since(delayed) < 915*time.Millisecond
 
@@ -108,16 +109,17 @@ func (p *pack) f1(dice *rand.Rand, old, next string) (local, linearizable bool) 
 	p.den(leader).disk.stall(false)
 	time.Sleep(time.Duration(dice.IntN(1000)) * time.Millisecond)
 	select {
-	case value := <-answered:
-		require.Fail(p.t, "a linearizable read of a server that is cut off was answered", "%q", value)
+	case r := <-answered:
+		require.Fail(p.t, "a linearizable read of a server that is cut off was answered", "%q, %v\n%s", r.value, r.err, p)
 	default:
 	}
 	p.net.HealAll()
 	for _, other := range p.others(leader) {
 		p.net.Delay(other, host, hop)
 	}
-	value, linearizable := <-answered
-	require.True(p.t, !linearizable || value == next, "a stale linearizable read: %q", value)
+	r := <-answered
+	require.NoError(p.t, r.err, "%s", p)
+	require.Equal(p.t, next, r.value, "a stale linearizable read")
 	require.NoError(p.t, <-written)
-	return local, linearizable
+	return local
 }

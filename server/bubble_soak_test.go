@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -67,10 +68,11 @@ type storm struct {
 	dice          *rand.Rand
 	hands         []*hand
 	eyes          []*eye
-	gaps, changes int      // told by watches
-	writes        int      // acknowledged, of hands that have ended
-	installs      uint64   // of snapshots, by the servers that run at the end
-	story         []string // of the faults, told when something is wrong
+	shown         atomic.Uint64 // the newest zxid that any hand was shown
+	gaps, changes int           // told by watches
+	writes        int           // acknowledged, of hands that have ended
+	installs      uint64        // of snapshots, by the servers that run at the end
+	story         []string      // of the faults, told when something is wrong
 }
 
 func (s *storm) run() {
@@ -152,8 +154,9 @@ func (s *storm) episode(n int) {
 	s.story = append(s.story, "healed at "+healed.Format("15:04:05.000"))
 	for _, h := range s.hands {
 		s.await(fmt.Sprintf("hand %d writes again", h.id), 5*time.Second, func() bool {
-			return h.wrote().After(healed) || h.lost()
+			return h.wrote().After(healed) || h.lost() || h.faulty()
 		})
+		h.judge()
 	}
 	s.blink()
 	time.Sleep(s.between(0, 5*time.Second))
@@ -161,7 +164,6 @@ func (s *storm) episode(n int) {
 		s.settle()
 	}
 	for i, h := range s.hands {
-		h.judge()
 		if h.lost() { // its session was out of reach for too long: another takes its place
 			h.rest()
 			h.check(s.pack)
@@ -321,7 +323,7 @@ func (s *storm) slow(d *den) (string, func()) {
 // newHand begins a client's work.
 func (s *storm) newHand(id int) *hand {
 	s.t.Helper()
-	h := &hand{t: s.t, id: id, dice: rand.New(rand.NewPCG(s.dice.Uint64(), 1)), kept: map[string]int64{}, done: make(chan struct{})}
+	h := &hand{t: s.t, id: id, dice: rand.New(rand.NewPCG(s.dice.Uint64(), 1)), kept: map[string]int64{}, done: make(chan struct{}), shown: &s.shown}
 	h.changed.L = &h.mu
 	s.await("a client finds the cluster", 20*time.Second, func() bool {
 		var err error
