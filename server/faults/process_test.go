@@ -24,6 +24,17 @@ const (
 
 var errNotStarted = errors.New("the server did not start")
 
+// builtIn is the directory that buildOnce has made, which TestMain removes.
+var builtIn string
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if builtIn != "" {
+		os.RemoveAll(builtIn)
+	}
+	os.Exit(code)
+}
+
 // buildOnce compiles the program under test, unless LYCAON_BINARY names one.
 var buildOnce = sync.OnceValues(func() (string, error) {
 	if path := os.Getenv("LYCAON_BINARY"); path != "" {
@@ -33,6 +44,7 @@ var buildOnce = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	builtIn = dir
 	path := filepath.Join(dir, "lycaon")
 	out, err := exec.Command("go", "build", "-o", path, "../../cmd/lycaon").CombinedOutput()
 	if err != nil {
