@@ -25,7 +25,7 @@ func (etcd) picks() bool { return false }
 func (etcd) lay(dir string, n int) ([]*member, error) {
 	binary := filepath.Join(dir, "etcd")
 	if out, err := exec.Command("go", "build", "-o", binary, "go.etcd.io/etcd/server/v3").CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("building etcd: %w: %s", err, out)
+		return nil, fmt.Errorf("building etcd, which wants the folder of this program: %w: %s", err, out)
 	}
 	peers, err := freeAddrs(n)
 	if err != nil {
