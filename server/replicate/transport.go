@@ -120,7 +120,7 @@ func (t *peerTransport) AppendEntries(id raft.ServerID, to raft.ServerAddress, r
 		}
 		return err
 	}
-	if err := t.awaitTurn(id, req.Term); err != nil {
+	if err := t.awaitTurn(id, req.Term, t.isSilenced); err != nil {
 		return err
 	}
 	return t.append(id, to, req, resp)
@@ -132,14 +132,11 @@ func (t *peerTransport) append(id raft.ServerID, to raft.ServerAddress, req *raf
 	return err
 }
 
-// notice sends a message that raft does not know of. It waits for nothing, and
-// least of all does it tell silence that raft has come back.
+// notice sends a message that raft does not know of. It waits for its turn too,
+// but does not tell silence that raft has come back.
 func (t *peerTransport) notice(id raft.ServerID, to raft.ServerAddress, req *raft.AppendEntriesRequest) error {
-	t.mu.Lock()
-	_, silenced := t.silenced[id]
-	t.mu.Unlock()
-	if silenced || t.gate.hangs() || !t.progress.reachable(id) {
-		return errWithheld
+	if err := t.awaitTurn(id, req.Term, t.mustRest); err != nil {
+		return err
 	}
 	return t.append(id, to, req, &raft.AppendEntriesResponse{})
 }
@@ -150,10 +147,10 @@ func (t *peerTransport) notice(id raft.ServerID, to raft.ServerAddress, req *raf
 // longer before its next attempt, up to ten seconds, which only an attempt that
 // succeeds ends. Entries of a reign that is over, or for a server that is no
 // member any more, are not held back: raft's own goroutine must come to its end.
-func (t *peerTransport) awaitTurn(id raft.ServerID, term uint64) error {
+func (t *peerTransport) awaitTurn(id raft.ServerID, term uint64, silenced func(raft.ServerID) bool) error {
 	for t.current(id, term) {
 		hangs := t.gate.hangs()
-		if !t.isSilenced(id) && !hangs && t.progress.reachable(id) {
+		if !silenced(id) && !hangs && t.progress.reachable(id) {
 			return nil
 		}
 		if hangs {
@@ -193,6 +190,15 @@ func (t *peerTransport) silence(ctx context.Context, id raft.ServerID) (release 
 	return nil, fmt.Errorf("replicate: server %s does not come to rest: %w", id, errWithheld)
 }
 
+func (t *peerTransport) mustRest(id raft.ServerID) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_, ok := t.silenced[id]
+	return ok
+}
+
+// isSilenced is mustRest for raft itself, which shows by asking that it has come
+// back.
 func (t *peerTransport) isSilenced(id raft.ServerID) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -214,7 +220,7 @@ func heartbeat(req *raft.AppendEntriesRequest) bool {
 }
 
 func (t *peerTransport) InstallSnapshot(id raft.ServerID, to raft.ServerAddress, req *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
-	if err := t.awaitTurn(id, req.Term); err != nil {
+	if err := t.awaitTurn(id, req.Term, t.isSilenced); err != nil {
 		return err
 	}
 	t.progress.installing(id, true)
