@@ -8,7 +8,7 @@ import (
 )
 
 // How long clients may be without a write, twice what is aimed at: the machines that run this have other work. A handover takes some 10 ms
-// of its 100; but a leader that is not let run for its lease of 150 ms is deposed, which costs an election on top.
+// of its 100; but a leader that is not let run for its lease of 250 ms is deposed, which costs an election on top.
 const (
 	killGapMs     = 2 * 1000
 	pauseGapMs    = 2 * 1800

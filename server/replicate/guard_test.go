@@ -260,6 +260,7 @@ func TestAFlippedByteIsMendedWithoutAHand(t *testing.T) {
 
 				// The scrub of the next minute finds it.
 				c.await("the scrub", func() bool { return victim.Stats().Guard.Damages == 1 })
+				synctest.Wait() // the finding is counted first
 				require.Contains(t, u.gone(), "rebuilds its state", "within the 5 ms between two looks")
 				c.await("another leads", func() bool {
 					id, _ := c.nodes[victim.id%3].Leader()

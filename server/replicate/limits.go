@@ -134,7 +134,7 @@ const (
 	// standStagger is longer than a round of votes and than a loaded machine
 	// takes to run a goroutine.
 	standStagger  = 20 * time.Millisecond
-	standingsWait = leaderLease / 2
+	standingsWait = 75 * time.Millisecond
 	standFor      = 2 * time.Second
 
 	maxIdleInstalls = 3

@@ -20,7 +20,7 @@ var ErrSettings = errors.New("replicate: raft settings")
 const (
 	heartbeatTimeout = 300 * time.Millisecond
 	electionTimeout  = 300 * time.Millisecond
-	leaderLease      = 150 * time.Millisecond
+	leaderLease      = 250 * time.Millisecond // of liveness alone: no read goes by it
 	commitTimeout    = 50 * time.Millisecond
 	maxAppendEntries = 64
 	// never is for raft's own snapshot timer: ours go by bytes.
@@ -79,7 +79,7 @@ func assertSettings(c *raft.Config, logs raft.LogStore, trans raft.Transport) er
 		{c.BatchApplyCh, "BatchApplyCh must be on: proposing must not wait for raft's main loop"},
 		{c.MaxAppendEntries > maxAbandoned*maxBatchesInFlight, "MaxAppendEntries must exceed what can be under way: proposing must not block"},
 		{!c.NoSnapshotRestoreOnStart, "NoSnapshotRestoreOnStart must be off: the machine starts empty"},
-		{c.LeaderLeaseTimeout <= c.HeartbeatTimeout/2, "LeaderLeaseTimeout must be at most half the heartbeat timeout"},
+		{c.LeaderLeaseTimeout < c.HeartbeatTimeout, "LeaderLeaseTimeout must be below the heartbeat timeout: a cut-off leader goes before the next one comes"},
 		{c.TrailingLogs >= minTrailingLogs, "TrailingLogs must exceed four times what can be uncommitted"},
 		{c.SnapshotThreshold == math.MaxUint64, "SnapshotThreshold must be off: snapshots go by bytes"},
 		{ok && monotonic.IsMonotonic(), "the log store must be monotonic: a snapshot past a tail must empty it"},
