@@ -222,6 +222,30 @@ func TestTheLeadersDeathIsNoticedByItsConnections(t *testing.T) {
 	require.Less(t, worst, 300*time.Millisecond)
 }
 
+// The last word of a leader that died may be read long after its connections
+// were seen to break.
+func TestAFollowerStandsEarlyThoughItHeardOfTheLeaderSince(t *testing.T) {
+	running(t, 3, func(e *ensemble) {
+		e.pinned(3)
+		old := e.leader()
+		for _, s := range e.servers {
+			s.leaderGone(old.id) // nobody but the leader is concerned
+		}
+		time.Sleep(100 * time.Millisecond)
+		e.net.Isolate(hostOf(old.id), "s1", "s2", "s3")
+		took := e.until("another one leads", leaderLease+150*time.Millisecond, func() bool {
+			l := e.leader()
+			return l != nil && l != old
+		})
+		t.Logf("after %s", took)
+		for _, s := range e.servers {
+			if s != old {
+				require.EqualValues(t, 1, s.Stats().EarlyStands, "server %d", s.id)
+			}
+		}
+	})
+}
+
 func TestACutOffLeaderStepsAsideAndComesBack(t *testing.T) {
 	running(t, 3, func(e *ensemble) {
 		old := e.leader()

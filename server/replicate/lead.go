@@ -62,8 +62,9 @@ func (n *Node) run() {
 			l.watch()
 		case id := <-n.gone:
 			l.prepareStand(id)
-		case at := <-n.turns:
-			l.stand.timer.Reset(max(0, time.Until(at)))
+		case t := <-n.turns:
+			l.stand.rank = t.rank
+			l.stand.timer.Reset(max(0, time.Until(t.at)))
 		case <-l.stand.timer.C:
 			l.standEarly()
 		case r := <-n.rebuilds:

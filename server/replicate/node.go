@@ -111,10 +111,10 @@ type Node struct {
 	claims   *claims
 	guard    *guard
 
-	doubts    chan struct{}  // a hint: something may be lost
-	adoptees  chan struct{}  // a hint: a member said something new of itself
-	gone      chan uint64    // the leader whose connections broke
-	turns     chan time.Time // when this server is to stand in its place
+	doubts    chan struct{} // a hint: something may be lost
+	adoptees  chan struct{} // a hint: a member said something new of itself
+	gone      chan uint64   // the leader whose connections broke
+	turns     chan turn     // when this server is to stand in its place
 	rebuilds  chan rebuild
 	founded   chan struct{} // a server that had no data may take part now
 	ready     chan struct{} // closed once what was logged before the start is applied
@@ -154,7 +154,7 @@ func New(cfg Config, store Store, snaps raft.SnapshotStore) *Node {
 	n := &Node{
 		cfg: cfg.withDefaults(), store: store, snaps: snaps, started: time.Now(),
 		doubts: make(chan struct{}, 1), adoptees: make(chan struct{}, 1),
-		gone: make(chan uint64, 1), turns: make(chan time.Time), rebuilds: make(chan rebuild), founded: make(chan struct{}),
+		gone: make(chan uint64, 1), turns: make(chan turn), rebuilds: make(chan rebuild), founded: make(chan struct{}),
 		ready: make(chan struct{}), changing: make(chan struct{}, 1),
 		fatal: make(chan error, 1), stop: make(chan struct{}),
 		progress: newProgress(), book: newBook(), claims: newClaims(),

@@ -23,7 +23,15 @@ import (
 type stand struct {
 	timer   *time.Timer
 	leader  uint64    // the one that is gone; 0: nothing is prepared
+	began   time.Time // when it was found to be gone
+	rank    int       // how many stand before this server
 	lowered time.Time // when the timeouts were lowered; zero: they are not
+}
+
+// turn is when a server stands, and how many do before it.
+type turn struct {
+	at   time.Time
+	rank int
 }
 
 // leaderGone is told when all streams to the leader broke at once.
@@ -45,12 +53,12 @@ func (l *loop) prepareStand(id uint64) {
 	if s, _, ok := find(c, l.cfg.ID); !ok || s.Suffrage != raft.Voter {
 		return
 	}
-	l.stand.leader = id
+	l.stand.leader, l.stand.began = id, time.Now()
 	l.workers.Go(func() {
 		heard, rank := l.standings(inst, c, id)
 		at := heard.Add(leaderLease + time.Millisecond + time.Duration(rank)*standStagger)
 		select {
-		case l.turns <- at:
+		case l.turns <- turn{at, rank}:
 		case <-l.stop:
 		}
 	})
@@ -111,14 +119,29 @@ func (l *loop) standEarly() {
 	if inst == nil || l.stand.leader == 0 || l.leadTerm.Load() != 0 {
 		return
 	}
-	if current := l.leader.Load().id; current != 0 && current != l.stand.leader || time.Since(inst.raft.LastContact()) < leaderLease {
-		l.stand.leader = 0 // it lives, or another one leads
+	if current := l.leader.Load().id; current != 0 && current != l.stand.leader {
+		l.stand.leader = 0
+		return
+	}
+	if young := leaderLease - time.Since(inst.raft.LastContact()); young > 0 {
+		l.waitOn(young)
 		return
 	}
 	l.counts.earlyStands.Add(1)
 	l.cfg.Logger.Info("the leader's connections broke; standing early", "leader", l.stand.leader)
 	l.stand.leader, l.stand.lowered = 0, time.Now()
 	l.reload(func(c *raft.ReloadableConfig) { c.HeartbeatTimeout, c.ElectionTimeout = leaderLease, leaderLease })
+}
+
+// waitOn looks again when the last word of the leader is as old as the lease: it
+// may have lain in the socket when the leader died. One that lives goes on
+// talking, and is left in peace after a while.
+func (l *loop) waitOn(young time.Duration) {
+	if time.Since(l.stand.began) > standFor {
+		l.stand.leader = 0
+		return
+	}
+	l.stand.timer.Reset(young + time.Millisecond + time.Duration(l.stand.rank)*standStagger)
 }
 
 // restTimeouts puts the timeouts back once there is a leader.

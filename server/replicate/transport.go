@@ -132,10 +132,10 @@ func (t *peerTransport) append(id raft.ServerID, to raft.ServerAddress, req *raf
 	return err
 }
 
-// notice sends a message that raft does not know of. It waits for its turn too,
-// but does not tell silence that raft has come back.
+// notice sends a message that raft does not know of: silence does not concern
+// it, and is not told by it that raft has come back.
 func (t *peerTransport) notice(id raft.ServerID, to raft.ServerAddress, req *raft.AppendEntriesRequest) error {
-	if err := t.awaitTurn(id, req.Term, t.mustRest); err != nil {
+	if err := t.awaitTurn(id, req.Term, func(raft.ServerID) bool { return false }); err != nil {
 		return err
 	}
 	return t.append(id, to, req, &raft.AppendEntriesResponse{})
@@ -190,15 +190,7 @@ func (t *peerTransport) silence(ctx context.Context, id raft.ServerID) (release 
 	return nil, fmt.Errorf("replicate: server %s does not come to rest: %w", id, errWithheld)
 }
 
-func (t *peerTransport) mustRest(id raft.ServerID) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	_, ok := t.silenced[id]
-	return ok
-}
-
-// isSilenced is mustRest for raft itself, which shows by asking that it has come
-// back.
+// isSilenced is raft's to ask, which shows by it that it has come back.
 func (t *peerTransport) isSilenced(id raft.ServerID) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
