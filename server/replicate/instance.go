@@ -21,6 +21,52 @@ type instance struct {
 	changed  chan raft.Observation // a hint: leader or state have changed
 	ending   sync.Once
 	err      error // of the end
+
+	mu      sync.Mutex // guards what follows
+	closed  bool
+	waiting int           // for raft's answers
+	idle    chan struct{} // closed once closed and nobody waits
+}
+
+// ask waits for an answer of raft's on a goroutine of its own: it may be long in
+// coming. What raft has taken and not begun when it stops it never answers, so
+// end waits for those who asked before.
+func (i *instance) ask(question func() error) <-chan error {
+	answer := make(chan error, 1)
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.closed {
+		answer <- raft.ErrRaftShutdown
+		return answer
+	}
+	i.waiting++
+	go func() {
+		answer <- question()
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		i.waiting--
+		i.settleLocked()
+	}()
+	return answer
+}
+
+func (i *instance) settleLocked() {
+	if i.closed && i.waiting == 0 {
+		close(i.idle)
+	}
+}
+
+// awaitAnswers lets nobody ask any more and waits for those who did, unless
+// raft hangs.
+func (i *instance) awaitAnswers() {
+	i.mu.Lock()
+	i.closed = true
+	i.settleLocked()
+	i.mu.Unlock()
+	select {
+	case <-i.idle:
+	case <-time.After(flushWait):
+	}
 }
 
 // instance is the present life of raft, nil while there is none.
@@ -49,7 +95,7 @@ func (n *Node) begin() error {
 	if err != nil {
 		return errors.Join(n.openError(err), closeTransport(trans))
 	}
-	inst := &instance{raft: r, trans: trans, gate: g, changed: make(chan raft.Observation, 1)}
+	inst := &instance{raft: r, trans: trans, gate: g, changed: make(chan raft.Observation, 1), idle: make(chan struct{})}
 	if len(n.fatal) > 0 {
 		// raft fell back to an older snapshot behind an image that this version
 		// does not read.
@@ -107,6 +153,7 @@ func (i *instance) standing() (raft.RaftState, uint64) {
 // cut short; a write to the log is not, since a store has one writer.
 func (i *instance) end() error {
 	i.ending.Do(func() {
+		i.awaitAnswers()
 		stopped := i.raft.Shutdown()
 		err := closeTransport(i.trans)
 		i.err = errors.Join(stopped.Error(), err)
@@ -199,13 +246,8 @@ func (l *loop) endInstance() error {
 // flush waits until raft has begun everything that was handed to it, or until
 // it shows that it does not.
 func (l *loop) flush(inst *instance) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_ = inst.raft.Barrier(flushWait).Error() // whatever its outcome
-	}()
 	select {
-	case <-done:
+	case <-inst.ask(func() error { return inst.raft.Barrier(flushWait).Error() }): // whatever its outcome
 	case <-time.After(flushWait):
 	case <-l.stop:
 	}

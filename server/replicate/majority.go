@@ -45,10 +45,8 @@ func (n *Node) barrier(ctx context.Context) error {
 	if inst.gate.hangs() {
 		return errWithheld // it would wait in raft, and take the place of writes
 	}
-	done := make(chan error, 1)
-	go func() { done <- inst.raft.Barrier(tellTime).Error() }()
 	select {
-	case err := <-done:
+	case err := <-inst.ask(func() error { return inst.raft.Barrier(tellTime).Error() }):
 		return err
 	case <-ctx.Done(): // raft may never answer
 		return context.Cause(ctx)

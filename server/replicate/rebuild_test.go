@@ -53,8 +53,9 @@ func TestAServerClosesAmidARebuild(t *testing.T) {
 				e.writes(e.leader())
 			}
 			rebuilt := make(chan error, 1)
-			go func() { rebuilt <- s.Rebuild(errors.New("a test")) }()
-			go func() { _ = s.Snapshot(context.Background()) }()
+			node := s.Node // which e.stop takes away
+			go func() { rebuilt <- node.Rebuild(errors.New("a test")) }()
+			go func() { _ = node.Snapshot(context.Background()) }()
 			time.Sleep(time.Duration(step) * 500 * time.Microsecond)
 			began := time.Now()
 			e.stop(s)

@@ -56,10 +56,8 @@ func (n *Node) leading() (*instance, error) {
 func (n *Node) reconfigure(ctx context.Context, inst *instance, change func(*raft.Raft, time.Duration) raft.IndexFuture) error {
 	ctx, cancel := context.WithTimeout(ctx, changeTimeout)
 	defer cancel()
-	done := make(chan error, 1)
-	go func() { done <- change(inst.raft, changeTimeout).Error() }()
 	select {
-	case err := <-done:
+	case err := <-inst.ask(func() error { return change(inst.raft, changeTimeout).Error() }):
 		if err == nil {
 			n.counts.memberChanges.Add(1)
 		}
@@ -171,11 +169,9 @@ func (n *Node) heirs(c raft.Configuration, last uint64) []uint64 {
 
 func (n *Node) transferTo(ctx context.Context, inst *instance, c raft.Configuration, id uint64) error {
 	s, _, _ := find(c, id)
-	done := make(chan error, 1)
-	go func() { done <- inst.raft.LeadershipTransferToServer(s.ID, s.Address).Error() }()
 	var err error
 	select {
-	case err = <-done:
+	case err = <-inst.ask(func() error { return inst.raft.LeadershipTransferToServer(s.ID, s.Address).Error() }):
 	case <-ctx.Done():
 		err = context.Cause(ctx)
 	case <-n.stop:
