@@ -55,6 +55,9 @@ func (l *loop) prepareStand(id uint64) {
 	}
 	l.stand.leader, l.stand.began = id, time.Now()
 	l.workers.Go(func() {
+		if !l.silentFor(inst, leaderLease-standingsWait) {
+			return
+		}
 		heard, rank := l.standings(inst, c, id)
 		at := heard.Add(leaderLease + time.Millisecond + time.Duration(rank)*standStagger)
 		select {
@@ -62,6 +65,24 @@ func (l *loop) prepareStand(id uint64) {
 		case <-l.stop:
 		}
 	})
+}
+
+// silentFor waits until the leader has said nothing for so long, and tells
+// whether it does. Its last entries, which may decide who has more of the log,
+// are still being read and stored when its connections break.
+func (n *Node) silentFor(inst *instance, silence time.Duration) bool {
+	for late := time.Now().Add(standFor); time.Now().Before(late); {
+		left := time.Until(inst.raft.LastContact().Add(silence))
+		if left <= 0 {
+			return true
+		}
+		select {
+		case <-time.After(left):
+		case <-n.stop:
+			return false
+		}
+	}
+	return false
 }
 
 // standings is when a follower of the leader that is gone heard of it last, and
