@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -76,9 +77,12 @@ func newPeerTransport(n *Node, g *gate) *peerTransport {
 	return t
 }
 
+// keptConns is how many idle connections raft keeps to each server.
+const keptConns = 3
+
 func networkTransport(stream raft.StreamLayer, timeout time.Duration, logger hclog.Logger) *raft.NetworkTransport {
 	t := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		Stream: stream, MaxPool: 3, MaxRPCsInFlight: rpcsInFlight(), Timeout: timeout, Logger: logger,
+		Stream: stream, MaxPool: keptConns, MaxRPCsInFlight: rpcsInFlight(), Timeout: timeout, Logger: logger,
 	})
 	// The deadline of a snapshot grows by timeout with every so many bytes.
 	t.TimeoutScale = snapshotTimeoutScale
@@ -223,11 +227,23 @@ func (t *peerTransport) InstallSnapshot(id raft.ServerID, to raft.ServerAddress,
 }
 
 func (t *peerTransport) RequestVote(id raft.ServerID, to raft.ServerAddress, req *raft.RequestVoteRequest, resp *raft.RequestVoteResponse) error {
-	return t.brief.RequestVote(id, target(id, to), req, resp)
+	return overFresh(func() error { return t.brief.RequestVote(id, target(id, to), req, resp) })
 }
 
 func (t *peerTransport) RequestPreVote(id raft.ServerID, to raft.ServerAddress, req *raft.RequestPreVoteRequest, resp *raft.RequestPreVoteResponse) error {
-	return t.brief.RequestPreVote(id, target(id, to), req, resp)
+	return overFresh(func() error { return t.brief.RequestPreVote(id, target(id, to), req, resp) })
+}
+
+// overFresh asks for a vote again while raft takes kept connections for it that
+// the other server has closed since, as one that was started anew has. Raft
+// itself would ask again after an election timeout. To ask twice changes nothing.
+func overFresh(ask func() error) (err error) {
+	for range keptConns + 1 {
+		if err = ask(); !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
+			return err
+		}
+	}
+	return err
 }
 
 func (t *peerTransport) TimeoutNow(id raft.ServerID, to raft.ServerAddress, req *raft.TimeoutNowRequest, resp *raft.TimeoutNowResponse) error {
