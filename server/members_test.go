@@ -253,7 +253,8 @@ func TestLeadershipGoesWhereItIsSent(t *testing.T) {
 
 func TestTheStateOfAllIsToldWithoutAQuorum(t *testing.T) {
 	p := running(t, 3)
-	left := p.other()
+	// The leader is left, so that none of the others hands leadership over to it.
+	left := p.leader()
 	for _, id := range p.ids() {
 		if id != left {
 			p.stop(id)
