@@ -22,9 +22,15 @@ var errNoneLeft = errors.New("every server was tried")
 // is one server's alone, and an upgrade goes server by server.
 func (c *Client) connect() (l *link, final bool, err error) {
 	var failures []error
+	answered := false
 	for {
 		c.mu.Lock()
 		servers, refused := c.pool.untried(c.now()), c.pool.allRefuse()
+		if answered {
+			// Those who answer that there is no leader yet will have one sooner
+			// than a server that is paused takes a hello.
+			servers = c.pool.rested(servers, c.now())
+		}
 		c.mu.Unlock()
 		switch {
 		case len(servers) > 0:
@@ -40,6 +46,7 @@ func (c *Client) connect() (l *link, final bool, err error) {
 			return l, lost, err
 		}
 		failures = append(failures, err)
+		answered = answered || codeOf(err) != protocol.OK
 	}
 }
 

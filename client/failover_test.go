@@ -118,6 +118,24 @@ func TestAServerThatFellSilentIsTheLastToBeTriedAgain(t *testing.T) {
 	})
 }
 
+// Nor does it cost patience while the others say that they have no leader yet.
+func TestAServerThatFellSilentIsNotTriedWhileOthersAnswer(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		c := f.openAt(three)
+		p := f.serve()
+		go c.Create(t.Context(), "/x", nil)
+		go p.swallow()
+		left := f.serve(func(w *protocol.Welcome) { w.Code = protocol.NotReady })
+		began := time.Now()
+		for time.Since(began) < shunned/2 {
+			q := f.serve(func(w *protocol.Welcome) { w.Code = protocol.NotReady })
+			require.NotEqual(t, p.addr, q.addr)
+		}
+		require.NotEqual(t, p.addr, left.addr)
+		c.Abandon()
+	})
+}
+
 func TestAServerThatTakesTheConnectionAndNeverAnswersCostsAMoment(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
 		c := f.openAt(three)

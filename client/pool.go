@@ -57,6 +57,11 @@ func (p *pool) shuffle(addrs []string, now time.Duration) {
 	slices.SortStableFunc(addrs, func(a, b string) int { return cmp.Compare(p.failed[a], p.failed[b]) })
 }
 
+// rested takes out those that fell silent a moment ago.
+func (p *pool) rested(addrs []string, now time.Duration) []string {
+	return slices.DeleteFunc(addrs, func(a string) bool { return p.failed[a] > now })
+}
+
 // left is told when a connection that was of use has ended: everybody else is
 // worth a try.
 func (p *pool) left(addr string, now time.Duration) {
