@@ -37,8 +37,13 @@ func TestADigestRemembersABoundedNumberOfACLs(t *testing.T) {
 	tree := plantTree(t, "/a")
 	for i := range maxACLsKnown + 10 {
 		own := ACL{{AllPerms, SchemeIP, fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255)}, {AllPerms, SchemeWorld, anyone}}
-		create(t, tree, uint64(3+i), user, &CreateOp{Path: fmt.Sprint("/a/", i), ACL: own})
+		_, err := do(tree, uint64(3+i), func() error {
+			_, err := tree.Create(user, &CreateOp{Path: fmt.Sprint("/a/", i), ACL: own})
+			return err
+		})
+		require.NoError(t, err)
 	}
+	requireSound(t, tree)
 	seen := 0
 	require.Equal(t, tree.Digest(), tree.Freeze().Digest(func(int) bool { seen++; return true }))
 	require.Equal(t, tree.Len(), seen)
