@@ -23,6 +23,7 @@ const (
 	SessionMoved            Code = -118 // a newer attach owns the session
 	NotReadOnly             Code = -119 // a write on a connection without a session
 	NoWatcher               Code = -121
+	QuotaExceeded           Code = -125
 	Throttled               Code = -127 // a bound of the server is reached; try again later
 	TooLarge                Code = -200 // a size limit; the detail names it
 	TooManyWatches          Code = -201

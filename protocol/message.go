@@ -26,7 +26,8 @@ type Request struct {
 	Arg         uint64 // of a write: the client's lowest unacknowledged xid; of an AtLeast read: the zxid
 	Body        []byte
 	Read        Read
-	Watches     []Watch // of OpWatch and OpUnwatch (one), OpResume (any)
+	Watches     []Watch // of OpWatch (one), OpUnwatch and OpHasWatch (one of several is enough), OpResume (any)
+	Unkept      bool    // of a write: Xid only numbers the reply, no outcome is kept
 }
 
 // Read is a decoded read.
@@ -36,6 +37,7 @@ type Read struct {
 	Watch   bool   // leaves a one-shot watch (OpGet, OpExists, OpChildren)
 	After   string // cursor of a page (OpChildren, OpEphemerals)
 	Limit   int    // of a page; 0 = all that fits in a frame
+	Whole   bool   // no page: all of it, or TooLarge (OpChildren, OpEphemerals)
 	Session uint64 // of OpSessionInfo
 	Reads   []Read // of OpMultiRead
 }

@@ -55,6 +55,10 @@ const (
 	OpTransferLeader // to a voter
 )
 
+// OpHasWatch answers NoWatcher unless the connection has one of Watches. It is
+// never on the wire of the native protocol.
+const OpHasWatch Op = 240
+
 // IsWrite tells whether op is ordered by the log as a client's write.
 func (op Op) IsWrite() bool { return op >= OpCreate && op <= OpCloseSession }
 

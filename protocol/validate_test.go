@@ -140,7 +140,7 @@ func TestABodyThatDoesNotDecodeIsRefused(t *testing.T) {
 		{"a path that is not UTF-8", OpDelete, []byte{0x91, 0xa2, '/', 0xff}, Marshalling},
 		{"a version that is a boolean", OpDelete, []byte{0x92, 0xa2, '/', 'a', mpTrue}, Marshalling},
 		{"a flag that is a number", OpDelete, []byte{0x93, 0xa2, '/', 'a', 0, 1}, Marshalling},
-		{"an unknown create flag", OpCreate, createWithFlags(8), Unimplemented},
+		{"an unknown create flag", OpCreate, createWithFlags(16), Unimplemented},
 		{"the known ones", OpCreate, createWithFlags(createParents | createIfAbsent), OK},
 		{"a multi in a multi", OpMulti, multiOf(OpMulti, []byte{0x90}), BadArguments},
 		{"a closeSession in a multi", OpMulti, multiOf(OpCloseSession, []byte{0x90}), BadArguments},

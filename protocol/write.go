@@ -12,8 +12,9 @@ const (
 	createSequential = 1 << iota
 	createParents
 	createIfAbsent
+	createNarrow
 
-	createFlags = createSequential | createParents | createIfAbsent
+	createFlags = createSequential | createParents | createIfAbsent | createNarrow
 )
 
 // WriteOp is one decoded write. Of a create only Create counts; its
@@ -28,6 +29,7 @@ type WriteOp struct {
 	Version   int64  // set, delete: of the data; setACL: of the ACL; check: of the data
 	ACL       znode.ACL
 	Recursive bool // delete: with everything below
+	Narrow    bool // set, setACL: its client counts versions in 32 bits; a create has its own
 
 	acl znode.ACL // memory for the entries of the next decode
 }
@@ -40,9 +42,9 @@ func AppendWrite(b []byte, w *WriteOp) []byte {
 	case OpDelete:
 		return AppendDelete(b, w.Path, w.Version, w.Recursive)
 	case OpSet:
-		return AppendSet(b, w.Path, w.Data, w.Version)
+		return appendNarrow(AppendSet(b, w.Path, w.Data, w.Version), len(b), w.Narrow)
 	case OpSetACL:
-		return AppendSetACL(b, w.Path, w.ACL, w.Version)
+		return appendNarrow(AppendSetACL(b, w.Path, w.ACL, w.Version), len(b), w.Narrow)
 	case OpCheck:
 		return AppendCheck(b, w.Path, w.Version)
 	case OpCloseSession:
@@ -72,6 +74,9 @@ func flagsOf(c *znode.CreateOp) (flags uint64) {
 	if c.IfAbsent {
 		flags |= createIfAbsent
 	}
+	if c.Narrow {
+		flags |= createNarrow
+	}
 	return flags
 }
 
@@ -97,6 +102,16 @@ func AppendSetACL(b []byte, path string, acl znode.ACL, version int64) []byte {
 	b = appendStr(b, path)
 	b = appendACL(b, acl)
 	return appendInt(b, version)
+}
+
+// appendNarrow makes the array of three fields that begins at start one of
+// four, if that says anything.
+func appendNarrow(b []byte, start int, narrow bool) []byte {
+	if !narrow {
+		return b
+	}
+	b[start]++
+	return appendBool(b, true)
 }
 
 // AppendCheck appends the body of a check.
@@ -131,10 +146,12 @@ func (d *decoder) write(op Op, w *WriteOp) {
 		w.Path = t.str()
 		w.Data = t.optBin()
 		w.Version = t.optInt(znode.AnyVersion)
+		w.Narrow = t.optBool()
 	case OpSetACL:
 		w.Path = t.str()
 		w.ACL = t.writeACL(w)
 		w.Version = t.optInt(znode.AnyVersion)
+		w.Narrow = t.optBool()
 	case OpCheck:
 		w.Path = t.str()
 		w.Version = t.optInt(znode.AnyVersion)
@@ -155,6 +172,7 @@ func (t *tuple) create(w *WriteOp) {
 	c.Sequential = flags&createSequential != 0
 	c.Parents = flags&createParents != 0
 	c.IfAbsent = flags&createIfAbsent != 0
+	c.Narrow = flags&createNarrow != 0
 	c.TTLMs = t.optInt(0)
 	if flags&^createFlags != 0 {
 		t.d.failWith(fmt.Errorf("%w: create flags %#x", ErrUnimplemented, flags&^createFlags))

@@ -26,6 +26,7 @@ type CreateOp struct {
 	IfAbsent      bool  // a node that exists is a success; not with Sequential
 	TTLMs         int64 // of a TTL node: 1 to MaxTTLMs
 	MaxEphemerals int   // of one session; 0 = no bound
+	Narrow        bool  // its client counts in 32 bits: fail rather than give a number beyond
 }
 
 // Created is the outcome of a CreateOp. Existed says that nothing was changed.

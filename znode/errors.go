@@ -15,4 +15,5 @@ var (
 	ErrNoChildrenForEphemerals = errors.New("ephemeral nodes cannot have children")
 	ErrTooManyEphemerals       = errors.New("too many ephemeral nodes for one session")
 	ErrTooLarge                = errors.New("too large")
+	ErrQuotaExceeded           = errors.New("quota exceeded")
 )
