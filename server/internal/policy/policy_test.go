@@ -50,6 +50,7 @@ var arrows = map[string][]string{
 
 	"server/sim":             {"server/pipeline", "server/replicate", "server/state", "server/watch", "session", "protocol", "znode"},
 	"server/faults":          {"client", "protocol", "server/raftlog", "server/state", "znode"},
+	"server/compat/rig":      {},
 	"server/internal/policy": {},
 	"server/internal/mutant": {},
 }
@@ -69,7 +70,7 @@ var impure = []string{"net", "os", "os/exec", "io/ioutil", "math/rand", "math/ra
 var clocks = []string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "Tick", "NewTimer", "NewTicker"}
 
 // sockets are opened by these rooms alone.
-var socketRooms = []string{"server/front/", "server/peer", "client", "cmd/", "server"}
+var socketRooms = []string{"server/front/", "server/peer", "server/compat/", "client", "cmd/", "server"}
 
 type listed struct {
 	ImportPath string

@@ -1,0 +1,67 @@
+package rig
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestMain(m *testing.M) { Main(m) }
+
+// theLeaderDiesAndComesBack is what tests ask of an ensemble.
+func theLeaderDiesAndComesBack(t *testing.T, e *Ensemble) {
+	first := e.Leader()
+	require.Equal(t, first, e.At(e.Addrs[first]))
+	e.Kill9(first)
+	if len(e.Addrs) > 1 {
+		require.NotEqual(t, first, e.Leader(), "a dead server does not lead")
+	}
+	e.Restart(first)
+	e.Pause(first)
+	require.False(t, e.serving(first), "a paused server does not answer")
+	e.Resume(first)
+	e.Await(first)
+	e.Stop(first)
+	require.True(t, e.servers[first].ended())
+	e.Restart(first)
+	e.Leader()
+}
+
+func TestZooKeeper(t *testing.T) {
+	for name, n := range map[string]int{"one server": 1, "three servers": 3} {
+		t.Run(name, func(t *testing.T) { theLeaderDiesAndComesBack(t, ZooKeeper(t, n, Options{})) })
+	}
+}
+
+func TestLycaon(t *testing.T) {
+	for name, n := range map[string]int{"one server": 1, "three servers": 3} {
+		t.Run(name, func(t *testing.T) { theLeaderDiesAndComesBack(t, Lycaon(t, n, Options{})) })
+	}
+}
+
+func TestRunKillsWhatOutlivesItsContextWithItsChildren(t *testing.T) {
+	cause := errors.New("enough")
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 200*time.Millisecond, cause)
+	defer cancel()
+	out, err := Run(t, ctx, "sh", "-c", "echo said; sleep 300 & wait")
+	require.ErrorIs(t, err, cause)
+	require.Equal(t, "said\n", out)
+}
+
+func TestJavaCompilesAProgramThatUsesTheClient(t *testing.T) {
+	dir := t.TempDir()
+	const source = `public class Hello {
+	public static void main(String[] a) { System.out.println(org.apache.zookeeper.CreateMode.CONTAINER + " " + a[0]); }
+}`
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "Hello.java"), []byte(source), 0o600))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	out, err := Run(t, ctx, JavaCommand(Java(t, dir), "Hello", "there")...)
+	require.NoError(t, err, out)
+	require.Equal(t, "CONTAINER there\n", out)
+}
