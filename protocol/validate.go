@@ -65,9 +65,10 @@ func (w *WriteOp) validate(lim Limits) error {
 			return err
 		}
 	case OpSetACL:
-		if err := validateACL(w.ACL); err != nil {
+		if err := znode.ValidatePath(w.Path); err != nil {
 			return err
 		}
+		return validateACL(w.ACL)
 	}
 	return znode.ValidatePath(w.Path)
 }

@@ -64,6 +64,7 @@ func TestAWriteThatBreaksARuleIsRefusedWithInputAndRule(t *testing.T) {
 		{"sequential and absent", create(znode.CreateOp{Sequential: true, IfAbsent: true}), BadArguments, []string{"if-absent"}},
 		{"no ACL", create(znode.CreateOp{ACL: znode.ACL{}}), InvalidACL, []string{"empty"}},
 		{"no ACL to set", WriteOp{Op: OpSetACL, Path: "/a"}, InvalidACL, []string{"setACL", "empty"}},
+		{"a broken path before it", WriteOp{Op: OpSetACL, Path: "/a/"}, BadArguments, []string{"setACL", `"/a/"`}},
 		{"as many entries as may be", create(znode.CreateOp{ACL: manyEntries(znode.MaxACLEntries)}), OK, nil},
 		{"one more", create(znode.CreateOp{ACL: manyEntries(znode.MaxACLEntries + 1)}), InvalidACL, []string{"65", "64"}},
 		{"unknown permissions", create(znode.CreateOp{ACL: entry(znode.Entry{Perms: 32, Scheme: "world", ID: "anyone"})}), InvalidACL, []string{"0x20"}},

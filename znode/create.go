@@ -38,9 +38,9 @@ type Created struct {
 
 // Create adds a node, checked in ZooKeeper's order: the arguments, the ACL,
 // that the parent exists, its CREATE permission, that the name is free, that
-// the parent is no ephemeral; then the bounds. With Parents the deepest
-// existing ancestor takes the place of the parent. With IfAbsent a node that
-// exists needs only READ on itself.
+// the parent is no ephemeral; then the bounds. The root is its own parent here,
+// as it is there. With Parents the deepest existing ancestor takes the place of
+// the parent. With IfAbsent a node that exists needs only READ on itself.
 func (t *Tree) Create(a *Actor, op *CreateOp) (Created, error) {
 	t.txn.mustBeOpen()
 	if err := op.validate(a); err != nil {
@@ -50,7 +50,7 @@ func (t *Tree) Create(a *Actor, op *CreateOp) (Created, error) {
 	if err != nil {
 		return Created{}, failed("create", op.Path, err)
 	}
-	if n := t.index[op.Path]; n != nil && !op.Sequential && (op.IfAbsent || n == t.root) {
+	if n := t.index[op.Path]; n != nil && op.IfAbsent {
 		return op.existing(a, n)
 	}
 	parent, missing := t.deepest(op)
@@ -92,9 +92,6 @@ func (op *CreateOp) validate(a *Actor) error {
 }
 
 func (op *CreateOp) existing(a *Actor, n *node) (Created, error) {
-	if !op.IfAbsent {
-		return Created{}, failedAt("create", n, ErrNodeExists)
-	}
 	if !n.acl.list.Allows(Read, a.IDs) {
 		return Created{}, failedAt("create", n, ErrNoAuth)
 	}
@@ -130,12 +127,12 @@ func (t *Tree) mayCreate(a *Actor, op *CreateOp, base *node, missing int) (path 
 		path = t.sequencePath(path, base.sequence())
 	}
 	switch {
+	case len(path) > MaxPathBytes:
+		return "", newPathError(op.Path, "is too long for a sequence number", len(op.Path))
 	case t.index[path] != nil:
 		return "", failed("create", path, ErrNodeExists)
 	case base.kind == Ephemeral:
 		return "", failed("create", path, ErrNoChildrenForEphemerals)
-	case len(path) > MaxPathBytes:
-		return "", newPathError(op.Path, "is too long for a sequence number", len(op.Path))
 	case base.sequence() >= maxCreated:
 		return "", failed("create", path, errSequenceUsedUp)
 	case op.Kind == Ephemeral && op.MaxEphemerals > 0 && t.NumEphemerals(a.Session) >= op.MaxEphemerals:

@@ -58,19 +58,27 @@ func appendSubtree(nodes []*node, n *node, a *Actor) (_ []*node, err error) {
 }
 
 // mayDelete makes the checks of a delete in ZooKeeper's order, up to the
-// version.
+// version. Whoever may not delete below the parent does not learn whether the
+// node is there.
 func (t *Tree) mayDelete(op string, a *Actor, path string, version int64) (*node, error) {
 	n := t.index[path]
 	if n == nil {
-		return nil, t.notFound(op, path)
+		if err := ValidatePath(path); err != nil {
+			return nil, err
+		}
 	}
 	if _, system := childrenAtStart(path); system {
 		return nil, failedAt(op, n, badArguments("a system node cannot be deleted"))
 	}
-	if !t.index[Parent(path)].acl.list.Allows(Delete, a.IDs) {
-		return nil, failedAt(op, n, ErrNoAuth)
-	}
-	if version != AnyVersion && version != n.version {
+	parent := t.index[Parent(path)]
+	switch {
+	case parent == nil:
+		return nil, failed(op, path, ErrNoNode)
+	case !parent.acl.list.Allows(Delete, a.IDs):
+		return nil, failed(op, path, ErrNoAuth)
+	case n == nil:
+		return nil, failed(op, path, ErrNoNode)
+	case version != AnyVersion && version != n.version:
 		return nil, failedAt(op, n, ErrBadVersion)
 	}
 	return n, nil

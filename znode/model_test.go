@@ -148,9 +148,6 @@ func (m *model) create(a *Actor, op *CreateOp) (Created, error) {
 		}
 		return Created{op.Path, m.stat(op.Path), true}, nil
 	}
-	if op.Path == "/" && !op.Sequential {
-		return Created{}, ErrNodeExists
-	}
 	parent := modelParent(op.Path)
 	base := parent
 	var missing []string
@@ -169,14 +166,14 @@ func (m *model) create(a *Actor, op *CreateOp) (Created, error) {
 	if op.Sequential {
 		path = fmt.Sprintf("%s%010d", path, m.at(parent).sequence)
 	}
+	if len(path) > MaxPathBytes {
+		return Created{}, ErrBadArguments
+	}
 	if _, taken := m.nodes[path]; taken {
 		return Created{}, ErrNodeExists
 	}
 	if b.stat.Kind == Ephemeral {
 		return Created{}, ErrNoChildrenForEphemerals
-	}
-	if len(path) > MaxPathBytes {
-		return Created{}, ErrBadArguments
 	}
 	if op.Kind == Ephemeral && op.MaxEphemerals > 0 && len(m.ephemerals(a.Session, "")) >= op.MaxEphemerals {
 		return Created{}, ErrTooManyEphemerals
@@ -231,10 +228,12 @@ func (m *model) mayDelete(a *Actor, path string, version int64) error {
 	switch {
 	case !ok && ValidatePath(path) != nil, modelSystem(path):
 		return ErrBadArguments
-	case !ok:
+	case m.nodes[modelParent(path)] == nil:
 		return ErrNoNode
 	case !m.nodes[modelParent(path)].acl.Allows(Delete, a.IDs):
 		return ErrNoAuth
+	case !ok:
+		return ErrNoNode
 	case version != -1 && version != n.stat.Version:
 		return ErrBadVersion
 	}

@@ -176,6 +176,8 @@ func TestCreateChecksInZooKeepersOrder(t *testing.T) {
 	tree := plantTree(t, "/open", "/open/taken")
 	create(t, tree, 3, user, &CreateOp{Path: "/closed", ACL: ReadACL})
 	create(t, tree, 4, user, &CreateOp{Path: "/eph", Kind: Ephemeral})
+	_, err := do(tree, 4, func() error { _, err := tree.SetACL(super, "/zookeeper", ReadACL, AnyVersion); return err })
+	require.NoError(t, err)
 	long := "/" + strings.Repeat("x", MaxPathBytes-6)
 	auth := ACL{{AllPerms, SchemeAuth, ""}}
 	for _, c := range []struct {
@@ -190,6 +192,7 @@ func TestCreateChecksInZooKeepersOrder(t *testing.T) {
 		{"auth without a user", CreateOp{Path: "/x", ACL: auth}, nobody, ErrInvalidACL},
 		{"missing parent", CreateOp{Path: "/no/x", ACL: OpenACL}, user, ErrNoNode},
 		{"permission before name", CreateOp{Path: "/zookeeper/config/x", ACL: OpenACL}, user, ErrNoAuth},
+		{"permission before a name that is taken", CreateOp{Path: "/zookeeper/config", ACL: OpenACL}, user, ErrNoAuth},
 		{"permission at the deepest ancestor", CreateOp{Path: "/closed/x/y", ACL: OpenACL, Parents: true}, user, ErrNoAuth},
 		{"name taken", CreateOp{Path: "/open/taken", ACL: OpenACL}, user, ErrNodeExists},
 		{"root", CreateOp{Path: "/", ACL: OpenACL}, user, ErrNodeExists},
@@ -216,6 +219,16 @@ func TestCreateChecksInZooKeepersOrder(t *testing.T) {
 			require.Empty(t, tree.Commit())
 			require.Equal(t, before, tree.Digest())
 		})
+	}
+}
+
+func TestCreateOfTheRootWantsCreateOnIt(t *testing.T) {
+	tree := New()
+	_, err := do(tree, 1, func() error { _, err := tree.SetACL(super, "/", ReadACL, AnyVersion); return err })
+	require.NoError(t, err)
+	for a, want := range map[*Actor]error{user: ErrNoAuth, super: ErrNodeExists} {
+		_, err := do(tree, 2, func() error { _, err := tree.Create(a, &CreateOp{Path: "/", ACL: OpenACL}); return err })
+		require.ErrorIs(t, err, want)
 	}
 }
 
@@ -268,18 +281,45 @@ func TestTheTreeKeepsNothingOfARequest(t *testing.T) {
 	require.Empty(t, empty)
 }
 
-func TestDeleteChecks(t *testing.T) {
+func TestDeleteChecksInZooKeepersOrder(t *testing.T) {
 	tree := plantTree(t, "/p", "/p/c")
 	create(t, tree, 3, user, &CreateOp{Path: "/guarded", ACL: ACL{{Read | Create, SchemeWorld, "anyone"}}})
 	create(t, tree, 4, user, &CreateOp{Path: "/guarded/x"})
-	for path, want := range map[string]error{
-		"/no": ErrNoNode, "/no/x": ErrNoNode, "no": ErrBadArguments, "/p": ErrNotEmpty, "/guarded/x": ErrNoAuth,
+	_, err := do(tree, 5, func() error { _, err := tree.SetACL(super, "/", ReadACL, AnyVersion); return err })
+	require.NoError(t, err)
+	for _, c := range []struct {
+		name, path string
+		a          *Actor
+		version    int64
+		want       error
+	}{
+		{"no slash", "no", super, AnyVersion, ErrBadArguments},
+		{"broken path before a forbidden parent", "/guarded/..", user, AnyVersion, ErrBadArguments},
+		{"system node before its version and a forbidden parent", "/zookeeper", user, 9, ErrBadArguments},
+		{"missing parent", "/no/x", user, AnyVersion, ErrNoNode},
+		{"forbidden parent of a node that is there", "/guarded/x", user, AnyVersion, ErrNoAuth},
+		{"forbidden parent of one that is not", "/guarded/y", user, AnyVersion, ErrNoAuth},
+		{"forbidden parent before the version", "/guarded/x", user, 9, ErrNoAuth},
+		{"forbidden parent before the children", "/p", user, AnyVersion, ErrNoAuth},
+		{"missing node", "/guarded/y", super, AnyVersion, ErrNoNode},
+		{"missing node before its version", "/p/d", user, 9, ErrNoNode},
+		{"version before the children", "/p", super, 9, ErrBadVersion},
+		{"children", "/p", super, 0, ErrNotEmpty},
 	} {
-		_, err := do(tree, 5, func() error { return tree.Delete(user, path, AnyVersion) })
-		require.ErrorIs(t, err, want, path)
+		t.Run(c.name, func(t *testing.T) {
+			_, err := do(tree, 6, func() error { return tree.Delete(c.a, c.path, c.version) })
+			require.ErrorIs(t, err, c.want)
+			if c.want == ErrNotEmpty {
+				return
+			}
+			_, err = do(tree, 6, func() error { _, err := tree.DeleteAll(c.a, c.path, c.version, 100); return err })
+			require.ErrorIs(t, err, c.want)
+		})
 	}
-	_, err := do(tree, 5, func() error { return tree.Delete(user, "/p/c", 3) })
-	require.ErrorIs(t, err, ErrBadVersion)
+}
+
+func TestDeleteChangesTheParentsCounters(t *testing.T) {
+	tree := plantTree(t, "/p", "/p/c")
 	effects, err := do(tree, 6, func() error { return tree.Delete(user, "/p/c", 0) })
 	require.NoError(t, err)
 	require.Equal(t, []Effect{{Zxid: 6, Type: NodeDeleted, Path: "/p/c", ACL: OpenACL, ParentACL: OpenACL}}, effects)

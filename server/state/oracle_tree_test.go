@@ -35,10 +35,7 @@ func (o *oracle) create(ids []znode.Identity, s *osession, c *znode.CreateOp, re
 	if acl == nil {
 		return protocol.InvalidACL
 	}
-	if there := o.nodes[c.Path]; there != nil && !c.Sequential && (c.IfAbsent || c.Path == "/") {
-		if !c.IfAbsent {
-			return protocol.NodeExists
-		}
+	if there := o.nodes[c.Path]; there != nil && c.IfAbsent {
 		if !allowed(there.acl, 1, ids) {
 			return protocol.NoAuth
 		}
@@ -141,14 +138,14 @@ func (o *oracle) effect(what znode.EffectType, path string) {
 func (o *oracle) mayDelete(ids []znode.Identity, w *protocol.WriteOp) protocol.Code {
 	n := o.nodes[w.Path]
 	switch {
-	case badPath(w.Path):
+	case badPath(w.Path) || w.Path == "/" || w.Path == "/zookeeper" || w.Path == "/zookeeper/config" || w.Path == "/zookeeper/quota":
 		return protocol.BadArguments
-	case n == nil:
+	case o.nodes[above(w.Path)] == nil:
 		return protocol.NoNode
-	case w.Path == "/" || w.Path == "/zookeeper" || w.Path == "/zookeeper/config" || w.Path == "/zookeeper/quota":
-		return protocol.BadArguments
 	case !allowed(o.nodes[above(w.Path)].acl, 8, ids):
 		return protocol.NoAuth
+	case n == nil:
+		return protocol.NoNode
 	case w.Version != -1 && w.Version != n.stat.Version:
 		return protocol.BadVersion
 	}
