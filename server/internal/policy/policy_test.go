@@ -39,7 +39,8 @@ var arrows = map[string][]string{
 	"server/front/native": {
 		"server/front", "server/pipeline", "server/state", "protocol", "znode",
 	},
-	"server/front/http": {"server/front", "server/pipeline", "protocol"},
+	"server/front/http":         {"server/front", "server/pipeline", "protocol"},
+	"server/front/zk/digestmd5": {"protocol", "znode"},
 	"server": {
 		"server/front/native", "server/front/http", "server/replicate", "server/raftlog", "server/peer",
 		"server/pipeline", "server/state", "protocol", "znode", "session",
