@@ -31,6 +31,12 @@ type Options struct {
 	Flags []string
 }
 
+// server is one member of an ensemble.
+type server struct {
+	index int
+	Process
+}
+
 // Ensemble is a running cluster. Server i has its clients at Addrs[i].
 type Ensemble struct {
 	Addrs []string
@@ -58,20 +64,20 @@ func (e *Ensemble) begin() {
 
 func (e *Ensemble) end() {
 	for _, s := range e.servers {
-		s.kill()
+		s.Kill()
 	}
 	if !e.t.Failed() {
 		return
 	}
 	for i, s := range e.servers {
-		e.t.Logf("server %d (%s), the end of its log:\n%s", i, e.Addrs[i], s.tail(tailLines))
+		e.t.Logf("server %d (%s), the end of its log:\n%s", i, e.Addrs[i], s.Tail(tailLines))
 	}
 }
 
 // Start starts server i, which must not be running, and does not wait until it serves.
 func (e *Ensemble) Start(i int) {
 	e.t.Helper()
-	if err := e.servers[i].start(); err != nil {
+	if err := e.servers[i].Start(); err != nil {
 		e.t.Fatalf("server %d: %v", i, err)
 	}
 }
@@ -79,10 +85,10 @@ func (e *Ensemble) Start(i int) {
 // Await waits until server i answers clients, for which it needs a quorum.
 func (e *Ensemble) Await(i int) {
 	e.t.Helper()
-	if !poll(serveWithin, func() bool { return e.servers[i].ended() || e.serving(i) }) {
+	if !Poll(serveWithin, func() bool { return e.servers[i].Ended() || e.serving(i) }) {
 		e.t.Fatalf("server %d does not serve after %v", i, serveWithin)
 	}
-	if e.servers[i].ended() {
+	if e.servers[i].Ended() {
 		e.t.Fatalf("server %d has ended", i)
 	}
 }
@@ -95,30 +101,28 @@ func (e *Ensemble) Restart(i int) {
 }
 
 // Kill9 ends server i at once and returns when it is gone.
-func (e *Ensemble) Kill9(i int) { e.servers[i].kill() }
+func (e *Ensemble) Kill9(i int) { e.servers[i].Kill() }
 
 // Stop ends server i as an operator would, and by force if that takes too long.
 func (e *Ensemble) Stop(i int) {
 	e.t.Helper()
-	e.servers[i].signal(syscall.SIGTERM)
-	if !poll(stopWithin, e.servers[i].ended) {
-		e.servers[i].kill()
-		e.t.Errorf("server %d did not stop within %v of SIGTERM", i, stopWithin)
+	if err := e.servers[i].Stop(); err != nil {
+		e.t.Errorf("server %d: %v", i, err)
 	}
 }
 
 // Pause stops server i from running without closing its connections.
-func (e *Ensemble) Pause(i int) { e.servers[i].signal(syscall.SIGSTOP) }
+func (e *Ensemble) Pause(i int) { e.servers[i].Signal(syscall.SIGSTOP) }
 
 // Resume lets a paused server go on.
-func (e *Ensemble) Resume(i int) { e.servers[i].signal(syscall.SIGCONT) }
+func (e *Ensemble) Resume(i int) { e.servers[i].Signal(syscall.SIGCONT) }
 
 // Leader waits for a leader and returns its index; a single server leads itself.
 func (e *Ensemble) Leader() int {
 	e.t.Helper()
 	leader := -1
-	poll(serveWithin, func() bool {
-		leader = slices.IndexFunc(e.servers, func(s *server) bool { return !s.ended() && e.leads(s.index) })
+	Poll(serveWithin, func() bool {
+		leader = slices.IndexFunc(e.servers, func(s *server) bool { return !s.Ended() && e.leads(s.index) })
 		return leader >= 0
 	})
 	if leader < 0 {
@@ -130,7 +134,8 @@ func (e *Ensemble) Leader() int {
 // At returns the index of the server at addr, as a client names it; -1 if none is there.
 func (e *Ensemble) At(addr string) int { return slices.Index(e.Addrs, addr) }
 
-func poll(within time.Duration, done func() bool) bool {
+// Poll asks until done is true or the time is over, and tells which.
+func Poll(within time.Duration, done func() bool) bool {
 	for end := time.Now().Add(within); ; time.Sleep(pollEvery) {
 		if done() {
 			return true

@@ -70,7 +70,7 @@ func Lycaon(t testing.TB, n int, opts Options) *Ensemble {
 	if err != nil {
 		t.Fatal(err)
 	}
-	root, all := t.TempDir(), ports(t, 2*n)
+	root, all := t.TempDir(), Ports(t, 2*n)
 	clients, peers := locals(all[:n]), locals(all[n:])
 	var cluster []string
 	for i, addr := range peers {
@@ -87,7 +87,9 @@ func Lycaon(t testing.TB, n int, opts Options) *Ensemble {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			t.Fatal(err)
 		}
-		e.servers = append(e.servers, &server{index: i, dir: dir, log: filepath.Join(dir, "log"), command: append(line, opts.Flags...)})
+		e.servers = append(e.servers, &server{index: i, Process: Process{
+			Command: append(line, opts.Flags...), Dir: dir, Log: filepath.Join(dir, "log"),
+		}})
 	}
 	e.serving = func(i int) bool { return memberAt(binary, e.Addrs[i], i).Ready }
 	e.leads = func(i int) bool { return memberAt(binary, e.Addrs[i], i).Role == "leader" }

@@ -17,8 +17,8 @@ const (
 	portTries               = 1_000
 )
 
-// ports returns n free ports of loopback.
-func ports(t testing.TB, n int) []int {
+// Ports returns n free ports of loopback.
+func Ports(t testing.TB, n int) []int {
 	t.Helper()
 	var found []int
 	for range portTries {

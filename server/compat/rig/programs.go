@@ -117,7 +117,7 @@ func Run(t testing.TB, ctx context.Context, command ...string) (string, error) {
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	cmd.WaitDelay = stopWithin // a grandchild elsewhere may hold our pipe open
-	if err := spawn(cmd); err != nil {
+	if err := spawn(cmd, nil); err != nil {
 		t.Fatalf("%s: %v", command[0], err)
 	}
 	stop := context.AfterFunc(ctx, func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })

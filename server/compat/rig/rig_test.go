@@ -27,7 +27,7 @@ func theLeaderDiesAndComesBack(t *testing.T, e *Ensemble) {
 	e.Resume(first)
 	e.Await(first)
 	e.Stop(first)
-	require.True(t, e.servers[first].ended())
+	require.True(t, e.servers[first].Ended())
 	e.Restart(first)
 	e.Leader()
 }
@@ -64,4 +64,21 @@ func TestJavaCompilesAProgramThatUsesTheClient(t *testing.T) {
 	out, err := Run(t, ctx, JavaCommand(Java(t, dir), "Hello", "there")...)
 	require.NoError(t, err, out)
 	require.Equal(t, "CONTAINER there\n", out)
+}
+
+func TestAProcessRunsAsItsUserInEachOfItsLives(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("SKIPPED: only root starts processes of others")
+	}
+	p := &Process{Command: []string{"sh", "-c", "echo $(id -un) $WHY; exec sleep 300"}, Log: filepath.Join(t.TempDir(), "log"), Env: []string{"WHY=asked"}, User: "nobody"}
+	t.Cleanup(p.Kill)
+	for _, want := range []string{"nobody asked", "nobody asked\nnobody asked"} {
+		require.NoError(t, p.Start())
+		require.Error(t, p.Start(), "it is running")
+		require.True(t, Poll(10*time.Second, func() bool { return p.Tail(5) == want }), "it said %q", p.Tail(5))
+		require.NoError(t, p.Stop())
+		require.True(t, p.Ended())
+	}
+	p.User = "no such user"
+	require.Error(t, p.Start())
 }

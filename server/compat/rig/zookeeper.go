@@ -17,7 +17,7 @@ func ZooKeeper(t testing.TB, n int, opts Options) *Ensemble {
 	needs(t, jar("slf4j-simple"), "ZooKeeper server's log", "libslf4j-java")
 	java := tool(t, "java", "Java", "default-jre-headless")
 
-	root, all := t.TempDir(), ports(t, 3*n)
+	root, all := t.TempDir(), Ports(t, 3*n)
 	clients, peers, elections := all[:n], all[n:2*n], all[2*n:]
 	e := &Ensemble{Addrs: locals(clients), t: t}
 	for i := range n {
@@ -25,7 +25,9 @@ func ZooKeeper(t testing.TB, n int, opts Options) *Ensemble {
 		lines := append(zooConfig(dir, clients[i], opts), members(peers, elections)...)
 		write(t, filepath.Join(dir, "zoo.cfg"), strings.Join(lines, "\n")+"\n")
 		write(t, filepath.Join(dir, "data", "myid"), strconv.Itoa(i+1)+"\n")
-		e.servers = append(e.servers, &server{index: i, dir: dir, log: filepath.Join(dir, "log"), command: zooCommand(java, dir, opts)})
+		e.servers = append(e.servers, &server{index: i, Process: Process{
+			Command: zooCommand(java, dir, opts), Dir: dir, Log: filepath.Join(dir, "log"),
+		}})
 	}
 	e.serving = func(i int) bool { return mode(e.Addrs[i]) != "" }
 	e.leads = func(i int) bool { m := mode(e.Addrs[i]); return m == "leader" || m == "standalone" }
