@@ -32,6 +32,8 @@ const (
 	SchemeWorld  = "world"
 	SchemeAuth   = "auth"
 	SchemeDigest = "digest"
+	SchemeSASL   = "sasl"
+	SchemeX509   = "x509" // the id is the subject of a certificate
 	SchemeIP     = "ip"
 	SchemeSuper  = "super"
 )
@@ -173,13 +175,16 @@ func expand(acl ACL, ids []Identity) (ACL, error) {
 	return full, nil
 }
 
-// users returns the identities that prove a user: an address or a superuser
-// does not.
+// users returns the identities that prove a user and may stand in an ACL: an
+// address or a superuser does not.
 func users(ids []Identity) (users []Identity) {
 	for _, id := range ids {
-		e := Entry{Scheme: id.Scheme, ID: id.ID}
-		if id.Scheme == SchemeDigest && e.validate() == nil {
-			users = append(users, id)
+		switch id.Scheme {
+		case SchemeDigest, SchemeSASL, SchemeX509:
+			e := Entry{Scheme: id.Scheme, ID: id.ID}
+			if e.validate() == nil {
+				users = append(users, id)
+			}
 		}
 	}
 	return users
@@ -215,6 +220,8 @@ func (e *Entry) idFits() bool {
 	case SchemeDigest:
 		_, hash, ok := strings.Cut(e.ID, ":")
 		return ok && hash != "" && !strings.Contains(hash, ":")
+	case SchemeSASL, SchemeX509:
+		return e.ID != ""
 	case SchemeIP:
 		_, ok := parseIPID(e.ID)
 		return ok

@@ -35,6 +35,10 @@ func TestAllows(t *testing.T) {
 		{"IPv6 of a link", entry(SchemeIP, "fe80::/10"), Read, []Identity{ip("fe80::1%eth0")}, true},
 		{"IPv6 written otherwise", entry(SchemeIP, "0:0::1"), Read, []Identity{ip("::1")}, true},
 		{"no address at all", entry(SchemeIP, "::/0"), Read, []Identity{ip("nonsense")}, false},
+		{"a SASL user", entry(SchemeSASL, "ann@REALM"), Read, []Identity{{SchemeSASL, "ann@REALM"}}, true},
+		{"another SASL user", entry(SchemeSASL, "ann@REALM"), Read, []Identity{{SchemeSASL, "bob@REALM"}}, false},
+		{"a certificate", entry(SchemeX509, "CN=ann,O=a"), Create, []Identity{{SchemeX509, "CN=ann,O=a"}}, true},
+		{"a SASL user named like a certificate", entry(SchemeX509, "CN=ann"), Read, []Identity{{SchemeSASL, "CN=ann"}}, false},
 		{"super", entry(SchemeDigest, "x:y"), AllPerms, []Identity{ann, {SchemeSuper, ""}}, true},
 		{"nobody", nil, Read, []Identity{ann}, false},
 	} {
@@ -43,16 +47,20 @@ func TestAllows(t *testing.T) {
 }
 
 func TestNormalizeACL(t *testing.T) {
-	ids := []Identity{{SchemeIP, "1.2.3.4"}, {SchemeDigest, "ann:h"}, {SchemeSuper, ""}, {SchemeDigest, "bob:h"}}
+	ids := []Identity{
+		{SchemeIP, "1.2.3.4"}, {SchemeDigest, "ann:h"}, {SchemeSuper, ""}, {SchemeDigest, "bob:h"},
+		{SchemeSASL, "ann"}, {SchemeX509, "CN=ann,O=a"}, {SchemeSASL, ""}, {SchemeX509, strings.Repeat("x", MaxACLIDBytes+1)},
+	}
 	got, err := NormalizeACL(ACL{
 		{Read, SchemeWorld, "anyone"}, {AllPerms, SchemeAuth, ""}, {Read, SchemeWorld, "anyone"}, {AllPerms, SchemeDigest, "ann:h"}, {Admin, SchemeDigest, "ann:h"},
 	}, ids)
 	require.NoError(t, err)
 	require.Equal(t, ACL{
-		{Read, SchemeWorld, "anyone"}, {AllPerms, SchemeDigest, "ann:h"}, {AllPerms, SchemeDigest, "bob:h"}, {Admin, SchemeDigest, "ann:h"},
+		{Read, SchemeWorld, "anyone"}, {AllPerms, SchemeDigest, "ann:h"}, {AllPerms, SchemeDigest, "bob:h"},
+		{AllPerms, SchemeSASL, "ann"}, {AllPerms, SchemeX509, "CN=ann,O=a"}, {Admin, SchemeDigest, "ann:h"},
 	}, got)
 
-	plain := ACL{{Read, SchemeIP, "10.0.0.0/8"}, {0, SchemeWorld, "anyone"}}
+	plain := ACL{{Read, SchemeIP, "10.0.0.0/8"}, {0, SchemeWorld, "anyone"}, {Read, SchemeSASL, "ann"}, {Read, SchemeX509, "CN=ann"}}
 	got, err = NormalizeACL(plain, nil)
 	require.NoError(t, err)
 	require.Same(t, &plain[0], &got[0], "nothing to change, nothing copied")
@@ -75,6 +83,8 @@ func TestNormalizeACL(t *testing.T) {
 		"digest without hash": {{Read, SchemeDigest, "ann"}},
 		"digest, empty hash":  {{Read, SchemeDigest, "ann:"}},
 		"digest of three":     {{Read, SchemeDigest, "ann:h:x"}},
+		"SASL of nobody":      {{Read, SchemeSASL, ""}},
+		"no subject":          {{Read, SchemeX509, ""}},
 		"no address":          {{Read, SchemeIP, "10.0.0"}},
 		"too many bits":       {{Read, SchemeIP, "10.0.0.0/33"}},
 		"a network of mapped": {{Read, SchemeIP, "::ffff:10.0.0.0/104"}},
@@ -117,6 +127,8 @@ func TestACLText(t *testing.T) {
 		"digest:ann:h=:crw,ip:10.0.0.0/8:r":        {{Create | Read | Write, SchemeDigest, "ann:h="}, {Read, SchemeIP, "10.0.0.0/8"}},
 		"ip:2001:db8::/32:da":                      {{Delete | Admin, SchemeIP, "2001:db8::/32"}},
 		"world:anyone:":                            {{0, SchemeWorld, "anyone"}},
+		"x509:CN=ann,OU=a:b,O=c:r,world:anyone:r":  {{Read, SchemeX509, "CN=ann,OU=a:b,O=c"}, {Read, SchemeWorld, "anyone"}},
+		"sasl:ann@REALM:cd,x509:CN=ann:rw":         {{Create | Delete, SchemeSASL, "ann@REALM"}, {Read | Write, SchemeX509, "CN=ann"}},
 		"digest:super:D/InIHSb7yEEbrWz8b9l71Rj=:a": {{Admin, SchemeDigest, "super:D/InIHSb7yEEbrWz8b9l71Rj="}},
 	} {
 		acl, err := ParseACL(text)
@@ -127,7 +139,7 @@ func TestACLText(t *testing.T) {
 	acl, err := ParseACL("world:anyone:awrdc")
 	require.NoError(t, err)
 	require.Equal(t, OpenACL, acl, "in any order")
-	for _, text := range []string{"", "world", "world:anyone", ":anyone:r", "world:anyone:rx", "world:anyone:r,", strings.Repeat("world:anyone:r,", MaxACLEntries) + "world:anyone:r"} {
+	for _, text := range []string{"", "world", "world:anyone", ":anyone:r", "world:anyone:rx", "world:anyone:r,", "x509:CN=ann,O=a", "x509:CN=ann,world:anyone:x", strings.Repeat("world:anyone:r,", MaxACLEntries) + "world:anyone:r"} {
 		_, err := ParseACL(text)
 		require.ErrorIs(t, err, ErrInvalidACL, text)
 	}
@@ -138,7 +150,7 @@ func TestDigestID(t *testing.T) {
 }
 
 func FuzzParseACL(f *testing.F) {
-	for _, text := range []string{"world:anyone:cdrwa", "digest:a:b:r,ip:::1:w", "auth::", "a:b", "x:y:z"} {
+	for _, text := range []string{"world:anyone:cdrwa", "digest:a:b:r,ip:::1:w", "auth::", "a:b", "x:y:z", "x509:CN=a,O=b:r,sasl:c:w", "x509:,:,:r"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

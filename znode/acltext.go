@@ -11,15 +11,16 @@ const permLetters = "rwcda" // in the order of the bits
 
 // ParseACL reads the text form of an ACL, "scheme:id:perms[,...]", with perms
 // out of cdrwa. The last ':' of an entry starts its perms, so that ids may
-// hold ':'; they cannot hold ','. The error wraps ErrInvalidACL. What it
-// returns still has to pass NormalizeACL.
+// hold ':'; only those of x509 may hold ',', since subjects do. The error wraps
+// ErrInvalidACL. What it returns still has to pass NormalizeACL.
 func ParseACL(text string) (ACL, error) {
-	parts := strings.Split(text, ",")
-	if len(parts) > MaxACLEntries {
-		return nil, tooManyEntries(len(parts))
-	}
-	acl := make(ACL, 0, len(parts))
-	for _, part := range parts {
+	var acl ACL
+	for more := true; more; {
+		var part string
+		if len(acl) == MaxACLEntries {
+			return nil, fmt.Errorf("%w: more than %d entries", ErrInvalidACL, MaxACLEntries)
+		}
+		part, text, more = cutEntry(text)
 		e, err := parseEntry(part)
 		if err != nil {
 			return nil, err
@@ -27,6 +28,23 @@ func ParseACL(text string) (ACL, error) {
 		acl = append(acl, e)
 	}
 	return acl, nil
+}
+
+// cutEntry cuts the first entry from text at a ','; that of x509 at the first
+// ',' behind letters of permissions.
+func cutEntry(text string) (entry, rest string, more bool) {
+	subject := strings.HasPrefix(text, SchemeX509+":")
+	for i := range len(text) {
+		if text[i] == ',' && (!subject || endsInPerms(text[:i])) {
+			return text[:i], text[i+1:], true
+		}
+	}
+	return text, "", false
+}
+
+func endsInPerms(entry string) bool {
+	last := strings.LastIndexByte(entry, ':')
+	return last > len(SchemeX509) && strings.Trim(entry[last+1:], permLetters) == ""
 }
 
 func parseEntry(text string) (Entry, error) {

@@ -62,7 +62,7 @@ var (
 	runActors = []*Actor{
 		{Session: 1, IDs: []Identity{{SchemeIP, "10.1.2.3"}, {SchemeDigest, "ann:h1"}}},
 		{Session: 2, IDs: []Identity{{SchemeIP, "10.1.2.3"}, {SchemeDigest, "ann:h1"}, {SchemeDigest, "bob:h2"}}},
-		{Session: 3, IDs: []Identity{{SchemeIP, "::1"}}},
+		{Session: 3, IDs: []Identity{{SchemeIP, "::1"}, {SchemeSASL, "eve"}, {SchemeX509, "CN=eve,O=x"}}},
 		{IDs: []Identity{{SchemeIP, "10.9.9.9"}}},
 		{Session: 4, IDs: []Identity{{SchemeIP, "10.0.0.1"}, {SchemeSuper, ""}}},
 		{Session: 4, IDs: []Identity{{SchemeIP, "10.0.0.1"}, {SchemeSuper, ""}}},
@@ -73,6 +73,7 @@ var (
 		{{AllPerms, SchemeIP, "10.0.0.0/8"}, {Read, SchemeWorld, "anyone"}},
 		{{AllPerms &^ Read, SchemeWorld, "anyone"}, {AllPerms, SchemeAuth, "x"}, {Read, SchemeDigest, "bob:h2"}},
 		{{AllPerms, SchemeDigest, "ann:h1"}, {AllPerms, SchemeDigest, "ann:h1"}, {Admin, SchemeWorld, "anyone"}},
+		{{AllPerms, SchemeSASL, "eve"}, {Create | Read, SchemeWorld, "anyone"}, {AllPerms, SchemeX509, "CN=eve,O=x"}},
 		nil, {{Read, "kerberos", "x"}},
 	}
 	runData    = [][]byte{nil, {}, []byte("x"), []byte("some more data"), make([]byte, 300)}

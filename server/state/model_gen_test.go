@@ -35,11 +35,13 @@ type client struct {
 var (
 	alice = znode.Identity{Scheme: "digest", ID: "alice:aGFzaA=="}
 	bob   = znode.Identity{Scheme: "digest", ID: "bobby:b3RoZXI="} // as long as alice
+	carol = znode.Identity{Scheme: "sasl", ID: "carol"}
+	david = znode.Identity{Scheme: "x509", ID: "CN=david,O=x"}
 	near  = znode.Identity{Scheme: "ip", ID: "10.1.2.3"}
 	far   = znode.Identity{Scheme: "ip", ID: "192.168.0.9"}
 	root  = znode.Identity{Scheme: "super", ID: ""}
 
-	actorsOfModel = [][]znode.Identity{{near, alice}, {near, bob}, {near, alice}, {far, bob}, {far, alice, bob}, {near}, {far}, {near, root}, {far, root}, nil}
+	actorsOfModel = [][]znode.Identity{{near, alice}, {near, bob}, {near, alice}, {far, bob}, {far, alice, bob}, {far, carol, david}, {near, david}, {near}, {far}, {near, root}, {far, root}, nil}
 
 	open     = znode.ACL{{Perms: 31, Scheme: "world", ID: "anyone"}}
 	someACLs = []znode.ACL{
@@ -50,7 +52,10 @@ var (
 		{{Perms: 31, Scheme: "ip", ID: "10.0.0.0/8"}},
 		{{Perms: 30, Scheme: "world", ID: "anyone"}},
 		{{Perms: 15, Scheme: "world", ID: "anyone"}},
-		{{Perms: 31, Scheme: "sasl", ID: "x"}},
+		{{Perms: 31, Scheme: "sasl", ID: carol.ID}, {Perms: 7, Scheme: "world", ID: "anyone"}},
+		{{Perms: 31, Scheme: "x509", ID: david.ID}, {Perms: 29, Scheme: "world", ID: "anyone"}},
+		{{Perms: 31, Scheme: "sasl", ID: ""}},
+		{{Perms: 31, Scheme: "host", ID: "x"}},
 		{{Perms: 31, Scheme: "world", ID: "nobody"}},
 		nil,
 	}

@@ -299,7 +299,7 @@ func expandACL(acl znode.ACL, ids []znode.Identity) (full znode.ACL) {
 	}
 	for _, e := range acl {
 		switch {
-		case e.Scheme == "sasl" || e.Scheme == "world" && e.ID != "anyone":
+		case e.Scheme == "host" || e.Scheme == "sasl" && e.ID == "" || e.Scheme == "world" && e.ID != "anyone":
 			return nil
 		case e.Scheme != "auth":
 			add(e)
@@ -307,8 +307,8 @@ func expandACL(acl znode.ACL, ids []znode.Identity) (full znode.ACL) {
 		}
 		users := 0
 		for _, id := range ids {
-			if id.Scheme == "digest" {
-				add(znode.Entry{Perms: e.Perms, Scheme: "digest", ID: id.ID})
+			if id.Scheme == "digest" || id.Scheme == "sasl" || id.Scheme == "x509" {
+				add(znode.Entry{Perms: e.Perms, Scheme: id.Scheme, ID: id.ID})
 				users++
 			}
 		}
