@@ -54,6 +54,9 @@ func writeSamples() []WriteOp {
 		{Op: OpSetACL, Path: "/a/b", ACL: sampleACL, Version: 1},
 		{Op: OpCheck, Path: "/a/b", Version: 200},
 		{Op: OpCheck, Path: "/ключ/鍵", Version: math.MinInt64},
+		{Op: OpCreate, Version: -1, Create: znode.CreateOp{Path: "/narrow", ACL: sampleACL[:1], Sequential: true, Narrow: true}},
+		{Op: OpSet, Path: "/narrow", Version: -1, Narrow: true},
+		{Op: OpSetACL, Path: "/narrow", ACL: sampleACL, Version: 1, Narrow: true},
 	}
 }
 

@@ -6,7 +6,8 @@ import (
 )
 
 const (
-	MaxTTLMs = 1<<40 - 1 // as ZooKeeper encodes it
+	MaxTTLMs  = 1<<40 - 1 // as ZooKeeper encodes it
+	MaxNarrow = 1<<31 - 1 // the greatest number that a client of 32 bits can be told
 
 	// maxCreated bounds the children ever created under one parent, so that
 	// creates plus deletes stay an int64.
@@ -121,10 +122,10 @@ func (t *Tree) mayCreate(a *Actor, op *CreateOp, base *node, missing int) (path 
 		return "", failed("create", op.Path, ErrNoAuth)
 	}
 	path = op.Path
-	if op.Sequential && missing > 0 {
-		path = t.sequencePath(path, 0)
-	} else if op.Sequential {
-		path = t.sequencePath(path, base.sequence())
+	if op.Sequential {
+		if path, err = t.numbered(op, base, missing); err != nil {
+			return "", err
+		}
 	}
 	switch {
 	case len(path) > MaxPathBytes:
@@ -142,6 +143,19 @@ func (t *Tree) mayCreate(a *Actor, op *CreateOp, base *node, missing int) (path 
 		path = strings.Clone(path)
 	}
 	return path, nil
+}
+
+// numbered returns the path of a sequential node, whose parent is base or one
+// that is still missing.
+func (t *Tree) numbered(op *CreateOp, base *node, missing int) (string, error) {
+	var number uint64
+	if missing == 0 {
+		number = base.sequence()
+	}
+	if op.Narrow && number > MaxNarrow {
+		return "", failed("create", op.Path, TooWide("sequence number", number))
+	}
+	return t.sequencePath(op.Path, number), nil
 }
 
 // sequencePath appends the number with at least ten digits.

@@ -1,6 +1,9 @@
 package znode
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // opError says which operation on which path failed. Failures are as frequent
 // as clients like, so its text is made only when asked for.
@@ -33,5 +36,11 @@ type usedUp string
 
 func (e usedUp) Error() string { return ErrTooLarge.Error() + ": " + string(e) }
 func (e usedUp) Unwrap() error { return ErrTooLarge }
+
+// TooWide is the ErrTooLarge of a number that a client of 32 bits cannot be
+// told.
+func TooWide(what string, number uint64) error {
+	return usedUp(what + " " + strconv.FormatUint(number, 10) + ", and the client counts to " + strconv.Itoa(MaxNarrow))
+}
 
 const errSequenceUsedUp = usedUp("the parent's sequence is used up")

@@ -165,6 +165,9 @@ func (m *model) create(a *Actor, op *CreateOp) (Created, error) {
 	path = op.Path
 	if op.Sequential {
 		path = fmt.Sprintf("%s%010d", path, m.at(parent).sequence)
+		if op.Narrow && m.at(parent).sequence >= 1<<31 {
+			return Created{}, ErrTooLarge
+		}
 	}
 	if len(path) > MaxPathBytes {
 		return Created{}, ErrBadArguments

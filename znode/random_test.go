@@ -179,7 +179,7 @@ func (r *run) createOp() *CreateOp {
 		Path: r.path(), Data: pick(r.dice, runData...), ACL: pick(r.dice, runACLs...),
 		Kind:       pick(r.dice, Persistent, Persistent, Persistent, Ephemeral, Ephemeral, Container, TTL),
 		Sequential: r.Intn(4) == 0, Parents: r.Intn(4) == 0, IfAbsent: r.Intn(8) == 0,
-		MaxEphemerals: pick(r.dice, 0, 1, 3),
+		MaxEphemerals: pick(r.dice, 0, 1, 3), Narrow: r.Intn(4) == 0,
 	}
 	if op.Kind == TTL {
 		op.TTLMs = pick[int64](r.dice, 1, 1000, 1<<40-1)
@@ -380,8 +380,17 @@ func (r *run) step() {
 	}
 }
 
+// newRun starts with a root whose next children reach the numbers that a client
+// of 32 bits cannot be told.
 func newRun(tb testing.TB, d dice) *run {
-	return &run{TB: tb, dice: d, tree: New(), model: newModel(), outcomes: map[string]int{}}
+	const created = 1<<31 - 40
+	m := newModel()
+	root := m.at("/")
+	root.sequence, root.stat.Cversion = created, 2*created
+	m.put("/", root)
+	tree, err := load(m.records())
+	require.NoError(tb, err)
+	return &run{TB: tb, dice: d, tree: tree, model: m, outcomes: map[string]int{}}
 }
 
 func (r *run) finish() {

@@ -3,6 +3,7 @@ package znode
 import (
 	"errors"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -170,6 +171,28 @@ func TestCreateRefusesWhenTheSequenceIsUsedUp(t *testing.T) {
 	_, err := do(tree, 3, func() error { _, err := tree.Create(user, &CreateOp{Path: "/p/b", ACL: OpenACL}); return err })
 	require.ErrorIs(t, err, ErrTooLarge)
 	require.ErrorContains(t, err, "create /p/b: too large: the parent's sequence is used up")
+}
+
+func TestANarrowClientIsGivenNoSequenceNumberThatItCannotCount(t *testing.T) {
+	number := func(created uint64, narrow bool) (string, error) {
+		tree := New()
+		records := slices.Collect(tree.Freeze().All())
+		records[0].Sequence, records[0].Stat.Cversion = created, 2*int64(created)
+		tree, err := load(records)
+		require.NoError(t, err)
+		tree.Begin(1, 1)
+		c, err := tree.Create(user, &CreateOp{Path: "/n-", ACL: OpenACL, Sequential: true, Narrow: narrow})
+		return c.Path, err
+	}
+	path, err := number(MaxNarrow, true)
+	require.NoError(t, err)
+	require.Equal(t, "/n-2147483647", path)
+	_, err = number(MaxNarrow+1, true)
+	require.ErrorIs(t, err, ErrTooLarge)
+	require.EqualError(t, err, "create /n-: too large: sequence number 2147483648, and the client counts to 2147483647")
+	path, err = number(MaxNarrow+1, false)
+	require.NoError(t, err)
+	require.Equal(t, "/n-2147483648", path)
 }
 
 func TestCreateChecksInZooKeepersOrder(t *testing.T) {

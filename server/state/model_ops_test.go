@@ -17,19 +17,33 @@ func (g *generator) step(before []protocol.WriteOp) protocol.WriteOp {
 	if len(g.o.nodes) > crowded {
 		p += 30
 	}
+	narrow := g.chance(300)
+	if g.chance(20) {
+		return g.oldest(narrow)
+	}
 	switch {
 	case p < 42:
-		return g.create(before)
+		w := g.create(before)
+		w.Create.Narrow = narrow
+		return w
 	case p < 60:
-		return protocol.WriteOp{Op: protocol.OpSet, Path: g.target(before), Data: g.data(), Version: g.version(false)}
+		return protocol.WriteOp{Op: protocol.OpSet, Path: g.target(before), Data: g.data(), Version: g.version(false), Narrow: narrow}
 	case p < 66:
-		return protocol.WriteOp{Op: protocol.OpSetACL, Path: g.target(before), ACL: g.acl(600), Version: g.version(true)}
+		return protocol.WriteOp{Op: protocol.OpSetACL, Path: g.target(before), ACL: g.acl(600), Version: g.version(true), Narrow: narrow}
 	case p < 74:
 		return protocol.WriteOp{Op: protocol.OpCheck, Path: g.target(before), Version: g.version(false)}
 	}
 	w := protocol.WriteOp{Op: protocol.OpDelete, Path: g.target(before), Version: g.version(false)}
 	w.Recursive = g.chance(250)
 	return w
+}
+
+// oldest changes the node with the great versions.
+func (g *generator) oldest(narrow bool) protocol.WriteOp {
+	if g.chance(500) {
+		return protocol.WriteOp{Op: protocol.OpSetACL, Path: "/zookeeper/quota", ACL: g.acl(900), Version: znode.AnyVersion, Narrow: narrow}
+	}
+	return protocol.WriteOp{Op: protocol.OpSet, Path: "/zookeeper/quota", Data: g.data(), Version: znode.AnyVersion, Narrow: narrow}
 }
 
 func (g *generator) create(before []protocol.WriteOp) protocol.WriteOp {

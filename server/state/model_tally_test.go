@@ -33,6 +33,9 @@ func (c tally) count(a *action, e *expected) {
 			}
 		}
 	}
+	if e.verdict == Applied && e.answer.Code == protocol.TooLarge && len(a.steps) == 1 && !a.steps[0].Recursive {
+		c["too wide "+a.steps[0].Op.String()]++
+	}
 	if e.verdict == Applied && e.answer.Code == protocol.OK {
 		for i := range a.steps {
 			c.feature(&a.steps[i])
@@ -67,7 +70,7 @@ func (c tally) check(t *testing.T, txns int) {
 	for _, name := range slices.Sorted(maps.Keys(c)) {
 		share := 100 * float64(c[name]) / float64(txns)
 		t.Logf("%-32s %8d %7.2f %%", name, c[name], share)
-		if share < 0.1 && name[:4] != "read" {
+		if share < 0.1 && name[:4] != "read" && name[:4] != "too " {
 			t.Errorf("%s: %.3f %% is too rare", name, share)
 		}
 	}
@@ -80,6 +83,11 @@ func (c tally) check(t *testing.T, txns int) {
 		known := slices.ContainsFunc(codesOfApply, func(code protocol.Code) bool { return name == "code "+code.String() })
 		if name[:4] == "code" && !known {
 			t.Errorf("%s is not in the list of codes", name)
+		}
+	}
+	for _, op := range []protocol.Op{protocol.OpCreate, protocol.OpSet, protocol.OpSetACL} {
+		if c["too wide "+op.String()] == 0 {
+			t.Errorf("no %v was too wide", op)
 		}
 	}
 	if share := 100 * float64(c["op "+protocol.OpMulti.String()]) / float64(txns); share < 14 {

@@ -73,11 +73,44 @@ type model struct {
 
 func newModel(t testing.TB, seed uint64) *model {
 	o := newOracle(deletableInModel)
+	o.age()
 	m := &model{
 		t: t, o: o, g: &generator{rng: rand.New(rand.NewPCG(seed, 0)), o: o},
-		machine: New(), steady: New(), tally: tally{},
+		machine: aged(t), steady: aged(t), tally: tally{},
 	}
 	m.machine.maxDeleted, m.steady.maxDeleted = deletableInModel, deletableInModel
+	return m
+}
+
+// Numbers that a few transactions bring to the limit of a client of 32 bits:
+// the children of the root, and the versions of a node that nobody deletes.
+const (
+	agedCreated = 1<<31 - 100
+	agedVersion = 1<<31 - 8
+)
+
+func (o *oracle) age() {
+	root := o.edit("/")
+	root.sequence, root.stat.Cversion = agedCreated, 2*agedCreated
+	quota := o.edit("/zookeeper/quota")
+	quota.stat.Version, quota.stat.Aversion = agedVersion, agedVersion
+}
+
+func aged(t testing.TB) *Machine {
+	m := New()
+	l := znode.NewLoader(4)
+	for r := range m.tree.Freeze().All() {
+		switch r.Path {
+		case "/":
+			r.Sequence, r.Stat.Cversion = agedCreated, 2*agedCreated
+		case "/zookeeper/quota":
+			r.Stat.Version, r.Stat.Aversion = agedVersion, agedVersion
+		}
+		require.NoError(t, l.Add(r))
+	}
+	var err error
+	m.tree, err = l.Tree()
+	require.NoError(t, err)
 	return m
 }
 

@@ -60,6 +60,9 @@ func (o *oracle) create(ids []znode.Identity, s *osession, c *znode.CreateOp, re
 		path += fmt.Sprintf("%010d", 0)
 	} else if c.Sequential {
 		path += fmt.Sprintf("%010d", parent.sequence)
+		if c.Narrow && parent.sequence >= 1<<31 {
+			return protocol.TooLarge
+		}
 	}
 	if o.nodes[path] != nil {
 		return protocol.NodeExists
@@ -230,6 +233,9 @@ func (o *oracle) set(ids []znode.Identity, w *protocol.WriteOp, result *protocol
 	case w.Version != -1 && w.Version != n.stat.Version:
 		return protocol.BadVersion
 	}
+	if w.Narrow && n.stat.Version >= 1<<31-1 {
+		return protocol.TooLarge
+	}
 	n = o.edit(w.Path)
 	n.data = slices.Clone(w.Data)
 	n.stat.Version++
@@ -250,6 +256,9 @@ func (o *oracle) setACL(ids []znode.Identity, w *protocol.WriteOp, result *proto
 		return code
 	case w.Version != -1 && w.Version != n.stat.Aversion:
 		return protocol.BadVersion
+	}
+	if w.Narrow && n.stat.Aversion >= 1<<31-1 {
+		return protocol.TooLarge
 	}
 	n = o.edit(w.Path)
 	n.acl = acl

@@ -147,22 +147,51 @@ func (m *Machine) undone(results []protocol.Message, culprit int, code protocol.
 }
 
 // perform runs one operation of the transaction at hand.
-func (m *Machine) perform(a *znode.Actor, w *protocol.WriteOp, deletable *int, result *protocol.Message) (err error) {
+func (m *Machine) perform(a *znode.Actor, w *protocol.WriteOp, deletable *int, result *protocol.Message) error {
 	switch w.Op {
 	case protocol.OpCreate:
 		return m.create(a, w, result)
 	case protocol.OpDelete:
 		return m.delete(a, w, deletable, result)
 	case protocol.OpSet:
-		result.Stat, err = m.tree.Set(a, w.Path, w.Data, w.Version)
+		return m.set(a, w, result)
 	case protocol.OpSetACL:
-		result.Stat, err = m.tree.SetACL(a, w.Path, w.ACL, w.Version)
+		return m.setACL(a, w, result)
 	case protocol.OpCheck:
-		err = m.tree.Check(asking(a, w.Op), w.Path, w.Version)
-	default:
-		err = fmt.Errorf("%w: no operation %d", znode.ErrBadArguments, w.Op)
+		return m.tree.Check(asking(a, w.Op), w.Path, w.Version)
+	}
+	return fmt.Errorf("%w: no operation %d", znode.ErrBadArguments, w.Op)
+}
+
+func (m *Machine) set(a *znode.Actor, w *protocol.WriteOp, result *protocol.Message) error {
+	stat, err := m.tree.Set(a, w.Path, w.Data, w.Version)
+	if err == nil {
+		err = countable(w, stat.Version)
+	}
+	if err == nil {
+		result.Stat = stat
 	}
 	return err
+}
+
+func (m *Machine) setACL(a *znode.Actor, w *protocol.WriteOp, result *protocol.Message) error {
+	stat, err := m.tree.SetACL(a, w.Path, w.ACL, w.Version)
+	if err == nil {
+		err = countable(w, stat.Aversion)
+	}
+	if err == nil {
+		result.Stat = stat
+	}
+	return err
+}
+
+// countable refuses a version that the client cannot be told. What made it is
+// taken back with the transaction, like everything before an error.
+func countable(w *protocol.WriteOp, version int64) error {
+	if !w.Narrow || version <= znode.MaxNarrow {
+		return nil
+	}
+	return fmt.Errorf("%v %s: %w", w.Op, w.Path, znode.TooWide("version", uint64(version)))
 }
 
 func (m *Machine) create(a *znode.Actor, w *protocol.WriteOp, result *protocol.Message) error {

@@ -123,3 +123,37 @@ func TestOutcomesAreBoundedByBytesWithTheLongestAnswerInMind(t *testing.T) {
 		}
 	}
 }
+
+func TestANarrowClientIsToldNoVersionThatItCannotCount(t *testing.T) {
+	const path = "/zookeeper/quota"
+	narrow := set(path, "x")
+	narrow.Narrow = true
+	narrowACL := protocol.WriteOp{Op: protocol.OpSetACL, Path: path, ACL: open, Version: znode.AnyVersion, Narrow: true}
+	b := newBench(t)
+	b.m.tree = aged(t).tree
+	for _, c := range []struct {
+		w       protocol.WriteOp
+		version func(*znode.Stat) int64
+	}{
+		{narrow, func(s *znode.Stat) int64 { return s.Version }},
+		{narrowACL, func(s *znode.Stat) int64 { return s.Aversion }},
+	} {
+		for v := int64(agedVersion + 1); v <= znode.MaxNarrow; v++ {
+			stat := b.done(c.w).Answer.Stat
+			require.Equal(t, v, c.version(&stat))
+		}
+		before := b.m.tree.Digest()
+		out := b.write(c.w)
+		require.Equal(t, protocol.TooLarge, out.Answer.Code)
+		require.Equal(t, c.w.Op.String()+" /zookeeper/quota: too large: version 2147483648, and the client counts to 2147483647", detail(&out.Answer))
+		require.Zero(t, out.Answer.Stat)
+		require.Equal(t, before, b.m.tree.Digest())
+		require.Equal(t, protocol.TooLarge, b.multi(create("/a", ""), c.w).Answer.Code, "nor in a multi")
+		require.Equal(t, before, b.m.tree.Digest())
+
+		wide := c.w
+		wide.Narrow = false
+		stat := b.done(wide).Answer.Stat
+		require.Equal(t, int64(znode.MaxNarrow+1), c.version(&stat))
+	}
+}
