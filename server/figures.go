@@ -100,7 +100,7 @@ var frontFigures = []figure{
 	count("requests", "Requests read.", func(r *reading) uint64 { return r.front.Requests }),
 	count("requests_bad", "Requests that did not decode or validate.", func(r *reading) uint64 { return r.front.BadRequests }),
 	count("requests_too_large", "Frames from clients beyond the limit.", func(r *reading) uint64 { return r.front.TooLarge }),
-	count("backups", "Images sent to clients.", func(r *reading) uint64 { return r.front.Snapshots }),
+	count("backups", "Images sent to clients.", func(r *reading) uint64 { return r.backups }),
 	count("received_bytes", "Bytes read from clients.", func(r *reading) uint64 { return r.front.BytesIn }),
 	count("sent_bytes", "Bytes written to clients.", func(r *reading) uint64 { return r.front.BytesOut }),
 	count("messages_sent", "Replies and events written.", func(r *reading) uint64 { return r.front.MessagesOut }),

@@ -5,8 +5,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/lycaon-io/lycaon/server/front"
 	httpfront "github.com/lycaon-io/lycaon/server/front/http"
-	"github.com/lycaon-io/lycaon/server/front/native"
 	"github.com/lycaon-io/lycaon/server/internal/histogram"
 	"github.com/lycaon-io/lycaon/server/peer"
 	"github.com/lycaon-io/lycaon/server/pipeline"
@@ -25,13 +25,14 @@ func newCollector(s *Server) prometheus.Collector { return collector{s} }
 type reading struct {
 	core  pipeline.Stats
 	node  replicate.Stats
-	front native.Stats
+	front front.Stats
 	web   httpfront.Stats
 	store raftlog.Stats
 	snaps raftlog.SnapshotStats
 	disk  raftlog.DiskStats
 	peers peer.Stats
 
+	backups          uint64
 	ready            bool
 	nodes, dataBytes float64
 }
@@ -41,6 +42,7 @@ func (c collector) read() *reading {
 	r := &reading{
 		core: s.core.Stats(), node: s.node.Stats(), front: s.front.Stats(),
 		store: s.store.Stats(), snaps: s.snaps.Stats(), disk: s.diskStats(), peers: s.peers.Stats(),
+		backups: s.native.Snapshots(),
 	}
 	if s.http != nil {
 		r.web = s.http.Stats()

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/lycaon-io/lycaon/protocol"
+	"github.com/lycaon-io/lycaon/server/front"
 	httpfront "github.com/lycaon-io/lycaon/server/front/http"
 	"github.com/lycaon-io/lycaon/server/front/native"
 	"github.com/lycaon-io/lycaon/server/peer"
@@ -42,7 +43,8 @@ type Server struct {
 	peers   *peer.Mux
 	node    *replicate.Node
 	admits  atomic.Pointer[replicate.Node] // node, once it is open, for the other servers
-	front   *native.Front
+	front   *front.Front
+	native  *native.Native
 	http    *httpfront.Front
 
 	short  shortage
@@ -107,15 +109,17 @@ func (s *Server) wire() error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	s.front = native.New(native.Config{
-		ServerID: s.cfg.ID, Server: s.cfg.Version, Limits: protocol.DefaultLimits(),
+	s.native = native.New(native.Config{
+		ServerID: s.cfg.ID, Server: s.cfg.Version, Contact: s.node.Contact, Status: s.Status, ExpireSession: s.ExpireSession,
+		Members: s.Members, ClusterStatus: s.ClusterStatus, ChangeMember: s.ChangeMember, TransferLeader: s.TransferLeader,
+	})
+	s.front = front.New(front.Config{
+		Limits:            protocol.DefaultLimits(),
 		MinSessionTimeout: s.cfg.MinSessionTimeout, MaxSessionTimeout: s.cfg.MaxSessionTimeout,
 		MaxEphemerals: maxEphemerals, MaxConnections: s.cfg.MaxConnections,
 		TLS: tls, SuperDigest: s.cfg.SuperDigest, AdminToken: protocol.Secret(s.dir.token),
-		Serving: s.serving, Contact: s.node.Contact, Status: s.Status, ExpireSession: s.ExpireSession,
-		Members: s.Members, ClusterStatus: s.ClusterStatus, ChangeMember: s.ChangeMember, TransferLeader: s.TransferLeader,
-		Logger: s.log,
-	}, s.core)
+		Serving: s.serving, Logger: s.log,
+	}, s.core, s.native)
 	if s.web != nil {
 		s.http = httpfront.New(httpfront.Config{
 			Collectors: []prometheus.Collector{newCollector(s)},
@@ -168,7 +172,7 @@ func (s *Server) awaitReady(ctx context.Context) error {
 }
 
 func (s *Server) serve() {
-	s.wg.Go(func() { s.note("clients", s.front.Serve(s.clients), native.ErrClosed) })
+	s.wg.Go(func() { s.note("clients", s.front.Serve(s.clients), front.ErrClosed) })
 	s.wg.Go(func() {
 		select {
 		case err := <-s.node.Fatal():

@@ -50,34 +50,34 @@ func (c *conn) administer() error {
 }
 
 func (c *conn) status() error {
-	if c.front.cfg.Status == nil {
+	if c.native.cfg.Status == nil {
 		return c.unoffered()
 	}
-	s := c.front.cfg.Status()
+	s := c.native.cfg.Status()
 	return c.answer(&protocol.Message{More: &protocol.More{Status: &s}})
 }
 
 func (c *conn) members() error {
-	if c.front.cfg.Members == nil {
+	if c.native.cfg.Members == nil {
 		return c.unoffered()
 	}
-	return c.answer(&protocol.Message{More: &protocol.More{Members: c.front.cfg.Members()}})
+	return c.answer(&protocol.Message{More: &protocol.More{Members: c.native.cfg.Members()}})
 }
 
 // clusterStatus has every server asked, so only few may do it at one time.
 func (c *conn) clusterStatus() error {
-	if c.front.cfg.ClusterStatus == nil {
+	if c.native.cfg.ClusterStatus == nil {
 		return c.unoffered()
 	}
 	select {
-	case c.front.surveys <- struct{}{}:
-		defer func() { <-c.front.surveys }()
+	case c.native.surveys <- struct{}{}:
+		defer func() { <-c.native.surveys }()
 	default:
 		return c.refuseRequest(protocol.Throttled, "others are asking how the servers are")
 	}
 	var cluster []protocol.MemberStatus
 	c.taking(surveyTimeout, func(ctx context.Context) error {
-		cluster = c.front.cfg.ClusterStatus(ctx)
+		cluster = c.native.cfg.ClusterStatus(ctx)
 		return nil
 	})
 	return c.answer(&protocol.Message{More: &protocol.More{Cluster: cluster}})
@@ -85,22 +85,22 @@ func (c *conn) clusterStatus() error {
 
 func (c *conn) expireSession() error {
 	session, cause, err := protocol.DecodeExpireSession(c.req.Body)
-	return c.change(err, c.front.cfg.ExpireSession != nil, adminTimeout, func(ctx context.Context) error {
-		return c.front.cfg.ExpireSession(ctx, session, cause)
+	return c.change(err, c.native.cfg.ExpireSession != nil, adminTimeout, func(ctx context.Context) error {
+		return c.native.cfg.ExpireSession(ctx, session, cause)
 	})
 }
 
 func (c *conn) changeMember() error {
 	change, err := protocol.DecodeMemberChange(c.req.Body)
-	return c.change(err, c.front.cfg.ChangeMember != nil, memberTimeout, func(ctx context.Context) error {
-		return c.front.cfg.ChangeMember(ctx, change)
+	return c.change(err, c.native.cfg.ChangeMember != nil, memberTimeout, func(ctx context.Context) error {
+		return c.native.cfg.ChangeMember(ctx, change)
 	})
 }
 
 func (c *conn) transferLeader() error {
 	id, err := protocol.DecodeTransferLeader(c.req.Body)
-	return c.change(err, c.front.cfg.TransferLeader != nil, memberTimeout, func(ctx context.Context) error {
-		return c.front.cfg.TransferLeader(ctx, id)
+	return c.change(err, c.native.cfg.TransferLeader != nil, memberTimeout, func(ctx context.Context) error {
+		return c.native.cfg.TransferLeader(ctx, id)
 	})
 }
 
@@ -128,13 +128,13 @@ func (c *conn) unoffered() error {
 func (c *conn) taking(within time.Duration, do func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
-	c.rest() // others may wait for what was said already
-	defer c.out.setBusy(true)
+	c.Rest() // others may wait for what was said already
+	defer c.Work()
 	done := make(chan struct{})
 	defer close(done)
 	go func() {
 		select {
-		case <-c.gone:
+		case <-c.Gone():
 			cancel()
 		case <-done:
 		}

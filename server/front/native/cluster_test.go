@@ -11,7 +11,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/lycaon-io/lycaon/protocol"
-	"github.com/lycaon-io/lycaon/server/front/native"
 	"github.com/lycaon-io/lycaon/znode"
 )
 
@@ -37,7 +36,7 @@ var asAdmin = protocol.Credential{Scheme: "admin-token", Data: protocol.Secret(a
 
 func TestAServerThatDoesNotServeBeginsNoSession(t *testing.T) {
 	var gate unready
-	s := start(t, func(c *native.Config) { c.Serving = gate.serving })
+	s := start(t, func(c *config) { c.Serving = gate.serving })
 	first := s.dial()
 	w := first.hello(openHello(10_000))
 	require.Equal(t, protocol.OK, w.Code)
@@ -69,7 +68,7 @@ func TestWhoWaitsForASessionIsToldWhenThereIsNoHope(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var gate unready
-			s := start(t, func(c *native.Config) { c.Serving = gate.serving })
+			s := start(t, func(c *config) { c.Serving = gate.serving })
 			s.log.set(func() { s.log.held = true })
 			welcomed := make(chan protocol.Code, 1)
 			conn := s.dial()
@@ -85,7 +84,7 @@ func TestWhoWaitsForASessionIsToldWhenThereIsNoHope(t *testing.T) {
 func TestAGuestOfAServerThatDoesNotServeGetsNoData(t *testing.T) {
 	var gate unready
 	gate.set(errBehind)
-	s := start(t, func(c *native.Config) {
+	s := start(t, func(c *config) {
 		c.Serving = gate.serving
 		c.Members = func() []protocol.Member { return []protocol.Member{{ID: 1}} }
 	})
@@ -155,7 +154,7 @@ func adminRequests() map[protocol.Op]struct {
 
 func TestWhoMayAskWhat(t *testing.T) {
 	var asked []string
-	s := start(t, func(c *native.Config) {
+	s := start(t, func(c *config) {
 		c.Members = func() []protocol.Member { return []protocol.Member{{ID: 1, Role: "leader"}} }
 		c.ClusterStatus = func(context.Context) []protocol.MemberStatus {
 			return []protocol.MemberStatus{{Member: protocol.Member{ID: 2}, Error: "refused"}}
@@ -199,7 +198,7 @@ func TestWhoMayAskWhat(t *testing.T) {
 }
 
 func TestAChangeThatFailsIsToldWithItsRule(t *testing.T) {
-	s := start(t, func(c *native.Config) {
+	s := start(t, func(c *config) {
 		c.ChangeMember = func(context.Context, protocol.MemberChange) error {
 			return fmt.Errorf("%w: server 4 is a voter already", znode.ErrBadArguments)
 		}
@@ -223,7 +222,7 @@ func TestAChangeThatFailsIsToldWithItsRule(t *testing.T) {
 
 func TestFewMayAskForTheWholeClusterAtOneTime(t *testing.T) {
 	asking, answer := make(chan struct{}), make(chan struct{})
-	s := start(t, func(c *native.Config) {
+	s := start(t, func(c *config) {
 		c.ClusterStatus = func(context.Context) []protocol.MemberStatus {
 			asking <- struct{}{}
 			<-answer
@@ -251,7 +250,7 @@ func TestFewMayAskForTheWholeClusterAtOneTime(t *testing.T) {
 
 func TestAPongTellsHowFreshTheLeadersKnowledgeIs(t *testing.T) {
 	var contact atomic.Int64
-	s := start(t, func(c *native.Config) {
+	s := start(t, func(c *config) {
 		c.Contact = func() time.Duration { return time.Duration(contact.Load()) }
 	})
 	c := s.dial()

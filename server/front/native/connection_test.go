@@ -15,7 +15,6 @@ import (
 
 	"github.com/lycaon-io/lycaon/client"
 	"github.com/lycaon-io/lycaon/protocol"
-	"github.com/lycaon-io/lycaon/server/front/native"
 	"github.com/lycaon-io/lycaon/server/state"
 )
 
@@ -152,9 +151,9 @@ func TestASilentConnectionIsClosed(t *testing.T) {
 }
 
 func TestConnectionsBeyondABoundAreToldSo(t *testing.T) {
-	for name, change := range map[string]func(*native.Config){
-		"in all":         func(c *native.Config) { c.MaxConnections = 2 },
-		"of one address": func(c *native.Config) { c.MaxConnectionsPerIP = 2 },
+	for name, change := range map[string]func(*config){
+		"in all":         func(c *config) { c.MaxConnections = 2 },
+		"of one address": func(c *config) { c.MaxConnectionsPerIP = 2 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := start(t, change)
@@ -171,7 +170,7 @@ func TestConnectionsBeyondABoundAreToldSo(t *testing.T) {
 }
 
 func TestASlowReaderIsCutOffAndHurtsNobody(t *testing.T) {
-	s := start(t, func(c *native.Config) { c.MaxOutboxBytes = 1 << 20 })
+	s := start(t, func(c *config) { c.MaxOutboxBytes = 1 << 20 })
 	ctx := t.Context()
 	writer := s.open()
 	_, err := writer.Create(ctx, "/big", make([]byte, 256<<10))
@@ -341,7 +340,7 @@ func TestCloseBidsGoodbye(t *testing.T) {
 }
 
 func TestAPanicEndsOneConnectionOnly(t *testing.T) {
-	s := start(t, func(c *native.Config) { c.Status = func() protocol.Status { panic("a bug") } })
+	s := start(t, func(c *config) { c.Status = func() protocol.Status { panic("a bug") } })
 	c := s.dial()
 	c.hello(protocol.Hello{Mode: protocol.HelloGuest, TimeoutMs: 10_000, Credentials: []protocol.Credential{{Scheme: "admin-token", Data: protocol.Secret(adminToken)}}})
 	c.send(protocol.Request{Op: protocol.OpStatus, Xid: 1})

@@ -1,7 +1,6 @@
-// Package native serves the native protocol on accepted connections: it tells
-// TLS and the magic apart by the first bytes, answers the hello, hands requests
-// to the connection's lane and carries what the lane says to the socket. It
+// Package native is the native protocol on the connections of a front.Front: it
+// answers the hello, decodes requests and hands them to the connection's lane,
+// answers those of administration itself and encodes what the lane says. It
 // decides nothing about the tree and orders nothing: that is the pipeline's.
-// Each connection has two goroutines, its reader and its writer; a Front may
-// be used from any.
+// New and Snapshots may be called from any goroutine.
 package native

@@ -15,6 +15,7 @@ import (
 
 	"github.com/lycaon-io/lycaon/client"
 	"github.com/lycaon-io/lycaon/protocol"
+	"github.com/lycaon-io/lycaon/server/front"
 	"github.com/lycaon-io/lycaon/server/front/native"
 	"github.com/lycaon-io/lycaon/server/pipeline"
 	"github.com/lycaon-io/lycaon/server/state"
@@ -77,7 +78,7 @@ type server struct {
 	t     testing.TB
 	core  *pipeline.Core
 	log   *memLog
-	front *native.Front
+	front *front.Front
 	addr  string
 }
 
@@ -86,22 +87,37 @@ const (
 	superDigest = "super:D/InIHSb7yEEbrWz8b9l71RjZJU=" // super:test
 )
 
-func testConfig() native.Config {
-	return native.Config{
-		ServerID: 1, Server: "lycaon test", Limits: protocol.DefaultLimits(),
-		MinSessionTimeout: 100 * time.Millisecond, MaxSessionTimeout: time.Minute,
-		SuperDigest: superDigest, AdminToken: protocol.Secret(adminToken),
-		Status: func() protocol.Status { return protocol.Status{ServerID: 1, Role: "leader", Ready: true} },
-		Logger: slog.New(slog.DiscardHandler),
+type (
+	frontConfig  = front.Config
+	nativeConfig = native.Config
+)
+
+type config struct {
+	frontConfig
+	nativeConfig
+}
+
+func testConfig() config {
+	return config{
+		frontConfig{
+			Limits:            protocol.DefaultLimits(),
+			MinSessionTimeout: 100 * time.Millisecond, MaxSessionTimeout: time.Minute,
+			SuperDigest: superDigest, AdminToken: protocol.Secret(adminToken),
+			Logger: slog.New(slog.DiscardHandler),
+		},
+		nativeConfig{
+			ServerID: 1, Server: "lycaon test",
+			Status: func() protocol.Status { return protocol.Status{ServerID: 1, Role: "leader", Ready: true} },
+		},
 	}
 }
 
-func start(t testing.TB, change ...func(*native.Config)) *server {
+func start(t testing.TB, change ...func(*config)) *server {
 	t.Helper()
 	return startCore(t, pipeline.Config{Origin: 1}, change...)
 }
 
-func startCore(t testing.TB, core pipeline.Config, change ...func(*native.Config)) *server {
+func startCore(t testing.TB, core pipeline.Config, change ...func(*config)) *server {
 	t.Helper()
 	s := &server{t: t, core: pipeline.New(core)}
 	s.log = &memLog{core: s.core}
@@ -121,7 +137,7 @@ func startCore(t testing.TB, core pipeline.Config, change ...func(*native.Config
 	for _, f := range change {
 		f(&cfg)
 	}
-	s.front = native.New(cfg, s.core)
+	s.front = front.New(cfg.frontConfig, s.core, native.New(cfg.nativeConfig))
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	s.addr = ln.Addr().String()

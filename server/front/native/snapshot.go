@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
-	"net"
 
 	"github.com/lycaon-io/lycaon/protocol"
 	"github.com/lycaon-io/lycaon/server/state"
@@ -16,16 +15,16 @@ import (
 // socket's pace is the stream's: at most one piece is queued.
 func (c *conn) snapshot() error {
 	select {
-	case c.front.snapshots <- struct{}{}:
-		defer func() { <-c.front.snapshots }()
+	case c.native.snapshots <- struct{}{}:
+		defer func() { <-c.native.snapshots }()
 	default:
 		return c.refuseRequest(protocol.Throttled, "other snapshots are being sent")
 	}
-	c.front.counts.snapshots.Add(1)
+	c.native.sent.Add(1)
 	stream := &snapshotStream{c: c, xid: c.req.Xid}
-	img := c.front.core.Freeze()
+	img := c.Core().Freeze()
 	stream.zxid = img.Zxid()
-	pieces := bufio.NewWriterSize(stream, min(snapshotPiece, int(c.front.cfg.Limits.MaxFrame)/2))
+	pieces := bufio.NewWriterSize(stream, min(snapshotPiece, int(c.Config().Limits.MaxFrame)/2))
 	err := state.WriteImage(pieces, img)
 	if err == nil {
 		err = pieces.Flush()
@@ -51,12 +50,5 @@ func (s *snapshotStream) Write(p []byte) (int, error) {
 func (s *snapshotStream) send(m *protocol.Message) error {
 	m.Op, m.Xid, m.Zxid = protocol.OpSnapshot, s.xid, s.zxid
 	s.c.Push(m)
-	s.c.flush()
-	s.c.out.awaitPen()
-	select {
-	case <-s.c.gone:
-		return net.ErrClosed
-	default:
-		return nil
-	}
+	return s.c.Flushed()
 }

@@ -16,7 +16,6 @@ import (
 
 	"github.com/lycaon-io/lycaon/client"
 	"github.com/lycaon-io/lycaon/protocol"
-	"github.com/lycaon-io/lycaon/server/front/native"
 )
 
 // authority signs certificates for a test.
@@ -62,7 +61,7 @@ func (a *authority) pool() *x509.CertPool {
 
 func TestTLSAndPlainClientsShareThePort(t *testing.T) {
 	ca := newAuthority(t)
-	s := start(t, func(c *native.Config) { c.TLS = &tls.Config{Certificates: []tls.Certificate{ca.issue("server")}} })
+	s := start(t, func(c *config) { c.TLS = &tls.Config{Certificates: []tls.Certificate{ca.issue("server")}} })
 	ctx := t.Context()
 	secure := s.open(client.WithTLS(&tls.Config{RootCAs: ca.pool()}))
 	_, err := secure.Create(ctx, "/a", make([]byte, 1<<20))
@@ -80,7 +79,7 @@ func TestTLSAndPlainClientsShareThePort(t *testing.T) {
 
 func TestAClientCertificateIsAnIdentity(t *testing.T) {
 	ca, stranger := newAuthority(t), newAuthority(t)
-	s := start(t, func(c *native.Config) {
+	s := start(t, func(c *config) {
 		c.TLS = &tls.Config{Certificates: []tls.Certificate{ca.issue("server")}, ClientCAs: ca.pool(), ClientAuth: tls.RequireAndVerifyClientCert}
 	})
 	ctx := t.Context()
@@ -103,7 +102,7 @@ func TestATLSClientOfAServerWithoutACertificateIsClosed(t *testing.T) {
 
 func TestGoodbyeArrivesOverTLSToo(t *testing.T) {
 	ca := newAuthority(t)
-	s := start(t, func(c *native.Config) { c.TLS = &tls.Config{Certificates: []tls.Certificate{ca.issue("server")}} })
+	s := start(t, func(c *config) { c.TLS = &tls.Config{Certificates: []tls.Certificate{ca.issue("server")}} })
 	nc, err := tls.Dial("tcp", s.addr, &tls.Config{RootCAs: ca.pool()})
 	require.NoError(t, err)
 	defer nc.Close()

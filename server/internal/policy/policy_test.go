@@ -35,14 +35,14 @@ var arrows = map[string][]string{
 	"server/raftlog":   {},
 	"server/peer":      {},
 	"server/replicate": {"server/state", "server/raftlog", "server/peer", "session", "protocol", "znode"},
-	"server/front":     {"server/pipeline", "protocol"},
+	"server/front":     {"server/pipeline", "protocol", "znode"},
 	"server/front/native": {
 		"server/front", "server/pipeline", "server/state", "protocol", "znode",
 	},
 	"server/front/http":         {"server/front", "server/pipeline", "protocol"},
 	"server/front/zk/digestmd5": {"protocol", "znode"},
 	"server": {
-		"server/front/native", "server/front/http", "server/replicate", "server/raftlog", "server/peer",
+		"server/front", "server/front/native", "server/front/http", "server/replicate", "server/raftlog", "server/peer",
 		"server/pipeline", "server/state", "protocol", "znode", "session",
 	},
 	"client":            {"protocol", "znode"},
@@ -71,7 +71,7 @@ var impure = []string{"net", "os", "os/exec", "io/ioutil", "math/rand", "math/ra
 var clocks = []string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "Tick", "NewTimer", "NewTicker"}
 
 // sockets are opened by these rooms alone.
-var socketRooms = []string{"server/front/", "server/peer", "server/compat/", "client", "cmd/", "server"}
+var socketRooms = []string{"server/front", "server/peer", "server/compat/", "client", "cmd/", "server"}
 
 type listed struct {
 	ImportPath string

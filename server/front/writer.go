@@ -1,22 +1,13 @@
-package native
+package front
 
 import (
-	"net"
 	"time"
 
 	"github.com/lycaon-io/lycaon/protocol"
 )
 
-// Push implements pipeline.Sink. A pong says how fresh the leader's knowledge
-// of this server's clients is: that is what a session's life hangs on.
-func (c *conn) Push(m *protocol.Message) {
-	if m.Op == protocol.OpPing && m.Kind == protocol.Reply {
-		if ms := c.front.cfg.contactMs(); ms > 0 {
-			pong := *m
-			pong.More = &protocol.More{Count: ms}
-			m = &pong
-		}
-	}
+// Push implements pipeline.Sink.
+func (c *Conn) Push(m *protocol.Message) {
 	if !c.out.push(m) {
 		c.front.counts.slowConsumers.Add(1)
 		c.Close(protocol.Throttled, "this connection did not read what it was told")
@@ -25,11 +16,11 @@ func (c *conn) Push(m *protocol.Message) {
 
 // Wake implements pipeline.Sink. On the reader's own goroutine it does
 // nothing: the reader flushes when it has drained its input.
-func (c *conn) Wake() { c.out.wake() }
+func (c *Conn) Wake() { c.out.wake() }
 
 // Close implements pipeline.Sink: it marks the end, and the writer says
 // goodbye. If the writer is stuck, the socket is closed over its head.
-func (c *conn) Close(code protocol.Code, detail string) {
+func (c *Conn) Close(code protocol.Code, detail string) {
 	bye := &protocol.Message{Kind: protocol.Goodbye, Code: code, More: &protocol.More{Detail: detail}}
 	if c.out.end(bye) {
 		c.undertaker.Reset(2 * farewellTimeout)
@@ -37,7 +28,7 @@ func (c *conn) Close(code protocol.Code, detail string) {
 }
 
 // kill ends the connection now. It must not be called under Core's lock.
-func (c *conn) kill() {
+func (c *Conn) kill() {
 	c.once.Do(func() {
 		c.undertaker.Stop()
 		close(c.gone)
@@ -49,7 +40,7 @@ func (c *conn) kill() {
 }
 
 // write is the writer goroutine. It ends with the connection.
-func (c *conn) write() {
+func (c *Conn) write() {
 	defer c.kill()
 	defer c.contain()
 	for {
@@ -68,7 +59,7 @@ func (c *conn) write() {
 
 // flush writes everything queued, unless somebody else is at it, and what is
 // queued while it writes.
-func (c *conn) flush() {
+func (c *Conn) flush() {
 	batch, ok := c.out.takePen()
 	for ok {
 		if err := c.writeBatch(batch); err != nil {
@@ -89,16 +80,18 @@ func (o *outbox) abandonPen() {
 	o.layDown()
 }
 
-func (c *conn) writeBatch(batch []protocol.Message) error {
+func (c *Conn) writeBatch(batch []protocol.Message) error {
 	buf := c.page[:0]
 	size := 0
 	for i := range batch {
 		m := &batch[i]
 		size += m.Size()
-		buf = protocol.AppendMessage(buf, m)
+		buf = c.speaker.Append(buf, m)
 		if len(buf) >= writeBufferSize || i == len(batch)-1 {
-			if err := c.writeOut(buf); err != nil {
-				return err
+			if len(buf) > 0 {
+				if err := c.writeOut(buf); err != nil {
+					return err
+				}
 			}
 			c.out.written(size)
 			buf, size = buf[:0], 0
@@ -108,10 +101,11 @@ func (c *conn) writeBatch(batch []protocol.Message) error {
 		c.page = buf
 	}
 	c.front.counts.messagesOut.Add(uint64(len(batch)))
+	c.sent.Add(uint64(len(batch)))
 	return nil
 }
 
-func (c *conn) writeOut(b []byte) error {
+func (c *Conn) writeOut(b []byte) error {
 	now := time.Now()
 	if now.After(c.writeBy.Add(-writeTimeout / 2)) {
 		c.writeBy = now.Add(writeTimeout)
@@ -127,20 +121,16 @@ func (c *conn) writeOut(b []byte) error {
 
 // sayGoodbye ends a connection in a way that lets the last message arrive: a
 // socket closed with input unread resets the connection.
-func (c *conn) sayGoodbye(bye *protocol.Message) {
+func (c *Conn) sayGoodbye(bye *protocol.Message) {
 	c.out.awaitPen()
 	c.nc.SetWriteDeadline(time.Now().Add(farewellTimeout))
-	if _, err := c.nc.Write(protocol.AppendMessage(nil, bye)); err != nil {
-		return
+	if b := c.speaker.Append(nil, bye); len(b) > 0 {
+		if _, err := c.nc.Write(b); err != nil {
+			return
+		}
 	}
 	if half, ok := c.nc.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
 		c.nc.SetReadDeadline(time.Now().Add(farewellTimeout))
 		<-c.drained
 	}
-}
-
-// refuseForeign tells who speaks another protocol what this port speaks.
-func refuseForeign(nc net.Conn) {
-	nc.SetWriteDeadline(time.Now().Add(farewellTimeout))
-	nc.Write([]byte("lycaon: this port speaks the Lycaon native protocol only\n"))
 }

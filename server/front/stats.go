@@ -1,13 +1,15 @@
-package native
+package front
 
 import "sync/atomic"
 
-type counters struct {
-	accepted, acceptErrors, connectionsRefused        atomic.Uint64
-	handshakesFailed, foreign, authFailures           atomic.Uint64
-	slowConsumers, idle, panics, notServing           atomic.Uint64
-	requests, badRequests, tooLarge                   atomic.Uint64
-	bytesIn, bytesOut, messagesOut, writes, snapshots atomic.Uint64
+// Counters count what has happened since the start. Speakers raise the exported
+// ones.
+type Counters struct {
+	HandshakesFailed, AuthFailures, NotServing, BadRequests atomic.Uint64
+
+	accepted, acceptErrors, connectionsRefused, foreign atomic.Uint64
+	slowConsumers, idle, panics, requests, tooLarge     atomic.Uint64
+	bytesIn, bytesOut, messagesOut, writes              atomic.Uint64
 }
 
 // Stats is how full the connections are and what has happened since the start.
@@ -29,7 +31,6 @@ type Stats struct {
 	Requests           uint64
 	BadRequests        uint64 // answered with an error before the lane saw them
 	TooLarge           uint64 // frames beyond the limit, among those
-	Snapshots          uint64
 	BytesIn, BytesOut  uint64
 	MessagesOut        uint64
 	Writes             uint64 // write calls
@@ -41,9 +42,9 @@ func (f *Front) Stats() Stats {
 	s := Stats{
 		MaxOutboxBytes: int64(f.cfg.MaxOutboxBytes),
 		Accepted:       n.accepted.Load(), AcceptErrors: n.acceptErrors.Load(), ConnectionsRefused: n.connectionsRefused.Load(),
-		HandshakesFailed: n.handshakesFailed.Load(), Foreign: n.foreign.Load(), AuthFailures: n.authFailures.Load(),
-		SlowConsumers: n.slowConsumers.Load(), Idle: n.idle.Load(), Panics: n.panics.Load(), NotServing: n.notServing.Load(),
-		Requests: n.requests.Load(), BadRequests: n.badRequests.Load(), TooLarge: n.tooLarge.Load(), Snapshots: n.snapshots.Load(),
+		HandshakesFailed: n.HandshakesFailed.Load(), Foreign: n.foreign.Load(), AuthFailures: n.AuthFailures.Load(),
+		SlowConsumers: n.slowConsumers.Load(), Idle: n.idle.Load(), Panics: n.panics.Load(), NotServing: n.NotServing.Load(),
+		Requests: n.requests.Load(), BadRequests: n.BadRequests.Load(), TooLarge: n.tooLarge.Load(),
 		BytesIn: n.bytesIn.Load(), BytesOut: n.bytesOut.Load(), MessagesOut: n.messagesOut.Load(), Writes: n.writes.Load(),
 	}
 	for _, c := range f.all() {

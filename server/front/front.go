@@ -1,9 +1,8 @@
-package native
+package front
 
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net"
 	"net/netip"
 	"sync"
@@ -15,39 +14,31 @@ import (
 )
 
 // ErrClosed is what Serve returns after Close.
-var ErrClosed = errors.New("native: front closed")
+var ErrClosed = errors.New("front: closed")
 
 // Front serves connections over one Core.
 type Front struct {
-	cfg    Config
-	core   *pipeline.Core
-	counts counters
-	wg     sync.WaitGroup // connections
-
-	snapshots chan struct{} // a place for each that is being sent
-	surveys   chan struct{} // a place for each that is under way
+	cfg       Config
+	core      *pipeline.Core
+	protocols []Protocol
+	counts    Counters
+	wg        sync.WaitGroup // connections
 	draining  atomic.Bool
 
 	mu        sync.Mutex
 	closed    bool
 	listeners map[net.Listener]struct{}
-	conns     map[*conn]struct{}
+	conns     map[*Conn]struct{}
 	perIP     map[netip.Addr]int
 	served    int // conns that count against the bounds
 	refusing  int
 }
 
-// New returns a Front that serves nothing yet.
-func New(cfg Config, core *pipeline.Core) *Front {
-	if cfg.MaxOutboxBytes == 0 {
-		cfg.MaxOutboxBytes = defaultMaxOutboxBytes
-	}
-	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.DiscardHandler)
-	}
+// New returns a Front that serves nothing yet, in any of these protocols.
+func New(cfg Config, core *pipeline.Core, protocols ...Protocol) *Front {
 	return &Front{
-		cfg: cfg, core: core, snapshots: make(chan struct{}, maxSnapshots), surveys: make(chan struct{}, maxSurveys),
-		listeners: map[net.Listener]struct{}{}, conns: map[*conn]struct{}{}, perIP: map[netip.Addr]int{},
+		cfg: cfg.withDefaults(), core: core, protocols: protocols,
+		listeners: map[net.Listener]struct{}{}, conns: map[*Conn]struct{}{}, perIP: map[netip.Addr]int{},
 	}
 }
 
@@ -99,14 +90,14 @@ func (f *Front) ServeConn(nc net.Conn) {
 	}
 }
 
-func (f *Front) run(c *conn) {
+func (f *Front) run(c *Conn) {
 	defer f.remove(c)
 	c.serve()
 }
 
 // admit counts a connection in. One beyond the bounds is still greeted, to be
 // told why, as long as there are few of them.
-func (f *Front) admit(nc net.Conn) *conn {
+func (f *Front) admit(nc net.Conn) *Conn {
 	c := newConn(f, nc)
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -137,7 +128,7 @@ func (f *Front) admit(nc net.Conn) *conn {
 	return c
 }
 
-func (f *Front) remove(c *conn) {
+func (f *Front) remove(c *Conn) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.conns, c)
@@ -173,23 +164,27 @@ func (f *Front) isClosed() bool {
 	return f.closed
 }
 
-const goingDown = "the server is going down"
+// GoingDown is what clients are told by a server that closes.
+const GoingDown = "the server is going down"
 
 // Drain tells every connection to move, after what it has been told already,
 // and has every new one answered the same, until Close. It does not wait.
 func (f *Front) Drain() {
 	f.draining.Store(true)
 	for _, c := range f.all() {
-		c.Close(protocol.Closing, goingDown)
+		c.Close(protocol.Closing, GoingDown)
 	}
 }
+
+// Draining tells whether Drain was called.
+func (f *Front) Draining() bool { return f.draining.Load() }
 
 // Close accepts no more, bids every connection goodbye after what it has been
 // told already, and returns when all their goroutines have ended. When ctx
 // ends the sockets are closed at once.
 func (f *Front) Close(ctx context.Context) error {
 	for _, c := range f.shutDoors() {
-		c.Close(protocol.Closing, goingDown)
+		c.Close(protocol.Closing, GoingDown)
 	}
 	done := make(chan struct{})
 	go func() {
@@ -216,7 +211,7 @@ func (f *Front) DropConnections() {
 	}
 }
 
-func (f *Front) shutDoors() []*conn {
+func (f *Front) shutDoors() []*Conn {
 	f.mu.Lock()
 	f.closed = true
 	for ln := range f.listeners {
@@ -226,10 +221,10 @@ func (f *Front) shutDoors() []*conn {
 	return f.all()
 }
 
-func (f *Front) all() []*conn {
+func (f *Front) all() []*Conn {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	all := make([]*conn, 0, len(f.conns))
+	all := make([]*Conn, 0, len(f.conns))
 	for c := range f.conns {
 		all = append(all, c)
 	}

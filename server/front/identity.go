@@ -1,8 +1,7 @@
-package native
+package front
 
 import (
 	"crypto/subtle"
-	"crypto/tls"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -14,21 +13,21 @@ import (
 // SchemeX509 is the identity of a client certificate: its subject.
 const schemeX509 = "x509"
 
-// identify returns what a connection has proved: its address, its certificate
-// and its credentials.
-func (c *conn) identify(creds []protocol.Credential) ([]znode.Identity, error) {
+// Identify returns what a connection has proved: its address, its certificate
+// and these credentials.
+func (c *Conn) Identify(creds ...protocol.Credential) ([]znode.Identity, error) {
 	var ids []znode.Identity
 	if c.ip.IsValid() {
 		ids = append(ids, znode.Identity{Scheme: znode.SchemeIP, ID: c.ip.String()})
 	}
-	if secure, ok := c.nc.(*tls.Conn); ok {
+	if secure, ok := c.secure(); ok {
 		// Only a chain that was verified counts: a certificate alone anybody can make.
 		if chains := secure.ConnectionState().VerifiedChains; len(chains) > 0 {
 			ids = append(ids, znode.Identity{Scheme: schemeX509, ID: strings.ToValidUTF8(chains[0][0].Subject.String(), "\uFFFD")})
 		}
 	}
 	for _, cred := range creds {
-		proved, err := c.front.cfg.prove(cred)
+		proved, err := c.front.cfg.Prove(cred)
 		if err != nil {
 			return nil, err
 		}
@@ -37,8 +36,8 @@ func (c *conn) identify(creds []protocol.Credential) ([]znode.Identity, error) {
 	return ids, nil
 }
 
-// prove returns the identities that a credential proves.
-func (cfg *Config) prove(cred protocol.Credential) ([]znode.Identity, error) {
+// Prove returns the identities that a credential proves.
+func (cfg *Config) Prove(cred protocol.Credential) ([]znode.Identity, error) {
 	switch cred.Scheme {
 	case znode.SchemeDigest:
 		return cfg.proveDigest(string(cred.Data))
@@ -67,8 +66,8 @@ func (cfg *Config) proveDigest(userPassword string) ([]znode.Identity, error) {
 	return ids, nil
 }
 
-// isSuper tells whether ids allow the administrative requests.
-func isSuper(ids []znode.Identity) bool {
+// IsSuper tells whether ids allow what only the superuser may do.
+func IsSuper(ids []znode.Identity) bool {
 	for _, id := range ids {
 		if id.Scheme == znode.SchemeSuper {
 			return true

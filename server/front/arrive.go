@@ -1,0 +1,88 @@
+package front
+
+import (
+	"time"
+
+	"github.com/lycaon-io/lycaon/protocol"
+	"github.com/lycaon-io/lycaon/server/pipeline"
+)
+
+// Arrival is how an open or attach ended.
+type Arrival struct {
+	Lane   *pipeline.Lane
+	Opened pipeline.Opened
+	Code   protocol.Code
+	Detail string
+}
+
+// Arrive waits for an open or attach. It is given up when the client goes
+// away (gone is true), which then would fence the connection the client has made
+// elsewhere, and when this server stops serving, so that the client goes elsewhere.
+func (c *Conn) Arrive(start func(pipeline.Done) pipeline.Cancel) (a Arrival, gone bool) {
+	if code, why := c.NoHope(); code != protocol.OK {
+		return Arrival{Code: code, Detail: why}, false
+	}
+	done := make(chan Arrival, 1)
+	cancel := start(func(l *pipeline.Lane, o pipeline.Opened, code protocol.Code, detail string) {
+		done <- Arrival{l, o, code, detail}
+	})
+	late := time.NewTimer(prompt)
+	defer late.Stop()
+	select {
+	case a = <-done:
+		return a, false
+	case <-late.C:
+	}
+	heard, stop := c.listen()
+	defer stop()
+	late.Reset(HandshakeTimeout - prompt)
+	check := time.NewTicker(patienceCheck)
+	defer check.Stop()
+	for {
+		select {
+		case a = <-done:
+			return a, false
+		case err := <-heard:
+			if err != nil && cancel() {
+				return a, true
+			}
+			heard = nil
+		case <-check.C:
+			if code, why := c.NoHope(); code != protocol.OK && cancel() {
+				return Arrival{Code: code, Detail: why}, false
+			}
+		case <-late.C:
+			if cancel() {
+				return Arrival{Code: protocol.NotReady, Detail: "the cluster did not take the session in time"}, false
+			}
+		}
+	}
+}
+
+// NoHope tells why this server will begin no session now.
+func (c *Conn) NoHope() (protocol.Code, string) {
+	if c.front.draining.Load() {
+		return protocol.Closing, GoingDown
+	}
+	if why := c.front.cfg.NotServing(); why != nil {
+		c.front.counts.NotServing.Add(1)
+		return protocol.NotReady, why.Error()
+	}
+	return protocol.OK, ""
+}
+
+// listen finds out when the client goes away, or speaks before its turn. Until
+// stop returns nobody else may read.
+func (c *Conn) listen() (heard chan error, stop func()) {
+	heard, ended := make(chan error, 1), make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, err := c.r.Peek(1)
+		heard <- err
+	}()
+	return heard, func() {
+		c.nc.SetReadDeadline(time.Unix(1, 0))
+		<-ended
+		c.nc.SetReadDeadline(time.Time{})
+	}
+}

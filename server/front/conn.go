@@ -1,0 +1,304 @@
+package front
+
+import (
+	"bufio"
+	"crypto/tls"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/lycaon-io/lycaon/protocol"
+	"github.com/lycaon-io/lycaon/server/pipeline"
+	"github.com/lycaon-io/lycaon/znode"
+)
+
+// Conn is one connection: pipeline.Sink of its lane. Its methods are for its
+// Speaker, on the reader's goroutine, where nothing else is said. Fields
+// without a note are the reader's.
+type Conn struct {
+	front   *Front
+	raw     net.Conn // what was accepted; closing it ends everything
+	nc      net.Conn // the same, or TLS over it after the handshake
+	ip      netip.Addr
+	refusal string // why it is one too many
+	began   time.Time
+
+	r        *bufio.Reader
+	speaker  Speaker
+	frame    []byte
+	timeout  time.Duration
+	readBy   time.Time
+	requests uint64        // not yet added to the counts
+	received atomic.Uint64 // requests
+	sent     atomic.Uint64 // messages
+
+	lane       atomic.Pointer[pipeline.Lane]
+	out        outbox
+	page       []byte    // of who holds the pen, as is the next
+	writeBy    time.Time // the write deadline set
+	once       sync.Once
+	gone       chan struct{} // closed by kill
+	drained    chan struct{} // closed when the reader reads no more
+	undertaker *time.Timer   // kills a connection whose goodbye takes too long
+}
+
+func newConn(f *Front, nc net.Conn) *Conn {
+	c := &Conn{front: f, raw: nc, nc: nc, ip: addrOf(nc), began: time.Now(), gone: make(chan struct{}), drained: make(chan struct{})}
+	c.out.init(f.cfg.MaxOutboxBytes)
+	c.undertaker = time.AfterFunc(time.Hour, c.kill)
+	c.undertaker.Stop()
+	return c
+}
+
+func addrOf(nc net.Conn) netip.Addr {
+	if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
+		return a.AddrPort().Addr().Unmap().WithZone("")
+	}
+	return netip.Addr{}
+}
+
+// Config, Core and Counts are the Front's.
+func (c *Conn) Config() *Config { return &c.front.cfg }
+
+// Core is the Front's.
+func (c *Conn) Core() *pipeline.Core { return c.front.core }
+
+// Counts are the Front's.
+func (c *Conn) Counts() *Counters { return &c.front.counts }
+
+// Front is the one that accepted the connection.
+func (c *Conn) Front() *Front { return c.front }
+
+// Reader gives what the client sends, to a handshake.
+func (c *Conn) Reader() *bufio.Reader { return c.r }
+
+// Write sends bytes before there is a lane. The deadline is the handshake's,
+// begun anew.
+func (c *Conn) Write(b []byte) error {
+	c.nc.SetDeadline(time.Now().Add(HandshakeTimeout))
+	_, err := c.nc.Write(b)
+	return err
+}
+
+// RemoteAddr is the client's, as text.
+func (c *Conn) RemoteAddr() string { return c.raw.RemoteAddr().String() }
+
+// Refusal says why the connection is one too many, if it is: then it may be
+// told so and not be served.
+func (c *Conn) Refusal() string { return c.refusal }
+
+// Gone is closed when the connection has ended.
+func (c *Conn) Gone() <-chan struct{} { return c.gone }
+
+// Lane is the connection's, once SetLane was called.
+func (c *Conn) Lane() *pipeline.Lane { return c.lane.Load() }
+
+// SetLane takes the lane over, or lets it go again if the connection ended
+// meanwhile. The connection is closed when nothing was heard for timeout.
+func (c *Conn) SetLane(l *pipeline.Lane, timeout time.Duration) {
+	c.timeout = timeout
+	c.lane.Store(l)
+	select {
+	case <-c.gone:
+		l.Detach()
+	default:
+	}
+}
+
+// serve is the life of the connection, on its reader's goroutine.
+func (c *Conn) serve() {
+	defer c.kill()
+	defer c.contain()
+	c.nc.SetDeadline(time.Now().Add(HandshakeTimeout))
+	c.r = bufio.NewReaderSize(countingReader{c}, readBufferSize)
+	if !c.tell() || !c.speaker.Handshake() {
+		return
+	}
+	c.nc.SetDeadline(time.Time{})
+	writer := make(chan struct{})
+	go func() {
+		defer close(writer)
+		c.write()
+	}()
+	defer func() {
+		if c.out.farewell() == nil {
+			c.kill() // nothing is to be said, so the writer may go
+		}
+		close(c.drained)
+		<-writer
+	}()
+	c.read()
+	c.countRequests()
+	if c.out.farewell() == nil {
+		return
+	}
+	io.Copy(io.Discard, c.nc) // until the writer has said goodbye; it has set a deadline
+}
+
+// contain keeps a bug that one connection set off from ending the others. A
+// panic under Core's lock is not contained: the state could not be trusted.
+func (c *Conn) contain() {
+	if v := recover(); v != nil {
+		c.front.counts.panics.Add(1)
+		c.front.cfg.Logger.Error("panic on a connection, which is closed", "panic", v, "peer", c.RemoteAddr(), "stack", string(debug.Stack()))
+		c.out.abandonPen()
+		c.kill()
+	}
+}
+
+// countingReader counts what comes in.
+type countingReader struct{ *Conn }
+
+func (c countingReader) Read(p []byte) (int, error) {
+	n, err := c.nc.Read(p)
+	c.front.counts.bytesIn.Add(uint64(n))
+	return n, err
+}
+
+// read takes requests until the connection ends.
+func (c *Conn) read() {
+	most := c.speaker.MaxFrame()
+	for {
+		frame, err := c.nextFrame(most)
+		if c.out.setBusy(true) {
+			return
+		}
+		switch tooLarge := (*protocol.FrameTooLargeError)(nil); {
+		case err == nil:
+			c.requests++
+			err = c.speaker.Request(frame)
+		case errors.As(err, &tooLarge):
+			c.front.counts.tooLarge.Add(1)
+			err = c.speaker.TooLarge(tooLarge)
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			c.front.counts.idle.Add(1)
+			c.Close(protocol.Closing, "nothing was heard of the client for its session's timeout")
+			return
+		}
+		if err != nil {
+			c.endWith(err)
+			return
+		}
+		if c.out.depth() >= writeBufferSize {
+			c.flush()
+		}
+	}
+}
+
+// endWith says goodbye to a client whose bytes make no sense any more; a
+// connection that broke gets none.
+func (c *Conn) endWith(err error) {
+	if errors.Is(err, protocol.ErrMarshalling) || errors.Is(err, znode.ErrTooLarge) {
+		c.front.counts.BadRequests.Add(1)
+		c.Close(protocol.CodeOf(err), err.Error())
+	}
+}
+
+// nextFrame reads one frame. Before it waits for the socket, what there is to
+// say is said.
+func (c *Conn) nextFrame(most uint32) ([]byte, error) {
+	if !c.wholeFrame() {
+		c.Rest()
+		c.countRequests()
+		if err := c.refreshDeadline(); err != nil {
+			return nil, err
+		}
+	}
+	frame, err := protocol.ReadFrame(c.r, c.frame, most)
+	if c.frame = frame; cap(frame) > keptFrame {
+		c.frame = nil
+	}
+	return frame, err
+}
+
+func (c *Conn) countRequests() {
+	c.front.counts.requests.Add(c.requests)
+	c.received.Add(c.requests)
+	c.requests = 0
+}
+
+// wholeFrame tells whether the next frame is in the buffer already.
+func (c *Conn) wholeFrame() bool {
+	n := c.r.Buffered()
+	if n < 4 {
+		return false
+	}
+	head, err := c.r.Peek(4)
+	return err == nil && uint64(binary.BigEndian.Uint32(head))+4 <= uint64(n)
+}
+
+// refreshDeadline lets the socket wait for a session timeout, or up to an
+// eighth more, so as not to set a deadline for each read.
+func (c *Conn) refreshDeadline() error {
+	now := time.Now()
+	if c.readBy.Sub(now) > c.timeout {
+		return nil
+	}
+	c.readBy = now.Add(c.timeout + c.timeout/8)
+	return c.nc.SetReadDeadline(c.readBy)
+}
+
+// Submit hands a request to the lane. It waits for credit only once everything
+// known has been said: the client may need to hear it before it goes on.
+func (c *Conn) Submit(r *protocol.Request) error {
+	lane := c.lane.Load()
+	if lane.TrySubmit(r) {
+		return nil
+	}
+	c.Rest()
+	err := lane.Submit(r)
+	c.out.setBusy(true)
+	return err
+}
+
+// Answer completes a request with m, in its turn.
+func (c *Conn) Answer(m *protocol.Message) error {
+	c.Rest() // it may have to wait
+	err := c.lane.Load().Answer(m)
+	c.out.setBusy(true)
+	return err
+}
+
+// Authorize adds identities for the requests after this one and answers it.
+func (c *Conn) Authorize(xid uint64, ids []znode.Identity) error {
+	c.Rest()
+	err := c.lane.Load().Authorize(xid, ids)
+	c.out.setBusy(true)
+	return err
+}
+
+// Rest says what is known, before the reader waits for something. Who has
+// waited calls Work.
+func (c *Conn) Rest() {
+	c.out.setBusy(false)
+	c.flush()
+}
+
+// Work follows a Rest once the reader goes on by itself.
+func (c *Conn) Work() { c.out.setBusy(true) }
+
+// Flushed returns when everything pushed has been written, or the connection
+// has gone.
+func (c *Conn) Flushed() error {
+	c.flush()
+	c.out.awaitPen()
+	select {
+	case <-c.gone:
+		return net.ErrClosed
+	default:
+		return nil
+	}
+}
+
+// secure is the TLS connection, if it is one.
+func (c *Conn) secure() (*tls.Conn, bool) {
+	secure, ok := c.nc.(*tls.Conn)
+	return secure, ok
+}

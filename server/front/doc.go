@@ -1,0 +1,8 @@
+// Package front holds what the protocols of the client port share: Front
+// accepts connections within bounds, tells TLS and protocols apart by their
+// first byte and has each connection served by a Speaker of its protocol; Conn
+// carries requests to the connection's lane and what the lane says to the
+// socket, and proves identities. It decides nothing about the tree and orders
+// nothing: that is the pipeline's. Each connection has two goroutines, its
+// reader and its writer; a Front may be used from any.
+package front

@@ -1,0 +1,20 @@
+package front
+
+import "time"
+
+const (
+	// HandshakeTimeout is from accept to the session's lane.
+	HandshakeTimeout = 10 * time.Second
+	writeTimeout     = 30 * time.Second // of one write call of at most writeBufferSize or one frame
+	farewellTimeout  = 250 * time.Millisecond
+	prompt           = 50 * time.Millisecond // most opens and attaches take less
+	patienceCheck    = 50 * time.Millisecond // how often who waits for a session looks whether there is still hope
+
+	readBufferSize  = 16 << 10
+	writeBufferSize = 64 << 10
+
+	defaultMaxOutboxBytes = 16 << 20
+	keptMessages          = 256      // room that an empty outbox keeps
+	keptFrame             = 64 << 10 // room that a reader keeps for the next frame
+	maxRefusals           = 64       // connections being told at one time that there are too many
+)
