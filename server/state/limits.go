@@ -25,8 +25,13 @@ const (
 	replyRoom = 512
 	// resultRoom is the same of one result of a multi-read.
 	resultRoom = 160
-	nameRoom   = 3  // of the mark before a name
-	entryRoom  = 16 // of an ACL entry beside its scheme and id
+	nameRoom   = 3 // of the mark before a name
+	// maxWhole bounds a listing that must not come in pages, which no frame
+	// bounds: it is what a connection may be behind, and a longer answer would
+	// end it. Each name counts with wholeNameRoom, as Message.Size has it.
+	maxWhole      = 16 << 20
+	wholeNameRoom = 5
+	entryRoom     = 16 // of an ACL entry beside its scheme and id
 	// pageStep is how many names are taken from the tree at a time, so that a
 	// directory far larger than a frame is not walked to its end.
 	pageStep = 8192

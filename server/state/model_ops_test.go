@@ -187,6 +187,7 @@ func (g *generator) readAs(who *znode.Actor, op protocol.Op) (*znode.Actor, prot
 		if g.chance(500) {
 			r.After = pick(g, names)
 		}
+		r.Whole = g.chance(300)
 		g.o.list(who, &r, &want)
 	case protocol.OpGetACL:
 		g.o.getACL(who, &r, &want)
@@ -197,6 +198,7 @@ func (g *generator) readAs(who *znode.Actor, op protocol.Op) (*znode.Actor, prot
 	case protocol.OpEphemerals:
 		r.Path = pick(g, []string{"", "/", "/a", "/b/c"})
 		r.Limit = g.rng.IntN(3)
+		r.Whole = g.chance(300)
 		g.o.ephemerals(who, &r, &want)
 	case protocol.OpSessionInfo:
 		r.Session = pick(g, append(slices.Clone(g.gone), who.Session, 0))
@@ -223,14 +225,17 @@ func (o *oracle) list(who *znode.Actor, r *protocol.Read, want *protocol.Message
 		return
 	}
 	want.Stat = n.stat
-	want.More = pageOf(o.children(r.Path), r.After, r.Limit)
+	want.More = pageOf(o.children(r.Path), r)
 }
 
-func pageOf(sorted []string, after string, limit int) *protocol.More {
-	names := slices.DeleteFunc(sorted, func(name string) bool { return name <= after })
-	more := &protocol.More{Names: names}
-	if limit > 0 && len(names) > limit {
-		more.Names, more.Truncated = names[:limit], true
+func pageOf(sorted []string, r *protocol.Read) *protocol.More {
+	more := &protocol.More{Names: sorted}
+	if r.Whole {
+		return more
+	}
+	more.Names = slices.DeleteFunc(sorted, func(name string) bool { return name <= r.After })
+	if r.Limit > 0 && len(more.Names) > r.Limit {
+		more.Names, more.Truncated = more.Names[:r.Limit], true
 	}
 	return more
 }
@@ -257,7 +262,7 @@ func (o *oracle) ephemerals(who *znode.Actor, r *protocol.Read, want *protocol.M
 		}
 	}
 	slices.Sort(mine)
-	want.More = pageOf(mine, "", r.Limit)
+	want.More = pageOf(mine, r)
 }
 
 func (o *oracle) sessionInfo(who *znode.Actor, r *protocol.Read, want *protocol.Message) {

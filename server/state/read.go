@@ -68,7 +68,7 @@ func (m *Machine) read(a *znode.Actor, r *protocol.Read, out *protocol.Message, 
 	case protocol.OpCount:
 		err = m.count(a, r, out)
 	case protocol.OpEphemerals:
-		m.ephemerals(a, r, out, room)
+		err = m.ephemerals(a, r, out, room)
 	case protocol.OpSessionInfo:
 		m.sessionInfo(a, r, out)
 	case protocol.OpSync: // the zxid is all
@@ -113,10 +113,8 @@ func (m *Machine) count(a *znode.Actor, r *protocol.Read, out *protocol.Message)
 	return err
 }
 
-func (m *Machine) children(a *znode.Actor, r *protocol.Read, out *protocol.Message, room *int) (err error) {
-	var names []string
-	var more bool
-	names, more, err = page(r.After, r.Limit, room, func(after string, limit int) (names []string, more bool, err error) {
+func (m *Machine) children(a *znode.Actor, r *protocol.Read, out *protocol.Message, room *int) error {
+	names, more, err := page(r, room, func(after string, limit int) (names []string, more bool, err error) {
 		names, more, out.Stat, err = m.tree.Children(asking(a, r.Op), r.Path, after, limit)
 		return names, more, err
 	})
@@ -124,19 +122,25 @@ func (m *Machine) children(a *znode.Actor, r *protocol.Read, out *protocol.Messa
 	return err
 }
 
-func (m *Machine) ephemerals(a *znode.Actor, r *protocol.Read, out *protocol.Message, room *int) {
-	names, more, _ := page(r.After, r.Limit, room, func(after string, limit int) ([]string, bool, error) {
+func (m *Machine) ephemerals(a *znode.Actor, r *protocol.Read, out *protocol.Message, room *int) error {
+	names, more, err := page(r, room, func(after string, limit int) ([]string, bool, error) {
 		names, more := m.tree.Ephemerals(a.Session, r.Path, after, limit)
 		return names, more, nil
 	})
 	out.More = &protocol.More{Names: names, Truncated: more}
+	return err
 }
 
-// page gathers names above after: at most limit (0: any number), and no more
-// than fit into room and a frame. more says that there are names beyond. With
-// no room for even the first, room falls below zero.
-func page(after string, limit int, room *int, fetch func(after string, limit int) ([]string, bool, error)) (names []string, more bool, err error) {
-	*room = min(*room, frameRoom())
+// page gathers the names that r asks for: those above its cursor, at most its
+// limit (0: any number), and no more than fit into room and a frame. more says
+// that there are names beyond. With no room for even the first, room falls
+// below zero. A whole listing is all of them or an error.
+func page(r *protocol.Read, room *int, fetch func(after string, limit int) ([]string, bool, error)) (names []string, more bool, err error) {
+	after, limit, bound, mark := r.After, r.Limit, min(*room, frameRoom()), nameRoom
+	if r.Whole {
+		after, limit, bound, mark = "", 0, min(*room, maxWhole), wholeNameRoom
+	}
+	*room = bound
 	for {
 		step := pageStep
 		if limit > 0 {
@@ -146,8 +150,12 @@ func page(after string, limit int, room *int, fetch func(after string, limit int
 		if err != nil {
 			return nil, false, err
 		}
-		fit := fitting(got, room)
-		if fit == 0 && len(got) > 0 && len(names) == 0 {
+		fit := fitting(got, mark, room)
+		more = rest || fit < len(got)
+		switch {
+		case r.Whole && fit < len(got):
+			return nil, false, fmt.Errorf("%v %s: %w: the names take more than %d bytes, and no page was asked for", r.Op, r.Path, znode.ErrTooLarge, bound)
+		case fit == 0 && len(got) > 0 && len(names) == 0:
 			*room = -1
 		}
 		if names == nil {
@@ -156,19 +164,20 @@ func page(after string, limit int, room *int, fetch func(after string, limit int
 			names = append(names, got[:fit]...)
 		}
 		if fit < len(got) || !rest || len(names) == limit {
-			return names, rest || fit < len(got), nil
+			return names, more, nil
 		}
 		after = names[len(names)-1]
 	}
 }
 
-// fitting returns how many names fit into room, and takes their bytes from it.
-func fitting(names []string, room *int) int {
+// fitting returns how many names fit into room, each with its mark, and takes
+// their bytes from it.
+func fitting(names []string, mark int, room *int) int {
 	for i, name := range names {
-		if *room < nameRoom+len(name) {
+		if *room < mark+len(name) {
 			return i
 		}
-		*room -= nameRoom + len(name)
+		*room -= mark + len(name)
 	}
 	return len(names)
 }

@@ -53,6 +53,75 @@ func TestAListingWithoutALimitFillsAFrameAndSaysThatItIsCut(t *testing.T) {
 	require.True(t, page.More.Truncated)
 }
 
+// A machine whose node /d has ephemeral children of session 1 with names of
+// 1000 bytes.
+func longNames(t *testing.T, children int) *Machine {
+	m := New()
+	l := znode.NewLoader(children + 5)
+	add := func(r znode.Record) { require.NoError(t, l.Add(r)) }
+	for r := range m.tree.Freeze().All() {
+		if r.Path == "/" {
+			r.Sequence, r.Stat.NumChildren, r.Stat.Cversion = 1, 2, 1
+		}
+		add(r)
+	}
+	add(znode.Record{Path: "/d", ACL: open, Sequence: uint64(children), Stat: znode.Stat{NumChildren: children, Cversion: int64(children)}})
+	for i := range children {
+		add(znode.Record{Path: fmt.Sprintf("/d/%01000d", i), ACL: open, Stat: znode.Stat{Kind: znode.Ephemeral, Owner: 1}})
+	}
+	var err error
+	m.tree, err = l.Tree()
+	require.NoError(t, err)
+	return m
+}
+
+func TestAWholeListingIsAllOfItOrTooLarge(t *testing.T) {
+	const fits = maxWhole / (1000 + wholeNameRoom)
+	children := protocol.Read{Op: protocol.OpChildren, Path: "/d", Whole: true, Limit: 3, After: "00001"}
+	for _, c := range []struct {
+		name     string
+		r        protocol.Read
+		children int
+		want     string // nothing: all names
+	}{
+		{"children", children, fits, ""},
+		{"a child more", children, fits + 1, "children /d: too large: the names take more than 16777216 bytes, and no page was asked for"},
+		{"ephemerals", protocol.Read{Op: protocol.OpEphemerals, Whole: true}, maxWhole / (1003 + wholeNameRoom), ""},
+		{"an ephemeral more", protocol.Read{Op: protocol.OpEphemerals, Path: "/d", Whole: true}, maxWhole/(1003+wholeNameRoom) + 1,
+			"ephemerals /d: too large: the names take more than 16777216 bytes, and no page was asked for"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := longNames(t, c.children)
+			var out protocol.Message
+			m.Read(&znode.Actor{Session: 1}, &c.r, &out)
+			if c.want != "" {
+				require.Equal(t, protocol.TooLarge, out.Code)
+				require.Equal(t, &protocol.More{Detail: c.want}, out.More)
+				return
+			}
+			require.Equal(t, protocol.OK, out.Code)
+			require.Len(t, out.More.Names, c.children)
+			require.False(t, out.More.Truncated)
+			require.LessOrEqual(t, out.Size(), maxWhole+replyRoom)
+		})
+	}
+}
+
+func TestWholeListingsOfAMultiReadShareItsFrame(t *testing.T) {
+	m := longNames(t, 600)
+	whole := protocol.Read{Op: protocol.OpChildren, Path: "/d", Whole: true}
+	root := protocol.Read{Op: protocol.OpChildren, Path: "/", Whole: true}
+	var out protocol.Message
+	m.Read(&znode.Actor{}, &protocol.Read{Op: protocol.OpMultiRead, Reads: []protocol.Read{whole, whole, root}}, &out)
+	results := out.More.Results
+	require.Equal(t, []protocol.Code{protocol.OK, protocol.TooLarge, protocol.OK}, []protocol.Code{results[0].Code, results[1].Code, results[2].Code})
+	require.Len(t, results[0].More.Names, 600)
+	require.Nil(t, results[1].More.Names)
+	require.Contains(t, detail(&results[1]), "children /d: too large")
+	require.Equal(t, []string{"d", "zookeeper"}, results[2].More.Names)
+	require.LessOrEqual(t, frame(out), int(protocol.DefaultLimits().MaxFrame))
+}
+
 func TestAMultiReadKeepsWithinAFrame(t *testing.T) {
 	b := newBench(t)
 	big := b.txn(create("/big", strings.Repeat("x", 400<<10)))
