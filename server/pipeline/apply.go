@@ -17,6 +17,8 @@ type later struct {
 	send    []*Lane // a held write is at the head
 	noop    uint64  // ticket of the next no-op
 	answers []func()
+
+	attaches []state.Txn // to be sent again
 }
 
 // Apply applies one entry of the log. The lock is taken anew for each chunk of
@@ -122,7 +124,8 @@ func (c *Core) answerWrite(t *state.Txn) {
 	if l == nil || l.generation != t.Generation {
 		return
 	}
-	if !l.complete(t.Seq, t.Xid) {
+	xid, ok := l.complete(t.Seq, t.Xid)
+	if !ok {
 		// Somebody else writes under this lane's generation. The client comes
 		// again under a new one and learns by xid what became of its writes;
 		// SessionMoved would have it give the session up.
@@ -131,7 +134,7 @@ func (c *Core) answerWrite(t *state.Txn) {
 		return
 	}
 	m := &c.out.Answer
-	m.Kind, m.Op, m.Xid = protocol.Reply, t.Op, t.Xid
+	m.Kind, m.Op, m.Xid = protocol.Reply, t.Op, xid
 	if !mutant.On(mutant.AnswerAtOnce) {
 		l.pushed(m)
 	}
@@ -141,18 +144,18 @@ func (c *Core) answerWrite(t *state.Txn) {
 }
 
 // complete takes the write off the head of the queue, where it must be: writes
-// are applied in the order of their sequence, and no read before it is left.
-func (l *Lane) complete(seq, xid uint64) bool {
+// are applied in the order of their sequence, and no read before it is left. It
+// returns the xid by which the client knows it.
+func (l *Lane) complete(seq, logged uint64) (xid uint64, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.queue.len() == 0 {
-		return false
+		return 0, false
 	}
-	if s := l.queue.at(0); s.seq != seq || s.xid != xid || s.held {
-		return false
+	if s := l.queue.at(0); s.seq != seq || s.loggedXid() != logged || s.held {
+		return 0, false
 	}
-	l.pop()
-	return true
+	return l.pop().xid, true
 }
 
 // drain completes what stands at the head of the queue and waits for nothing
@@ -292,6 +295,9 @@ func (c *Core) finish() {
 		l.sendHeld()
 	}
 	c.sendNoop(later.noop)
+	for i := range later.attaches {
+		c.log.Append(&later.attaches[i])
+	}
 	for _, answer := range later.answers {
 		answer()
 	}
@@ -309,4 +315,5 @@ func (l *later) reset() {
 	clear(l.answers)
 	clear(l.wake)
 	l.send, l.answers, l.wake, l.noop = l.send[:0], l.answers[:0], l.wake[:0], 0
+	l.attaches = nil
 }

@@ -24,7 +24,7 @@ type OpenParams struct {
 type AttachParams struct {
 	Session      uint64
 	PasswordHash [32]byte
-	Attempt      uint64 // rises with each try of the client
+	Attempt      uint64 // rises with each try of the client; 0: the client does not count, and the newest connection wins
 	TimeoutMs    int64
 	Ack          uint64 // lowest unacknowledged xid
 	LastZxid     uint64
@@ -50,11 +50,12 @@ type Cancel func() bool
 
 // arrival is an open or attach on its way through the log.
 type arrival struct {
-	txn      state.Txn
-	sink     Sink
-	ids      []znode.Identity
-	lastZxid uint64
-	done     Done
+	txn       state.Txn
+	sink      Sink
+	ids       []znode.Identity
+	lastZxid  uint64
+	done      Done
+	uncounted bool // an attach whose attempts are ours to count
 }
 
 // pending holds the arrivals. Its lock is a leaf.
@@ -98,7 +99,10 @@ func (c *Core) Attach(p AttachParams, s Sink, done Done) Cancel {
 			Kind: state.TxnAttach, Session: p.Session, PasswordHash: p.PasswordHash,
 			Attempt: p.Attempt, TimeoutMs: p.TimeoutMs, Ack: p.Ack,
 		},
-		sink: s, ids: p.Identities, lastZxid: p.LastZxid, done: done,
+		sink: s, ids: p.Identities, lastZxid: p.LastZxid, done: done, uncounted: p.Attempt == 0,
+	}
+	if a.uncounted {
+		c.View(func(m *state.Machine) { a.txn.Attempt = nextAttempt(m, p.Session) })
 	}
 	if mutant.On(mutant.AttachAtOnce) {
 		return c.attachAtOnce(a)
@@ -108,12 +112,19 @@ func (c *Core) Attach(p AttachParams, s Sink, done Done) Cancel {
 
 // Guest makes a lane without a session; a nil lane means that the server has
 // no room for it now.
-func (c *Core) Guest(s Sink, ids []znode.Identity) *Lane {
+func (c *Core) Guest(s Sink, ids []znode.Identity) *Lane { return c.guest(s, ids, false) }
+
+// Onlooker makes a guest's lane that may leave watches, for a client that
+// knows that they are lost with the connection.
+func (c *Core) Onlooker(s Sink, ids []znode.Identity) *Lane { return c.guest(s, ids, true) }
+
+func (c *Core) guest(s Sink, ids []znode.Identity, watching bool) *Lane {
 	if c.crowded() {
 		c.counts.arrivalsRefused.Add(1)
 		return nil
 	}
 	l := newLane(c, s, 0, 0, 0, ids)
+	l.watching = watching
 	c.mu.Lock()
 	c.guests[l] = struct{}{}
 	c.mu.Unlock()
@@ -121,14 +132,24 @@ func (c *Core) Guest(s Sink, ids []znode.Identity) *Lane {
 }
 
 func (c *Core) send(a *arrival) Cancel {
-	if c.crowded() || !c.pending.add(a, c.cfg.Origin) {
+	var txn *state.Txn
+	if !c.crowded() {
+		txn = c.pending.add(a, c.cfg.Origin)
+	}
+	if txn == nil {
 		c.counts.arrivalsRefused.Add(1)
 		return c.refuseArrival(a.done, protocol.Throttled, "too many requests wait in this server")
 	}
-	ticket := a.txn.Ticket // the arrival may be gone before Append returns
-	txn := a.txn
-	c.log.Append(&txn)
-	return func() bool { return c.pending.remove(ticket) != nil }
+	c.log.Append(txn)
+	return func() bool { return c.pending.cancel(a) }
+}
+
+// nextAttempt is one above the newest attempt of a session that is known here.
+func nextAttempt(m *state.Machine, session uint64) uint64 {
+	if r, ok := m.Sessions().Get(session); ok {
+		return r.Attempt + 1
+	}
+	return 1
 }
 
 func (c *Core) refuseArrival(done Done, code protocol.Code, detail string) Cancel {
@@ -152,6 +173,11 @@ func (c *Core) arrive(t *state.Txn) {
 	}
 	if t.Origin != c.cfg.Origin {
 		return
+	}
+	if out.Answer.Code == protocol.SessionMoved || out.Answer.Code == protocol.OK && !moved {
+		if c.pending.renew(t.Ticket, nextAttempt(c.machine, t.Session), &c.later) {
+			return
+		}
 	}
 	a := c.pending.remove(t.Ticket)
 	switch {
@@ -216,16 +242,51 @@ func (l *later) answerAll(all []*arrival, code protocol.Code, detail string) {
 	}
 }
 
-// add gives the arrival its ticket; false means that there are too many.
-func (p *pending) add(a *arrival, origin uint64) bool {
+// add gives the arrival its ticket and returns a copy of its transaction, which
+// may be done before it is sent; none means that there are too many.
+func (p *pending) add(a *arrival, origin uint64) *state.Txn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.byTicket) >= maxPending {
+		return nil
+	}
+	a.txn.Origin = origin
+	p.number(a)
+	txn := a.txn
+	return &txn
+}
+
+func (p *pending) number(a *arrival) {
+	p.ticket++
+	a.txn.Ticket = p.ticket
+	p.byTicket[p.ticket] = a
+}
+
+// renew has an attach sent again under another attempt, if its attempts are
+// ours to count: this server had not applied the attempts of others when it
+// counted the last.
+func (p *pending) renew(ticket, attempt uint64, l *later) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	a := p.byTicket[ticket]
+	if a == nil || !a.uncounted {
 		return false
 	}
-	p.ticket++
-	a.txn.Origin, a.txn.Ticket = origin, p.ticket
-	p.byTicket[p.ticket] = a
+	delete(p.byTicket, ticket)
+	a.txn.Attempt = attempt
+	p.number(a)
+	l.attaches = append(l.attaches, a.txn)
+	return true
+}
+
+// cancel takes an arrival out unless it has been answered.
+func (p *pending) cancel(a *arrival) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.byTicket[a.txn.Ticket] != a {
+		return false
+	}
+	delete(p.byTicket, a.txn.Ticket)
 	return true
 }
 
@@ -237,11 +298,15 @@ func (p *pending) remove(ticket uint64) *arrival {
 	return a
 }
 
-// all lists the arrivals in the order in which they came.
-func (p *pending) all() []*arrival {
+// all lists the transactions of the arrivals in the order in which they came.
+func (p *pending) all() []state.Txn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.sorted()
+	all := make([]state.Txn, 0, len(p.byTicket))
+	for _, a := range p.sorted() {
+		all = append(all, a.txn)
+	}
+	return all
 }
 
 func (p *pending) takeAll() []*arrival {

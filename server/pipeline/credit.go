@@ -114,7 +114,7 @@ func (l *Lane) refuse(r *protocol.Request) *protocol.Message {
 		return refused(r, protocol.NotReadOnly, "this connection has no session")
 	}
 	why := l.core.refusal()
-	if why == nil || r.Op == protocol.OpCloseSession || l.mayHaveRun(r.Xid) {
+	if why == nil || r.Op == protocol.OpCloseSession || !r.Unkept && l.mayHaveRun(r.Xid) {
 		return nil
 	}
 	l.core.counts.writesRefused.Add(1)

@@ -31,6 +31,7 @@ type Lane struct {
 	session    uint64 // 0: a guest's
 	generation uint64
 	timeout    time.Duration // of the session
+	watching   bool          // may leave watches
 	ids        atomic.Pointer[identities]
 	reply      protocol.Message // scratch of the reader under RLock and of apply under Lock
 	touched    bool             // to be woken; of the applying goroutine alone
@@ -54,7 +55,8 @@ type Lane struct {
 
 func newLane(c *Core, s Sink, session, generation uint64, timeoutMs int64, ids []znode.Identity) *Lane {
 	l := &Lane{
-		core: c, sink: s, session: session, generation: generation, timeout: time.Duration(timeoutMs) * time.Millisecond, nextSeq: 1,
+		core: c, sink: s, session: session, generation: generation, timeout: time.Duration(timeoutMs) * time.Millisecond,
+		watching: session != 0, nextSeq: 1,
 		ready: make(chan struct{}, 1),
 	}
 	l.ids.Store(newIdentities(session, ids))
@@ -194,7 +196,7 @@ func (l *Lane) submitWrite(r *protocol.Request) verdict {
 	}
 	s := l.push(n)
 	s.op, s.xid, s.ack, s.seq = r.Op, r.Xid, r.Arg, l.nextSeq
-	s.ids, s.body = l.ids.Load(), body
+	s.ids, s.body, s.unkept = l.ids.Load(), body, r.Unkept
 	l.nextSeq++
 	if mutant.On(mutant.AnswerAtOnce) {
 		l.sink.Push(&protocol.Message{Op: r.Op, Xid: r.Xid, Zxid: l.core.Zxid()})
@@ -357,7 +359,7 @@ func (l *Lane) pop() slot {
 func (l *Lane) send(s *slot) {
 	l.txn = state.Txn{
 		Kind: state.TxnWrite, Session: l.session, Generation: l.generation,
-		Seq: s.seq, Xid: s.xid, Ack: s.ack, Op: s.op, IDs: s.ids.encoded, Body: s.body,
+		Seq: s.seq, Xid: s.loggedXid(), Ack: s.ack, Op: s.op, IDs: s.ids.encoded, Body: s.body,
 	}
 	l.core.log.Append(&l.txn)
 }

@@ -18,8 +18,7 @@ func (c *Core) Resend() {
 	for _, l := range lanes {
 		l.resend()
 	}
-	for _, a := range c.pending.all() {
-		txn := a.txn
+	for _, txn := range c.pending.all() {
 		c.log.Append(&txn)
 	}
 	c.sendNoop(c.waits.underWay())

@@ -15,6 +15,7 @@ func (l *Lane) run(r *protocol.Request, ids *identities) {
 	*m = protocol.Message{}
 	switch {
 	case r.Op == protocol.OpSync:
+		m.Path = r.Read.Path
 	case r.Op == protocol.OpWhoAmI:
 		m.More = &protocol.More{Identities: ids.actor.IDs}
 	case r.Op.IsRead():
@@ -22,7 +23,9 @@ func (l *Lane) run(r *protocol.Request, ids *identities) {
 	case r.Op == protocol.OpWatch:
 		l.watch(r, m)
 	case r.Op == protocol.OpUnwatch:
-		l.unwatch(r, m)
+		l.eachWatch(r, m, l.core.watches.Remove)
+	case r.Op == protocol.OpHasWatch:
+		l.eachWatch(r, m, l.core.watches.Has)
 	case r.Op == protocol.OpResume:
 		l.resume(r, m)
 	default:
@@ -89,11 +92,14 @@ func (l *Lane) watch(r *protocol.Request, m *protocol.Message) {
 	}
 }
 
-func (l *Lane) unwatch(r *protocol.Request, m *protocol.Message) {
+// eachWatch fails unless one of the watches is there.
+func (l *Lane) eachWatch(r *protocol.Request, m *protocol.Message, do func(watch.Watcher, string, protocol.WatchMode) bool) {
+	found := false
 	for i := range r.Watches {
-		if w := &r.Watches[i]; !l.core.watches.Remove(l.watcher(), w.Path, w.Mode) {
-			fail(m, protocol.NoWatcher, "no such watch on this connection")
-		}
+		found = do(l.watcher(), r.Watches[i].Path, r.Watches[i].Mode) || found
+	}
+	if !found {
+		fail(m, protocol.NoWatcher, "no such watch on this connection")
 	}
 }
 
@@ -102,7 +108,7 @@ func (l *Lane) unwatch(r *protocol.Request, m *protocol.Message) {
 func (l *Lane) resume(r *protocol.Request, m *protocol.Message) {
 	c := l.core
 	switch {
-	case l.session == 0:
+	case !l.watching:
 		fail(m, protocol.NotReadOnly, "watches need a session")
 	case c.watches.CountOf(l.watcher())+len(r.Watches) > c.cfg.MaxWatches,
 		c.watches.Len()+len(r.Watches) > c.cfg.MaxServerWatches:
@@ -133,7 +139,7 @@ func misresume(watches []protocol.Watch, now uint64) {
 func (l *Lane) mayWatch(m *protocol.Message, path string, mode protocol.WatchMode) bool {
 	c := l.core
 	switch {
-	case l.session == 0:
+	case !l.watching:
 		fail(m, protocol.NotReadOnly, "watches need a session")
 		return false
 	case c.watches.CountOf(l.watcher()) < c.cfg.MaxWatches && c.watches.Len() < c.cfg.MaxServerWatches,

@@ -29,6 +29,7 @@ func newIdentities(session uint64, ids []znode.Identity) *identities {
 type slot struct {
 	op       protocol.Op
 	held     bool // a write not yet given to the log, since a read before it waits for the log
+	unkept   bool // a write whose xid the log is not told
 	bytes    int64
 	seq, xid uint64
 	ack      uint64
@@ -42,6 +43,14 @@ type slot struct {
 }
 
 func (s *slot) isWrite() bool { return s.seq != 0 }
+
+// loggedXid is the xid that the log knows a write by.
+func (s *slot) loggedXid() uint64 {
+	if s.unkept {
+		return 0
+	}
+	return s.xid
+}
 
 // waits tells whether the slot wants more than the writes before it.
 func (s *slot) waits() bool { return s.ticket != 0 }
