@@ -26,7 +26,7 @@ func validateWrite(op Op, body []byte, lim Limits) error {
 	if err := DecodeWrite(op, body, &w); err != nil {
 		return fmt.Errorf("%v: %w", op, err)
 	}
-	if err := w.validate(lim); err != nil {
+	if err := w.Validate(lim); err != nil {
 		return fmt.Errorf("%v: %w", op, err)
 	}
 	return nil
@@ -42,7 +42,7 @@ func validateMulti(body []byte, lim Limits) error {
 		m.next(&w)
 		err := m.d.err
 		if err == nil {
-			err = w.validate(lim)
+			err = w.Validate(lim)
 		}
 		if err != nil {
 			return fmt.Errorf("multi: operation %d: %v: %w", i, w.Op, err)
@@ -54,7 +54,8 @@ func validateMulti(body []byte, lim Limits) error {
 	return nil
 }
 
-func (w *WriteOp) validate(lim Limits) error {
+// Validate is ValidateWrite for one write that is decoded: its form has passed.
+func (w *WriteOp) Validate(lim Limits) error {
 	switch w.Op {
 	case OpCloseSession:
 		return nil

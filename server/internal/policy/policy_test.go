@@ -29,6 +29,7 @@ var arrows = map[string][]string{
 	"znode":            {"znode/cow"},
 	"session":          {"znode/cow"},
 	"protocol":         {"znode", "znode/cow"},
+	"protocol/jute":    {"protocol", "znode"},
 	"server/state":     {"znode", "session", "protocol"},
 	"server/watch":     {"znode", "protocol"},
 	"server/pipeline":  {"server/state", "server/watch", "session", "protocol", "znode"},
@@ -61,7 +62,7 @@ var arrows = map[string][]string{
 var everywhere = []string{"server/internal/mutant"}
 
 // pure packages take every input as an argument.
-var pure = []string{"znode", "znode/cow", "session", "protocol", "server/state", "server/watch"}
+var pure = []string{"znode", "znode/cow", "session", "protocol", "protocol/jute", "server/state", "server/watch"}
 
 // impure lists the packages that bring clocks, randomness, files or sockets.
 // Type net/netip is a value and harmless.
