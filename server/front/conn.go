@@ -2,6 +2,7 @@ package front
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"encoding/binary"
 	"errors"
@@ -32,6 +33,7 @@ type Conn struct {
 
 	r        *bufio.Reader
 	speaker  Speaker
+	speaks   atomic.Pointer[Speaker] // speaker, for others
 	frame    []byte
 	timeout  time.Duration
 	readBy   time.Time
@@ -89,6 +91,53 @@ func (c *Conn) Write(b []byte) error {
 
 // RemoteAddr is the client's, as text.
 func (c *Conn) RemoteAddr() string { return c.raw.RemoteAddr().String() }
+
+// Say sends the last words of a connection that never gets a lane, and gives the
+// client a moment to read them: a socket closed with input unread resets the
+// connection.
+func (c *Conn) Say(b []byte) {
+	if c.Write(b) != nil {
+		return
+	}
+	if half, ok := c.nc.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+		c.nc.SetReadDeadline(time.Now().Add(farewellTimeout))
+		io.CopyN(io.Discard, c.nc, maxUnread)
+	}
+}
+
+// Taking does what may take a while, for at most as long as the connection is
+// there.
+func (c *Conn) Taking(within time.Duration, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), within)
+	defer cancel()
+	c.Rest() // others may wait for what was said already
+	defer c.out.setBusy(true)
+	done := make(chan struct{})
+	defer close(done)
+	go func() {
+		select {
+		case <-c.gone:
+			cancel()
+		case <-done:
+		}
+	}()
+	return do(ctx)
+}
+
+// Speaker is what the client speaks, nil before that is known. It may be asked
+// for from any goroutine, as may all below.
+func (c *Conn) Speaker() Speaker {
+	if s := c.speaks.Load(); s != nil {
+		return *s
+	}
+	return nil
+}
+
+// Began is when the connection was accepted.
+func (c *Conn) Began() time.Time { return c.began }
+
+// Traffic is how many requests and messages have come and gone.
+func (c *Conn) Traffic() (received, sent uint64) { return c.received.Load(), c.sent.Load() }
 
 // Refusal says why the connection is one too many, if it is: then it may be
 // told so and not be served.
@@ -266,10 +315,10 @@ func (c *Conn) Answer(m *protocol.Message) error {
 	return err
 }
 
-// Authorize adds identities for the requests after this one and answers it.
-func (c *Conn) Authorize(xid uint64, ids []znode.Identity) error {
+// Authorize answers m and adds identities for the requests after this one.
+func (c *Conn) Authorize(m *protocol.Message, ids []znode.Identity) error {
 	c.Rest()
-	err := c.lane.Load().Authorize(xid, ids)
+	err := c.lane.Load().Authorize(m, ids)
 	c.out.setBusy(true)
 	return err
 }
@@ -280,9 +329,6 @@ func (c *Conn) Rest() {
 	c.out.setBusy(false)
 	c.flush()
 }
-
-// Work follows a Rest once the reader goes on by itself.
-func (c *Conn) Work() { c.out.setBusy(true) }
 
 // Flushed returns when everything pushed has been written, or the connection
 // has gone.

@@ -221,6 +221,9 @@ func (f *Front) shutDoors() []*Conn {
 	return f.all()
 }
 
+// Conns are the connections there are.
+func (f *Front) Conns() []*Conn { return f.all() }
+
 func (f *Front) all() []*Conn {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -17,4 +17,5 @@ const (
 	keptMessages          = 256      // room that an empty outbox keeps
 	keptFrame             = 64 << 10 // room that a reader keeps for the next frame
 	maxRefusals           = 64       // connections being told at one time that there are too many
+	maxUnread             = 64 << 10 // bytes that a client may still send after its last words were said
 )

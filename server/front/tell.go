@@ -29,6 +29,7 @@ func (c *Conn) tell() bool {
 	for _, p := range c.front.protocols {
 		if p.Begins(first[0]) {
 			c.speaker = p.Speak(c)
+			c.speaks.Store(&c.speaker)
 			return true
 		}
 	}

@@ -24,7 +24,8 @@ type OpenParams struct {
 type AttachParams struct {
 	Session      uint64
 	PasswordHash [32]byte
-	Attempt      uint64 // rises with each try of the client; 0: the client does not count, and the newest connection wins
+	Attempt      uint64 // rises with each try of the client
+	Uncounted    bool   // the client does not count its tries: this server does, and the newest connection wins
 	TimeoutMs    int64
 	Ack          uint64 // lowest unacknowledged xid
 	LastZxid     uint64
@@ -99,7 +100,7 @@ func (c *Core) Attach(p AttachParams, s Sink, done Done) Cancel {
 			Kind: state.TxnAttach, Session: p.Session, PasswordHash: p.PasswordHash,
 			Attempt: p.Attempt, TimeoutMs: p.TimeoutMs, Ack: p.Ack,
 		},
-		sink: s, ids: p.Identities, lastZxid: p.LastZxid, done: done, uncounted: p.Attempt == 0,
+		sink: s, ids: p.Identities, lastZxid: p.LastZxid, done: done, uncounted: p.Uncounted,
 	}
 	if a.uncounted {
 		c.View(func(m *state.Machine) { a.txn.Attempt = nextAttempt(m, p.Session) })

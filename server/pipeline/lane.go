@@ -97,25 +97,33 @@ func (l *Lane) Answer(m *protocol.Message) error {
 	}
 }
 
-// Authorize adds what the connection has proved about itself, for the
-// requests after this one, and answers it.
-func (l *Lane) Authorize(xid uint64, ids []znode.Identity) error {
+// Authorize answers m, and adds what the connection has proved about itself for
+// the requests after this one, unless that is too much.
+func (l *Lane) Authorize(m *protocol.Message, ids []znode.Identity) error {
 	all := slices.Clone(l.ids.Load().actor.IDs)
 	for _, id := range ids {
 		if !slices.Contains(all, id) {
 			all = append(all, id)
 		}
 	}
-	m := protocol.Message{Op: protocol.OpAuth, Xid: xid}
 	proved := newIdentities(l.session, all)
 	if len(all) > maxIdentities || len(proved.encoded) > maxIDBytes {
 		l.core.counts.identities.Add(1)
-		fail(&m, protocol.TooLarge, "too many identities on one connection")
+		fail(m, protocol.TooLarge, "too many identities on one connection")
 	} else {
 		l.ids.Store(proved)
 	}
-	return l.Answer(&m)
+	return l.Answer(m)
 }
+
+// Session is the id of the lane's session, 0 of a guest.
+func (l *Lane) Session() uint64 { return l.session }
+
+// Depth is how many requests wait in the lane.
+func (l *Lane) Depth() int { return int(l.depth.Load()) }
+
+// IDs are what the connection has proved about itself. Nobody may change them.
+func (l *Lane) IDs() []znode.Identity { return l.ids.Load().actor.IDs }
 
 // heartbeat answers a ping at once, whatever waits. A connection with watches
 // is first told how far their events have come, unless it is about to resume

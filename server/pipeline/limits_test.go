@@ -89,11 +89,11 @@ func TestIdentitiesAreBounded(t *testing.T) {
 	lane := openLane(t, c, log, "a", sink)
 	for i := range maxIdentities {
 		id := []znode.Identity{{Scheme: "digest", ID: fmt.Sprint(i)}}
-		require.NoError(t, lane.Authorize(1, id))
-		require.NoError(t, lane.Authorize(1, id), "the same once more is no new one")
+		require.NoError(t, lane.Authorize(&protocol.Message{Op: protocol.OpAuth, Xid: 1}, id))
+		require.NoError(t, lane.Authorize(&protocol.Message{Op: protocol.OpAuth, Xid: 1}, id), "the same once more is no new one")
 		require.Equal(t, protocol.OK, sink.last.Code)
 	}
-	require.NoError(t, lane.Authorize(1, []znode.Identity{{Scheme: "digest", ID: "more"}}))
+	require.NoError(t, lane.Authorize(&protocol.Message{Op: protocol.OpAuth, Xid: 1}, []znode.Identity{{Scheme: "digest", ID: "more"}}))
 	require.Equal(t, protocol.TooLarge, sink.last.Code)
 	require.EqualValues(t, 1, c.Stats().IdentitiesRefused)
 }

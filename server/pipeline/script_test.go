@@ -87,8 +87,11 @@ func (s *scripted) command(words []string) {
 	switch words[0] {
 	case "open":
 		s.cancels[name] = s.core.Open(OpenParams{PasswordHash: passwordHash(name), TimeoutMs: timeoutOf(words)}, s.sink(name), s.done(name))
-	case "attach": // attach LANE SESSION-OF ATTEMPT [last zxid]
-		p := AttachParams{Session: s.sessions[words[2]], PasswordHash: passwordHash(words[2]), Attempt: number(words[3]), TimeoutMs: 10_000}
+	case "attach": // attach LANE SESSION-OF ATTEMPT|uncounted [last zxid]
+		p := AttachParams{Session: s.sessions[words[2]], PasswordHash: passwordHash(words[2]), TimeoutMs: 10_000}
+		if p.Uncounted = words[3] == "uncounted"; !p.Uncounted {
+			p.Attempt = number(words[3])
+		}
 		if len(words) > 4 {
 			p.LastZxid = number(words[4])
 		}
@@ -104,7 +107,7 @@ func (s *scripted) command(words []string) {
 	case "ping":
 		s.lanes[name].TrySubmit(&protocol.Request{Op: protocol.OpPing, Xid: number(words[2])})
 	case "auth":
-		s.say("%v", s.lanes[name].Authorize(number(words[2]), []znode.Identity{{Scheme: "digest", ID: words[3]}}))
+		s.say("%v", s.lanes[name].Authorize(&protocol.Message{Op: protocol.OpAuth, Xid: number(words[2])}, []znode.Identity{{Scheme: "digest", ID: words[3]}}))
 	case "answer":
 		m := refused(&protocol.Request{Op: protocol.OpSet, Xid: number(words[2])}, protocol.BadArguments, "refused by the front")
 		s.say("answer: %v", s.lanes[name].Answer(m))

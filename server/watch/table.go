@@ -1,6 +1,8 @@
 package watch
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -148,6 +150,37 @@ func (t *Table) CountOf(w Watcher) int {
 		return o.count
 	}
 	return 0
+}
+
+// PathsOf returns the paths that w watches in any way, in their order.
+func (t *Table) PathsOf(w Watcher) []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	o := t.owners[w]
+	if o == nil {
+		return nil
+	}
+	paths := slices.AppendSeq(slices.Collect(maps.Keys(o.exact)), maps.Keys(o.trees))
+	slices.Sort(paths)
+	return slices.Compact(paths)
+}
+
+// Paths returns how many paths are watched, and by how many watchers.
+func (t *Table) Paths() (paths, watchers int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	paths = len(t.exact)
+	for path := range t.trees {
+		if t.exact[path] == nil {
+			paths++
+		}
+	}
+	for _, o := range t.owners {
+		if o.count > 0 {
+			watchers++
+		}
+	}
+	return paths, watchers
 }
 
 // Len returns the number of watches.

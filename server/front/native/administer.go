@@ -76,7 +76,7 @@ func (c *conn) clusterStatus() error {
 		return c.refuseRequest(protocol.Throttled, "others are asking how the servers are")
 	}
 	var cluster []protocol.MemberStatus
-	c.taking(surveyTimeout, func(ctx context.Context) error {
+	c.Taking(surveyTimeout, func(ctx context.Context) error {
 		cluster = c.native.cfg.ClusterStatus(ctx)
 		return nil
 	})
@@ -113,7 +113,7 @@ func (c *conn) change(malformed error, offered bool, within time.Duration, do fu
 	case !offered:
 		return c.unoffered()
 	}
-	if err := c.taking(within, do); err != nil {
+	if err := c.Taking(within, do); err != nil {
 		return c.refuseRequest(protocol.CodeOf(err), err.Error())
 	}
 	return c.answer(&protocol.Message{})
@@ -121,23 +121,4 @@ func (c *conn) change(malformed error, offered bool, within time.Duration, do fu
 
 func (c *conn) unoffered() error {
 	return c.refuseRequest(protocol.Unimplemented, fmt.Sprintf("this server does not offer %v", c.req.Op))
-}
-
-// taking does what may take a while, for at most as long as the connection is
-// there.
-func (c *conn) taking(within time.Duration, do func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), within)
-	defer cancel()
-	c.Rest() // others may wait for what was said already
-	defer c.Work()
-	done := make(chan struct{})
-	defer close(done)
-	go func() {
-		select {
-		case <-c.Gone():
-			cancel()
-		case <-done:
-		}
-	}()
-	return do(ctx)
 }

@@ -82,5 +82,5 @@ func (c *conn) auth() error {
 		return c.refuseRequest(protocol.AuthFailed, err.Error())
 	}
 	c.admin = c.admin || front.IsSuper(ids)
-	return c.Authorize(c.req.Xid, ids)
+	return c.Authorize(&protocol.Message{Op: protocol.OpAuth, Xid: c.req.Xid}, ids)
 }
