@@ -56,7 +56,7 @@ func readable(file string) bool {
 }
 
 // serverID asks the server at an address who it is.
-func (t *target) serverID(ctx context.Context) (uint64, error) {
+func (t *contact) serverID(ctx context.Context) (uint64, error) {
 	servers, opts, err := t.options()
 	if err != nil {
 		return 0, err

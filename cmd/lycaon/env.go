@@ -18,8 +18,8 @@ import (
 	"github.com/lycaon-io/lycaon/client"
 )
 
-// target says which servers to talk to, and as whom.
-type target struct {
+// contact says which servers to talk to, and as whom.
+type contact struct {
 	server         string
 	output         string
 	timeout        time.Duration
@@ -30,7 +30,7 @@ type target struct {
 	ca, cert, key  string
 }
 
-func (t *target) addFlags(f *pflag.FlagSet) {
+func (t *contact) addFlags(f *pflag.FlagSet) {
 	f.StringVarP(&t.server, "server", "s", "127.0.0.1:2181", "servers to try, `H:P[,H:P...][/chroot]`")
 	f.StringVarP(&t.output, "output", "o", "text", "form of the output: `text|json`")
 	f.DurationVar(&t.timeout, "timeout", 10*time.Second, "give up on a request after this long")
@@ -44,7 +44,7 @@ func (t *target) addFlags(f *pflag.FlagSet) {
 }
 
 // options turns the flags into what the client takes.
-func (t *target) options() (servers []string, opts []client.Option, err error) {
+func (t *contact) options() (servers []string, opts []client.Option, err error) {
 	hosts, chroot, _ := strings.Cut(t.server, "/")
 	if chroot != "" {
 		opts = append(opts, client.WithChroot("/"+chroot))
@@ -83,7 +83,7 @@ func parseAuth(text string) (client.Credential, error) {
 	return client.Digest(user, password), nil
 }
 
-func (t *target) tlsConfig() (*tls.Config, error) {
+func (t *contact) tlsConfig() (*tls.Config, error) {
 	if !t.useTLS && t.ca == "" && t.cert == "" && t.key == "" {
 		return nil, nil
 	}
@@ -117,7 +117,7 @@ type env struct {
 	errw    io.Writer
 	getenv  func(string) string
 	flags   *pflag.FlagSet
-	target  target
+	target  contact
 	shell   bool // a session stays between commands
 	settled bool
 	conn    *client.Client

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/lycaon-io/lycaon/client/clienttest"
+	"github.com/lycaon-io/lycaon/cmd/lycaon/internal/target"
 )
 
 // sampleTree is a directory with everything an import can take.
@@ -188,18 +189,18 @@ func TestRestoreDrill(t *testing.T) {
 func TestAFailedImportCountsWhatIsThere(t *testing.T) {
 	cluster := clienttest.Start(t)
 	dir := t.TempDir()
-	for i := range importOps + 10 {
+	for i := range target.MaxOps + 10 {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, fmt.Sprintf("f%04d", i)), nil, 0o644))
 	}
 	do := func(args ...string) (string, string, int) {
 		return inProcess(nil, append([]string{"-s", cluster.Addrs()[0]}, args...)...)
 	}
-	last := fmt.Sprintf("f%04d", importOps+9)
+	last := fmt.Sprintf("f%04d", target.MaxOps+9)
 	_, errw, code := do("create", "/"+last)
 	require.Zero(t, code, errw)
 	_, errw, code = do("import", dir, "/")
 	require.Equal(t, exitError, code)
-	require.Contains(t, errw, fmt.Sprintf("after %d nodes: import /%s: node already exists: --existing keep or replace goes on", importOps, last))
+	require.Contains(t, errw, fmt.Sprintf("after %d nodes: import /%s: node already exists: --existing keep or replace goes on", target.MaxOps, last))
 	_, errw, code = do("import", dir, "/")
 	require.Equal(t, exitError, code)
 	require.Contains(t, errw, "after 0 nodes")

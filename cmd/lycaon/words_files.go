@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/lycaon-io/lycaon/client"
+	"github.com/lycaon-io/lycaon/cmd/lycaon/internal/target"
 	"github.com/lycaon-io/lycaon/protocol"
 	"github.com/lycaon-io/lycaon/znode"
 )
@@ -33,7 +35,7 @@ Modes, owners, times, ACLs and kinds (ephemeral, container, TTL) do not come alo
 snapshot save keeps everything.`
 
 func newImport(e *env) *cobra.Command {
-	var existing string
+	var existing existingFlag
 	cmd := &cobra.Command{
 		Use:   "import DIR PATH",
 		Short: "Load a directory tree into a tree of nodes",
@@ -43,15 +45,15 @@ unreadable files, files larger than a node may be, and names that no node may
 have (ZooKeeper's rules: valid UTF-8, no control characters).
 ` + filesHelp + `
 
-An import is made of many changes, each of up to ` + fmt.Sprint(importOps) + ` nodes. After an error, run it again
+An import is made of many changes, each of up to ` + fmt.Sprint(target.MaxOps) + ` nodes. After an error, run it again
 with --existing keep: what is there already is passed over.`,
 		Example: "  import /etc /etc\n  import --existing replace ./config /app/config",
 		GroupID: groupTree,
 		Args:    exactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			policy, ok := existingPolicies[existing]
-			if !ok {
-				return usageError{fmt.Errorf("--existing %q: want fail, keep or replace", existing)}
+			policy, err := existing.policy()
+			if err != nil {
+				return err
 			}
 			if err := znode.ValidatePath(args[1]); err != nil {
 				return usageError{err}
@@ -59,42 +61,28 @@ with --existing keep: what is there already is passed over.`,
 			return e.importTree(cmd.Context(), args[0], args[1], policy)
 		},
 	}
-	cmd.Flags().StringVar(&existing, "existing", "fail", "what to do with nodes that exist: `fail|keep|replace`")
+	existing.add(cmd)
 	return cmd
 }
 
-type existingPolicy uint8
+var existingPolicies = map[string]target.Existing{"fail": target.Refuse, "keep": target.Keep, "replace": target.Replace}
 
-const (
-	existingFail existingPolicy = iota
-	existingKeep
-	existingReplace
-)
+// existingFlag is the flag of the commands that write nodes from elsewhere.
+type existingFlag struct{ text string }
 
-var existingPolicies = map[string]existingPolicy{"fail": existingFail, "keep": existingKeep, "replace": existingReplace}
-
-// An import gathers nodes into transactions of this many operations or bytes.
-const (
-	importOps   = 500
-	importBytes = 512 << 10
-)
-
-// importer gathers nodes and sends them, parents before children.
-type importer struct {
-	ctx    context.Context
-	client *client.Client
-	target string
-	policy existingPolicy
-	there  map[string]bool // existing paths, with existingReplace
-	ops    []client.Op
-	paths  []string // of ops
-	bytes  int
-	nodes  int
-	total  int64
-	bar    *progressbar.ProgressBar
+func (f *existingFlag) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.text, "existing", "fail", "what to do with nodes that exist: `fail|keep|replace`")
 }
 
-func (e *env) importTree(ctx context.Context, dir, target string, policy existingPolicy) error {
+func (f *existingFlag) policy() (target.Existing, error) {
+	policy, ok := existingPolicies[f.text]
+	if !ok {
+		return 0, usageError{fmt.Errorf("--existing %q: want fail, keep or replace", f.text)}
+	}
+	return policy, nil
+}
+
+func (e *env) importTree(ctx context.Context, dir, to string, existing target.Existing) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return usageError{err}
@@ -104,104 +92,31 @@ func (e *env) importTree(ctx context.Context, dir, target string, policy existin
 	if err != nil {
 		return err
 	}
-	im := &importer{ctx: ctx, client: c, target: target, policy: policy, bar: e.progress("importing")}
-	if err := im.prepare(); err != nil {
-		return err
-	}
-	r := &treeReader{root: root, maxData: int(protocol.DefaultLimits().MaxData), prefix: target}
-	start := time.Now()
-	err = r.read(im.add)
-	if err == nil {
-		err = im.flush()
-	}
-	im.bar.Finish()
-	if err != nil {
-		return fmt.Errorf("after %d nodes: %w", im.nodes-len(im.ops), err) // what was gathered last is not there
-	}
-	return e.summary("imported", dir, target, im.nodes, im.total, time.Since(start), r.skips)
-}
-
-const existsHint = "--existing keep or replace goes on"
-
-// prepare looks at what is there before anything is changed.
-func (im *importer) prepare() error {
-	st, err := im.client.Exists(im.ctx, im.target)
+	there, err := target.Prepare(ctx, c, "import", to, existing)
 	if err != nil {
 		return err
 	}
-	if st != nil && im.policy == existingFail && im.target != "/" {
-		return &client.Error{Op: "import", Path: im.target, Err: client.ErrNodeExists, Detail: existsHint}
+	bar, start, total := e.progress("importing"), time.Now(), int64(0)
+	w := target.NewWriter(ctx, c, target.Config{Op: "import", Existing: existing, There: there, Progress: func(n int) { bar.Add(n) }})
+	r := &treeReader{root: root, maxData: int(protocol.DefaultLimits().MaxData), prefix: to}
+	err = r.read(func(n treeNode) error {
+		total += int64(len(n.data))
+		return w.Put(target.Node{Path: below(to, n.path), Data: n.data})
+	})
+	err = cmp.Or(w.Flush(), err)
+	bar.Finish()
+	if err != nil {
+		return fmt.Errorf("after %d nodes: %w", w.Written(), err)
 	}
-	if parent := znode.Parent(im.target); st == nil && parent != "/" {
-		if _, err := im.client.Create(im.ctx, parent, nil, client.Parents(), client.IfAbsent()); err != nil {
-			return err
-		}
-	}
-	im.there = map[string]bool{}
-	if st == nil || im.policy != existingReplace {
-		return nil
-	}
-	for node, err := range im.client.Walk(im.ctx, im.target, client.KeysOnly()) {
-		if err != nil {
-			return err
-		}
-		im.there[node.Path] = true
-	}
-	return nil
+	return e.summary("imported", dir, to, w.Written(), total, time.Since(start), r.skips)
 }
 
-func (im *importer) add(n treeNode) error {
-	p := im.target
-	if n.path != "" {
-		p = znode.Join(im.target, n.path)
+// below is the path of a node whose path below root is rel, "" for root itself.
+func below(root, rel string) string {
+	if rel == "" {
+		return root
 	}
-	if p == "/" && n.data == nil {
-		return nil
-	}
-	if len(im.ops) >= importOps || im.bytes+len(n.data)+len(p) > importBytes && len(im.ops) > 0 {
-		if err := im.flush(); err != nil {
-			return err
-		}
-	}
-	im.paths = append(im.paths, p)
-	switch {
-	case im.there[p] || p == "/" && im.policy == existingReplace:
-		im.ops = append(im.ops, client.OpSet(p, n.data))
-	case im.policy == existingKeep:
-		im.ops = append(im.ops, client.OpCreate(p, n.data, client.IfAbsent()))
-	default:
-		im.ops = append(im.ops, client.OpCreate(p, n.data))
-	}
-	im.bytes += len(n.data) + len(p)
-	im.nodes++
-	im.total += int64(len(n.data))
-	return nil
-}
-
-func (im *importer) flush() error {
-	if len(im.ops) == 0 {
-		return nil
-	}
-	if _, err := im.client.Multi(im.ctx, im.ops...); err != nil {
-		return im.nameCulprit(err)
-	}
-	im.bar.Add(len(im.ops))
-	im.ops, im.paths, im.bytes = im.ops[:0], im.paths[:0], 0
-	return nil
-}
-
-// nameCulprit turns the number of the operation that failed into its path.
-func (im *importer) nameCulprit(err error) error {
-	call, failed := (*client.Error)(nil), (*client.MultiError)(nil)
-	if !errors.As(err, &call) || !errors.As(err, &failed) {
-		return err
-	}
-	named := *call
-	named.Op, named.Path, named.Err = "import", im.paths[failed.Index], failed.Err
-	if errors.Is(failed.Err, client.ErrNodeExists) {
-		named.Detail = existsHint
-	}
-	return &named
+	return znode.Join(root, rel)
 }
 
 func newExport(e *env) *cobra.Command {

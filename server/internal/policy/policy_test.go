@@ -48,7 +48,11 @@ var arrows = map[string][]string{
 	},
 	"client":            {"protocol", "znode"},
 	"client/clienttest": {"client", "server"},
-	"cmd/lycaon":        {"server", "client", "client/clienttest", "protocol", "znode", "server/state"},
+	"cmd/lycaon": {
+		"server", "client", "client/clienttest", "protocol", "znode", "server/state",
+		"cmd/lycaon/internal/target",
+	},
+	"cmd/lycaon/internal/target": {"client", "znode"},
 
 	"server/sim":             {"server/pipeline", "server/replicate", "server/state", "server/watch", "session", "protocol", "znode"},
 	"server/faults":          {"client", "protocol", "server/raftlog", "server/state", "znode"},
