@@ -206,6 +206,15 @@ func (c *Client) Delete(ctx context.Context, path string, opts ...DeleteOption) 
 	return err
 }
 
+// RaiseSequence makes the number that the next Sequential node under path gets
+// at least atLeast, for a tree that is copied from elsewhere. It is for the
+// superuser alone.
+func (c *Client) RaiseSequence(ctx context.Context, path string, atLeast int64) error {
+	full, err := c.cfg.full(path)
+	_, err = c.write(ctx, path, protocol.WriteOp{Op: protocol.OpRaiseSequence, Path: full, AtLeast: atLeast}, err)
+	return err
+}
+
 // Update sets what f makes of a node's present data, and does so again as
 // often as somebody else was faster. Of a node that does not exist f gets nil,
 // and its result is created. An error of f ends it. Since f may be called

@@ -65,6 +65,10 @@ func (w *WriteOp) Validate(lim Limits) error {
 		if err := validateData(w.Data, lim); err != nil {
 			return err
 		}
+	case OpRaiseSequence:
+		if w.AtLeast < 0 || w.AtLeast > znode.MaxCreated {
+			return fmt.Errorf("%w: a count of %d children is not within 0 to 2^61", znode.ErrBadArguments, w.AtLeast)
+		}
 	case OpSetACL:
 		if err := znode.ValidatePath(w.Path); err != nil {
 			return err

@@ -19,6 +19,10 @@ func TestSampleWritesAreValid(t *testing.T) {
 	require.Equal(t, OK, code, detail)
 	code, detail = ValidateWrite(OpCloseSession, AppendCloseSession(nil), DefaultLimits())
 	require.Equal(t, OK, code, detail)
+	for _, atLeast := range []int64{0, znode.MaxCreated} {
+		code, detail = ValidateWrite(OpRaiseSequence, AppendRaiseSequence(nil, "/a", atLeast), DefaultLimits())
+		require.Equal(t, OK, code, detail)
+	}
 }
 
 func TestAWriteThatBreaksARuleIsRefusedWithInputAndRule(t *testing.T) {
@@ -86,6 +90,26 @@ func TestAWriteThatBreaksARuleIsRefusedWithInputAndRule(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestARaiseOfTheSequenceThatBreaksARuleIsRefused(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		w    WriteOp
+		say  string
+	}{
+		{"below nothing", WriteOp{Path: "/a", AtLeast: -1}, "a count of -1 children"},
+		{"more than there may be", WriteOp{Path: "/a", AtLeast: znode.MaxCreated + 1}, "2^61"},
+		{"a broken path", WriteOp{Path: "/a/"}, `"/a/"`},
+	} {
+		c.w.Op = OpRaiseSequence
+		code, detail := ValidateWrite(c.w.Op, AppendWrite(nil, &c.w), DefaultLimits())
+		require.Equal(t, BadArguments, code, c.name)
+		require.Contains(t, detail, c.say, c.name)
+	}
+	code, detail := ValidateWrite(OpMulti, AppendMulti(nil, []WriteOp{{Op: OpRaiseSequence, Path: "/a"}}), DefaultLimits())
+	require.Equal(t, BadArguments, code)
+	require.Contains(t, detail, "raiseSequence in a multi")
 }
 
 func manyEntries(n int) znode.ACL {

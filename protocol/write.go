@@ -28,8 +28,9 @@ type WriteOp struct {
 	Data      []byte // set; nil is null
 	Version   int64  // set, delete: of the data; setACL: of the ACL; check: of the data
 	ACL       znode.ACL
-	Recursive bool // delete: with everything below
-	Narrow    bool // set, setACL: its client counts versions in 32 bits; a create has its own
+	Recursive bool  // delete: with everything below
+	AtLeast   int64 // raiseSequence
+	Narrow    bool  // set, setACL: its client counts versions in 32 bits; a create has its own
 
 	acl znode.ACL // memory for the entries of the next decode
 }
@@ -49,6 +50,8 @@ func AppendWrite(b []byte, w *WriteOp) []byte {
 		return AppendCheck(b, w.Path, w.Version)
 	case OpCloseSession:
 		return AppendCloseSession(b)
+	case OpRaiseSequence:
+		return AppendRaiseSequence(b, w.Path, w.AtLeast)
 	}
 	panic(fmt.Sprintf("protocol: %v is not a single write", w.Op))
 }
@@ -124,6 +127,13 @@ func AppendCheck(b []byte, path string, version int64) []byte {
 // AppendCloseSession appends the body of a closeSession, which says nothing.
 func AppendCloseSession(b []byte) []byte { return appendArray(b, 0) }
 
+// AppendRaiseSequence appends the body of a raiseSequence.
+func AppendRaiseSequence(b []byte, path string, atLeast int64) []byte {
+	b = appendArray(b, 2)
+	b = appendStr(b, path)
+	return appendInt(b, atLeast)
+}
+
 // DecodeWrite decodes the body of any write but a multi. It checks the form
 // alone: what ValidateWrite checks beyond that, a body in the log has passed.
 func DecodeWrite(op Op, body []byte, into *WriteOp) error {
@@ -156,6 +166,9 @@ func (d *decoder) write(op Op, w *WriteOp) {
 		w.Path = t.str()
 		w.Version = t.optInt(znode.AnyVersion)
 	case OpCloseSession:
+	case OpRaiseSequence:
+		w.Path = t.str()
+		w.AtLeast = t.int()
 	default:
 		d.failWith(fmt.Errorf("%w: %v as a single write", ErrUnimplemented, op))
 	}

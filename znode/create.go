@@ -9,9 +9,9 @@ const (
 	MaxTTLMs  = 1<<40 - 1 // as ZooKeeper encodes it
 	MaxNarrow = 1<<31 - 1 // the greatest number that a client of 32 bits can be told
 
-	// maxCreated bounds the children ever created under one parent, so that
+	// MaxCreated bounds the children ever created under one parent, so that
 	// creates plus deletes stay an int64.
-	maxCreated = 1 << 61
+	MaxCreated = 1 << 61
 
 	smallestFull = 1_000_000_000 // the least sequence number that needs no zeros before it
 )
@@ -134,7 +134,7 @@ func (t *Tree) mayCreate(a *Actor, op *CreateOp, base *node, missing int) (path 
 		return "", failed("create", path, ErrNodeExists)
 	case base.kind == Ephemeral:
 		return "", failed("create", path, ErrNoChildrenForEphemerals)
-	case base.sequence() >= maxCreated:
+	case base.sequence() >= MaxCreated:
 		return "", failed("create", path, errSequenceUsedUp)
 	case op.Kind == Ephemeral && op.MaxEphemerals > 0 && t.NumEphemerals(a.Session) >= op.MaxEphemerals:
 		return "", failed("create", path, ErrTooManyEphemerals)

@@ -7,7 +7,8 @@ const (
 	NodeCreated EffectType = iota + 1
 	NodeDeleted
 	DataChanged
-	ACLChanged // fires no watch
+	ACLChanged     // fires no watch, nor does
+	SequenceRaised // the count of children ever created
 )
 
 // Effect is one change of one node, as watches see it. That the children of

@@ -200,7 +200,7 @@ func checkCounters(r *Record) error {
 		broken = "changed before it was created"
 	case s.Version < 0 || s.Aversion < 0 || s.NumChildren < 0:
 		broken = "a negative counter"
-	case r.Sequence > maxCreated || s.NumChildren < atStart || int64(r.Sequence) < int64(s.NumChildren-atStart):
+	case r.Sequence > MaxCreated || s.NumChildren < atStart || int64(r.Sequence) < int64(s.NumChildren-atStart):
 		broken = "more or fewer children than were ever created"
 	case s.Cversion != 2*int64(r.Sequence)-int64(s.NumChildren-atStart):
 		broken = "cversion, sequence and number of children contradict each other"

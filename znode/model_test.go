@@ -313,6 +313,28 @@ func (m *model) setACL(a *Actor, path string, acl ACL, version int64) (Stat, err
 	return m.stat(path), nil
 }
 
+func (m *model) raiseSequence(a *Actor, path string, atLeast int64) error {
+	n, ok := m.nodes[path]
+	switch {
+	case !isSuper(a.IDs):
+		return ErrNoAuth
+	case atLeast < 0 || atLeast > 1<<61 || !ok && ValidatePath(path) != nil:
+		return ErrBadArguments
+	case !ok:
+		return ErrNoNode
+	case n.stat.Kind == Ephemeral:
+		return ErrNoChildrenForEphemerals
+	case uint64(atLeast) <= n.sequence:
+		return nil
+	}
+	raised := *n
+	raised.stat.Cversion += 2 * (atLeast - int64(n.sequence))
+	raised.sequence = uint64(atLeast)
+	m.put(path, raised)
+	m.effect(SequenceRaised, path)
+	return nil
+}
+
 func (m *model) check(a *Actor, path string, version int64) error {
 	n, err := m.lookUp(a, path, Read)
 	if err == nil && version != -1 && version != n.stat.Version {

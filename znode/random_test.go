@@ -156,6 +156,11 @@ func (r *run) write() error {
 		name = func() string { return fmt.Sprintf("check %q %d", path, version) }
 		err = r.tree.Check(a, path, version)
 		wantErr = r.model.check(a, path, version)
+	case k < 94:
+		atLeast := pick(r.dice, int64(n.sequence)+int64(r.Intn(3))-1, int64(n.sequence)+5, 3, 1<<61+1)
+		name = func() string { return fmt.Sprintf("raiseSequence %q %d", path, atLeast) }
+		err = r.tree.RaiseSequence(a, path, atLeast)
+		wantErr = r.model.raiseSequence(a, path, atLeast)
 	case k < 97:
 		if mortals := r.model.mortals(); len(mortals) > 0 && r.Intn(3) > 0 {
 			path = mortals[r.Intn(len(mortals))].Path

@@ -159,7 +159,7 @@ func TestSequencePathHasAtLeastTenDigits(t *testing.T) {
 	for number, want := range map[uint64]string{
 		0: "0000000000", 1: "0000000001", 9: "0000000009", 10: "0000000010", 99: "0000000099",
 		999_999_999: "0999999999", 1_000_000_000: "1000000000", 9_999_999_999: "9999999999",
-		10_000_000_000: "10000000000", maxCreated: "2305843009213693952",
+		10_000_000_000: "10000000000", MaxCreated: "2305843009213693952",
 	} {
 		require.Equal(t, "/x"+want, tree.sequencePath("/x", number))
 	}
@@ -167,7 +167,7 @@ func TestSequencePathHasAtLeastTenDigits(t *testing.T) {
 
 func TestCreateRefusesWhenTheSequenceIsUsedUp(t *testing.T) {
 	tree := plantTree(t, "/p", "/p/a")
-	tree.index["/p"].dir.created = maxCreated
+	tree.index["/p"].dir.created = MaxCreated
 	_, err := do(tree, 3, func() error { _, err := tree.Create(user, &CreateOp{Path: "/p/b", ACL: OpenACL}); return err })
 	require.ErrorIs(t, err, ErrTooLarge)
 	require.ErrorContains(t, err, "create /p/b: too large: the parent's sequence is used up")
@@ -520,5 +520,55 @@ func TestReapTakesOnlyWhatHasNotChanged(t *testing.T) {
 		require.ErrorIs(t, err, c.want, c.path)
 	}
 	require.Nil(t, tree.index["/ttl"])
+	requireSound(t, tree)
+}
+
+func TestRaiseSequenceIsAsIfChildrenHadComeAndGone(t *testing.T) {
+	tree := plantTree(t, "/p", "/p/c", "/leaf")
+	create(t, tree, 4, user, &CreateOp{Path: "/eph", Kind: Ephemeral})
+	raise := func(a *Actor, path string, atLeast int64) ([]Effect, error) {
+		return do(tree, 5, func() error { return tree.RaiseSequence(a, path, atLeast) })
+	}
+	for _, c := range []struct {
+		name, path string
+		a          *Actor
+		atLeast    int64
+		want       error
+	}{
+		{"no superuser, whether the node is there", "/p", user, 5, ErrNoAuth},
+		{"or not", "/no", user, 5, ErrNoAuth},
+		{"below zero", "/p", super, -1, ErrBadArguments},
+		{"more than there may ever be", "/p", super, MaxCreated + 1, ErrBadArguments},
+		{"no node", "/no", super, 5, ErrNoNode},
+		{"no path", "/p/", super, 5, ErrBadArguments},
+		{"an ephemeral", "/eph", super, 5, ErrNoChildrenForEphemerals},
+	} {
+		_, err := raise(c.a, c.path, c.atLeast)
+		require.ErrorIs(t, err, c.want, c.name)
+	}
+	before := tree.Digest()
+	effects, err := raise(super, "/p", 1)
+	require.NoError(t, err)
+	require.Empty(t, effects, "there is nothing to change")
+	require.Equal(t, before, tree.Digest())
+
+	tree.Begin(6, 60)
+	require.NoError(t, tree.RaiseSequence(super, "/leaf", 9))
+	tree.Rollback()
+	require.Equal(t, before, tree.Digest())
+
+	frozen := tree.Freeze()
+	for _, path := range []string{"/p", "/leaf"} {
+		was, _, _ := tree.Peek(path)
+		effects, err := raise(super, path, 1<<31)
+		require.NoError(t, err)
+		require.Equal(t, []Effect{{Zxid: 5, Type: SequenceRaised, Path: path, ACL: OpenACL, ParentACL: OpenACL}}, effects)
+		want := was
+		want.Cversion = 2*1<<31 - int64(was.NumChildren)
+		st, _, _ := tree.Peek(path)
+		require.Equal(t, want, st)
+		require.Equal(t, path+"/n2147483648", create(t, tree, 7, user, &CreateOp{Path: path + "/n", Sequential: true}).Path)
+	}
+	require.Equal(t, before, frozen.Digest(nil))
 	requireSound(t, tree)
 }

@@ -51,6 +51,34 @@ func (t *Tree) SetACL(a *Actor, path string, acl ACL, aversion int64) (Stat, err
 	return n.stat(), nil
 }
 
+// RaiseSequence makes the count of children ever created under a node at least
+// atLeast, as if the missing ones had come and gone: what makes a copy of a tree
+// go on with the sequence numbers of the original. It wants a superuser, who
+// alone learns whether the node is there. Its children and pzxid stay.
+func (t *Tree) RaiseSequence(a *Actor, path string, atLeast int64) error {
+	t.txn.mustBeOpen()
+	n := t.index[path]
+	switch {
+	case !isSuper(a.IDs):
+		return failed("raiseSequence", path, ErrNoAuth)
+	case atLeast < 0 || atLeast > MaxCreated:
+		return failed("raiseSequence", path, badArguments("a count of children is 0 to 2^61"))
+	case n == nil:
+		return t.notFound("raiseSequence", path)
+	case n.kind == Ephemeral:
+		return failedAt("raiseSequence", n, ErrNoChildrenForEphemerals)
+	case n.sequence() >= uint64(atLeast):
+		return nil
+	}
+	n = t.openDir(t.edit(n))
+	missing := uint64(atLeast) - n.dir.created
+	n.dir.created += missing
+	n.dir.deleted += missing
+	t.seal(n)
+	t.effect(SequenceRaised, n, t.parentOf(n))
+	return nil
+}
+
 // Check fails unless the data of a node has the version. It wants READ.
 func (t *Tree) Check(a *Actor, path string, version int64) error {
 	n, err := t.find("check", path, a, Read)

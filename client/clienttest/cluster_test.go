@@ -102,3 +102,20 @@ func TestTheSuperuserMayDoAnything(t *testing.T) {
 	require.NoError(t, err)
 	require.Positive(t, n)
 }
+
+func TestTheSuperuserRaisesTheNumbersOfACopiedTree(t *testing.T) {
+	cluster := clienttest.Start(t)
+	c := cluster.Client(t)
+	_, err := c.Create(t.Context(), "/queue", nil)
+	require.NoError(t, err)
+	err = c.RaiseSequence(t.Context(), "/queue", 1<<31)
+	require.ErrorIs(t, err, client.ErrNoAuth)
+
+	super := cluster.Client(t, client.WithCredentials(cluster.Superuser()), client.WithChroot("/queue"))
+	require.NoError(t, super.RaiseSequence(t.Context(), "/", 1<<31))
+	n, err := c.Create(t.Context(), "/queue/n-", nil, client.Sequential())
+	require.NoError(t, err)
+	require.Equal(t, "/queue/n-2147483648", n.Path)
+	err = super.RaiseSequence(t.Context(), "/", -1)
+	require.ErrorIs(t, err, client.ErrBadArguments)
+}

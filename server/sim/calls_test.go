@@ -28,6 +28,9 @@ func (cl *client) issue() {
 	case n < 56:
 		path := cl.somePath()
 		cl.write(k, protocol.OpDelete, protocol.AppendDelete(nil, path, cl.someVersion(), false))
+	case n < 57:
+		path := []string{"/q", "/e", cl.somePath()}[w.rng.IntN(3)]
+		cl.write(k, protocol.OpRaiseSequence, protocol.AppendRaiseSequence(nil, path, int64(w.rng.IntN(400))))
 	case n < 58 && len(cl.answered) > 0:
 		cl.repeatAcknowledged(k)
 	case n < 59:

@@ -6,6 +6,7 @@ import (
 
 	"github.com/lycaon-io/lycaon/protocol"
 	"github.com/lycaon-io/lycaon/server/pipeline"
+	"github.com/lycaon-io/lycaon/znode"
 )
 
 // conn is one connection: frames on their way up and down, and what both ends
@@ -118,15 +119,18 @@ func (c *conn) stepUp() {
 	}
 }
 
+// superuser is everybody: ACLs are not what is looked at here.
+var superuser = []znode.Identity{{Scheme: znode.SchemeSuper}}
+
 func (c *conn) hello() {
 	if c.session == 0 {
-		c.cancel = c.srv.core.Open(pipeline.OpenParams{PasswordHash: c.hash, TimeoutMs: 10_000}, c, c.done)
+		c.cancel = c.srv.core.Open(pipeline.OpenParams{PasswordHash: c.hash, TimeoutMs: 10_000, Identities: superuser}, c, c.done)
 		return
 	}
 	session := c.session
 	c.session = 0 // until it has a lane
 	c.cancel = c.srv.core.Attach(pipeline.AttachParams{
-		Session: session, PasswordHash: c.hash, Attempt: c.attempt, TimeoutMs: 10_000, Ack: c.ack, LastZxid: c.lastZxid,
+		Session: session, PasswordHash: c.hash, Attempt: c.attempt, TimeoutMs: 10_000, Ack: c.ack, LastZxid: c.lastZxid, Identities: superuser,
 	}, c, c.done)
 }
 

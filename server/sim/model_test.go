@@ -26,6 +26,7 @@ type model struct {
 
 	changed map[string]bool // by the transaction at hand
 	fresh   []znode.Effect
+	raised  bool // something changed that fires nothing
 }
 
 type modelNode struct {
@@ -199,14 +200,14 @@ func (m *model) run(t *state.Txn) modelReply {
 			return reply
 		}
 	}
-	if len(m.fresh) > 0 {
+	if len(m.fresh) > 0 || m.raised {
 		m.zxid++
 		m.commitAt(m.zxid)
 	}
 	return reply
 }
 
-func (m *model) begin() { m.changed, m.fresh = map[string]bool{}, nil }
+func (m *model) begin() { m.changed, m.fresh, m.raised = map[string]bool{}, nil, false }
 
 // commitAt gives what changed its revision and its zxid.
 func (m *model) commitAt(zxid uint64) {
@@ -259,8 +260,24 @@ func (m *model) perform(session uint64, w *protocol.WriteOp) modelReply {
 		n.version++
 		m.note(w.Path, znode.DataChanged)
 		return modelReply{version: n.version}
+	case protocol.OpRaiseSequence:
+		return m.raise(w)
 	}
 	panic(fmt.Sprintf("the model knows no %v", w.Op))
+}
+
+// raise changes a node and fires nothing.
+func (m *model) raise(w *protocol.WriteOp) modelReply {
+	n := m.nodes[w.Path]
+	switch {
+	case n == nil:
+		return modelReply{code: protocol.NoNode}
+	case n.owner != 0:
+		return modelReply{code: protocol.NoChildrenForEphemerals}
+	case w.AtLeast > n.sequence:
+		n.sequence, m.raised = w.AtLeast, true
+	}
+	return modelReply{}
 }
 
 func (m *model) create(session uint64, op *znode.CreateOp) modelReply {

@@ -103,7 +103,7 @@ func (cl *client) wrote(c *conn, k *call, m *protocol.Message) {
 }
 
 // changes tells whether the call, if it succeeds, takes a zxid.
-func (k *call) changes() bool { return k.op != protocol.OpCheck }
+func (k *call) changes() bool { return k.op != protocol.OpCheck && k.op != protocol.OpRaiseSequence }
 
 func (cl *client) read(c *conn, k *call, m *protocol.Message) {
 	if m.Zxid < k.floor && !k.future {

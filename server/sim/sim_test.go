@@ -411,6 +411,7 @@ func (s *stats) mustHaveSeenAll(t *testing.T) {
 	} {
 		require.Positive(t, n, name)
 	}
+	require.Positive(t, s.replies[protocol.OpRaiseSequence], "raised sequences")
 	for _, code := range []protocol.Code{
 		protocol.OK, protocol.NoNode, protocol.NodeExists, protocol.BadVersion, protocol.NotEmpty,
 		protocol.NoChildrenForEphemerals, protocol.Aborted, protocol.DiskFull,

@@ -240,6 +240,9 @@ func (g *generator) fresh() *action {
 		}
 	} else {
 		steps = []protocol.WriteOp{g.step(nil)}
+		if g.chance(20) {
+			steps[0] = g.raise()
+		}
 		op = steps[0].Op
 	}
 	a := g.write(c, op, steps)

@@ -46,6 +46,20 @@ func (g *generator) oldest(narrow bool) protocol.WriteOp {
 	return protocol.WriteOp{Op: protocol.OpSet, Path: "/zookeeper/quota", Data: g.data(), Version: znode.AnyVersion, Narrow: narrow}
 }
 
+// raise is mostly by a little; by so much that the numbers no longer fit into
+// 32 bits it is seldom.
+func (g *generator) raise() protocol.WriteOp {
+	w := protocol.WriteOp{Op: protocol.OpRaiseSequence, Path: g.path(), Version: znode.AnyVersion}
+	if n := g.o.nodes[w.Path]; n != nil {
+		w.AtLeast = int64(n.sequence) + int64(g.rng.IntN(20)) - 5
+	}
+	if g.chance(200) {
+		w.AtLeast = 1<<31 - int64(g.rng.IntN(3))
+	}
+	w.AtLeast = max(w.AtLeast, 0)
+	return w
+}
+
 func (g *generator) create(before []protocol.WriteOp) protocol.WriteOp {
 	c := znode.CreateOp{Path: g.newPath(before), Data: g.data(), ACL: g.acl(960)}
 	switch p := g.rng.IntN(100); {

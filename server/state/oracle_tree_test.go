@@ -19,6 +19,8 @@ func (o *oracle) step(ids []znode.Identity, s *osession, w *protocol.WriteOp, de
 		return o.set(ids, w, result)
 	case protocol.OpSetACL:
 		return o.setACL(ids, w, result)
+	case protocol.OpRaiseSequence:
+		return o.raiseSequence(ids, w)
 	}
 	return o.check(ids, w)
 }
@@ -265,6 +267,27 @@ func (o *oracle) setACL(ids []znode.Identity, w *protocol.WriteOp, result *proto
 	n.stat.Aversion++
 	o.effect(znode.ACLChanged, w.Path)
 	result.Stat = n.stat
+	return protocol.OK
+}
+
+func (o *oracle) raiseSequence(ids []znode.Identity, w *protocol.WriteOp) protocol.Code {
+	n := o.nodes[w.Path]
+	super := slices.ContainsFunc(ids, func(id znode.Identity) bool { return id.Scheme == "super" })
+	switch {
+	case !super:
+		return protocol.NoAuth
+	case badPath(w.Path):
+		return protocol.BadArguments
+	case n == nil:
+		return protocol.NoNode
+	case n.stat.Kind == znode.Ephemeral:
+		return protocol.NoChildrenForEphemerals
+	case w.AtLeast > int64(n.sequence):
+		n = o.edit(w.Path)
+		n.stat.Cversion += 2 * (w.AtLeast - int64(n.sequence))
+		n.sequence = uint64(w.AtLeast)
+		o.effect(znode.SequenceRaised, w.Path)
+	}
 	return protocol.OK
 }
 

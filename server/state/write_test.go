@@ -157,3 +157,19 @@ func TestANarrowClientIsToldNoVersionThatItCannotCount(t *testing.T) {
 		require.Equal(t, int64(znode.MaxNarrow+1), c.version(&stat))
 	}
 }
+
+func TestARaisedSequenceTakesAZxidOnlyIfItChangesSomething(t *testing.T) {
+	b := newBench(t)
+	b.done(create("/a", ""))
+	raise := protocol.WriteOp{Op: protocol.OpRaiseSequence, Path: "/a", AtLeast: 7}
+	require.Equal(t, protocol.NoAuth, b.write(raise).Answer.Code)
+	b.ids = protocol.AppendIdentities(nil, []znode.Identity{root})
+	zxid := b.m.Zxid()
+	require.Equal(t, zxid+1, b.done(raise).Answer.Zxid)
+	require.Len(t, b.effects, 1)
+	require.Equal(t, zxid+1, b.done(raise).Answer.Zxid)
+	require.Empty(t, b.effects)
+	w := create("/a/n-", "")
+	w.Create.Sequential = true
+	require.Equal(t, "/a/n-0000000007", b.done(w).Answer.Path)
+}
