@@ -12,7 +12,7 @@ type Call struct {
 	Op      OpCode
 	Path    string
 	Data    []byte // create, setData; nil is null
-	ACL     []ACL  // create, setACL
+	ACL     []ACL  // create, setACL; nil is null
 	Flags   int32  // create: a CreateMode
 	TTLMs   int64  // createTTL
 	Version int32  // delete, setData, setACL, check; -1 is any
@@ -85,6 +85,9 @@ func appendWatches(b []byte, vectors [][]string) []byte {
 }
 
 func appendACL(b []byte, acl []ACL) []byte {
+	if acl == nil {
+		return appendInt(b, -1)
+	}
 	b = appendInt(b, int32(len(acl)))
 	for i := range acl {
 		b = appendInt(b, acl[i].Perms)

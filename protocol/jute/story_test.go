@@ -223,7 +223,7 @@ func (s *story) badCreates() {
 		name string
 		acl  []ACL
 	}{
-		{"without an ACL", nil},
+		{"without an ACL", []ACL{}},
 		{"with an unknown scheme", []ACL{{31, "foo", "x"}}},
 		{"with an empty scheme", []ACL{{31, "", "x"}}},
 		{"with somebody of the world", []ACL{{31, "world", "x"}}},
@@ -255,14 +255,14 @@ func (s *story) badMultis() {
 	s.raw("multi that ends too early", OpMulti, multiHead(OpDelete), appendString(nil, "/none"))
 	s.raw("multi with -1 for an operation", OpMulti, multiHead(opError), appendCalls(nil, nil))
 	for _, op := range []OpCode{OpExists, OpGetData, OpSetACL, OpGetChildren2, 99} {
-		s.call("multi with "+op.String(), Call{Op: OpMulti, Calls: []Call{{Op: op, Path: "/a"}}})
+		s.call("multi with "+op.String(), Call{Op: OpMulti, Calls: []Call{{Op: op, Path: "/a", ACL: []ACL{}}}})
 	}
 	s.call("multi of reads and writes", Call{Op: OpMulti, Calls: []Call{create(OpCreate, "/x", 0), {Op: OpGetData, Path: "/"}}})
 	s.call("multiRead with a write", Call{Op: OpMultiRead, Calls: []Call{{Op: OpGetData, Path: "/"}, create(OpCreate, "/x", 0)}})
 	s.call("multiRead with exists", Call{Op: OpMultiRead, Calls: []Call{{Op: OpExists, Path: "/"}}})
 	s.call("multi that begins with an unknown flag", Call{Op: OpMulti, Calls: []Call{create(OpCreate, "/x", 77), create(OpCreate, "/y", 0)}})
 	s.call("multi with an unknown flag", Call{Op: OpMulti, Calls: []Call{create(OpCreate, "/x", 0), create(OpCreate, "/y", 77), create(OpCreate, "/z", 0)}})
-	s.call("multi with a bad ACL", Call{Op: OpMulti, Calls: []Call{{Op: OpCreate, Path: "/x"}}})
+	s.call("multi with a bad ACL", Call{Op: OpMulti, Calls: []Call{{Op: OpCreate, Path: "/x", ACL: []ACL{}}}})
 	s.call("multi with a TTL of nothing", Call{Op: OpMulti, Calls: []Call{{Op: OpCreateTTL, Path: "/x", ACL: open, Flags: 5}}})
 	s.call("multi with a bad path", Call{Op: OpMulti, Calls: []Call{create(OpCreate, "/x", 0), {Op: OpSetData, Path: "bad", Version: -1}, {Op: OpCheck, Path: "/x", Version: -1}}})
 	s.raw("multi with a null path", OpMulti, multiHead(OpSetData), null, null, appendInt(nil, -1), appendCalls(nil, nil))
