@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lycaon-io/lycaon/server/front/zk"
+	"github.com/lycaon-io/lycaon/server/front/zk/digestmd5"
 	"github.com/lycaon-io/lycaon/server/peer"
 )
 
@@ -33,6 +35,10 @@ type Config struct {
 	MaxSessionTimeout time.Duration
 	Tick              time.Duration // between looks for expired sessions
 
+	ZooKeeper       string // "on" or "off": whether ZooKeeper's clients are served
+	FourLetterWords string // of ZooKeeper's, that are answered: "all" or "WORD,WORD"
+	SASLUsers       string // file of "name:password" lines for SASL DIGEST-MD5, or none
+
 	SuperDigest    string // "super:BASE64SHA1", or none
 	MaxConnections int    // 0 = no limit
 	SnapshotBytes  int64  // of log between two snapshots
@@ -53,12 +59,15 @@ func DefaultConfig() Config {
 		ID: 1, DataDir: "data",
 		ClientAddr: "127.0.0.1:2181", HTTPAddr: "127.0.0.1:8080",
 		MinSessionTimeout: time.Second, MaxSessionTimeout: time.Minute, Tick: 500 * time.Millisecond,
+		ZooKeeper: zooKeeperOn, FourLetterWords: zk.DefaultWords,
 		SnapshotBytes: 64 << 20, Version: "lycaon",
 	}
 }
 
 const (
 	httpOff          = "off"
+	zooKeeperOn      = "on"
+	zooKeeperOff     = "off"
 	defaultPeerAddr  = "127.0.0.1:2888"
 	maxServerID      = 254
 	minTick          = 10 * time.Millisecond
@@ -68,7 +77,7 @@ const (
 
 // Validate names the first setting that cannot be, and the rule it breaks.
 func (c *Config) Validate() error {
-	for _, check := range []func() error{c.checkIdentity, c.checkAddresses, c.checkTimes, c.checkSuper, c.checkFiles} {
+	for _, check := range []func() error{c.checkIdentity, c.checkAddresses, c.checkTimes, c.checkSuper, c.checkZooKeeper, c.checkFiles} {
 		if err := check(); err != nil {
 			return fmt.Errorf("%w: %w", ErrConfig, err)
 		}
@@ -149,6 +158,22 @@ func (c *Config) checkSuper() error {
 	user, hash, _ := strings.Cut(c.SuperDigest, ":")
 	if sum, err := base64.StdEncoding.DecodeString(hash); err != nil || len(sum) != sha1Bytes || user == "" {
 		return fmt.Errorf("super-digest: want NAME:BASE64 of the SHA-1 of NAME:PASSWORD")
+	}
+	return nil
+}
+
+func (c *Config) checkZooKeeper() error {
+	if c.ZooKeeper != zooKeeperOn && c.ZooKeeper != zooKeeperOff {
+		return fmt.Errorf("zookeeper %q: want on or off", c.ZooKeeper)
+	}
+	if _, err := zk.ParseWords(c.FourLetterWords); err != nil {
+		return fmt.Errorf("four-letter-words: %w", err)
+	}
+	if c.SASLUsers == "" {
+		return nil
+	}
+	if _, err := digestmd5.LoadUsers(c.SASLUsers); err != nil {
+		return fmt.Errorf("sasl-users: %w", err)
 	}
 	return nil
 }

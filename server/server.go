@@ -113,13 +113,21 @@ func (s *Server) wire() error {
 		ServerID: s.cfg.ID, Server: s.cfg.Version, Contact: s.node.Contact, Status: s.Status, ExpireSession: s.ExpireSession,
 		Members: s.Members, ClusterStatus: s.ClusterStatus, ChangeMember: s.ChangeMember, TransferLeader: s.TransferLeader,
 	})
+	protocols := []front.Protocol{s.native}
+	if s.cfg.ZooKeeper == zooKeeperOn {
+		z, err := s.zooKeeper()
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrConfig, err)
+		}
+		protocols = append(protocols, z)
+	}
 	s.front = front.New(front.Config{
 		Limits:            protocol.DefaultLimits(),
 		MinSessionTimeout: s.cfg.MinSessionTimeout, MaxSessionTimeout: s.cfg.MaxSessionTimeout,
 		MaxEphemerals: maxEphemerals, MaxConnections: s.cfg.MaxConnections,
 		TLS: tls, SuperDigest: s.cfg.SuperDigest, AdminToken: protocol.Secret(s.dir.token),
 		Serving: s.serving, Logger: s.log,
-	}, s.core, s.native)
+	}, s.core, protocols...)
 	if s.web != nil {
 		s.http = httpfront.New(httpfront.Config{
 			Collectors: []prometheus.Collector{newCollector(s)},

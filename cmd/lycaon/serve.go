@@ -27,8 +27,8 @@ One server is a whole cluster. For several give each the same --initial-cluster,
 --id and the files of --peer-cert; any majority of them, once up, serves. To enlarge a
 running cluster see member add and --join.
 
-Clients talk to --client-addr: native frames, with TLS on the same port if there is
-a certificate (a connection's first byte tells). Clients without TLS are served all
+Clients talk to --client-addr: native frames or ZooKeeper's protocol, with TLS on the same
+port if there is a certificate (a connection's first bytes tell). Clients without TLS are served all
 the same, also beside --client-ca. /metrics, /livez and /readyz are on --http-addr,
 and /debug/pprof/ if that is loopback. The data directory belongs to one server: its
 first start writes the id into it, and a lock keeps a second process out. It holds
@@ -91,6 +91,9 @@ func (s *serveFlags) groups() []flagGroup {
 			f.DurationVar(&c.MaxSessionTimeout, "max-session-timeout", c.MaxSessionTimeout, "longest session timeout a client gets")
 			f.DurationVar(&c.Tick, "tick", c.Tick, "how often expired sessions are looked for")
 			f.IntVar(&c.MaxConnections, "max-connections", c.MaxConnections, "client connections at once; 0 = no limit")
+			f.StringVar(&c.ZooKeeper, "zookeeper", c.ZooKeeper, "`on|off`: serve ZooKeeper's clients on the same port")
+			f.StringVar(&c.FourLetterWords, "four-letter-words", c.FourLetterWords, "`all|WORD,WORD`: those of ZooKeeper's four-letter words that are answered")
+			f.StringVar(&c.SASLUsers, "sasl-users", c.SASLUsers, "`FILE` with name:password lines, of mode 0600, for ZooKeeper's SASL DIGEST-MD5; read again when it changes")
 			f.StringVar(&c.SuperDigest, "super-digest", c.SuperDigest, "`super:BASE64SHA1` of the superuser, as in ZooKeeper")
 			f.StringVar(&c.ClientCert, "client-cert", c.ClientCert, "certificate `FILE` for TLS on the client port")
 			f.StringVar(&c.ClientKey, "client-key", c.ClientKey, "key `FILE` of that certificate")

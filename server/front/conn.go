@@ -136,6 +136,12 @@ func (c *Conn) Speaker() Speaker {
 // Began is when the connection was accepted.
 func (c *Conn) Began() time.Time { return c.began }
 
+// ResetTraffic has Traffic begin anew.
+func (c *Conn) ResetTraffic() {
+	c.received.Store(0)
+	c.sent.Store(0)
+}
+
 // Traffic is how many requests and messages have come and gone.
 func (c *Conn) Traffic() (received, sent uint64) { return c.received.Load(), c.sent.Load() }
 

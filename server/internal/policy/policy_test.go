@@ -40,10 +40,13 @@ var arrows = map[string][]string{
 	"server/front/native": {
 		"server/front", "server/pipeline", "server/state", "protocol", "znode",
 	},
-	"server/front/http":         {"server/front", "server/pipeline", "protocol"},
+	"server/front/http": {"server/front", "server/pipeline", "protocol"},
+	"server/front/zk": {
+		"server/front", "server/front/zk/digestmd5", "server/pipeline", "server/state", "protocol", "protocol/jute", "znode",
+	},
 	"server/front/zk/digestmd5": {"protocol", "znode"},
 	"server": {
-		"server/front", "server/front/native", "server/front/http", "server/replicate", "server/raftlog", "server/peer",
+		"server/front", "server/front/native", "server/front/http", "server/front/zk", "server/front/zk/digestmd5", "server/replicate", "server/raftlog", "server/peer",
 		"server/pipeline", "server/state", "protocol", "znode", "session",
 	},
 	"client":            {"protocol", "znode"},
