@@ -69,7 +69,7 @@ func TestWhoWaitsForASessionIsToldWhenThereIsNoHope(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			var gate unready
 			s := start(t, func(c *config) { c.Serving = gate.serving })
-			s.log.set(func() { s.log.held = true })
+			s.log.Hold(true)
 			welcomed := make(chan protocol.Code, 1)
 			conn := s.dial()
 			go func() { welcomed <- conn.hello(openHello(10_000)).Code }()

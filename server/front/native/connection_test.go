@@ -286,7 +286,7 @@ func TestAnAttachWhoseSocketCloseIsGivenUp(t *testing.T) {
 	s := start(t)
 	first := s.dial()
 	w := first.hello(openHello(10_000))
-	s.log.set(func() { s.log.held = true })
+	s.log.Hold(true)
 	late := s.dial()
 	h := protocol.Hello{MinVersion: 1, MaxVersion: 1, Mode: protocol.HelloAttach, Session: w.Session, Password: w.Password, Attempt: 1, TimeoutMs: 10_000}
 	_, err := late.Write(protocol.AppendHello(protocol.Magic[:], &h))
@@ -294,7 +294,7 @@ func TestAnAttachWhoseSocketCloseIsGivenUp(t *testing.T) {
 	require.Eventually(t, func() bool { return s.core.Stats().Arrivals == 1 }, 5*time.Second, time.Millisecond)
 	late.Close()
 	require.Eventually(t, func() bool { return s.core.Stats().Arrivals == 0 }, 5*time.Second, time.Millisecond)
-	s.log.set(func() { s.log.held = false })
+	s.log.Hold(false)
 }
 
 func TestAnAttachFencesTheFormerConnection(t *testing.T) {

@@ -1,12 +1,10 @@
 package native_test
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"log/slog"
 	"net"
-	"sync"
 	"testing"
 	"time"
 
@@ -16,68 +14,19 @@ import (
 	"github.com/lycaon-io/lycaon/client"
 	"github.com/lycaon-io/lycaon/protocol"
 	"github.com/lycaon-io/lycaon/server/front"
+	"github.com/lycaon-io/lycaon/server/front/fronttest"
 	"github.com/lycaon-io/lycaon/server/front/native"
 	"github.com/lycaon-io/lycaon/server/pipeline"
-	"github.com/lycaon-io/lycaon/server/state"
 	"github.com/lycaon-io/lycaon/znode"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// memLog orders transactions in memory and applies them on a goroutine.
-type memLog struct {
-	core *pipeline.Core
-	mu   sync.Mutex
-	more *sync.Cond
-	txns []state.Txn
-	held bool // nothing is applied
-	done bool
-}
-
-func (l *memLog) Append(t *state.Txn) {
-	kept := *t
-	kept.IDs, kept.Body = bytes.Clone(t.IDs), bytes.Clone(t.Body)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.txns = append(l.txns, kept)
-	l.more.Signal()
-}
-
-func (l *memLog) run() {
-	for {
-		l.mu.Lock()
-		for !l.done && (len(l.txns) == 0 || l.held) {
-			l.more.Wait()
-		}
-		txns := l.txns
-		l.txns = nil
-		done := l.done
-		l.mu.Unlock()
-		if done {
-			return
-		}
-		entry := state.AppendBatchHeader(nil, time.Now().UnixMilli())
-		for i := range txns {
-			entry = state.AppendTxn(entry, &txns[i])
-		}
-		if err := l.core.Apply(entry); err != nil {
-			panic(err)
-		}
-	}
-}
-
-func (l *memLog) set(change func()) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	change()
-	l.more.Signal()
-}
-
-// server is a Front over a Core over a memLog.
+// server is a Front with the native protocol.
 type server struct {
 	t     testing.TB
 	core  *pipeline.Core
-	log   *memLog
+	log   *fronttest.Log
 	front *front.Front
 	addr  string
 }
@@ -119,39 +68,17 @@ func start(t testing.TB, change ...func(*config)) *server {
 
 func startCore(t testing.TB, core pipeline.Config, change ...func(*config)) *server {
 	t.Helper()
-	s := &server{t: t, core: pipeline.New(core)}
-	s.log = &memLog{core: s.core}
-	s.log.more = sync.NewCond(&s.log.mu)
-	s.core.SetLog(s.log)
 	cfg := testConfig()
+	var f *fronttest.Server
 	cfg.ExpireSession = func(_ context.Context, id uint64, cause string) error {
-		var generation uint64
-		s.core.View(func(m *state.Machine) {
-			if r, ok := m.Sessions().Get(id); ok {
-				generation = r.Generation
-			}
-		})
-		s.log.Append(&state.Txn{Kind: state.TxnExpire, Session: id, Generation: generation, Cause: cause})
+		f.Expire(id, cause)
 		return nil
 	}
-	for _, f := range change {
-		f(&cfg)
+	for _, change := range change {
+		change(&cfg)
 	}
-	s.front = front.New(cfg.frontConfig, s.core, native.New(cfg.nativeConfig))
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	s.addr = ln.Addr().String()
-	var wg sync.WaitGroup
-	wg.Go(s.log.run)
-	wg.Go(func() { s.front.Serve(ln) })
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		require.NoError(t, s.front.Close(ctx))
-		s.log.set(func() { s.log.done = true })
-		wg.Wait()
-	})
-	return s
+	f = fronttest.Start(t, cfg.frontConfig, core, native.New(cfg.nativeConfig))
+	return &server{t: t, core: f.Core, log: f.Log, front: f.Front, addr: f.Addr}
 }
 
 func (s *server) open(opts ...client.Option) *client.Client {

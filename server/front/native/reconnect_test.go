@@ -97,7 +97,7 @@ func TestMoreAnswersAtOnceThanAnOutboxHolds(t *testing.T) {
 	c := s.open()
 	_, err := c.Create(ctx, "/big", make([]byte, 1<<20))
 	require.NoError(t, err)
-	s.log.set(func() { s.log.held = true })
+	s.log.Hold(true)
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		_, err := c.Create(ctx, "/write", nil)
@@ -115,7 +115,7 @@ func TestMoreAnswersAtOnceThanAnOutboxHolds(t *testing.T) {
 		})
 	}
 	require.Eventually(t, func() bool { return s.core.Stats().Parked == reads }, 5*time.Second, time.Millisecond)
-	s.log.set(func() { s.log.held = false })
+	s.log.Hold(false)
 	wg.Wait()
 	require.NotZero(t, s.front.Stats().SlowConsumers)
 }

@@ -1,7 +1,6 @@
 package zk
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -70,8 +69,6 @@ func init() {
 }
 
 const notServing = "This ZooKeeper instance is not currently serving requests\n"
-
-var errNoWord = errors.New("neither a handshake nor a word")
 
 // word answers a connection that begins with a word; done tells whether it
 // did. A word needs no session and gets no lane.

@@ -25,18 +25,19 @@ const module = "github.com/lycaon-io/lycaon"
 // may import none and fails the test by its presence, so that a new room is
 // entered here on purpose.
 var arrows = map[string][]string{
-	"znode/cow":        {},
-	"znode":            {"znode/cow"},
-	"session":          {"znode/cow"},
-	"protocol":         {"znode", "znode/cow"},
-	"protocol/jute":    {"protocol", "znode"},
-	"server/state":     {"znode", "session", "protocol"},
-	"server/watch":     {"znode", "protocol"},
-	"server/pipeline":  {"server/state", "server/watch", "session", "protocol", "znode"},
-	"server/raftlog":   {},
-	"server/peer":      {},
-	"server/replicate": {"server/state", "server/raftlog", "server/peer", "session", "protocol", "znode"},
-	"server/front":     {"server/pipeline", "protocol", "znode"},
+	"znode/cow":              {},
+	"znode":                  {"znode/cow"},
+	"session":                {"znode/cow"},
+	"protocol":               {"znode", "znode/cow"},
+	"protocol/jute":          {"protocol", "znode"},
+	"server/state":           {"znode", "session", "protocol"},
+	"server/watch":           {"znode", "protocol"},
+	"server/pipeline":        {"server/state", "server/watch", "session", "protocol", "znode"},
+	"server/raftlog":         {},
+	"server/peer":            {},
+	"server/replicate":       {"server/state", "server/raftlog", "server/peer", "session", "protocol", "znode"},
+	"server/front":           {"server/pipeline", "protocol", "znode"},
+	"server/front/fronttest": {"server/front", "server/pipeline", "server/state"},
 	"server/front/native": {
 		"server/front", "server/pipeline", "server/state", "protocol", "znode",
 	},
@@ -80,7 +81,7 @@ var impure = []string{"net", "os", "os/exec", "io/ioutil", "math/rand", "math/ra
 var clocks = []string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "Tick", "NewTimer", "NewTicker"}
 
 // sockets are opened by these rooms alone.
-var socketRooms = []string{"server/front", "server/peer", "server/compat/", "client", "cmd/", "server"}
+var socketRooms = []string{"server/front", "server/front/", "server/peer", "server/compat/", "client", "cmd/", "server"}
 
 type listed struct {
 	ImportPath string
