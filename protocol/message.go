@@ -27,6 +27,7 @@ type Request struct {
 	Body        []byte
 	Read        Read
 	Watches     []Watch // of OpWatch (one), OpUnwatch and OpHasWatch (one of several is enough), OpResume (any)
+	Compare     bool    // of OpResume: by ZooKeeper's rules, from the nodes as they are
 	Unkept      bool    // of a write: Xid only numbers the reply, no outcome is kept
 }
 

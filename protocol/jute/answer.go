@@ -20,7 +20,8 @@ type Stat struct {
 }
 
 // Answer is a server's answer to a Call. Which fields are filled depends on the
-// operation; after an error none is, save Results of a multi that failed.
+// operation; after an error none is, save Results of a multi that failed. Of a
+// vector nil is null.
 type Answer struct {
 	Header
 	Path       string // create, sync
@@ -125,8 +126,8 @@ func (d *decoder) stat() Stat {
 }
 
 func (d *decoder) strings() (all []string) {
-	n, _ := d.vector(minString)
-	if n == 0 {
+	n, null := d.vector(minString)
+	if null {
 		return nil
 	}
 	all = make([]string, 0, n) // four times the bytes that n strings take at least
@@ -137,7 +138,10 @@ func (d *decoder) strings() (all []string) {
 }
 
 func (d *decoder) entries() (acl []ACL) {
-	n, _ := d.vector(minEntry)
+	n, null := d.vector(minEntry)
+	if !null {
+		acl = []ACL{}
+	}
 	for ; n > 0 && d.err == nil; n-- {
 		acl = append(acl, ACL{d.int(), d.text(), d.text()})
 	}
@@ -145,7 +149,10 @@ func (d *decoder) entries() (acl []ACL) {
 }
 
 func (d *decoder) users() (all []User) {
-	n, _ := d.vector(minUser)
+	n, null := d.vector(minUser)
+	if !null {
+		all = []User{}
+	}
 	for ; n > 0 && d.err == nil; n-- {
 		all = append(all, User{d.text(), d.text()})
 	}

@@ -193,6 +193,7 @@ func TestSetWatchesTakesUpWhereItsClientStands(t *testing.T) {
 	req, _, err = translate(t, Call{Op: OpSetWatches, RelativeZxid: -1, Watches: [5][]string{{"/d"}, {longPath, "/a//b"}}})
 	require.NoError(t, err, "a path that no node can have costs no other watch")
 	require.Equal(t, []protocol.Watch{{Path: "/d", Mode: protocol.WatchData}}, req.Watches)
+	require.True(t, req.Compare)
 }
 
 func TestNothingOfARequestButAWritesBodyAliasesTheFrame(t *testing.T) {
@@ -261,6 +262,32 @@ func TestAUserIsShownWithoutItsProof(t *testing.T) {
 	a, err := DecodeAnswer(AppendReply(nil, &m, nil)[lengthBytes:], OpWhoAmI)
 	require.NoError(t, err)
 	require.Equal(t, []User{{"ip", "::1"}, {"digest", "u"}, {"super", ""}}, a.Identities)
+}
+
+func TestTheSuperuserHasNoName(t *testing.T) {
+	m := protocol.Message{Xid: Tag(1, OpWhoAmI), More: &protocol.More{Identities: []znode.Identity{{Scheme: "super", ID: "super"}}}}
+	a, err := DecodeAnswer(AppendReply(nil, &m, nil)[lengthBytes:], OpWhoAmI)
+	require.NoError(t, err)
+	require.Equal(t, []User{{"super", ""}}, a.Identities)
+}
+
+func TestAPathThatIsOnlyReadBreaksNoRule(t *testing.T) {
+	m := protocol.Message{Xid: Tag(1, OpMultiRead), More: &protocol.More{Results: []protocol.Message{{Code: protocol.BadArguments}}}}
+	a, err := DecodeAnswer(AppendReply(nil, &m, []Form{{Op: OpGetData}})[lengthBytes:], OpMultiRead)
+	require.NoError(t, err)
+	require.Equal(t, []Result{{Op: opError, Err: int32(protocol.NoNode)}}, a.Results)
+}
+
+func TestAVectorThatIsNullIsNotAnEmptyOne(t *testing.T) {
+	for _, op := range []OpCode{OpGetChildren, OpGetACL, OpWhoAmI} {
+		header := appendReplyHeader(nil, 1, 1, 0)
+		stat := make([]byte, 68)
+		null, err := DecodeAnswer(append(appendInt(header, -1), stat...), op)
+		require.NoError(t, err)
+		empty, err := DecodeAnswer(append(appendInt(header, 0), stat...), op)
+		require.NoError(t, err)
+		require.NotEqual(t, null, empty, op)
+	}
 }
 
 func TestEventsThatZooKeeperDoesNotHaveAreNotSaid(t *testing.T) {

@@ -174,8 +174,11 @@ func (r *record) identities(ids []znode.Identity) {
 	r.int(int32(len(ids)))
 	for i := range ids {
 		user := ids[i].ID
-		if ids[i].Scheme == znode.SchemeDigest {
+		switch ids[i].Scheme {
+		case znode.SchemeDigest:
 			user, _, _ = strings.Cut(user, ":")
+		case znode.SchemeSuper: // has no name there
+			user = ""
 		}
 		r.string(ids[i].Scheme)
 		r.string(user)
@@ -204,9 +207,12 @@ func (r *record) multiRead(results []protocol.Message, forms []Form) {
 	for i := range results {
 		m := &results[i]
 		before := len(r.b)
-		if m.Code == protocol.OK {
+		switch m.Code {
+		case protocol.OK:
 			r.result(forms, i, m)
-		} else {
+		case protocol.BadArguments: // of a path that no node can have, which ZooKeeper does not check
+			r.errorResult(Code(protocol.NoNode))
+		default:
 			r.errorResult(Code(m.Code))
 		}
 		if r.lost {

@@ -237,6 +237,7 @@ var resumed = [...]protocol.WatchMode{
 // other watches must not suffer for it.
 func (d *decoder) resume(op OpCode, req *protocol.Request) error {
 	d.record = bytes.Clone(d.record)
+	req.Compare = true
 	since := uint64(max(d.long(), 0))
 	modes := resumed[:3]
 	if op == OpSetWatches2 {

@@ -113,6 +113,8 @@ func (l *Lane) resume(r *protocol.Request, m *protocol.Message) {
 	case c.watches.CountOf(l.watcher())+len(r.Watches) > c.cfg.MaxWatches,
 		c.watches.Len()+len(r.Watches) > c.cfg.MaxServerWatches:
 		l.tooManyWatches(m)
+	case r.Compare:
+		watch.Renew(c.watches, c.machine.Tree(), l.watcher(), r.Watches)
 	default:
 		if c.applying {
 			l.burst += effectWork * c.ring.Len()

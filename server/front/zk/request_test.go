@@ -157,10 +157,12 @@ func TestMissedEventsComeWithSetWatches(t *testing.T) {
 		Watches: [5][]string{{"/changed", "/gone", "/quiet"}, {"/made", "/never"}, {"/parent"}, {"/parent"}, {"/"}},
 	})
 	require.Equal(t, [][2]any{
-		{int32(dataChanged), "/changed"}, {int32(deleted), "/gone"}, {int32(created), "/made"},
-		{int32(created), "/parent/child"}, {int32(childrenChange), "/parent"},
-	}, answer)
-	// Those that were not used up stand.
+		{int32(dataChanged), "/changed"}, {int32(deleted), "/gone"}, {int32(created), "/made"}, {int32(childrenChange), "/parent"},
+	}, answer, "in the order of the watches, and nothing for the staying ones")
+	// Those that were not used up stand, and so do the staying ones.
+	require.Zero(t, other.call(create("/parent/more")).Err)
+	require.Equal(t, [2]any{int32(created), "/parent/more"}, kindOf(q.event()))
+	require.Equal(t, [2]any{int32(childrenChange), "/parent"}, kindOf(q.event()))
 	require.Zero(t, other.call(set("/quiet", "y")).Err)
 	require.Equal(t, [2]any{int32(dataChanged), "/quiet"}, kindOf(q.event()))
 	require.Zero(t, other.call(create("/never")).Err)
