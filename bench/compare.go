@@ -23,14 +23,18 @@ type target struct {
 }
 
 // compare puts the workloads on servers of Lycaon and in turn on what stands
-// beside them: the floor, or as many servers of ZooKeeper.
-func compare(ctx context.Context, binary, dir, beside string, length time.Duration, rounds, servers int, only string) error {
+// beside them: the floor, or as many servers of ZooKeeper. With asZooKeeper the
+// load on Lycaon is that on ZooKeeper, by the same program in its protocol.
+func compare(ctx context.Context, binary, dir, beside string, length time.Duration, rounds, servers int, only string, asZooKeeper bool) error {
 	lycaon, stop, err := startSystem(ctx, lycaon{binary}, dir, servers)
 	if err != nil {
 		return err
 	}
 	defer stop()
 	lycaon.prepare, lycaon.dial = prepare, dialPipe
+	if asZooKeeper {
+		lycaon.prepare, lycaon.dial = prepareZK, dialZK
+	}
 	other, stopOther, err := startBeside(ctx, dir, beside, servers)
 	if err != nil {
 		return err

@@ -23,6 +23,7 @@ func main() {
 	addr := flag.String("addr", "", "put the load on this running server instead, for a profile of it")
 	servers := flag.Int("servers", 1, "of Lycaon, each asked by its share of the clients (the floor stays alone)")
 	beside := flag.String("beside", "floor", "what the same load is put on in turn: floor, or zookeeper with as many servers")
+	asZooKeeper := flag.Bool("zk", false, "put the load on Lycaon in ZooKeeper's protocol, by the program that loads ZooKeeper")
 	playing := flag.Bool("scenes", false, "play the scenes: sessions, watchers, listing, create, memory, restart")
 	count := flag.Int("nodes", 100_000, "made by the scene create")
 	failing := flag.Bool("failover", false, "strike the leaders of three servers each of Lycaon, ZooKeeper and etcd (20 rounds are worth quoting)")
@@ -48,7 +49,7 @@ func main() {
 			case *playing:
 				return playScenes(ctx, *binary, dir, *beside, *only, *count, *servers)
 			}
-			return compare(ctx, *binary, dir, *beside, *length, *rounds, *servers, *only)
+			return compare(ctx, *binary, dir, *beside, *length, *rounds, *servers, *only, *asZooKeeper)
 		})
 	}
 	if err != nil {
