@@ -90,7 +90,7 @@ func TestAMultiBecomesANativeOne(t *testing.T) {
 	}})
 	require.NoError(t, err)
 	require.True(t, req.Unkept)
-	require.Equal(t, []Form{{OpCreate, 0}, {OpCreate2, 0}, {OpCheck, 1}, {OpDelete, 0}, {OpSetData, 2}}, forms)
+	require.Equal(t, []Form{{Op: OpCreate}, {Op: OpCreate2}, {OpCheck, true, 1}, {Op: OpDelete}, {OpSetData, true, 2}}, forms)
 	acl := znode.ACL{{Perms: 31, Scheme: "world", ID: "anyone"}}
 	require.Equal(t, protocol.AppendMulti(nil, []protocol.WriteOp{
 		{Op: protocol.OpCreate, Create: znode.CreateOp{Path: "/a", Data: []byte("data"), ACL: acl, Narrow: true}},
@@ -148,7 +148,7 @@ func TestReadsBecomeNativeOnes(t *testing.T) {
 	}
 	req, forms, err := translate(t, Call{Op: OpMultiRead, Calls: []Call{{Op: OpGetData, Path: "", Watch: true}, {Op: OpGetChildren, Path: "/a"}}})
 	require.NoError(t, err)
-	require.Equal(t, []Form{{OpGetData, 1}, {OpGetChildren, 0}}, forms)
+	require.Equal(t, []Form{{OpGetData, true, 1}, {Op: OpGetChildren}}, forms)
 	require.Equal(t, []protocol.Read{{Op: protocol.OpGet, Path: "/"}, {Op: protocol.OpChildren, Path: "/a", Whole: true}}, req.Read.Reads)
 }
 
@@ -365,5 +365,19 @@ func TestProofsAndMembersGoBothWays(t *testing.T) {
 		got, err := DecodeReconfig(record)
 		require.NoError(t, err)
 		require.Equal(t, r, got)
+	}
+}
+
+func TestANodeThatWasThereFromTheStartHasEmptyData(t *testing.T) {
+	t.Parallel()
+	lim := protocol.DefaultLimits()
+	for path, null := range map[string]bool{"/": false, "/zookeeper/config": false, "/zookeeper/quota": false, "/a": true} {
+		var req protocol.Request
+		record := AppendCall(nil, 1, &Call{Op: OpGetData, Path: path})[lengthBytes+requestHeaderBytes:]
+		_, _, err := DecodeRequest(1, OpGetData, record, &lim, &req, nil)
+		require.NoError(t, err)
+		a, err := DecodeAnswer(AppendReply(nil, &protocol.Message{Op: req.Op, Xid: req.Xid}, nil)[lengthBytes:], OpGetData)
+		require.NoError(t, err)
+		require.Equal(t, null, a.Data == nil, path)
 	}
 }

@@ -19,14 +19,17 @@ const (
 	minUser   = 8  // scheme, name
 )
 
-// systemPaths are there from the start, and so are the children below them,
-// which ZooKeeper does not count as created: its cversion is that much behind.
+// systemPaths are there from the start, with data that is empty to ZooKeeper's
+// clients and null here. So are the children below them, which ZooKeeper does
+// not count as created: its cversion is that much behind.
 var systemPaths = [...]struct {
 	path     string
 	children uint8
 }{
 	{"/", 1},
 	{"/zookeeper", 2},
+	{"/zookeeper/config", 0},
+	{"/zookeeper/quota", 0},
 }
 
 // maxEntries is what is made of an ACL before it is refused for its length.

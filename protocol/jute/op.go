@@ -72,26 +72,28 @@ func (op OpCode) String() string {
 // was there from the start.
 type Form struct {
 	Op      OpCode
-	atStart uint8 // children that the node has had from the start
+	system  bool  // the node has been there from the start
+	atStart uint8 // and so have that many of its children
 }
 
 func formOf(op OpCode, path string) Form {
 	for i := range systemPaths {
 		if systemPaths[i].path == path {
-			return Form{op, systemPaths[i].children}
+			return Form{op, true, systemPaths[i].children}
 		}
 	}
 	return Form{Op: op}
 }
 
-// A tag holds, from the lowest bit: xid (32), opcode (16), atStart (2).
+// A tag holds, from the lowest bit: xid (32), opcode (16), atStart (2), system (1).
 const (
 	tagOpShift      = 32
 	tagAtStartShift = 48
 	tagAtStartMask  = 3
+	tagSystem       = 1 << 50
 
 	// TagBits are the bits of a tag; those above are its user's.
-	TagBits = 50
+	TagBits = 51
 )
 
 // Tag is what a request is known by on its way through the pipeline, as
@@ -106,12 +108,17 @@ func Untag(tag uint64) (xid int32, op OpCode) {
 }
 
 func tagOf(xid int32, f Form) uint64 {
-	return uint64(uint32(xid)) | uint64(uint16(f.Op))<<tagOpShift | uint64(f.atStart)<<tagAtStartShift
+	tag := uint64(uint32(xid)) | uint64(uint16(f.Op))<<tagOpShift | uint64(f.atStart)<<tagAtStartShift
+	if f.system {
+		tag |= tagSystem
+	}
+	return tag
 }
 
 func formOfTag(tag uint64) (xid int32, f Form) {
 	return int32(uint32(tag)), Form{
 		Op:      OpCode(int16(uint16(tag >> tagOpShift))),
+		system:  tag&tagSystem != 0,
 		atStart: uint8(tag >> tagAtStartShift & tagAtStartMask),
 	}
 }

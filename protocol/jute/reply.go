@@ -98,7 +98,11 @@ func (r *record) answer(f Form, m *protocol.Message) {
 	case OpExists, OpSetData, OpSetACL:
 		r.stat(f, &m.Stat)
 	case OpGetData, OpReconfig:
-		r.b = appendBuffer(r.b, m.Data)
+		if m.Data == nil && f.system {
+			r.int(0)
+		} else {
+			r.b = appendBuffer(r.b, m.Data)
+		}
 		r.stat(f, &m.Stat)
 	case OpGetACL:
 		r.acl(moreOf(m).ACL)
