@@ -379,5 +379,9 @@ func TestANodeThatWasThereFromTheStartHasEmptyData(t *testing.T) {
 		a, err := DecodeAnswer(AppendReply(nil, &protocol.Message{Op: req.Op, Xid: req.Xid}, nil)[lengthBytes:], OpGetData)
 		require.NoError(t, err)
 		require.Equal(t, null, a.Data == nil, path)
+		set := protocol.Message{Op: req.Op, Xid: req.Xid, Stat: znode.Stat{Mzxid: 5}}
+		a, err = DecodeAnswer(AppendReply(nil, &set, nil)[lengthBytes:], OpGetData)
+		require.NoError(t, err)
+		require.Nil(t, a.Data, "null again once it was set to that")
 	}
 }

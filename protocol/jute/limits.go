@@ -20,7 +20,7 @@ const (
 )
 
 // systemPaths are there from the start, with data that is empty to ZooKeeper's
-// clients and null here. So are the children below them, which ZooKeeper does
+// clients and null here until it is set. So are the children below them, which ZooKeeper does
 // not count as created: its cversion is that much behind.
 var systemPaths = [...]struct {
 	path     string

@@ -98,7 +98,7 @@ func (r *record) answer(f Form, m *protocol.Message) {
 	case OpExists, OpSetData, OpSetACL:
 		r.stat(f, &m.Stat)
 	case OpGetData, OpReconfig:
-		if m.Data == nil && f.system {
+		if m.Data == nil && f.system && m.Stat.Mzxid == 0 {
 			r.int(0)
 		} else {
 			r.b = appendBuffer(r.b, m.Data)
