@@ -21,6 +21,7 @@ import (
 
 const (
 	python     = "/usr/bin/python3" // Debian's, which has its packages
+	kazoo      = "/usr/lib/python3/dist-packages/kazoo"
 	patroni    = "/usr/bin/patroni"
 	patronictl = "/usr/bin/patronictl"
 	postgres   = "/usr/lib/postgresql/15/bin"

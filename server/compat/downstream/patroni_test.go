@@ -11,7 +11,7 @@ import (
 
 func TestPatroni(t *testing.T) {
 	r := begin(t, need{patroni, "patroni"}, need{patronictl, "patroni"}, need{python, "python3"}, need{postgres + "/postgres", "postgresql-15"},
-		need{postgres + "/psql", "postgresql-client-15"}, need{"/usr/lib/python3/dist-packages/kazoo", "python3-kazoo"})
+		need{postgres + "/psql", "postgresql-client-15"}, need{kazoo, "python3-kazoo"})
 	d := r.openDatabase()
 	d.bootstrap()
 	d.configures()
