@@ -31,6 +31,7 @@ func TestClickHouse(t *testing.T) {
 	s.serverDies("the server of "+s.replicas[0].name, s.connected(s.replicas[0].program))
 	s.serverDies("the leader", s.ensemble.Leader())
 	s.serverHangs()
+	s.allServersDie()
 	s.sessionExpires()
 	s.drops()
 }
@@ -165,6 +166,16 @@ func (s *shard) serverHangs() {
 	s.ensemble.Await(victim)
 	w.flows()
 	s.settle(w, fmt.Sprintf("the server of %s hung (server %d)", s.replicas[0].name, victim), at)
+}
+
+// allServersDie leaves the replicas without servers until they refuse inserts.
+func (s *shard) allServersDie() {
+	w := s.write()
+	w.flows()
+	at := time.Now()
+	s.ensembleDies(w.ebbs)
+	w.flows()
+	s.settle(w, "all servers were killed", at)
 }
 
 // settle ends the writing and compares what the replicas hold with what their clients were told.

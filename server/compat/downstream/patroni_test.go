@@ -21,6 +21,7 @@ func TestPatroni(t *testing.T) {
 	d.serverDies(w, "the server of the primary", func() int { return d.connected(d.primary().program) })
 	d.serverDies(w, "the leader", d.ensemble.Leader)
 	d.serverHangs(w)
+	d.allServersDie(w)
 	d.failsOver(w, "", func() {})
 	leader := d.ensemble.Leader()
 	d.failsOver(w, fmt.Sprintf(", and the leader of the ensemble (server %d)", leader), func() { d.ensemble.Kill9(leader) })
@@ -91,6 +92,21 @@ func (d *database) serverHangs(w *rows) {
 	d.ensemble.Await(victim)
 	d.whole(2)
 	d.ok("the server of the primary hung (server %d): the primary kept its lock for %v, no writes for %v", victim, since(at), w.gap(at))
+}
+
+// allServersDie leaves the primary without the ensemble: it must take no more
+// writes, since nobody can say who holds the lock, until the ensemble is back.
+func (d *database) allServersDie(w *rows) {
+	w.flow()
+	old, at := d.primary(), time.Now()
+	d.ensembleDies(func() {
+		d.await(old.name+" steps down", func() error { return old.says("t", "SELECT pg_is_in_recovery()") })
+		d.ok("all servers were killed: %s steps down, %v", old.name, since(at))
+	})
+	back := time.Now()
+	w.flow()
+	d.ok("they are back: %s is primary, %v", d.primary().name, since(back))
+	d.whole(2)
 }
 
 // holds is the lock of a primary that is written to.

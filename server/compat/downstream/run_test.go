@@ -153,6 +153,21 @@ func (p *program) logs(text string) error {
 	return err
 }
 
+// ensembleDies kills every server, does what is given, and starts them all again.
+func (r *run) ensembleDies(meanwhile func()) {
+	r.Helper()
+	for i := range r.ensemble.Addrs {
+		r.ensemble.Kill9(i)
+	}
+	meanwhile()
+	for i := range r.ensemble.Addrs {
+		r.ensemble.Start(i)
+	}
+	for i := range r.ensemble.Addrs {
+		r.ensemble.Await(i)
+	}
+}
+
 // address is a server as configurations name it.
 type address struct{ Host, Port string }
 

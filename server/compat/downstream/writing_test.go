@@ -160,6 +160,21 @@ func (w *writing) flows() {
 	}
 }
 
+// ebbs waits until every replica has refused some blocks.
+func (w *writing) ebbs() {
+	w.s.Helper()
+	for _, one := range w.writers {
+		w.s.await("refusals by "+one.replica.name, func() (err error) {
+			one.note(func() {
+				if len(one.refused) < flowing {
+					err = fmt.Errorf("%d refused", len(one.refused))
+				}
+			})
+			return err
+		})
+	}
+}
+
 func (w *writing) end() {
 	close(w.stop)
 	w.wg.Wait()
