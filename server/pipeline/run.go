@@ -114,7 +114,10 @@ func (l *Lane) resume(r *protocol.Request, m *protocol.Message) {
 		c.watches.Len()+len(r.Watches) > c.cfg.MaxServerWatches:
 		l.tooManyWatches(m)
 	case r.Compare:
-		watch.Renew(c.watches, c.machine.Tree(), l.watcher(), r.Watches)
+		if c.applying {
+			l.burst += effectWork * c.ring.Len()
+		}
+		watch.Renew(c.watches, c.ring, c.machine.Tree(), l.watcher(), r.Watches, c.machine.Zxid())
 	default:
 		if c.applying {
 			l.burst += effectWork * c.ring.Len()
