@@ -21,12 +21,14 @@ const configPath = "/zookeeper/config"
 
 // reconfig changes the membership one server at a time, as incremental
 // reconfigurations of ZooKeeper name them, and answers with the new
-// configuration. It is for the superuser.
+// configuration. It is for the superuser. Nothing else of the client is heard
+// meanwhile, its pings neither, so it takes a part of the session's timeout at
+// most; what was not done by then is asked for again in the same words.
 func (c *conn) reconfig(xid int32, record []byte) error {
 	m := &protocol.Message{Op: protocol.OpMemberChange, Xid: jute.Tag(xid, jute.OpReconfig)}
 	r, err := jute.DecodeReconfig(record)
 	if err == nil {
-		err = c.Taking(reconfigTimeout, func(ctx context.Context) error { return c.change(ctx, &r) })
+		err = c.Taking(c.reconfigTime(), func(ctx context.Context) error { return c.change(ctx, &r) })
 	}
 	if err != nil {
 		c.Counts().BadRequests.Add(1)
@@ -36,6 +38,10 @@ func (c *conn) reconfig(xid int32, record []byte) error {
 	}
 	m.Data, m.Stat = c.configuration()
 	return c.Answer(m)
+}
+
+func (c *conn) reconfigTime() time.Duration {
+	return min(reconfigTimeout, time.Duration(c.about.timeout.Load())*time.Millisecond/3)
 }
 
 func (c *conn) change(ctx context.Context, r *jute.Reconfig) error {
