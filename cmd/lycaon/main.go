@@ -74,7 +74,7 @@ func newRoot(e *env) *cobra.Command {
 		&cobra.Group{ID: groupOther, Title: "Sessions and more:"})
 	root.SetHelpCommand(newHelp())
 	root.SetCompletionCommandGroupID(groupOther)
-	root.AddCommand(newServe(e), newSnapshot(e), newShell(e))
+	root.AddCommand(newServe(e), newSnapshot(e), newMigrate(e), newShell(e))
 	root.AddCommand(shellWords(e)...)
 	return root
 }

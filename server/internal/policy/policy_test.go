@@ -54,9 +54,11 @@ var arrows = map[string][]string{
 	"client/clienttest": {"client", "server"},
 	"cmd/lycaon": {
 		"server", "client", "client/clienttest", "protocol", "znode", "server/state",
-		"cmd/lycaon/internal/target",
+		"cmd/lycaon/internal/target", "cmd/lycaon/internal/migrate", "cmd/lycaon/internal/zkclient", "protocol/jute",
 	},
-	"cmd/lycaon/internal/target": {"client", "znode"},
+	"cmd/lycaon/internal/migrate":  {"znode"},
+	"cmd/lycaon/internal/zkclient": {"protocol", "protocol/jute"},
+	"cmd/lycaon/internal/target":   {"client", "znode"},
 
 	"server/sim":               {"server/pipeline", "server/replicate", "server/state", "server/watch", "session", "protocol", "znode"},
 	"server/faults":            {"client", "protocol", "server/raftlog", "server/state", "znode"},
