@@ -162,6 +162,44 @@ func TestALiveTreeMovesFromZooKeeperWhileItIsWritten(t *testing.T) {
 	t.Logf("%d nodes and %d changes meanwhile in %v\n%s%s", nodes, changes.Load(), took, errw, out)
 }
 
+// Servers of the ZooKeeper die and come back while their tree is copied.
+func TestAMigrationOutlivesTheServersThatItAsks(t *testing.T) {
+	if os.Getenv("LYCAON_MIGRATE_NODES") == "" {
+		t.Skip("three servers of ZooKeeper: set LYCAON_MIGRATE_NODES")
+	}
+	e := rig.ZooKeeper(t, 3, rig.Options{SuperDigest: znode.DigestID("super", "secret"), TickMs: 2000})
+	auth := []jute.Auth{{Scheme: "digest", Data: []byte("super:secret")}}
+	zk, err := zkclient.Open(t.Context(), zkclient.Config{Servers: e.Addrs, Auth: auth})
+	require.NoError(t, err)
+	t.Cleanup(zk.Close)
+	fill(t, zk, migrateNodes)
+	s := startServer(t, filepath.Join(t.TempDir(), "data"), "--log-level", "error")
+
+	type outcome struct {
+		out, errw string
+		code      int
+	}
+	ended := make(chan outcome, 1)
+	go func() {
+		var o outcome
+		o.out, o.errw, o.code = inProcess(nil, "--admin-token", filepath.Join(s.dir, tokenFile), "migrate", "zookeeper", "--from", e.Connect(),
+			"--from-auth", "digest:super:secret", "--to", s.addr, "--cut-over-when-idle", "5s", "--pause", "50ms", "/app")
+		ended <- o
+	}()
+	for i := range e.Addrs {
+		e.Kill9(i)
+		answers, err := zk.Ask(t.Context(), makeNode(fmt.Sprintf("/app/without-%d", i), nil, everybody, 0))
+		require.NoError(t, err)
+		require.Contains(t, []int32{0, -110}, answers[0].Err)
+		e.Restart(i)
+	}
+	o := <-ended
+	require.Zero(t, o.code, o.errw)
+	require.Contains(t, o.out, "all equal")
+	require.Equal(t, sourceTree(t, zk, "/app"), targetTree(t, superOf(t, s), "/app"))
+	t.Log(o.errw, o.out)
+}
+
 // superOf is a client that may do everything at s.
 func superOf(t *testing.T, s *serverProcess) *client.Client {
 	secret, err := os.ReadFile(filepath.Join(s.dir, tokenFile))

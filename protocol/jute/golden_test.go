@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -17,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/lycaon-io/lycaon/protocol"
+	"github.com/lycaon-io/lycaon/server/compat/rig"
 	"github.com/lycaon-io/lycaon/znode"
 )
 
@@ -24,9 +24,8 @@ import (
 // frame by frame. With LYCAON_CAPTURE set, it is made anew from the Debian
 // package's server.
 const (
-	goldenFile        = "testdata/zookeeper-3.8.txt"
-	zookeeperClasses  = "/usr/share/java/slf4j-nop.jar:/usr/share/java/zookeeper.jar"
-	zookeeperBootTime = 30 * time.Second
+	goldenFile    = "testdata/zookeeper-3.8.txt"
+	captureWithin = 30 * time.Second
 )
 
 // exchange is one line of the story: a request and every frame that came up to
@@ -228,20 +227,8 @@ type speaker struct {
 }
 
 func dialZooKeeper(t *testing.T) *speaker {
-	dir := t.TempDir()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	addr := listener.Addr().(*net.TCPAddr)
-	require.NoError(t, listener.Close())
-	cmd := exec.Command("java", "-Xmx256m", "-Dzookeeper.extendedTypesEnabled=true", "-Dzookeeper.admin.enableServer=false",
-		"-cp", zookeeperClasses, "org.apache.zookeeper.server.ZooKeeperServerMain", fmt.Sprint(addr.Port), dir)
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	s := &speaker{addr: addr.String()}
-	require.Eventually(t, func() bool { return s.connect() == nil }, zookeeperBootTime, 100*time.Millisecond)
+	s := &speaker{addr: rig.ZooKeeper(t, 1, rig.Options{}).Addrs[0]}
+	require.NoError(t, s.connect())
 	return s
 }
 
@@ -249,7 +236,7 @@ func (s *speaker) connect() (err error) {
 	if s.conn, err = net.Dial("tcp", s.addr); err != nil {
 		return err
 	}
-	if err := s.conn.SetDeadline(time.Now().Add(zookeeperBootTime)); err != nil {
+	if err := s.conn.SetDeadline(time.Now().Add(captureWithin)); err != nil {
 		return err
 	}
 	if _, err := s.conn.Write(AppendConnectRequest(nil, &ConnectRequest{TimeoutMs: 30_000, Password: make([]byte, 16)})); err != nil {

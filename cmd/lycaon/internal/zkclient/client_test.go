@@ -147,8 +147,11 @@ func TestAServerThatAnswersWrongIsLeft(t *testing.T) {
 	for name, wrong := range map[string]func(xid int32, op jute.OpCode) []byte{
 		"another xid": func(xid int32, op jute.OpCode) []byte { return jute.AppendHeader(nil, xid+1, 1, 0) },
 		"no record":   func(xid int32, op jute.OpCode) []byte { return jute.AppendHeader(nil, xid, 1, 0) },
-		"no header":   func(int32, jute.OpCode) []byte { return []byte{0, 0, 0, 1, 9} },
-		"a lie":       func(int32, jute.OpCode) []byte { return []byte{0xff, 0xff, 0xff, 0xff} },
+		"expired": func(xid int32, op jute.OpCode) []byte {
+			return jute.AppendHeader(nil, xid, 1, int32(protocol.SessionExpired))
+		},
+		"no header": func(int32, jute.OpCode) []byte { return []byte{0, 0, 0, 1, 9} },
+		"a lie":     func(int32, jute.OpCode) []byte { return []byte{0xff, 0xff, 0xff, 0xff} },
 	} {
 		f := serve(t)
 		healthy := f.answer

@@ -201,6 +201,9 @@ func (l *link) reader() {
 	}
 }
 
+// lost are the answers that speak of the connection and not of the call.
+var lost = map[protocol.Code]bool{protocol.SessionExpired: true, protocol.SessionMoved: true, protocol.Throttled: true}
+
 // receive takes the next answer, which is of the oldest call without one.
 func (l *link) receive(frame []byte) error {
 	h, err := jute.DecodeReplyHeader(frame)
@@ -218,6 +221,9 @@ func (l *link) receive(frame []byte) error {
 	}
 	if l.heard = after(l.heard); a.Xid != l.heard {
 		return fmt.Errorf("%w: an answer with xid %d in place of %d", protocol.ErrMarshalling, a.Xid, l.heard)
+	}
+	if lost[protocol.Code(a.Err)] {
+		return fmt.Errorf("the server ends it: %w", protocol.Code(a.Err).Err())
 	}
 	l.client.saw(a.Zxid)
 	r.answers = append(r.answers, a)
