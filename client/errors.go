@@ -20,6 +20,7 @@ var (
 	ErrNoChildrenForEphemerals = znode.ErrNoChildrenForEphemerals
 	ErrTooManyEphemerals       = znode.ErrTooManyEphemerals
 	ErrTooLarge                = znode.ErrTooLarge
+	ErrFenced                  = znode.ErrFenced
 	ErrAuthFailed              = protocol.AuthFailed.Err()
 	ErrSessionExpired          = protocol.SessionExpired.Err()
 	ErrSessionMoved            = protocol.SessionMoved.Err()

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/lycaon-io/lycaon/protocol"
@@ -51,8 +52,11 @@ type MultiResult struct {
 // it fails, errors.As finds the MultiError that tells which operation was to
 // blame.
 func (c *Client) Multi(ctx context.Context, ops ...Op) (*MultiResult, error) {
-	writes := make([]protocol.WriteOp, len(ops))
-	cost := answerCost
+	guards, err := c.guardOps(ctx)
+	if err != nil {
+		return nil, opError("multi", "", err)
+	}
+	writes := guards
 	for i, op := range ops {
 		if op.make == nil {
 			return nil, &Error{Op: "multi", Err: &MultiError{i, fmt.Errorf("%w: an empty operation", ErrBadArguments)}}
@@ -61,17 +65,51 @@ func (c *Client) Multi(ctx context.Context, ops ...Op) (*MultiResult, error) {
 		if err != nil {
 			return nil, &Error{Op: "multi", Err: &MultiError{i, err}}
 		}
-		writes[i] = w
-		cost += costOf(&w)
+		writes = append(writes, w)
 	}
+	m, err := c.all(ctx, writes)
+	if err != nil {
+		return nil, unguarded(err, len(guards))
+	}
+	m.More.Results = m.More.Results[len(guards):]
+	return c.multiResult(&m, writes[len(guards):]), nil
+}
+
+// unguarded counts the operations of a failed multi without its guards. One of
+// those was to blame for an error that names none.
+func unguarded(err error, guards int) error {
+	e, _ := errors.AsType[*Error](err)
+	culprit, ok := errors.AsType[*MultiError](err)
+	switch {
+	case !ok:
+	case culprit.Index < guards:
+		e.Err = culprit.Err
+	default:
+		culprit.Index -= guards
+	}
+	return err
+}
+
+// all sends operations to be done together, and returns an answer that has a
+// result for each.
+func (c *Client) all(ctx context.Context, writes []protocol.WriteOp) (protocol.Message, error) {
 	cl, room := c.newWrite(protocol.OpMulti)
-	cl.cost = cost
+	cl.cost = answerCost
+	for i := range writes {
+		cl.cost += costOf(&writes[i])
+	}
 	cl.setBody(protocol.AppendMulti(room, writes))
 	m, err := c.do(ctx, cl)
-	if err != nil {
-		return nil, multiFailure(&m, err)
+	switch {
+	case err != nil:
+		return m, multiFailure(&m, err)
+	case m.More == nil:
+		m.More = &protocol.More{}
 	}
-	return c.multiResult(&m, writes)
+	if len(m.More.Results) != len(writes) {
+		return m, &Error{Op: "multi", Err: ErrProtocol, Zxid: m.Zxid, Maybe: true}
+	}
+	return m, nil
 }
 
 // multiFailure names the culprit: the operation that has a code of its own.
@@ -94,11 +132,8 @@ func multiFailure(m *protocol.Message, err error) error {
 	return e
 }
 
-func (c *Client) multiResult(m *protocol.Message, writes []protocol.WriteOp) (*MultiResult, error) {
+func (c *Client) multiResult(m *protocol.Message, writes []protocol.WriteOp) *MultiResult {
 	res := &MultiResult{Zxid: m.Zxid, Nodes: make([]Node, len(writes))}
-	if len(writes) > 0 && (m.More == nil || len(m.More.Results) != len(writes)) {
-		return nil, &Error{Op: "multi", Err: ErrProtocol, Zxid: m.Zxid, Maybe: true}
-	}
 	for i := range writes {
 		r := &m.More.Results[i]
 		n := c.created(r)
@@ -108,5 +143,5 @@ func (c *Client) multiResult(m *protocol.Message, writes []protocol.WriteOp) (*M
 		}
 		res.Nodes[i] = *n
 	}
-	return res, nil
+	return res
 }

@@ -154,6 +154,17 @@ func (c *Client) write(ctx context.Context, path string, w protocol.WriteOp, err
 	if err != nil {
 		return protocol.Message{}, opError(name, path, err)
 	}
+	guards, err := c.guardOps(ctx)
+	if err != nil {
+		return protocol.Message{}, opError(name, path, err)
+	}
+	if len(guards) > 0 {
+		m, err := c.guarded(ctx, guards, w)
+		if err != nil {
+			return m, opError(name, path, err)
+		}
+		return m, nil
+	}
 	cl, room := c.newWrite(w.Op)
 	cl.cost = answerCost + costOf(&w)
 	cl.setBody(protocol.AppendWrite(room, &w))

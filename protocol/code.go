@@ -36,4 +36,5 @@ const (
 	NotReady                Code = -208 // this server does not serve now
 	UnsupportedVersion      Code = -209 // no common protocol version
 	Closing                 Code = -210 // the server is going down
+	Fenced                  Code = -211 // what the write was guarded by is no more
 )

@@ -46,6 +46,7 @@ var errorTable = []struct {
 	{NoChildrenForEphemerals, "NoChildrenForEphemerals", znode.ErrNoChildrenForEphemerals},
 	{TooManyEphemerals, "TooManyEphemerals", znode.ErrTooManyEphemerals},
 	{TooLarge, "TooLarge", znode.ErrTooLarge},
+	{Fenced, "Fenced", znode.ErrFenced},
 	{QuotaExceeded, "QuotaExceeded", znode.ErrQuotaExceeded},
 	{SystemError, "SystemError", ErrSystem},
 	{RuntimeInconsistency, "RuntimeInconsistency", ErrNotRun},

@@ -54,7 +54,7 @@ func (m *multiReader) next(into *WriteOp) {
 	m.left--
 	t := m.d.tuple()
 	op := Op(t.uintUpTo(0xff))
-	if op < OpCreate || op > OpCheck {
+	if (op < OpCreate || op > OpCheck) && op != OpGuard {
 		m.d.failWith(fmt.Errorf("%w: %v in a multi", znode.ErrBadArguments, op))
 	}
 	if t.need() {

@@ -5,7 +5,8 @@ import "fmt"
 // Op names what a request asks for. Its numbers are the wire's.
 type Op uint8
 
-// Writes: they go through the log, and a Multi is made of the first five. A
+// Writes: they go through the log, and a Multi is made of the first five and of
+// guards. A
 // server that does not know one stops when it finds it there.
 const (
 	OpCreate Op = 1 + iota
@@ -16,6 +17,7 @@ const (
 	OpMulti
 	OpCloseSession
 	OpRaiseSequence // for the superuser: the count of children ever created, in a copied tree
+	OpGuard         // Fenced unless a node is still the one that was created by a certain transaction
 )
 
 // Reads: answered by the server that holds the connection.
@@ -62,14 +64,14 @@ const (
 const OpHasWatch Op = 240
 
 // IsWrite tells whether op is ordered by the log as a client's write.
-func (op Op) IsWrite() bool { return op >= OpCreate && op <= OpRaiseSequence }
+func (op Op) IsWrite() bool { return op >= OpCreate && op <= OpGuard }
 
 // IsRead tells whether op is answered from local state.
 func (op Op) IsRead() bool { return op >= OpGet && op <= OpSessionInfo }
 
 var opNames = map[Op]string{
 	OpCreate: "create", OpDelete: "delete", OpSet: "set", OpSetACL: "setACL", OpCheck: "check",
-	OpMulti: "multi", OpCloseSession: "closeSession", OpRaiseSequence: "raiseSequence",
+	OpMulti: "multi", OpCloseSession: "closeSession", OpRaiseSequence: "raiseSequence", OpGuard: "guard",
 	OpGet: "get", OpExists: "exists", OpChildren: "children", OpGetACL: "getACL", OpCount: "count",
 	OpEphemerals: "ephemerals", OpMultiRead: "multiRead", OpSync: "sync", OpWhoAmI: "whoAmI", OpSessionInfo: "sessionInfo",
 	OpWatch: "watch", OpUnwatch: "unwatch", OpResume: "resume",

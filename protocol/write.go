@@ -28,9 +28,10 @@ type WriteOp struct {
 	Data      []byte // set; nil is null
 	Version   int64  // set, delete: of the data; setACL: of the ACL; check: of the data
 	ACL       znode.ACL
-	Recursive bool  // delete: with everything below
-	AtLeast   int64 // raiseSequence
-	Narrow    bool  // set, setACL: its client counts versions in 32 bits; a create has its own
+	Recursive bool   // delete: with everything below
+	AtLeast   int64  // raiseSequence
+	Czxid     uint64 // guard
+	Narrow    bool   // set, setACL: its client counts versions in 32 bits; a create has its own
 
 	acl znode.ACL // memory for the entries of the next decode
 }
@@ -52,6 +53,8 @@ func AppendWrite(b []byte, w *WriteOp) []byte {
 		return AppendCloseSession(b)
 	case OpRaiseSequence:
 		return AppendRaiseSequence(b, w.Path, w.AtLeast)
+	case OpGuard:
+		return AppendGuard(b, w.Path, w.Czxid)
 	}
 	panic(fmt.Sprintf("protocol: %v is not a single write", w.Op))
 }
@@ -134,6 +137,11 @@ func AppendRaiseSequence(b []byte, path string, atLeast int64) []byte {
 	return appendInt(b, atLeast)
 }
 
+// AppendGuard appends the body of a guard.
+func AppendGuard(b []byte, path string, czxid uint64) []byte {
+	return appendUint(appendStr(appendArray(b, 2), path), czxid)
+}
+
 // DecodeWrite decodes the body of any write but a multi. It checks the form
 // alone: what ValidateWrite checks beyond that, a body in the log has passed.
 func DecodeWrite(op Op, body []byte, into *WriteOp) error {
@@ -169,6 +177,9 @@ func (d *decoder) write(op Op, w *WriteOp) {
 	case OpRaiseSequence:
 		w.Path = t.str()
 		w.AtLeast = t.int()
+	case OpGuard:
+		w.Path = t.str()
+		w.Czxid = t.uint()
 	default:
 		d.failWith(fmt.Errorf("%w: %v as a single write", ErrUnimplemented, op))
 	}

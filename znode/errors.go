@@ -15,5 +15,6 @@ var (
 	ErrNoChildrenForEphemerals = errors.New("ephemeral nodes cannot have children")
 	ErrTooManyEphemerals       = errors.New("too many ephemeral nodes for one session")
 	ErrTooLarge                = errors.New("too large")
+	ErrFenced                  = errors.New("the guard of the write is no more")
 	ErrQuotaExceeded           = errors.New("quota exceeded")
 )

@@ -1,6 +1,7 @@
 package znode
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -311,6 +312,14 @@ func (m *model) setACL(a *Actor, path string, acl ACL, version int64) (Stat, err
 	m.put(path, n)
 	m.effect(ACLChanged, path)
 	return m.stat(path), nil
+}
+
+func (m *model) guard(a *Actor, path string, czxid uint64) error {
+	n, err := m.lookUp(a, path, Read)
+	if errors.Is(err, ErrNoNode) || err == nil && n.stat.Czxid != czxid {
+		return ErrFenced
+	}
+	return err
 }
 
 func (m *model) raiseSequence(a *Actor, path string, atLeast int64) error {

@@ -156,6 +156,11 @@ func (r *run) write() error {
 		name = func() string { return fmt.Sprintf("check %q %d", path, version) }
 		err = r.tree.Check(a, path, version)
 		wantErr = r.model.check(a, path, version)
+	case k < 93:
+		czxid := pick(r.dice, n.stat.Czxid, n.stat.Czxid, n.stat.Czxid+1, 0)
+		name = func() string { return fmt.Sprintf("guard %q %d", path, czxid) }
+		err = r.tree.Guard(a, path, czxid)
+		wantErr = r.model.guard(a, path, czxid)
 	case k < 94:
 		atLeast := pick(r.dice, int64(n.sequence)+int64(r.Intn(3))-1, int64(n.sequence)+5, 3, 1<<61+1)
 		name = func() string { return fmt.Sprintf("raiseSequence %q %d", path, atLeast) }

@@ -1,5 +1,7 @@
 package znode
 
+import "errors"
+
 // Set replaces the data of a node and returns its new stat. It wants WRITE.
 // version is the one the data must have, or AnyVersion; so below.
 func (t *Tree) Set(a *Actor, path string, data []byte, version int64) (Stat, error) {
@@ -89,6 +91,16 @@ func (t *Tree) Check(a *Actor, path string, version int64) error {
 		return failedAt("check", n, ErrBadVersion)
 	}
 	return nil
+}
+
+// Guard fails with ErrFenced unless the node at path is the one that transaction
+// czxid created. It wants READ.
+func (t *Tree) Guard(a *Actor, path string, czxid uint64) error {
+	n, err := t.find("guard", path, a, Read)
+	if errors.Is(err, ErrNoNode) || err == nil && n.czxid != czxid {
+		return failed("guard", path, ErrFenced)
+	}
+	return err
 }
 
 // parentOf returns nil for the root.

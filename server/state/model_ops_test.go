@@ -31,6 +31,9 @@ func (g *generator) step(before []protocol.WriteOp) protocol.WriteOp {
 	case p < 66:
 		return protocol.WriteOp{Op: protocol.OpSetACL, Path: g.target(before), ACL: g.acl(600), Version: g.version(true), Narrow: narrow}
 	case p < 74:
+		if g.chance(300) {
+			return g.guard(before)
+		}
 		return protocol.WriteOp{Op: protocol.OpCheck, Path: g.target(before), Version: g.version(false)}
 	}
 	w := protocol.WriteOp{Op: protocol.OpDelete, Path: g.target(before), Version: g.version(false)}
@@ -44,6 +47,18 @@ func (g *generator) oldest(narrow bool) protocol.WriteOp {
 		return protocol.WriteOp{Op: protocol.OpSetACL, Path: "/zookeeper/quota", ACL: g.acl(900), Version: znode.AnyVersion, Narrow: narrow}
 	}
 	return protocol.WriteOp{Op: protocol.OpSet, Path: "/zookeeper/quota", Data: g.data(), Version: znode.AnyVersion, Narrow: narrow}
+}
+
+// guard is mostly by the node that is there.
+func (g *generator) guard(before []protocol.WriteOp) protocol.WriteOp {
+	w := protocol.WriteOp{Op: protocol.OpGuard, Path: g.target(before), Version: znode.AnyVersion}
+	if n := g.o.nodes[w.Path]; n != nil {
+		w.Czxid = n.stat.Czxid
+	}
+	if g.chance(200) {
+		w.Czxid++
+	}
+	return w
 }
 
 // raise is mostly by a little; by so much that the numbers no longer fit into

@@ -62,7 +62,7 @@ func (c tally) feature(w *protocol.WriteOp) {
 var codesOfApply = []protocol.Code{
 	protocol.OK, protocol.RuntimeInconsistency, protocol.BadArguments, protocol.NoNode, protocol.NoAuth, protocol.BadVersion,
 	protocol.NoChildrenForEphemerals, protocol.NodeExists, protocol.NotEmpty, protocol.SessionExpired, protocol.InvalidACL,
-	protocol.SessionMoved, protocol.TooLarge, protocol.TooManyEphemerals, protocol.TooManyOutcomes, protocol.Aborted,
+	protocol.SessionMoved, protocol.TooLarge, protocol.TooManyEphemerals, protocol.TooManyOutcomes, protocol.Aborted, protocol.Fenced,
 }
 
 // check prints the distribution and wants every bucket filled.

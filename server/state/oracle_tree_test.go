@@ -21,8 +21,18 @@ func (o *oracle) step(ids []znode.Identity, s *osession, w *protocol.WriteOp, de
 		return o.setACL(ids, w, result)
 	case protocol.OpRaiseSequence:
 		return o.raiseSequence(ids, w)
+	case protocol.OpGuard:
+		return o.guard(ids, w)
 	}
 	return o.check(ids, w)
+}
+
+func (o *oracle) guard(ids []znode.Identity, w *protocol.WriteOp) protocol.Code {
+	n, code := o.find(ids, w.Path, 1)
+	if code == protocol.NoNode || code == protocol.OK && n.stat.Czxid != w.Czxid {
+		return protocol.Fenced
+	}
+	return code
 }
 
 func (o *oracle) create(ids []znode.Identity, s *osession, c *znode.CreateOp, result *protocol.Message) protocol.Code {

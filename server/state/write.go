@@ -159,6 +159,8 @@ func (m *Machine) perform(a *znode.Actor, w *protocol.WriteOp, deletable *int, r
 		return m.setACL(a, w, result)
 	case protocol.OpCheck:
 		return m.tree.Check(asking(a, w.Op), w.Path, w.Version)
+	case protocol.OpGuard:
+		return m.tree.Guard(a, w.Path, w.Czxid)
 	case protocol.OpRaiseSequence:
 		return m.tree.RaiseSequence(a, w.Path, w.AtLeast)
 	}
