@@ -1,7 +1,7 @@
 GO      ?= go
 FUZZTIME ?= 10s
 
-.PHONY: build run cluster test lint fuzz faults replay soak-sim downstream bench clean
+.PHONY: build run cluster test lint fuzz faults replay soak-sim downstream differential bench clean
 
 ## build: compile bin/lycaon
 build:
@@ -44,6 +44,10 @@ soak-sim:
 ## downstream: ClickHouse, Patroni and Prometheus over three servers that are killed meanwhile; installs Debian's packages, wants root
 downstream:
 	GO=$(GO) ./.ci/downstream
+
+## differential: the same requests to a real ZooKeeper and to ours, LYCAON_DIFFERENTIAL_OPS of them (5 million by default); LYCAON_SEED=n repeats a run
+differential:
+	LYCAON_DIFFERENTIAL_OPS=$${LYCAON_DIFFERENTIAL_OPS:-5000000} $(GO) test -count=1 -timeout 24h -v -run TestDifferential ./server/compat/differential
 
 ## bench: benchmarks beside the code, then the server over TCP beside the floor
 bench:

@@ -40,6 +40,8 @@ func (c *conn) prove(a *jute.Auth) ([]znode.Identity, error) {
 	switch {
 	case a.Scheme == znode.SchemeIP:
 		return nil, nil // every connection has proved its address
+	case a.Scheme == znode.SchemeDigest && a.Data == nil:
+		return nil, fmt.Errorf("%w: a digest of nothing", protocol.ErrAuthFailed)
 	case a.Scheme == znode.SchemeDigest && !strings.Contains(string(a.Data), ":"):
 		return proveBareUser(string(a.Data))
 	}

@@ -60,12 +60,13 @@ var arrows = map[string][]string{
 	"cmd/lycaon/internal/zkclient": {"protocol", "protocol/jute"},
 	"cmd/lycaon/internal/target":   {"client", "znode"},
 
-	"server/sim":               {"server/pipeline", "server/replicate", "server/state", "server/watch", "session", "protocol", "znode"},
-	"server/faults":            {"client", "protocol", "server/raftlog", "server/state", "znode"},
-	"server/compat/downstream": {},
-	"server/compat/rig":        {},
-	"server/internal/policy":   {},
-	"server/internal/mutant":   {},
+	"server/sim":                 {"server/pipeline", "server/replicate", "server/state", "server/watch", "session", "protocol", "znode"},
+	"server/faults":              {"client", "protocol", "server/raftlog", "server/state", "znode"},
+	"server/compat/differential": {"server/compat/rig", "protocol/jute"},
+	"server/compat/downstream":   {},
+	"server/compat/rig":          {},
+	"server/internal/policy":     {},
+	"server/internal/mutant":     {},
 }
 
 // everywhere may be imported by any package: leaves without state of the

@@ -1,0 +1,472 @@
+package differential
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/lycaon-io/lycaon/protocol/jute"
+)
+
+const (
+	answerWithin = 20 * time.Second
+	dialWithin   = 5 * time.Second
+	timeoutMs    = 40_000 // of a session
+	maxAnswer    = 16 << 20
+	maxHeard     = 100_000 // items of one step
+)
+
+// side is one of the two systems as one episode sees it. One goroutine uses it
+// at a time.
+type side struct {
+	name   string
+	addrs  []string // a client goes from one to the next when it attaches
+	root   string   // what $ stands for
+	ledger *ledger
+	slots  []*client
+	asked  int   // requests so far
+	first  int64 // newest zxid when the episode began
+
+	// tamper, if set, may change or drop what was received, or add to it.
+	tamper func(frame []byte) [][]byte
+}
+
+// client is a slot of a side.
+type client struct {
+	conn     net.Conn // nil: disconnected
+	reader   *bufio.Reader
+	ready    [][]byte // frames received and not yet read
+	hops     int
+	session  int64
+	password []byte
+	xid      int32
+	newest   int64 // zxid of any answer
+}
+
+func newSide(name string, addrs []string, slots int) *side {
+	s := &side{name: name, addrs: addrs, ledger: newLedger()}
+	for range slots {
+		s.slots = append(s.slots, &client{})
+	}
+	return s
+}
+
+// do carries out one step and returns what was heard. An error is the
+// harness's, never the system's.
+func (s *side) do(st *step) ([]*item, error) {
+	c := s.slots[st.Slot]
+	s.asked++
+	switch st.Kind {
+	case stepOpen:
+		return s.open(c, st)
+	case stepAttach:
+		return s.attach(c, st)
+	case stepDrop:
+		heard := s.barrier(c)
+		return append(heard, c.hangUp()...), nil
+	case stepSend:
+		if c.conn == nil {
+			s.asked += len(st.Ops)
+			return nil, nil
+		}
+		return s.send(c, st.Ops), nil
+	}
+	return nil, fmt.Errorf("a step of kind %q", st.Kind)
+}
+
+func (c *client) close() {
+	if c.conn != nil {
+		c.conn.Close()
+	}
+	c.conn, c.reader, c.ready = nil, nil, nil
+}
+
+// hangUp ends the connection and waits until the server has done the same: then
+// its watches are gone, which others may notice in ZooKeeper 3.8.
+func (c *client) hangUp() []*item {
+	if c.conn == nil {
+		return nil
+	}
+	defer c.close()
+	if err := c.conn.(*net.TCPConn).CloseWrite(); err != nil && !ended(err) {
+		return []*item{failedItem(err)}
+	}
+	if _, err := readFrame(c); err == nil || !ended(err) {
+		return []*item{{kind: itemBroken, fields: []field{{"why", "more behind the last reply"}}}}
+	}
+	return nil
+}
+
+func (s *side) open(c *client, st *step) ([]*item, error) {
+	heard := s.barrier(c)
+	heard = append(heard, c.hangUp()...)
+	c.session, c.password, c.newest = 0, nil, 0
+	welcome, err := s.greet(c, st.How)
+	return append(heard, welcome), err
+}
+
+// attach connects again, while the former connection stands, and hears how that
+// one ends.
+func (s *side) attach(c *client, st *step) ([]*item, error) {
+	if c.session == 0 {
+		return nil, nil
+	}
+	heard := s.barrier(c)
+	former := *c
+	c.conn, c.hops = nil, c.hops+1
+	welcome, err := s.greet(c, st.How)
+	if err != nil {
+		return heard, err
+	}
+	if former.conn != nil && c.conn != nil {
+		heard = append(heard, s.receive(&former))
+	}
+	former.close()
+	return append(heard, welcome), nil
+}
+
+// greet sends the hello of the client's session and reads the welcome.
+func (s *side) greet(c *client, how string) (*item, error) {
+	conn, err := net.DialTimeout("tcp", s.addrs[c.hops%len(s.addrs)], dialWithin)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", s.name, err)
+	}
+	c.conn, c.reader, c.ready, c.xid = conn, bufio.NewReader(conn), nil, 0
+	hello := c.hello(how)
+	if _, err := conn.Write(hello); err != nil {
+		return nil, fmt.Errorf("%s: %w", s.name, err)
+	}
+	frame, err := s.frame(c)
+	if err != nil {
+		c.close()
+		return failedItem(err), nil
+	}
+	it, err := s.welcome(c, frame)
+	if err != nil {
+		c.close()
+		return &item{kind: itemBroken, fields: []field{{"why", err.Error()}}}, nil
+	}
+	return it, nil
+}
+
+// welcome judges a ConnectResponse. A session that is gone has timeout 0.
+func (s *side) welcome(c *client, frame []byte) (*item, error) {
+	w, err := jute.DecodeConnectResponse(frame)
+	if err != nil {
+		return nil, err
+	}
+	if _, known := s.ledger.sessions[w.Session]; !known && c.session == 0 && w.Session != 0 {
+		s.ledger.sessions[w.Session] = s.asked
+	}
+	it := &item{kind: itemWelcome}
+	it.add("version", "%d", w.ProtocolVersion)
+	it.add("timeout", "%d", w.TimeoutMs)
+	it.add("session", "%s", s.ledger.session(w.Session))
+	it.add("password", "%d bytes, zero %t", len(w.Password), strings.Trim(string(w.Password), "\x00") == "")
+	it.add("readOnly", "%t", w.ReadOnly)
+	it.add("bytes", "%d", len(frame))
+	if w.TimeoutMs == 0 {
+		it.add("then", "%s", s.ending(c))
+		c.close()
+		c.session = 0
+		return it, nil
+	}
+	c.session, c.password = w.Session, slices.Clone(w.Password)
+	return it, nil
+}
+
+// barrier hears everything that is on its way to a connection.
+func (s *side) barrier(c *client) []*item {
+	if c.conn == nil {
+		return nil
+	}
+	return s.send(c, barrierOps)
+}
+
+var barrierOps = []*op{{Op: opPing}}
+
+// send sends ops at once and hears everything up to the last reply.
+func (s *side) send(c *client, ops []*op) []*item {
+	var out []byte
+	var xids []int32
+	for _, o := range ops {
+		xid := c.xidOf(o)
+		out = s.appendFrame(out, xid, o)
+		xids = append(xids, xid)
+	}
+	wait := &waiting{ops: slices.Clone(ops), xids: xids}
+	for range ops {
+		s.asked++
+		wait.numbers = append(wait.numbers, s.asked)
+	}
+	if err := s.write(c, out); err != nil && !ended(err) {
+		c.close()
+		return []*item{failedItem(err)}
+	}
+	heard := s.hear(c, wait)
+	if closes(ops[len(ops)-1]) && c.conn != nil {
+		heard = append(heard, s.receive(c))
+	}
+	return heard
+}
+
+// closes says that the connection ends with the reply.
+func closes(o *op) bool { return o.Op == opCloseSession || !o.Op.known() }
+
+func (s *side) write(c *client, out []byte) error {
+	if err := c.conn.SetWriteDeadline(time.Now().Add(answerWithin)); err != nil {
+		return err
+	}
+	_, err := c.conn.Write(out)
+	return err
+}
+
+// waiting are the requests of a step that have no reply yet.
+type waiting struct {
+	ops     []*op
+	xids    []int32
+	numbers []int // of the episode
+}
+
+// hear reads until every request has its reply, or the connection ends.
+func (s *side) hear(c *client, wait *waiting) (heard []*item) {
+	for len(wait.ops) > 0 && c.conn != nil && len(heard) < maxHeard {
+		frame, err := s.frame(c)
+		if err != nil {
+			c.close()
+			return append(heard, failedItem(err))
+		}
+		it, err := s.item(c, frame, wait)
+		if err != nil {
+			c.close()
+			return append(heard, &item{kind: itemBroken, fields: []field{{"why", err.Error()}}})
+		}
+		heard = append(heard, it)
+	}
+	return heard
+}
+
+// receive hears one thing on a connection that waits for no reply; the end of
+// it, usually.
+func (s *side) receive(c *client) *item {
+	frame, err := s.frame(c)
+	if err != nil {
+		c.close()
+		return failedItem(err)
+	}
+	it, err := s.item(c, frame, &waiting{})
+	if err != nil {
+		c.close()
+		return &item{kind: itemBroken, fields: []field{{"why", err.Error()}}}
+	}
+	return it
+}
+
+func (s *side) ending(c *client) string {
+	if _, err := s.frame(c); ended(err) {
+		return "closed"
+	} else if err != nil {
+		return err.Error()
+	}
+	return "more"
+}
+
+// frame reads the next packet without its length.
+func (s *side) frame(c *client) ([]byte, error) {
+	for len(c.ready) == 0 {
+		frame, err := readFrame(c)
+		if err != nil {
+			return nil, err
+		}
+		if s.tamper == nil {
+			return frame, nil
+		}
+		c.ready = s.tamper(frame)
+	}
+	next := c.ready[0]
+	c.ready = c.ready[1:]
+	return next, nil
+}
+
+func readFrame(c *client) ([]byte, error) {
+	if err := c.conn.SetReadDeadline(time.Now().Add(answerWithin)); err != nil {
+		return nil, err
+	}
+	var head [4]byte
+	if _, err := io.ReadFull(c.reader, head[:]); err != nil {
+		return nil, err
+	}
+	n := binary.BigEndian.Uint32(head[:])
+	if n > maxAnswer {
+		return nil, fmt.Errorf("a packet of %d bytes", n)
+	}
+	frame := make([]byte, n)
+	_, err := io.ReadFull(c.reader, frame)
+	return frame, err
+}
+
+// ended says that the other end has closed the connection, in whatever words.
+func ended(err error) bool {
+	var op *net.OpError
+	if errors.As(err, &op) && op.Timeout() {
+		return false
+	}
+	return errors.Is(err, io.EOF) || op != nil
+}
+
+func failedItem(err error) *item {
+	var timeout net.Error
+	switch {
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return &item{kind: itemSilent}
+	case ended(err):
+		return &item{kind: itemClosed}
+	}
+	return &item{kind: itemBroken, fields: []field{{"why", err.Error()}}}
+}
+
+func (c *client) xidOf(o *op) int32 {
+	switch o.Op {
+	case opPing:
+		return jute.XidPing
+	case opAuth:
+		return jute.XidAuth
+	case opSetWatches, opSetWatches2:
+		return jute.XidSetWatches
+	}
+	c.xid++
+	return c.xid
+}
+
+// item turns a packet into what it means.
+func (s *side) item(c *client, frame []byte, wait *waiting) (*item, error) {
+	h, err := jute.DecodeReplyHeader(frame)
+	if err != nil {
+		return nil, err
+	}
+	if h.Xid == jute.XidEvent {
+		return s.eventItem(h, frame)
+	}
+	i, found := wait.match(h.Xid)
+	if !found {
+		return nil, fmt.Errorf("a reply with xid %d, waiting for %v", h.Xid, wait.xids)
+	}
+	o, request := wait.ops[i], wait.numbers[i]
+	wait.ops, wait.xids, wait.numbers = slices.Delete(wait.ops, i, i+1), slices.Delete(wait.xids, i, i+1), slices.Delete(wait.numbers, i, i+1)
+	return s.replyItem(c, frame, o, request)
+}
+
+// match finds the request of a reply: the next one, or the next ping.
+func (w *waiting) match(xid int32) (int, bool) {
+	if xid == jute.XidPing {
+		i := slices.Index(w.xids, xid)
+		return i, i >= 0
+	}
+	i := slices.IndexFunc(w.xids, func(x int32) bool { return x != jute.XidPing })
+	return i, i >= 0 && w.xids[i] == xid
+}
+
+func (s *side) eventItem(h jute.Header, frame []byte) (*item, error) {
+	e, err := jute.DecodeEvent(frame)
+	if err != nil {
+		return nil, err
+	}
+	it := &item{kind: itemEvent, event: e.Type, path: s.hide(e.Path)}
+	it.add("state", "%d", e.State)
+	it.add("err", "%d", h.Err)
+	it.add("zxid", "%d", h.Zxid)
+	it.add("bytes", "%d", len(frame))
+	return it, nil
+}
+
+func (s *side) replyItem(c *client, frame []byte, o *op, request int) (*item, error) {
+	a, err := answerTo(o, frame)
+	if err != nil {
+		return nil, err
+	}
+	it := &item{kind: itemReply, op: o, err: a.Err}
+	s.replyZxid(c, it, a.Zxid, request, a.Err == 0 && o.changes() && !failed(a))
+	if a.Err == 0 {
+		s.fields(it, a)
+	}
+	it.add("bytes", "%d", len(frame))
+	return it, nil
+}
+
+// replyZxid judges the zxid of a reply. Those to auth packets and of what is
+// unknown have none.
+func (s *side) replyZxid(c *client, it *item, zxid int64, request int, changed bool) {
+	if zxid <= 0 {
+		it.add("zxid", "%d", zxid)
+		return
+	}
+	if changed && !s.ledger.record(zxid, request) || zxid < c.newest {
+		it.add("order", "zxids fall")
+	}
+	it.add("zxid", "%s", s.ledger.floor(zxid))
+	c.newest = max(c.newest, zxid)
+}
+
+// hide puts $ for the root of the episode, show the root for $.
+func (s *side) hide(path string) string {
+	if rest, under := strings.CutPrefix(path, s.root); under && s.root != "" {
+		return "$" + rest
+	}
+	return path
+}
+
+func (s *side) show(path string) string {
+	if rest, under := strings.CutPrefix(path, "$"); under {
+		return s.root + rest
+	}
+	return path
+}
+
+func (s *side) pathField(it *item, path string) {
+	path = s.hide(path)
+	if it.op.Op.creates() {
+		it.made = path
+	}
+	it.add("path", "%q", path)
+}
+
+// sorted puts names in an order; ZooKeeper has none.
+func (s *side) sorted(names []string) string {
+	out := make([]string, len(names))
+	for i, n := range names {
+		out[i] = s.hide(n)
+	}
+	slices.Sort(out)
+	return fmt.Sprintf("%q", out)
+}
+
+func (s *side) statFields(it *item, st *jute.Stat) {
+	it.add("czxid", "%s", s.ledger.exact(st.Czxid))
+	it.add("mzxid", "%s", s.ledger.exact(st.Mzxid))
+	it.add("pzxid", "%s", s.ledger.exact(st.Pzxid))
+	it.add("versions", "%d/%d/%d", st.Version, st.Cversion, st.Aversion)
+	it.add("owner", "%s", s.ledger.session(st.EphemeralOwner))
+	it.add("dataLength", "%d", st.DataLength)
+	it.add("numChildren", "%d", st.NumChildren)
+	it.add("times", "%s", s.ledger.timely(st))
+}
+
+const shownData = 40
+
+func dataText(data []byte) string {
+	switch {
+	case data == nil:
+		return "null"
+	case len(data) > shownData:
+		return fmt.Sprintf("%q... %d bytes, crc %08x", data[:shownData], len(data), crc32.ChecksumIEEE(data))
+	}
+	return strconv.Quote(string(data))
+}
