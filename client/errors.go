@@ -21,6 +21,7 @@ var (
 	ErrTooManyEphemerals       = znode.ErrTooManyEphemerals
 	ErrTooLarge                = znode.ErrTooLarge
 	ErrFenced                  = znode.ErrFenced
+	ErrQuota                   = znode.ErrQuotaExceeded
 	ErrAuthFailed              = protocol.AuthFailed.Err()
 	ErrSessionExpired          = protocol.SessionExpired.Err()
 	ErrSessionMoved            = protocol.SessionMoved.Err()

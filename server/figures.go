@@ -43,6 +43,8 @@ var treeFigures = []figure{
 	gauge("zxid", "Newest transaction applied here.", func(r *reading) uint64 { return r.core.Zxid }),
 	gauge("znodes", "Nodes of the tree.", func(r *reading) float64 { return r.nodes }),
 	gauge("data_bytes", "Bytes of all nodes' data.", func(r *reading) float64 { return r.dataBytes }),
+	gauge("quotas", "Subtrees with limits under /zookeeper/quota.", func(r *reading) int { return r.quotas }),
+	gauge("quotas_exceeded", "Subtrees that exceed a limit of theirs.", func(r *reading) int { return r.quotasExceeded }),
 	gauge("sessions", "Sessions of the cluster.", func(r *reading) int { return r.core.Sessions }),
 	gauge("tracked_sessions", "Sessions whose deadline this server keeps, as the leader.", func(r *reading) int { return r.node.TrackedSessions }),
 	count("sessions_expired", "Sessions this server ended since they were silent.", func(r *reading) uint64 { return r.node.Expired }),

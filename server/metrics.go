@@ -13,6 +13,7 @@ import (
 	"github.com/lycaon-io/lycaon/server/raftlog"
 	"github.com/lycaon-io/lycaon/server/replicate"
 	"github.com/lycaon-io/lycaon/server/state"
+	"github.com/lycaon-io/lycaon/znode"
 )
 
 // collector reads the Stats of every component when it is asked, so that
@@ -35,6 +36,8 @@ type reading struct {
 	backups          uint64
 	ready            bool
 	nodes, dataBytes float64
+
+	quotas, quotasExceeded int
 }
 
 func (c collector) read() *reading {
@@ -50,8 +53,19 @@ func (c collector) read() *reading {
 	r.ready = r.node.Ready && s.node.Condition() == nil
 	s.core.View(func(m *state.Machine) {
 		r.nodes, r.dataBytes = float64(m.Len()), float64(m.Tree().DataBytes())
+		r.countQuotas(m.Tree())
 	})
 	return r
+}
+
+func (r *reading) countQuotas(t *znode.Tree) {
+	all := t.Quotas()
+	r.quotas = len(all)
+	for i := range all {
+		if limit, _, _ := all[i].Exceeded(); limit != "" {
+			r.quotasExceeded++
+		}
+	}
 }
 
 // Describe is what Collect gives: the names do not change.

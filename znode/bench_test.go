@@ -118,6 +118,18 @@ func BenchmarkSet(b *testing.B) {
 	}
 }
 
+// BenchmarkSetOtherLength changes the sums of data at each ancestor, too.
+func BenchmarkSetOtherLength(b *testing.B) {
+	t := theBenchTree()
+	data := make([]byte, 101)
+	b.ReportAllocs()
+	defer countCPU(b)()
+	for i := 0; b.Loop(); i++ {
+		length := 100 + i/len(t.paths)%2 // in turn, each time round the tree
+		t.write(b, func() error { _, err := t.tree.Set(nobody, t.path(i), data[:length], AnyVersion); return err })
+	}
+}
+
 // BenchmarkSetAfterFreeze meets an older generation all the time: at worst what
 // a write costs beside a snapshot.
 func BenchmarkSetAfterFreeze(b *testing.B) {

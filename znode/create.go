@@ -39,7 +39,7 @@ type Created struct {
 
 // Create adds a node, checked in ZooKeeper's order: the arguments, the ACL,
 // that the parent exists, its CREATE permission, that the name is free, that
-// the parent is no ephemeral; then the bounds. The root is its own parent here,
+// the parent is no ephemeral; then the bounds, at last the quota. The root is its own parent here,
 // as it is there. With Parents the deepest existing ancestor takes the place of
 // the parent. With IfAbsent a node that exists needs only READ on itself.
 func (t *Tree) Create(a *Actor, op *CreateOp) (Created, error) {
@@ -138,6 +138,9 @@ func (t *Tree) mayCreate(a *Actor, op *CreateOp, base *node, missing int) (path 
 		return "", failed("create", path, errSequenceUsedUp)
 	case op.Kind == Ephemeral && op.MaxEphemerals > 0 && t.NumEphemerals(a.Session) >= op.MaxEphemerals:
 		return "", failed("create", path, ErrTooManyEphemerals)
+	}
+	if err := t.mayAdd(path, op.Data, missing); err != nil {
+		return "", failed("create", path, err)
 	}
 	if !op.Sequential {
 		path = strings.Clone(path)

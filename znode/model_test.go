@@ -182,7 +182,11 @@ func (m *model) create(a *Actor, op *CreateOp) (Created, error) {
 	if op.Kind == Ephemeral && op.MaxEphemerals > 0 && len(m.ephemerals(a.Session, "")) >= op.MaxEphemerals {
 		return Created{}, ErrTooManyEphemerals
 	}
-	for _, p := range slices.Backward(missing) {
+	slices.Reverse(missing)
+	if err := m.checkQuota(path, op.Data, append(missing, path)...); err != nil {
+		return Created{}, err
+	}
+	for _, p := range missing {
 		m.plant(p, nil, acl, Stat{})
 	}
 	s := Stat{Kind: op.Kind, TTLMs: op.TTLMs}
@@ -282,6 +286,9 @@ func (m *model) fellSubtree(path string) {
 func (m *model) set(a *Actor, path string, data []byte, version int64) (Stat, error) {
 	n, err := m.lookUp(a, path, Write)
 	if err != nil {
+		return Stat{}, err
+	}
+	if err := m.checkQuota(path, data); err != nil {
 		return Stat{}, err
 	}
 	if version != -1 && version != n.stat.Version {
@@ -420,4 +427,90 @@ func (m *model) redacted(a *Actor, path string) ACL {
 		}
 	}
 	return acl
+}
+
+func (m *model) usage(path string) (count, bytes int64) {
+	for p, n := range m.nodes {
+		if p == path || strings.HasPrefix(p, path+"/") {
+			count++
+			bytes += int64(len(n.data))
+		}
+	}
+	return count, bytes
+}
+
+// checkQuota makes the checks of a node that gets data, and of those to be
+// created for it, in turn.
+func (m *model) checkQuota(path string, data []byte, created ...string) error {
+	for _, name := range []string{"zookeeper_limits", "zookeeper_stats"} {
+		if strings.HasPrefix(path+"/", "/zookeeper/quota/"+name+"/") {
+			return ErrBadArguments
+		}
+	}
+	if strings.HasPrefix(path, "/zookeeper/quota/") && strings.HasSuffix(path, "/zookeeper_limits") {
+		if _, err := parseLimits(data); err != nil {
+			return ErrBadArguments
+		}
+	}
+	if string(m.at("/zookeeper/quota").data) == "enforce=off" {
+		return nil
+	}
+	for i, p := range created {
+		if of, l := m.nearestQuota(p); of != "" && l.CountHard >= 0 {
+			count, _ := m.usage(of)
+			for _, earlier := range created[:i+1] {
+				if earlier == of || strings.HasPrefix(earlier, of+"/") {
+					count++
+				}
+			}
+			if count > l.CountHard {
+				return ErrQuotaExceeded
+			}
+		}
+	}
+	if of, l := m.nearestQuota(path); of != "" && l.BytesHard >= 0 {
+		_, bytes := m.usage(of)
+		grown := int64(len(data) - len(m.at(path).data))
+		if grown != 0 && bytes+grown > l.BytesHard {
+			return ErrQuotaExceeded
+		}
+	}
+	return nil
+}
+
+func (m *model) nearestQuota(path string) (of string, l Limits) {
+	for of := path; of != "/"; of = modelParent(of) {
+		if n := m.nodes["/zookeeper/quota"+of+"/zookeeper_limits"]; n != nil {
+			l, _ := parseLimits(n.data)
+			return of, l
+		}
+	}
+	return "", Limits{}
+}
+
+func (m *model) quotas() []Quota {
+	all := []Quota{}
+	for p, n := range m.nodes {
+		of, ok := strings.CutSuffix(p, "/zookeeper_limits")
+		if of, below := strings.CutPrefix(of, "/zookeeper/quota/"); ok && below {
+			q := Quota{Path: "/" + of}
+			q.Limits, _ = parseLimits(n.data)
+			q.Count, q.Bytes = m.usage(q.Path)
+			all = append(all, q)
+		}
+	}
+	slices.SortFunc(all, func(a, b Quota) int { return strings.Compare(a.Path, b.Path) })
+	return all
+}
+
+// shown is what a reader sees.
+func (m *model) shown(path string) (data []byte, s Stat) {
+	data, s = m.at(path).data, m.stat(path)
+	of, ok := strings.CutSuffix(path, "/zookeeper_stats")
+	if of, below := strings.CutPrefix(of, "/zookeeper/quota/"); ok && below {
+		count, bytes := m.usage("/" + of)
+		data = fmt.Appendf(nil, "count=%d,bytes=%d", count, bytes)
+		s.DataLength = len(data)
+	}
+	return data, s
 }

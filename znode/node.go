@@ -36,11 +36,12 @@ type dir struct {
 	below            *below
 }
 
-// below counts the descendants of a live node. All generations of a dir share
-// it, only the live tree reads it.
+// below counts the descendants of a live node and the bytes of their data. All
+// generations of a dir share it, only the live tree reads it.
 type below struct {
 	up    *below // of the parent, nil at the root
 	nodes int
+	bytes int64
 }
 
 // cloneData keeps null apart from empty, and nothing of the request alive.

@@ -80,16 +80,19 @@ var (
 	runNames   = []string{"a", "b", "c", "a-", "ä", "lock-"}
 	runOddPath = []string{
 		"", "a", "/a/", "//", "/a//b", "/a/./b", "/..", "/a\x00", "/a\u0085", "/\ue000", "/\xff", "/\U0001f600",
-		"/zookeeper", "/zookeeper/config", "/zookeeper/quota", "/zookeeper/quota/a",
+		"/zookeeper", "/zookeeper/config", "/zookeeper/quota", "/zookeeper/quota/a", limitsOf(""), statsOf(""),
 		"/" + strings.Repeat("x", MaxPathBytes), "/" + strings.Repeat("y", MaxPathBytes-5), strings.Repeat("/d", MaxPathDepth+1),
 	}
 )
 
 func (r *run) path() string {
-	if r.Intn(40) == 0 {
-		return pick(r.dice, runOddPath...)
-	}
 	path := ""
+	switch r.Intn(40) {
+	case 0:
+		return pick(r.dice, runOddPath...)
+	case 1, 2:
+		return r.quotaPath()
+	}
 	for range r.Intn(4) {
 		path += "/" + pick(r.dice, runNames...)
 	}
@@ -97,6 +100,26 @@ func (r *run) path() string {
 		return "/"
 	}
 	return path
+}
+
+// quotaPath is of /zookeeper/quota and what gives a node a quota. There are few
+// such nodes, so that most writes are within their bounds.
+func (r *run) quotaPath() string {
+	of := pick(r.dice, "/a", "/b", "/c", "/a/b", "/zookeeper/quota/a")
+	return pick(r.dice, limitsOf(of), limitsOf(of), statsOf(of), quotaPath, quotaPath)
+}
+
+// data suits path.
+func (r *run) data(path string) []byte {
+	switch {
+	case path == quotaPath:
+		return pick(r.dice, nil, []byte("enforce=off"), []byte("enforce=on"))
+	case Base(path) == limitsName:
+		return []byte(pick(r.dice,
+			"", "many", "count=3,bytes=-1", "countHardLimit=4", "count=1,bytes=1=;byteHardLimit=20;countHardLimit=8", "byteHardLimit=300,bytes=200", "countHardLimit=0;byteHardLimit=0",
+		))
+	}
+	return pick(r.dice, runData...)
 }
 
 // living returns mostly the path of a node that is there.
@@ -132,7 +155,7 @@ func (r *run) write() error {
 		got, err = r.tree.Create(a, op)
 		want, wantErr = r.model.create(a, op)
 	case k < 55:
-		data, version := pick(r.dice, runData...), r.version(n.stat.Version)
+		data, version := r.data(path), r.version(n.stat.Version)
 		name = func() string { return fmt.Sprintf("set %q %q %d", path, data, version) }
 		got, err = r.tree.Set(a, path, data, version)
 		want, wantErr = r.model.set(a, path, data, version)
@@ -185,12 +208,14 @@ func (r *run) write() error {
 }
 
 func (r *run) createOp() *CreateOp {
+	path := r.path()
 	op := &CreateOp{
-		Path: r.path(), Data: pick(r.dice, runData...), ACL: pick(r.dice, runACLs...),
+		Path: path, Data: r.data(path), ACL: pick(r.dice, runACLs...),
 		Kind:       pick(r.dice, Persistent, Persistent, Persistent, Ephemeral, Ephemeral, Container, TTL),
 		Sequential: r.Intn(4) == 0, Parents: r.Intn(4) == 0, IfAbsent: r.Intn(8) == 0,
 		MaxEphemerals: pick(r.dice, 0, 1, 3), Narrow: r.Intn(4) == 0,
 	}
+	op.Parents = op.Parents || inQuotas(path)
 	if op.Kind == TTL {
 		op.TTLMs = pick[int64](r.dice, 1, 1000, 1<<40-1)
 	}
@@ -259,12 +284,12 @@ func (r *run) read() {
 	a, path := r.actor(), r.living()
 	n, wantErr := r.model.lookUp(a, path, Read)
 	what := func() string { return fmt.Sprintf("op %d: read of %q by %v", r.ops, path, *a) }
-	st := r.model.stat(path)
+	wantData, st := r.model.shown(path)
 
 	data, gotStat, err := r.tree.Get(a, path)
 	r.compare(what, st, gotStat, wantErr, err)
 	if err == nil {
-		require.Equal(r, n.data, data, what())
+		require.Equal(r, wantData, data, what())
 	}
 	gotStat, err = r.tree.Exists(a, path)
 	r.compare(what, st, gotStat, wantErr, err)
@@ -283,20 +308,23 @@ func (r *run) read() {
 	gotStat, acl, ok := r.tree.Peek(path)
 	require.Equal(r, there, ok, what())
 	if ok {
-		require.Equal(r, st, gotStat, what())
+		require.Equal(r, r.model.stat(path), gotStat, what())
 		require.Equal(r, n.acl, acl, what())
+	}
+	if r.Intn(8) == 0 {
+		require.Equal(r, r.model.quotas(), r.tree.Quotas(), what())
 	}
 }
 
 func (r *run) readChildren(a *Actor, path string, wantErr error) {
 	after, limit := pick(r.dice, "", "", "a", "b0", "zzz"), r.Intn(4)
 	names, more, st, err := r.tree.Children(a, path, after, limit)
-	r.compare(func() string { return "children of " + path }, r.model.stat(path), st, wantErr, err)
+	_, want := r.model.shown(path)
+	r.compare(func() string { return "children of " + path }, want, st, wantErr, err)
 	if err != nil {
 		return
 	}
-	want := slices.DeleteFunc(r.model.children(path), func(name string) bool { return name <= after })
-	requirePage(r, want, limit, names, more)
+	requirePage(r, slices.DeleteFunc(r.model.children(path), func(name string) bool { return name <= after }), limit, names, more)
 }
 
 func (r *run) readLists() {
@@ -379,10 +407,11 @@ func (r *run) step() {
 		r.zxid++
 		r.tree.Begin(r.zxid, r.nowMs)
 		r.model.begin(r.zxid, r.nowMs)
-		for _, name := range r.model.children("/") {
-			if name != "zookeeper" && r.Intn(2) == 0 {
-				_, err := r.tree.DeleteAll(super, "/"+name, AnyVersion, math.MaxInt)
-				_, wantErr := r.model.deleteAll(super, "/"+name, AnyVersion, math.MaxInt)
+		for _, path := range slices.Sorted(slices.Values(r.model.below("/"))) {
+			top := modelParent(path) == "/" && path != "/zookeeper" || modelParent(path) == "/zookeeper/quota"
+			if top && r.Intn(2) == 0 {
+				_, err := r.tree.DeleteAll(super, path, AnyVersion, math.MaxInt)
+				_, wantErr := r.model.deleteAll(super, path, AnyVersion, math.MaxInt)
 				r.compare(func() string { return "prune" }, nil, nil, wantErr, err)
 			}
 		}
@@ -430,7 +459,7 @@ func TestTreeEqualsTheModel(t *testing.T) {
 	require.InDelta(t, 0.15, float64(r.multis)/float64(r.transactions), 0.02)
 	for _, err := range []error{
 		ErrNoNode, ErrNodeExists, ErrBadVersion, ErrNotEmpty, ErrNoAuth, ErrInvalidACL, ErrBadArguments,
-		ErrNoChildrenForEphemerals, ErrTooManyEphemerals, ErrTooLarge,
+		ErrNoChildrenForEphemerals, ErrTooManyEphemerals, ErrTooLarge, ErrQuotaExceeded,
 	} {
 		require.Greater(t, r.outcomes[err.Error()]*1000, r.ops, "%v is too rare", err)
 	}

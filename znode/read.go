@@ -9,7 +9,11 @@ func (t *Tree) Get(a *Actor, path string) ([]byte, Stat, error) {
 	if err != nil {
 		return nil, Stat{}, err
 	}
-	return n.data[:len(n.data):len(n.data)], n.stat(), nil
+	data, st := n.data[:len(n.data):len(n.data)], n.stat()
+	if inQuotas(n.path) {
+		data = t.shown(n, &st)
+	}
+	return data, st, nil
 }
 
 // Exists returns the stat of a node. It wants READ, as ZooKeeper does since
@@ -19,7 +23,7 @@ func (t *Tree) Exists(a *Actor, path string) (Stat, error) {
 	if err != nil {
 		return Stat{}, err
 	}
-	return n.stat(), nil
+	return t.shownStat(n), nil
 }
 
 // Children returns, in order, at most limit (0: all) names of children above
@@ -30,7 +34,7 @@ func (t *Tree) Children(a *Actor, path, after string, limit int) (names []string
 	if err != nil {
 		return nil, false, Stat{}, err
 	}
-	st = n.stat()
+	st = t.shownStat(n)
 	if st.NumChildren == 0 {
 		return []string{}, false, st, nil
 	}
@@ -50,9 +54,9 @@ func (t *Tree) ACL(a *Actor, path string) (ACL, Stat, error) {
 		return nil, Stat{}, err
 	}
 	if n.acl.list.Allows(Admin, a.IDs) {
-		return n.acl.list, n.stat(), nil
+		return n.acl.list, t.shownStat(n), nil
 	}
-	return n.acl.list.redacted(), n.stat(), nil
+	return n.acl.list.redacted(), t.shownStat(n), nil
 }
 
 // Count returns the number of nodes below a node. It wants READ.
@@ -71,7 +75,7 @@ func (n *node) descendants() int {
 	return n.dir.below.nodes
 }
 
-// Peek returns the stat and ACL of a node without a check.
+// Peek returns the stat and ACL of a node, as they are stored, without a check.
 func (t *Tree) Peek(path string) (Stat, ACL, bool) {
 	n := t.index[path]
 	if n == nil {

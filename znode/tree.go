@@ -63,6 +63,7 @@ type Tree struct {
 	acls       aclSet
 	ephemerals map[uint64]*cow.Map[string, struct{}] // session to paths
 	mortals    cow.Map[string, struct{}]             // paths
+	quotas     map[string]Limits                     // by the path they limit; nil without any
 	txn        txn
 	scratch    []byte // a sequence name being built
 }
@@ -165,27 +166,32 @@ func (t *Tree) openDir(n *node) *node {
 func (t *Tree) attach(parent, n *node) {
 	t.index[n.path] = n
 	parent.dir.children.Set(uint64(t.gen), n.name(), n)
+	bytes := int64(len(n.data))
 	for b := parent.dir.below; b != nil; b = b.up {
 		b.nodes++
+		b.bytes += bytes
 	}
 	t.acls.hold(n.acl)
-	t.dataBytes += int64(len(n.data))
+	t.dataBytes += bytes
 	t.digest += n.hash()
 	if n.kind == Ephemeral {
 		t.addEphemeral(n)
 	}
 	t.noteMortal(n)
+	t.noteLimits(n)
 }
 
 // detach unlinks n, which has no children, from parent, which must be owned.
 func (t *Tree) detach(parent, n *node) {
 	delete(t.index, n.path)
 	parent.dir.children.Delete(uint64(t.gen), n.name())
+	bytes := int64(len(n.data))
 	for b := parent.dir.below; b != nil; b = b.up {
 		b.nodes--
+		b.bytes -= bytes
 	}
 	t.acls.release(n.acl)
-	t.dataBytes -= int64(len(n.data))
+	t.dataBytes -= bytes
 	t.digest -= n.hash()
 	if n.kind == Ephemeral {
 		t.dropEphemeral(n)
@@ -193,6 +199,19 @@ func (t *Tree) detach(parent, n *node) {
 	if n.kind == TTL || n.kind == Container {
 		t.mortals.Delete(0, n.path)
 	}
+	t.dropLimits(n)
+}
+
+// resized keeps the sums of data right after that of n, whose parent is nil for
+// the root, has grown by so many bytes or shrunk.
+func (t *Tree) resized(n, parent *node, bytes int) {
+	t.dataBytes += int64(bytes)
+	if bytes != 0 && parent != nil {
+		for b := parent.dir.below; b != nil; b = b.up {
+			b.bytes += int64(bytes)
+		}
+	}
+	t.noteLimits(n)
 }
 
 // noteMortal keeps the list of mortals right after a change of n.

@@ -83,7 +83,11 @@ func requireSound(tb testing.TB, t *Tree) {
 	}
 	for path, n := range t.index {
 		require.Equal(tb, n.descendants(), again.index[path].descendants(), path)
+		_, bytes := t.usage(path)
+		_, want := again.usage(path)
+		require.Equal(tb, want, bytes, path)
 	}
+	require.Equal(tb, again.Quotas(), t.Quotas())
 }
 
 func (s *aclSet) holders() map[string]int {

@@ -147,8 +147,9 @@ func (t *Tree) restore(u *undo) {
 		t.acls.release(n.acl)
 		t.acls.hold(u.was.acl)
 	}
-	t.dataBytes += int64(len(u.was.data)) - int64(len(n.data))
+	grown := len(u.was.data) - len(n.data)
 	*n = u.was
+	t.resized(n, t.parentOf(n), grown)
 	if n.dir != nil {
 		n.dir.pzxid, n.dir.created, n.dir.deleted = u.pzxid, u.created, u.deleted
 	}

@@ -10,17 +10,21 @@ func (t *Tree) Set(a *Actor, path string, data []byte, version int64) (Stat, err
 	if err != nil {
 		return Stat{}, err
 	}
+	if err := t.mayHold(n, data); err != nil {
+		return Stat{}, failedAt("set", n, err)
+	}
 	if version != AnyVersion && version != n.version {
 		return Stat{}, failedAt("set", n, ErrBadVersion)
 	}
 	n = t.edit(n)
-	t.dataBytes += int64(len(data)) - int64(len(n.data))
+	parent, grown := t.parentOf(n), len(data)-len(n.data)
 	n.data = cloneData(data)
 	n.body = bodyHash(n.path, n.data)
 	n.version++
 	n.mzxid, n.mtimeMs = t.txn.zxid, t.txn.nowMs
+	t.resized(n, parent, grown)
 	t.seal(n)
-	t.effect(DataChanged, n, t.parentOf(n))
+	t.effect(DataChanged, n, parent)
 	return n.stat(), nil
 }
 

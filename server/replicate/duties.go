@@ -34,7 +34,8 @@ type duties struct {
 
 	remote session.Touches // what followers heard, until the next listen
 
-	reaper reaper // of the leading goroutine
+	reaper reaper      // of the leading goroutine
+	quotas quotaWarner // likewise
 	counts dutyCounts
 }
 
@@ -63,7 +64,7 @@ func (d *duties) begin(outage time.Duration) {
 		d.tracker.Reset(d.listened, leases(m.Sessions()), outage)
 		d.leading = true
 	})
-	d.reaper = reaper{}
+	d.reaper, d.quotas = reaper{}, quotaWarner{}
 }
 
 func leases(t *session.Table) iter.Seq[session.Lease] {

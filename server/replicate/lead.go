@@ -226,10 +226,12 @@ func (l *loop) tick() {
 	}
 	l.duties.listen()
 	l.duties.expire()
-	if now := time.Now(); now.Sub(l.lastReap) >= l.cfg.ReapInterval {
+	now := time.Now()
+	if now.Sub(l.lastReap) >= l.cfg.ReapInterval {
 		l.lastReap = now
 		l.duties.reap()
 	}
+	l.duties.warnOfQuotas(now)
 }
 
 // shed closes the connections of a server whose disk hangs: their writes would

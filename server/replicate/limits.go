@@ -35,6 +35,13 @@ const (
 	// reapRetry is when a reap that had no effect is tried again.
 	reapRetry = 5 * time.Second
 
+	// quotaInterval is how often a leader looks for quotas that are exceeded;
+	// it warns of maxQuotaWarnings of them at most, and of each again after
+	// quotaRest.
+	quotaInterval    = 10 * time.Second
+	quotaRest        = time.Minute
+	maxQuotaWarnings = 20
+
 	imageBufferBytes = 256 << 10
 	minSnapshotRetry = time.Second
 	maxSnapshotRetry = time.Minute

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -18,8 +19,11 @@ func (g *generator) step(before []protocol.WriteOp) protocol.WriteOp {
 		p += 30
 	}
 	narrow := g.chance(300)
-	if g.chance(20) {
+	switch p := g.rng.IntN(1000); {
+	case p < 20:
 		return g.oldest(narrow)
+	case p < 45:
+		return g.quota()
 	}
 	switch {
 	case p < 42:
@@ -46,7 +50,30 @@ func (g *generator) oldest(narrow bool) protocol.WriteOp {
 	if g.chance(500) {
 		return protocol.WriteOp{Op: protocol.OpSetACL, Path: "/zookeeper/quota", ACL: g.acl(900), Version: znode.AnyVersion, Narrow: narrow}
 	}
-	return protocol.WriteOp{Op: protocol.OpSet, Path: "/zookeeper/quota", Data: g.data(), Version: znode.AnyVersion, Narrow: narrow}
+	data := g.data()
+	if g.chance(200) {
+		data = []byte("enforce=off")
+	}
+	return protocol.WriteOp{Op: protocol.OpSet, Path: "/zookeeper/quota", Data: data, Version: znode.AnyVersion, Narrow: narrow}
+}
+
+// quota gives some node a quota or another one.
+func (g *generator) quota() protocol.WriteOp {
+	path := quotas + pick(g, []string{"/a", "/b", "/c", "/a/b", "/zookeeper/quota/a"})
+	if g.chance(300) {
+		path += "/zookeeper_stats"
+	} else {
+		path += "/zookeeper_limits"
+	}
+	data := []byte(pick(g, slices.Sorted(maps.Keys(olimits))))
+	if g.chance(50) {
+		data = []byte("plenty")
+	}
+	if g.o.nodes[path] != nil && g.chance(800) {
+		return protocol.WriteOp{Op: protocol.OpSet, Path: path, Data: data, Version: znode.AnyVersion}
+	}
+	c := znode.CreateOp{Path: path, Data: data, ACL: open, Parents: true}
+	return protocol.WriteOp{Op: protocol.OpCreate, Create: c, Version: znode.AnyVersion}
 }
 
 // guard is mostly by the node that is there.
@@ -160,7 +187,9 @@ func (g *generator) data() []byte {
 	}
 	data := make([]byte, g.rng.IntN(24))
 	for i := range data {
-		data[i] = byte(g.rng.Uint32())
+		if data[i] = byte(g.rng.Uint32()); data[i] == '=' { // never the limits of a quota
+			data[i] = 'e'
+		}
 	}
 	return data
 }
@@ -238,22 +267,21 @@ func (g *generator) readAs(who *znode.Actor, op protocol.Op) (*znode.Actor, prot
 }
 
 func (o *oracle) get(who *znode.Actor, r *protocol.Read, want *protocol.Message) {
-	n, code := o.find(who.IDs, r.Path, 1)
-	if want.Code = code; code != protocol.OK {
+	if _, want.Code = o.find(who.IDs, r.Path, 1); want.Code != protocol.OK {
 		return
 	}
-	want.Stat = n.stat
+	data, stat := o.shown(r.Path)
+	want.Stat = stat
 	if r.Op == protocol.OpGet {
-		want.Data = n.data
+		want.Data = data
 	}
 }
 
 func (o *oracle) list(who *znode.Actor, r *protocol.Read, want *protocol.Message) {
-	n, code := o.find(who.IDs, r.Path, 1)
-	if want.Code = code; code != protocol.OK {
+	if _, want.Code = o.find(who.IDs, r.Path, 1); want.Code != protocol.OK {
 		return
 	}
-	want.Stat = n.stat
+	_, want.Stat = o.shown(r.Path)
 	want.More = pageOf(o.children(r.Path), r)
 }
 
@@ -280,7 +308,8 @@ func (o *oracle) getACL(who *znode.Actor, r *protocol.Read, want *protocol.Messa
 			acl[i].ID = e.ID[:strings.Index(e.ID, ":")] + ":x"
 		}
 	}
-	want.Stat, want.More = n.stat, &protocol.More{ACL: acl}
+	_, want.Stat = o.shown(r.Path)
+	want.More = &protocol.More{ACL: acl}
 }
 
 func (o *oracle) ephemerals(who *znode.Actor, r *protocol.Read, want *protocol.Message) {

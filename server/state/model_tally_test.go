@@ -63,6 +63,7 @@ var codesOfApply = []protocol.Code{
 	protocol.OK, protocol.RuntimeInconsistency, protocol.BadArguments, protocol.NoNode, protocol.NoAuth, protocol.BadVersion,
 	protocol.NoChildrenForEphemerals, protocol.NodeExists, protocol.NotEmpty, protocol.SessionExpired, protocol.InvalidACL,
 	protocol.SessionMoved, protocol.TooLarge, protocol.TooManyEphemerals, protocol.TooManyOutcomes, protocol.Aborted, protocol.Fenced,
+	protocol.QuotaExceeded,
 }
 
 // check prints the distribution and wants every bucket filled.

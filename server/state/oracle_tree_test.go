@@ -93,6 +93,9 @@ func (o *oracle) create(ids []znode.Identity, s *osession, c *znode.CreateOp, re
 			return protocol.TooManyEphemerals
 		}
 	}
+	if code := o.mayGrow(path, c.Data, append(slices.Clone(missing), path)); code != protocol.OK {
+		return code
+	}
 	for _, up := range missing {
 		o.add(up, &onode{acl: acl})
 	}
@@ -239,6 +242,9 @@ func (o *oracle) find(ids []znode.Identity, path string, perms znode.Perm) (*ono
 
 func (o *oracle) set(ids []znode.Identity, w *protocol.WriteOp, result *protocol.Message) protocol.Code {
 	n, code := o.find(ids, w.Path, 2)
+	if code == protocol.OK {
+		code = o.mayGrow(w.Path, w.Data, nil)
+	}
 	switch {
 	case code != protocol.OK:
 		return code
