@@ -51,6 +51,7 @@ var arrows = map[string][]string{
 		"server/pipeline", "server/state", "protocol", "znode", "session",
 	},
 	"client":            {"protocol", "znode"},
+	"recipes":           {"client"},
 	"client/clienttest": {"client", "server"},
 	"cmd/lycaon": {
 		"server", "client", "client/clienttest", "protocol", "znode", "server/state",

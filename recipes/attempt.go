@@ -1,0 +1,130 @@
+package recipes
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/lycaon-io/lycaon/client"
+)
+
+const (
+	parentTries  = 10 // a container may go between its making and that of its child
+	removeTry    = 5 * time.Second
+	removePause  = 50 * time.Millisecond
+	removePauses = 5 * time.Second // at most
+)
+
+// attempt is what one call has made, or may have made, under dir: ephemeral
+// sequential nodes with an id of its own in their names, by which they are
+// found again when the answer of a create was not waited for.
+type attempt struct {
+	c       Client
+	conf    config
+	dir     string
+	id      string
+	made    []string
+	unknown bool // a create may have been done whose node is not in made
+}
+
+func newAttempt(c Client, conf config, dir string) *attempt {
+	return &attempt{c: c, conf: conf, dir: dir, id: protectedPrefix + newUUID() + "-"}
+}
+
+// protectedPrefix and the UUID behind it are Curator's.
+const protectedPrefix = "_c_"
+
+func newUUID() string {
+	var b [16]byte
+	rand.Read(b[:])                             // never fails
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80 // version 4
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+// create makes a node of the kind, and dir if it is not there.
+func (a *attempt) create(ctx context.Context, kind string, data []byte) (*client.Node, error) {
+	for try := 1; ; try++ {
+		n, err := a.c.Create(ctx, join(a.dir, a.id+kind), data, a.conf.create(client.Ephemeral(), client.Sequential())...)
+		if err == nil {
+			a.made = append(a.made, n.Path)
+			return n, nil
+		}
+		a.unknown = a.unknown || mayBeDone(err)
+		if !errors.Is(err, client.ErrNoNode) || try == parentTries {
+			return nil, err
+		}
+		if err := a.conf.makeParent(ctx, a.c, a.dir); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func mayBeDone(err error) bool {
+	e, ok := errors.AsType[*client.Error](err)
+	return ok && e.Maybe
+}
+
+// remove deletes what the attempt has made.
+func (a *attempt) remove(ctx context.Context) error {
+	paths := a.made
+	if a.unknown {
+		var err error
+		if paths, err = a.find(ctx); err != nil {
+			return err
+		}
+	}
+	for _, p := range paths {
+		if err := a.c.Delete(ctx, p); err != nil && !errors.Is(err, client.ErrNoNode) {
+			return err
+		}
+	}
+	return nil
+}
+
+// find lists this attempt's nodes. A read of a session comes after the writes
+// sent before it, so that it sees a create whose answer nobody waited for.
+func (a *attempt) find(ctx context.Context) ([]string, error) {
+	names, err := a.c.Children(ctx, a.dir)
+	if errors.Is(err, client.ErrNoNode) {
+		return nil, nil
+	}
+	var paths []string
+	for _, name := range names {
+		if strings.HasPrefix(name, a.id) {
+			paths = append(paths, join(a.dir, name))
+		}
+	}
+	return paths, err
+}
+
+// discard removes in the background, and goes on trying until it is done or the
+// session has ended, which removes the nodes too.
+func (a *attempt) discard() {
+	if len(a.made) > 0 || a.unknown {
+		go a.removeAtLast()
+	}
+}
+
+func (a *attempt) removeAtLast() {
+	session := a.c.Session().Context()
+	for pause := removePause; ; pause = min(2*pause, removePauses) {
+		ctx, cancel := context.WithTimeout(session, removeTry)
+		err := a.remove(ctx)
+		cancel()
+		if err == nil || errors.Is(err, client.ErrNoAuth) {
+			return
+		}
+		again := time.NewTimer(pause)
+		select {
+		case <-again.C:
+		case <-session.Done():
+			again.Stop()
+			return
+		}
+	}
+}
+
+func join(dir, name string) string { return strings.TrimSuffix(dir, "/") + "/" + name }
