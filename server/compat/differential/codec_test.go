@@ -25,8 +25,8 @@ func (c *client) hello(how string) []byte {
 	return jute.AppendConnectRequest(nil, &r)
 }
 
-// appendFrame appends the frame of a request.
-func (s *side) appendFrame(b []byte, xid int32, o *op) []byte {
+// appendFrame appends the frame of a request of c.
+func (s *side) appendFrame(b []byte, c *client, xid int32, o *op) []byte {
 	start := len(b)
 	switch o.Op {
 	case opAuth:
@@ -34,7 +34,7 @@ func (s *side) appendFrame(b []byte, xid int32, o *op) []byte {
 	case opReconfig:
 		b = jute.AppendReconfig(b, xid, &jute.Reconfig{CurConfigID: -1})
 	default:
-		call := s.call(o)
+		call := s.call(c, o)
 		b = jute.AppendCall(b, xid, &call)
 	}
 	if o.Cut > 0 {
@@ -46,7 +46,7 @@ func (s *side) appendFrame(b []byte, xid int32, o *op) []byte {
 
 const requestHeader = 8 // bytes of xid and opcode
 
-func (s *side) call(o *op) jute.Call {
+func (s *side) call(of *client, o *op) jute.Call {
 	c := jute.Call{
 		Op: jute.OpCode(o.Op), Path: s.show(o.Path), Data: o.Data, Flags: o.Flags, TTLMs: o.TTL,
 		Version: o.Version, Watch: o.Watch, Mode: o.Mode,
@@ -58,7 +58,7 @@ func (s *side) call(o *op) jute.Call {
 		}
 	}
 	for _, sub := range o.Ops {
-		c.Calls = append(c.Calls, s.call(sub))
+		c.Calls = append(c.Calls, s.call(of, sub))
 	}
 	for i, paths := range o.Lists {
 		for _, p := range paths {
@@ -66,7 +66,10 @@ func (s *side) call(o *op) jute.Call {
 		}
 	}
 	if o.Op == opSetWatches || o.Op == opSetWatches2 {
-		c.RelativeZxid = s.ledger.asOf(s.asked-o.Since, s.first)
+		c.RelativeZxid = of.newest
+		if o.Since != sinceNewest {
+			c.RelativeZxid = s.ledger.asOf(s.asked-o.Since, s.first)
+		}
 	}
 	return c
 }

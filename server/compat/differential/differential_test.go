@@ -16,10 +16,11 @@ import (
 func TestMain(m *testing.M) { rig.Main(m) }
 
 const (
-	shortOps   = 100_000 // requests when nobody asks for more
-	episodeOps = 1_000
-	lanes      = 3 // episodes at once
-	maxKinds   = 6 // of differences, before a run gives up
+	shortOps      = 100_000 // requests when nobody asks for more
+	episodeOps    = 1_000
+	lanes         = 3  // episodes at once
+	ensembleShare = 20 // what costs one request of a server costs that many of an ensemble
+	maxKinds      = 6  // of differences, before a run gives up
 
 	superDigest = "super:D/InIHSb7yEEbrWz8b9l71RjZJU=" // of superSecret
 )
@@ -95,6 +96,34 @@ func TestDifferentialOfLycaonAndZooKeeper(t *testing.T) {
 	}
 }
 
+// In an ensemble clients move from server to server, and each lets its server
+// catch up before it looks.
+func TestDifferentialOfEnsembles(t *testing.T) {
+	onMemory(t)
+	zk, ly := zookeeper(t, 3), lycaon(t, 3)
+	seed := firstSeed(t)
+	t.Logf("LYCAON_SEED=%d", seed)
+	p := &pair{zk: zk.Addrs, ly: ly.Addrs, allowed: deviations}
+	t.Run("everything", func(t *testing.T) { p.storm(t, seed, opsWanted(t, shortOps)/ensembleShare) })
+	t.Run("clients that come back to another server", func(t *testing.T) { p.comeBack(t, seed, wandersWanted(t)) })
+	t.Run("no reply of ZooKeeper shows what a watch has not told", func(t *testing.T) { watchInOrder(t, zk.Addrs) })
+	t.Run("no reply of Lycaon shows what a watch has not told", func(t *testing.T) { watchInOrder(t, ly.Addrs) })
+}
+
+func TestDifferentialOfTwoZooKeeperEnsembles(t *testing.T) {
+	if os.Getenv("LYCAON_DIFFERENTIAL_OPS") == "" {
+		t.Skip("six JVMs are started with LYCAON_DIFFERENTIAL_OPS alone")
+	}
+	onMemory(t)
+	seed := firstSeed(t)
+	p := &pair{zk: zookeeper(t, 3).Addrs, ly: zookeeper(t, 3).Addrs}
+	p.storm(t, seed, opsWanted(t, shortOps)/ensembleShare)
+	p.comeBack(t, seed, wandersWanted(t))
+}
+
+// wandersWanted is how many episodes of clients that come back are played.
+func wandersWanted(t testing.TB) int { return max(4, opsWanted(t, 0)/ensembleShare/episodeOps) }
+
 // replayScripts plays the scripts of testdata: what differed once, what differs
 // on purpose, and what clients seldom do. Those that leave the systems with
 // different trees come last.
@@ -125,54 +154,76 @@ func (p *pair) replayFile(t *testing.T, name string) {
 	}
 }
 
-// storm plays episodes of seeds that rise from first until wanted requests are
+// storm plays episodes of seeds that rise from seed until wanted requests are
 // sent, several at a time.
-func (p *pair) storm(t *testing.T, first uint64, wanted int) {
+func (p *pair) storm(t *testing.T, seed uint64, wanted int) {
 	t.Helper()
-	episodes := max(1, wanted/episodeOps)
-	t.Logf("LYCAON_SEED=%d, %d episodes of %d requests", first, episodes, episodeOps)
-	var (
-		mu    sync.Mutex
-		next  int
-		kinds = map[string]bool{}
-		sent  int
-		work  sync.WaitGroup
-		start = time.Now()
-	)
-	take := func() (uint64, bool) {
-		mu.Lock()
-		defer mu.Unlock()
-		if next == episodes || len(kinds) >= maxKinds || t.Failed() && len(kinds) == 0 {
-			return 0, false
-		}
-		next++
-		return first + uint64(next-1), true
-	}
+	s := &storm{p: p, t: t, seed: seed, episodes: max(1, wanted/episodeOps), kinds: map[string]bool{}}
+	t.Logf("LYCAON_SEED=%d, %d episodes of %d requests", seed, s.episodes, episodeOps)
+	start := time.Now()
+	var work sync.WaitGroup
 	for range lanes {
 		work.Go(func() {
-			for seed, more := take(); more; seed, more = take() {
-				out, err := p.run(func(m *mirror) source { return newGenerator(seed, m, episodeOps) })
-				mu.Lock()
-				if err != nil {
-					t.Errorf("seed %d: %v", seed, err)
-				}
-				fresh := out != nil && out.diff != nil && !kinds[out.diff.signature()]
-				if fresh {
-					kinds[out.diff.signature()] = true
-				}
-				if out != nil {
-					sent += out.said.count()
-				}
-				mu.Unlock()
-				if fresh {
-					p.explain(t, seed, out)
-				}
+			for s.episode() {
 			}
 		})
 	}
 	work.Wait()
 	took := time.Since(start)
-	t.Logf("%d requests in %v, %.0f/s, to each of the two", sent, took.Round(time.Millisecond), float64(sent)/took.Seconds())
+	t.Logf("%d requests in %v, %.0f/s, to each of the two", s.sent, took.Round(time.Millisecond), float64(s.sent)/took.Seconds())
+}
+
+type storm struct {
+	p        *pair
+	t        *testing.T
+	seed     uint64
+	episodes int
+
+	mu     sync.Mutex
+	begun  int             // guarded by mu
+	sent   int             // guarded by mu
+	kinds  map[string]bool // of differences; guarded by mu
+	broken bool            // guarded by mu
+}
+
+// episode plays the next one; false means that there is none.
+func (s *storm) episode() bool {
+	s.mu.Lock()
+	if s.begun == s.episodes || len(s.kinds) >= maxKinds || s.broken {
+		s.mu.Unlock()
+		return false
+	}
+	seed := s.seed + uint64(s.begun)
+	s.begun++
+	s.mu.Unlock()
+	out, err := s.p.run(func(m *mirror) source { return s.p.generator(seed, m) })
+	if s.ended(seed, out, err) {
+		s.p.explain(s.t, seed, out)
+	}
+	return true
+}
+
+// ended counts an episode and says whether it differed in a way that is new.
+func (s *storm) ended(seed uint64, out *outcome, err error) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil {
+		s.t.Errorf("seed %d: %v", seed, err)
+		s.broken = true
+		return false
+	}
+	s.sent += out.said.count()
+	if out.diff == nil || s.kinds[out.diff.signature()] {
+		return false
+	}
+	s.kinds[out.diff.signature()] = true
+	return true
+}
+
+func (p *pair) generator(seed uint64, m *mirror) *generator {
+	g := newGenerator(seed, m, episodeOps)
+	g.moves = len(p.zk) > 1
+	return g
 }
 
 // explain shows the smallest script that still differs, and the last of what

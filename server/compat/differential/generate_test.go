@@ -18,6 +18,10 @@ type generator struct {
 	m    *mirror
 	left int // requests to come
 
+	// moves says that an attach may be to another server. Then none is made over a
+	// live connection: when the former server learns of it is no matter of order.
+	moves bool
+
 	habits  [slots]habit
 	fresh   [slots]bool // attached a moment ago
 	now     int         // the slot of the step
@@ -80,7 +84,7 @@ func (g *generator) step() *step {
 		return g.afterConnect()
 	case g.chance(1.5):
 		return &step{Slot: g.now, Kind: stepDrop}
-	case g.chance(1):
+	case !g.moves && g.chance(1):
 		return g.connect(true) // while connected
 	case g.chance(1.5):
 		return g.farewell()

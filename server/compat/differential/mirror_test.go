@@ -37,6 +37,7 @@ type mirroredClient struct {
 	life      int
 	ids       []aclEntry // proved on this connection; perms mean nothing
 	watches   map[string]watchKind
+	memory    *memory         // of the session's watches
 	refused   map[string]bool // paths that exists has left a watch of in ZooKeeper alone
 	withheld  map[told]int    // events that it may not see
 }
@@ -63,7 +64,7 @@ func newMirror(slots int) *mirror {
 	m := &mirror{nodes: map[string]*mirrored{"$": {acl: openACL, owner: -1}}, paths: []string{"$"}, mortal: map[string]bool{}, everMade: map[string]bool{}, everWatched: map[string]bool{}}
 	for range slots {
 		m.slots = append(m.slots, &mirroredClient{
-			watches: map[string]watchKind{}, refused: map[string]bool{}, withheld: map[told]int{},
+			watches: map[string]watchKind{}, refused: map[string]bool{}, withheld: map[told]int{}, memory: newMemory(),
 		})
 	}
 	return m
@@ -72,6 +73,7 @@ func newMirror(slots int) *mirror {
 // heard notes what a step has given.
 func (m *mirror) heard(st *step, it *item) {
 	c := m.slots[st.Slot]
+	c.memory.hears(it)
 	switch it.kind {
 	case itemClosed, itemSilent, itemBroken:
 		if st.Kind != stepAttach {
@@ -88,6 +90,7 @@ func (m *mirror) welcome(c *mirroredClient, st *step, it *item) {
 	c.connected = it.field("timeout") != "0"
 	if st.Kind == stepOpen || !c.connected {
 		c.life++
+		c.memory = newMemory()
 	}
 	c.opened = c.connected
 	c.ids, c.watches, c.refused, c.withheld = nil, map[string]watchKind{}, map[string]bool{}, map[told]int{}
@@ -197,6 +200,7 @@ func (m *mirror) clone() *mirror {
 	for _, s := range m.slots {
 		own := *s
 		own.ids, own.watches, own.refused, own.withheld = slices.Clone(s.ids), maps.Clone(s.watches), maps.Clone(s.refused), maps.Clone(s.withheld)
+		own.memory = newMemory() // nobody asks the clone
 		c.slots = append(c.slots, &own)
 	}
 	c.mortal, c.everMade, c.everWatched = maps.Clone(m.mortal), maps.Clone(m.everMade), maps.Clone(m.everWatched)

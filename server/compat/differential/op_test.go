@@ -182,12 +182,15 @@ type op struct {
 	Version int32      `json:"version,omitempty"`
 	Watch   bool       `json:"watch,omitempty"`
 	Mode    int32      `json:"mode,omitempty"`   // of addWatch, or a watcherType
-	Since   int        `json:"since,omitempty"`  // of setWatches: how many known transactions ago
+	Since   int        `json:"since,omitempty"`  // of setWatches: how many requests ago, or sinceNewest
 	Lists   [][]string `json:"lists,omitempty"`  // of setWatches
 	Scheme  string     `json:"scheme,omitempty"` // of auth
 	Ops     []*op      `json:"ops,omitempty"`    // of multi and multiRead
 	Cut     int        `json:"cut,omitempty"`    // so many bytes of the body are missing at its end
 }
+
+// sinceNewest stands for the newest zxid of a reply that the client has heard.
+const sinceNewest = -1
 
 // changes says whether a success is a transaction of the tree.
 func (o *op) changes() bool {

@@ -53,8 +53,8 @@ type client struct {
 
 func newSide(name string, addrs []string, slots int) *side {
 	s := &side{name: name, addrs: addrs, ledger: newLedger()}
-	for range slots {
-		s.slots = append(s.slots, &client{})
+	for i := range slots {
+		s.slots = append(s.slots, &client{hops: i})
 	}
 	return s
 }
@@ -77,7 +77,13 @@ func (s *side) do(st *step) ([]*item, error) {
 			s.asked += len(st.Ops)
 			return nil, nil
 		}
-		return s.send(c, st.Ops), nil
+		var heard []*item
+		if len(s.addrs) > 1 {
+			if heard = s.barrier(c); c.conn == nil {
+				return heard, nil
+			}
+		}
+		return append(heard, s.send(c, st.Ops)...), nil
 	}
 	return nil, fmt.Errorf("a step of kind %q", st.Kind)
 }
@@ -188,10 +194,20 @@ func (s *side) barrier(c *client) []*item {
 	if c.conn == nil {
 		return nil
 	}
-	return s.send(c, barrierOps)
+	return s.send(c, s.barrierOps())
 }
 
-var barrierOps = []*op{{Op: opPing}}
+// barrierOps asks for nothing but what went before: of one server by a ping, of
+// one among several by a write that fails. ZooKeeper's sync would not do, since a
+// leader answers it from what it has applied itself.
+func (s *side) barrierOps() []*op {
+	if len(s.addrs) > 1 {
+		return failingOps
+	}
+	return pingOps
+}
+
+var pingOps, failingOps = []*op{{Op: opPing}}, []*op{{Op: opDelete, Path: "/nobody", Version: -1}}
 
 // send sends ops at once and hears everything up to the last reply.
 func (s *side) send(c *client, ops []*op) []*item {
@@ -199,7 +215,7 @@ func (s *side) send(c *client, ops []*op) []*item {
 	var xids []int32
 	for _, o := range ops {
 		xid := c.xidOf(o)
-		out = s.appendFrame(out, xid, o)
+		out = s.appendFrame(out, c, xid, o)
 		xids = append(xids, xid)
 	}
 	wait := &waiting{ops: slices.Clone(ops), xids: xids}
