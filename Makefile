@@ -41,7 +41,7 @@ replay:
 soak-sim:
 	LYCAON_SOAK=$(or $(SOAK),1h) LYCAON_SEED=$(SEED) $(GO) test -count=1 -timeout 0 -v -run TestSoakBubble ./server
 
-## downstream: ClickHouse, Patroni and Prometheus over three servers that are killed meanwhile; installs Debian's packages, wants root
+## downstream: ClickHouse, Patroni, Prometheus and tooz over three servers that are killed meanwhile; installs Debian's packages, wants root
 downstream:
 	GO=$(GO) ./.ci/downstream
 
