@@ -16,6 +16,9 @@ type Node struct {
 	ACL   znode.ACL
 	Kind  znode.Kind // Persistent, Container or TTL
 	TTLMs int64      // of a TTL node
+	// Sequence is at least the number that its next sequential child gets: the
+	// count of children ever created below it. To set one takes the superuser.
+	Sequence int64
 }
 
 // Existing says what becomes of a node that is there already.

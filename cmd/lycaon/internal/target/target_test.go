@@ -70,6 +70,33 @@ func TestNodesComeWithAllThatTheyAre(t *testing.T) {
 	}
 }
 
+func TestSequencesGoOnWhereTheyWere(t *testing.T) {
+	t.Parallel()
+	cluster := clienttest.Start(t)
+	c := cluster.Client(t, client.WithCredentials(cluster.Superuser()))
+	nodes := []Node{{Path: "/q", Sequence: 41}, {Path: "/q/a"}, {Path: "/q/b", Sequence: 1}, {Path: "/", Sequence: 7}}
+	for i := range 3 * raising {
+		nodes = append(nodes, Node{Path: fmt.Sprintf("/q/n%d", i), Sequence: int64(1000 + i)})
+	}
+	nodes[0].Sequence = int64(len(nodes)) // more children than the count has seen are no harm
+	require.NoError(t, put(t, c, Config{}, nodes...))
+	next := func(parent string) string {
+		n, err := c.Create(within(t), parent+"/s-", nil, client.Sequential())
+		require.NoError(t, err)
+		return n.Path
+	}
+	require.Equal(t, fmt.Sprintf("/q/s-%010d", len(nodes)), next("/q"))
+	require.Equal(t, "/q/b/s-0000000001", next("/q/b"))
+	require.Equal(t, "/s-0000000007", next(""))
+	for i := range 3 * raising {
+		require.Equal(t, fmt.Sprintf("/q/n%d/s-%010d", i, 1000+i), next(fmt.Sprintf("/q/n%d", i)))
+	}
+
+	err := put(t, cluster.Client(t), Config{}, Node{Path: "/r", Sequence: 2})
+	require.ErrorIs(t, err, client.ErrNoAuth)
+	require.ErrorContains(t, err, "/r")
+}
+
 func TestParentsComeBeforeTheirChildrenWhateverIsInFlight(t *testing.T) {
 	t.Parallel()
 	c := clienttest.Start(t, clienttest.WithServers(3)).Client(t)

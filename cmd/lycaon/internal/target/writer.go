@@ -3,6 +3,7 @@ package target
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 
 	"github.com/lycaon-io/lycaon/client"
@@ -15,6 +16,7 @@ const (
 	MaxOps   = 500       // of a transaction
 	maxBytes = 512 << 10 // of a transaction, unless one node has more
 	inFlight = 4         // transactions
+	raising  = 64        // counters at once, each a write of its own
 )
 
 // Config is what a Writer has to know besides the nodes.
@@ -32,6 +34,7 @@ type Writer struct {
 	client *client.Client
 	cfg    Config
 	next   batch // gathered, and not sent
+	counts []count
 
 	mu        sync.Mutex
 	answered  *sync.Cond      // on mu
@@ -39,6 +42,12 @@ type Writer struct {
 	unsettled map[string]bool // the paths of those
 	written   int
 	err       error // the first; nothing is sent after it
+}
+
+// count is the children ever created below a node.
+type count struct {
+	path    string
+	atLeast int64
 }
 
 // batch is one transaction.
@@ -63,6 +72,9 @@ func (w *Writer) Put(n Node) error {
 	ops, err := w.operations(&n)
 	if err != nil {
 		return w.fail(err)
+	}
+	if n.Sequence > 0 {
+		w.counts = append(w.counts, count{n.Path, n.Sequence})
 	}
 	if len(ops) == 0 {
 		return nil
@@ -116,7 +128,7 @@ func (w *Writer) root(n *Node) ([]client.Op, error) {
 	return n.replace(), nil
 }
 
-// fail keeps the first error.
+// fail keeps the first error, and returns it; nil is none.
 func (w *Writer) fail(err error) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -127,15 +139,39 @@ func (w *Writer) fail(err error) error {
 }
 
 // Flush sends what was gathered, unless there was an error, and waits for all
-// that is in flight.
+// that is in flight. Then it sets the counts of children: those of the children
+// that were written are in them.
 func (w *Writer) Flush() error {
 	_ = w.send() // its error is w.err
+	w.awaitAll()
+	counts := w.counts
+	w.counts = nil
+	var all sync.WaitGroup
+	for part := range slices.Chunk(counts, max(1, (len(counts)+raising-1)/raising)) {
+		all.Go(func() { w.raise(part) })
+	}
+	all.Wait()
+	return w.fail(nil)
+}
+
+func (w *Writer) awaitAll() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for w.flying > 0 {
 		w.answered.Wait()
 	}
-	return w.err
+}
+
+// raise sets counts one after another, until somebody fails.
+func (w *Writer) raise(counts []count) {
+	for _, c := range counts {
+		if w.fail(nil) != nil {
+			return
+		}
+		if err := w.client.RaiseSequence(w.ctx, c.path, c.atLeast); err != nil {
+			w.fail(err)
+		}
+	}
 }
 
 // Written counts the nodes that are known to be there.
