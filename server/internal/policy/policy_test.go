@@ -55,11 +55,13 @@ var arrows = map[string][]string{
 	"client/clienttest": {"client", "server"},
 	"cmd/lycaon": {
 		"server", "client", "client/clienttest", "protocol", "znode", "server/state",
-		"cmd/lycaon/internal/target", "cmd/lycaon/internal/migrate", "cmd/lycaon/internal/zkclient", "protocol/jute",
+		"cmd/lycaon/internal/target", "cmd/lycaon/internal/migrate", "cmd/lycaon/internal/zkclient",
+		"cmd/lycaon/internal/zkfile", "protocol/jute",
 	},
 	"cmd/lycaon/internal/migrate":  {"znode"},
 	"cmd/lycaon/internal/zkclient": {"protocol", "protocol/jute"},
 	"cmd/lycaon/internal/target":   {"client", "znode"},
+	"cmd/lycaon/internal/zkfile":   {"znode"},
 
 	"server/sim":                 {"server/pipeline", "server/replicate", "server/state", "server/watch", "session", "protocol", "znode"},
 	"server/faults":              {"client", "protocol", "server/raftlog", "server/state", "znode"},
@@ -75,7 +77,7 @@ var arrows = map[string][]string{
 var everywhere = []string{"server/internal/mutant"}
 
 // pure packages take every input as an argument.
-var pure = []string{"znode", "znode/cow", "session", "protocol", "protocol/jute", "server/state", "server/watch"}
+var pure = []string{"znode", "znode/cow", "session", "protocol", "protocol/jute", "server/state", "server/watch", "cmd/lycaon/internal/zkfile"}
 
 // impure lists the packages that bring clocks, randomness, files or sockets.
 // Type net/netip is a value and harmless.
