@@ -36,24 +36,36 @@ snapshot save keeps everything.`
 
 func newImport(e *env) *cobra.Command {
 	var existing existingFlag
+	var zk zkImport
 	cmd := &cobra.Command{
 		Use:   "import DIR PATH",
-		Short: "Load a directory tree into a tree of nodes",
+		Short: "Load a directory tree, or ZooKeeper's files, into a tree of nodes",
 		Long: `Load a directory into PATH; missing parents of PATH are created. What cannot come
 along is skipped and listed with its reason: symbolic links, devices and sockets,
 unreadable files, files larger than a node may be, and names that no node may
 have (ZooKeeper's rules: valid UTF-8, no control characters).
 ` + filesHelp + `
+` + zkImportHelp + `
 
 An import is made of many changes, each of up to ` + fmt.Sprint(target.MaxOps) + ` nodes. After an error, run it again
 with --existing keep: what is there already is passed over.`,
-		Example: "  import /etc /etc\n  import --existing replace ./config /app/config",
+		Example: "  import /etc /etc\n  import --existing replace ./config /app/config\n" +
+			"  import --zk-snapshot version-2/snapshot.100000a1 --zk-log version-2",
 		GroupID: groupTree,
-		Args:    exactArgs(2),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if zk.wanted() {
+				return zk.check(args)
+			}
+			return exactArgs(2)(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			policy, err := existing.policy()
 			if err != nil {
 				return err
+			}
+			if zk.wanted() {
+				zk.existing = policy
+				return e.importZooKeeper(cmd.Context(), &zk)
 			}
 			if err := znode.ValidatePath(args[1]); err != nil {
 				return usageError{err}
@@ -62,6 +74,7 @@ with --existing keep: what is there already is passed over.`,
 		},
 	}
 	existing.add(cmd)
+	zk.addFlags(cmd)
 	return cmd
 }
 

@@ -145,3 +145,6 @@ func Poll(within time.Duration, done func() bool) bool {
 		}
 	}
 }
+
+// Dir is where server i keeps its files; its data is in data below it.
+func (e *Ensemble) Dir(i int) string { return e.servers[i].Dir }

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+
+	"github.com/lycaon-io/lycaon/cmd/lycaon/internal/zkfile"
+)
+
+// zkFiles is what a snapshot and its logs say.
+type zkFiles struct {
+	tree    *zkfile.Tree
+	applied int // transactions
+	notices []string
+}
+
+var (
+	snapshotName = regexp.MustCompile(`^snapshot\.([0-9a-f]{1,16})(\.gz|\.snappy)?$`)
+	logName      = regexp.MustCompile(`^log\.[0-9a-f]{1,16}$`)
+)
+
+// readZooKeeper makes the tree of a snapshot and the logs.
+func readZooKeeper(z *zkImport) (*zkFiles, error) {
+	name := snapshotName.FindStringSubmatch(filepath.Base(z.snapshot))
+	if name == nil {
+		return nil, usageError{fmt.Errorf("%s: the name of a snapshot is snapshot.HEX, the transaction that it was begun at", z.snapshot)}
+	}
+	zxid, err := strconv.ParseUint(name[1], 16, 63)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("%s: no transaction has this number", z.snapshot)}
+	}
+	logs, err := findLogs(z.logs)
+	if err != nil {
+		return nil, err
+	}
+	files := &zkFiles{notices: []string{}}
+	err = reading(z.snapshot, func(file *os.File) (err error) {
+		files.tree, err = zkfile.ReadSnapshot(file, int64(zxid))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if z.incomplete {
+		files.tree.Lenient()
+	}
+	for i, log := range logs {
+		if i+1 < len(logs) && logs[i+1].first <= int64(zxid)+1 {
+			continue // the next begins before the first that is needed
+		}
+		if err := files.replay(log.path); err != nil {
+			return nil, err
+		}
+	}
+	if err := files.tree.Complete(); err != nil {
+		return nil, incomplete(z.snapshot, fmt.Errorf("it was written while ZooKeeper went on, and %w", err))
+	}
+	return files, nil
+}
+
+func (f *zkFiles) replay(path string) error {
+	return reading(path, func(file *os.File) error {
+		done, err := f.tree.Replay(file)
+		f.applied += done.Applied
+		if done.Torn != "" {
+			f.notices = append(f.notices, fmt.Sprintf("%s: %s; it ends there", path, done.Torn))
+		}
+		return err
+	})
+}
+
+// zkLog is a log and the first transaction in it.
+type zkLog struct {
+	path  string
+	first int64
+}
+
+// findLogs lists the logs that are named, and those in directories that are
+// named, in the order of their transactions. Those without any are left out.
+func findLogs(named []string) (logs []zkLog, err error) {
+	var paths []string
+	for _, path := range named {
+		info, err := os.Stat(path)
+		if err != nil {
+			return nil, usageError{err}
+		}
+		if !info.IsDir() {
+			paths = append(paths, path)
+			continue
+		}
+		found, err := logsIn(path)
+		if err != nil {
+			return nil, usageError{err}
+		}
+		paths = append(paths, found...)
+	}
+	for _, path := range paths {
+		err := reading(path, func(file *os.File) error {
+			first, err := zkfile.FirstZxid(file)
+			if first > 0 {
+				logs = append(logs, zkLog{path, first})
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	slices.SortStableFunc(logs, func(a, b zkLog) int { return int(min(1, max(-1, a.first-b.first))) })
+	return logs, nil
+}
+
+// logsIn lists the logs of a directory, or of the version-2 in it, where
+// ZooKeeper keeps them.
+func logsIn(dir string) (paths []string, err error) {
+	for _, at := range []string{dir, filepath.Join(dir, "version-2")} {
+		entries, err := os.ReadDir(at)
+		if err != nil && at == dir {
+			return nil, err
+		}
+		for _, e := range entries {
+			if logName.MatchString(e.Name()) {
+				paths = append(paths, filepath.Join(at, e.Name()))
+			}
+		}
+	}
+	if len(paths) == 0 {
+		return nil, fmt.Errorf("%s: no log.HEX is in it", dir)
+	}
+	return paths, nil
+}
+
+// reading opens a file for read, and puts its name before the error.
+func reading(path string, read func(*os.File) error) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return usageError{err}
+	}
+	defer file.Close()
+	if err := read(file); err != nil {
+		return incomplete(path, err)
+	}
+	return nil
+}
+
+// incomplete names the file, and the way on where there is one.
+func incomplete(path string, err error) error {
+	if missing := (*zkfile.MissingError)(nil); errors.As(err, &missing) {
+		return fmt.Errorf("%s: %w: name their logs with --zk-log, or --zk-incomplete goes on without", path, err)
+	}
+	return fmt.Errorf("%s: %w", path, err)
+}

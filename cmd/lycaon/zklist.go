@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/lycaon-io/lycaon/client"
+	"github.com/lycaon-io/lycaon/cmd/lycaon/internal/target"
+	"github.com/lycaon-io/lycaon/cmd/lycaon/internal/zkfile"
+	"github.com/lycaon-io/lycaon/protocol"
+	"github.com/lycaon-io/lycaon/znode"
+)
+
+// zkList is what is to be written, parents first.
+type zkList struct {
+	nodes      []target.Node
+	quotas     []target.Node
+	bytes      int64
+	ephemerals int
+	system     int
+}
+
+// list takes from a tree what is imported, at its new place, and checks that
+// Lycaon may have it.
+func (z *zkImport) list(tree *zkfile.Tree) (*zkList, error) {
+	list, children := &zkList{}, map[string]int64{}
+	err := tree.Walk(func(n *zkfile.Node) error {
+		if n.Path == systemNodes || strings.HasPrefix(n.Path, systemNodes+"/") {
+			return z.listSystem(list, n)
+		}
+		path, ok := z.place(n.Path)
+		switch {
+		case !ok:
+			return nil
+		case n.Kind == znode.Ephemeral:
+			list.ephemerals++
+			return nil
+		}
+		node := target.Node{Path: path, Data: n.Data, ACL: n.ACL, Kind: n.Kind, TTLMs: n.TTLMs, Sequence: n.Created}
+		if err := checkNode(&node); err != nil {
+			return fmt.Errorf("node %q: %w", n.Path, err)
+		}
+		if path == "/" && z.existing != target.Replace && len(n.Data) == 0 && znode.FormatACL(n.ACL) == znode.FormatACL(znode.OpenACL) {
+			node.Data, node.ACL = nil, nil // as every root is
+		}
+		list.nodes = append(list.nodes, node)
+		list.bytes += int64(len(n.Data))
+		children[znode.Parent(path)]++
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(list.nodes) == 0 {
+		return nil, fmt.Errorf("there is no node %s that stays", z.from)
+	}
+	for i := range list.nodes { // the children that come raise it themselves
+		if n := &list.nodes[i]; n.Sequence <= children[n.Path] {
+			n.Sequence = 0
+		}
+	}
+	return list, nil
+}
+
+// limits counts the quotas.
+func (l *zkList) limits() (n int) {
+	for i := range l.quotas {
+		if strings.HasSuffix(l.quotas[i].Path, "/"+limitsName) {
+			n++
+		}
+	}
+	return n
+}
+
+// The nodes of ZooKeeper's quotas: of /a the limits and the count are at
+// /zookeeper/quota/a/zookeeper_limits and zookeeper_stats.
+const (
+	quotaNodes = systemNodes + "/quota"
+	limitsName = "zookeeper_limits"
+	statsName  = "zookeeper_stats"
+)
+
+// listSystem takes the quotas of what is imported.
+func (z *zkImport) listSystem(list *zkList, n *zkfile.Node) error {
+	name := n.Path[strings.LastIndexByte(n.Path, '/')+1:]
+	of, ok := strings.CutPrefix(strings.TrimSuffix(n.Path, "/"+name), quotaNodes+"/")
+	if !ok || name != limitsName && name != statsName {
+		list.system++
+		return nil
+	}
+	path, ok := z.place("/" + of)
+	if !ok || path == "/" {
+		list.system++
+		return nil
+	}
+	quota := target.Node{Path: quotaNodes + path + "/" + name, Data: n.Data, ACL: n.ACL}
+	if err := checkNode(&quota); err != nil {
+		return fmt.Errorf("node %q: %w", n.Path, err)
+	}
+	list.quotas = append(list.quotas, quota)
+	return nil
+}
+
+// place is where a node of ZooKeeper's comes to be; false for one that does not
+// come along.
+func (z *zkImport) place(path string) (string, bool) {
+	rel, ok := strings.CutPrefix(path, strings.TrimSuffix(z.from, "/"))
+	if !ok || rel != "" && rel[0] != '/' {
+		return "", false
+	}
+	return below(z.to, strings.TrimPrefix(rel, "/")), true
+}
+
+// checkNode holds a node against Lycaon's rules.
+func checkNode(n *target.Node) error {
+	if err := znode.ValidatePath(n.Path); err != nil {
+		return err
+	}
+	if most := protocol.DefaultLimits().MaxData; len(n.Data) > int(most) {
+		return fmt.Errorf("%w: %d bytes of data, a node holds at most %d", client.ErrTooLarge, len(n.Data), most)
+	}
+	if n.Kind == znode.TTL && (n.TTLMs < 1 || n.TTLMs > znode.MaxTTLMs) {
+		return fmt.Errorf("%w: a TTL of %d ms, it must be 1 to 2^40-1", client.ErrBadArguments, n.TTLMs)
+	}
+	_, err := znode.NormalizeACL(n.ACL, nil)
+	return err
+}
+
+// refuseExisting looks for what is there before anything is written.
+func (l *zkList) refuseExisting(ctx context.Context, c *client.Client, there map[string]bool) error {
+	exists := func(path string) error {
+		return &client.Error{Op: "import", Path: path, Err: client.ErrNodeExists, Detail: target.ExistsHint}
+	}
+	for i := range l.nodes {
+		if path := l.nodes[i].Path; path != "/" && there[path] {
+			return exists(path)
+		}
+	}
+	for i := range l.quotas {
+		if st, err := c.Exists(ctx, l.quotas[i].Path); err != nil {
+			return err
+		} else if st != nil {
+			return exists(l.quotas[i].Path)
+		}
+	}
+	return nil
+}
+
+// writeQuotas comes last, so that no limit is in the way of the nodes before.
+func writeQuotas(ctx context.Context, c *client.Client, existing target.Existing, quotas []target.Node) error {
+	for _, q := range quotas {
+		made, err := c.Create(ctx, q.Path, q.Data, client.WithACL(q.ACL), client.Parents(), client.IfAbsent())
+		if err == nil && made.Existed && existing == target.Replace && strings.HasSuffix(q.Path, "/"+limitsName) {
+			_, err = c.Set(ctx, q.Path, q.Data)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
