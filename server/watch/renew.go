@@ -27,7 +27,7 @@ func Renew(t *Table, r *Ring, tree Peeker, w Watcher, watches []protocol.Watch, 
 		stat, acl, there := tree.Peek(watch.Path)
 		what := answerTo(watch, stat, there)
 		if what == 0 && watch.Mode == protocol.WatchExists {
-			if made := passed[watch.Path]; made != nil {
+			if made := passed[watch.Path]; made != nil && w.Allowed(made.ACL) {
 				what, acl, there = protocol.EventCreated, made.ACL, true
 			}
 		}

@@ -56,7 +56,7 @@ func TestRenewTellsOfANodeThatCameAndWent(t *testing.T) {
 		stood bool
 	}{
 		"since":                 {11, public, []string{"30 created /p/n"}, false},
-		"since, unreadable":     {11, private, nil, false},
+		"since, unreadable":     {11, private, nil, true},
 		"before it was asked":   {10, public, nil, true},
 		"of which nobody knows": {0, public, nil, true},
 	} {

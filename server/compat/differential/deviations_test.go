@@ -64,10 +64,9 @@ var deviations = []deviation{
 		allows: existsUnread,
 	},
 	{
-		name: "Events of what a session may not READ are kept from it",
-		reason: "As newer ZooKeepers do for staying watches, and here for every watch: by the ACL in force at the change, " +
-			"for childrenChanged the parent's. A one-shot whose event is kept is used up.",
-		allows: withheldEvent,
+		name:   "setWatches tells nothing of a node that may not be read",
+		reason: "ZooKeeper keeps all other events of such a node from the session, and not these.",
+		allows: unreadAnswer,
 	},
 	{
 		name: "A path that breaks a rule is refused before anything else",
@@ -208,7 +207,7 @@ func existsUnread(c *comparison, st *step, zk, ly *item) verdict {
 			own.refused[zk.op.Path] = true
 		}
 		return bothAnswer
-	case isEventItem(zk) && own.refused[zk.path] && !c.renews():
+	case isEventItem(zk) && own.refused[zk.path] && !c.comes(zk) && !c.answersUnread(st, zk):
 		delete(own.refused, zk.path)
 		return zooKeeperOnly
 	case isReply(zk, opRemoveWatches) && isReply(ly, opRemoveWatches):
@@ -217,28 +216,20 @@ func existsUnread(c *comparison, st *step, zk, ly *item) verdict {
 	return notMine
 }
 
-// withheldEvent allows an event of ZooKeeper alone that the session may not see:
-// one that happened, or one that a setWatches is answered with.
-func withheldEvent(c *comparison, st *step, zk, _ *item) verdict {
-	if !isEventItem(zk) || c.comes(zk) {
-		return notMine
+// unreadAnswer allows the answer of a setWatches that the session may not see.
+func unreadAnswer(c *comparison, st *step, zk, _ *item) verdict {
+	if isEventItem(zk) && !c.comes(zk) && c.answersUnread(st, zk) {
+		return zooKeeperOnly
 	}
-	own, what := c.m.slots[st.Slot], told{zk.event, zk.path}
-	if own.withheld[what] <= 0 {
-		if c.renews() && c.m.nodes[zk.path] != nil && !c.m.may(st.Slot, zk.path, permRead) {
-			return zooKeeperOnly
-		}
-		// The connection's own write, whose reply comes behind the event.
-		ahead := c.m.clone()
-		for _, it := range c.pending {
-			ahead.heard(st, it)
-		}
-		if ahead.slots[st.Slot].withheld[what] <= 0 {
-			return notMine
-		}
-	}
-	own.withheld[what]--
-	return zooKeeperOnly
+	return notMine
+}
+
+// answersUnread says that an event of ZooKeeper's may answer a setWatches, and is
+// of a node that may not be read.
+func (c *comparison) answersUnread(st *step, zk *item) bool {
+	next := c.nextReply()
+	return next != nil && slices.ContainsFunc(next.op.Lists, func(paths []string) bool { return slices.Contains(paths, zk.path) }) &&
+		c.m.nodes[zk.path] != nil && !c.m.may(st.Slot, zk.path, permRead)
 }
 
 // comes says that Lycaon tells an event as well, before its next reply.
@@ -252,12 +243,6 @@ func (c *comparison) comes(zk *item) bool {
 		}
 	}
 	return false
-}
-
-// renews says that the next reply is to a setWatches.
-func (c *comparison) renews() bool {
-	next := c.nextReply()
-	return next != nil && (next.op.Op == opSetWatches || next.op.Op == opSetWatches2)
 }
 
 // nextReply is the first reply among what ZooKeeper still says in this step.

@@ -3,7 +3,6 @@ package differential
 import (
 	"crypto/sha1"
 	"encoding/base64"
-	"maps"
 	"net/netip"
 	"path"
 	"slices"
@@ -39,13 +38,6 @@ type mirroredClient struct {
 	watches   map[string]watchKind
 	memory    *memory         // of the session's watches
 	refused   map[string]bool // paths that exists has left a watch of in ZooKeeper alone
-	withheld  map[told]int    // events that it may not see
-}
-
-// told is an event as a client hears it.
-type told struct {
-	event int32
-	path  string
 }
 
 // Perms of an ACL.
@@ -64,7 +56,7 @@ func newMirror(slots int) *mirror {
 	m := &mirror{nodes: map[string]*mirrored{"$": {acl: openACL, owner: -1}}, paths: []string{"$"}, mortal: map[string]bool{}, everMade: map[string]bool{}, everWatched: map[string]bool{}}
 	for range slots {
 		m.slots = append(m.slots, &mirroredClient{
-			watches: map[string]watchKind{}, refused: map[string]bool{}, withheld: map[told]int{}, memory: newMemory(),
+			watches: map[string]watchKind{}, refused: map[string]bool{}, memory: newMemory(),
 		})
 	}
 	return m
@@ -93,7 +85,7 @@ func (m *mirror) welcome(c *mirroredClient, st *step, it *item) {
 		c.memory = newMemory()
 	}
 	c.opened = c.connected
-	c.ids, c.watches, c.refused, c.withheld = nil, map[string]watchKind{}, map[string]bool{}, map[told]int{}
+	c.ids, c.watches, c.refused = nil, map[string]watchKind{}, map[string]bool{}
 }
 
 func (m *mirror) reply(slot int, it *item) {
@@ -131,10 +123,8 @@ func (m *mirror) change(slot int, it *item) {
 	}
 	switch o.Op {
 	case opDelete, opDeleteContainer:
-		m.withhold(eventDeleted, o.Path)
 		m.remove(o.Path)
 	case opSetData:
-		m.withhold(eventDataChanged, o.Path)
 		n.version++
 	case opSetACL:
 		n.acl = m.fixed(slot, o.ACL)
@@ -151,7 +141,6 @@ func (m *mirror) created(slot int, it *item) {
 		n.owner, n.life = slot, m.slots[slot].life
 	}
 	m.nodes[it.made], m.everMade[it.made] = n, true
-	m.withhold(eventCreated, it.made)
 	at, _ := slices.BinarySearch(m.paths, it.made)
 	m.paths = slices.Insert(m.paths, at, it.made)
 }
@@ -167,44 +156,9 @@ func (m *mirror) remove(path string) {
 func (m *mirror) bury(slot int) {
 	for _, path := range slices.Clone(m.paths) {
 		if n := m.nodes[path]; n.owner == slot && n.life == m.slots[slot].life {
-			m.withhold(eventDeleted, path)
 			m.remove(path)
 		}
 	}
-}
-
-// withhold notes who may not hear of a change of a node, or of its parent's
-// children, by the ACLs of this moment.
-func (m *mirror) withhold(event int32, at string) {
-	for slot, c := range m.slots {
-		if !c.connected {
-			continue
-		}
-		if !m.may(slot, at, permRead) {
-			c.withheld[told{event, at}]++
-		}
-		if parent := path.Dir(at); event != eventDataChanged && !m.may(slot, parent, permRead) {
-			c.withheld[told{eventChildrenChanged, parent}]++
-		}
-	}
-}
-
-// clone is a mirror that can be led on without changing m.
-func (m *mirror) clone() *mirror {
-	c := *m
-	c.nodes, c.paths, c.slots = map[string]*mirrored{}, slices.Clone(m.paths), nil
-	for at, n := range m.nodes {
-		own := *n
-		c.nodes[at] = &own
-	}
-	for _, s := range m.slots {
-		own := *s
-		own.ids, own.watches, own.refused, own.withheld = slices.Clone(s.ids), maps.Clone(s.watches), maps.Clone(s.refused), maps.Clone(s.withheld)
-		own.memory = newMemory() // nobody asks the clone
-		c.slots = append(c.slots, &own)
-	}
-	c.mortal, c.everMade, c.everWatched = maps.Clone(m.mortal), maps.Clone(m.everMade), maps.Clone(m.everWatched)
-	return &c
 }
 
 // foresee notes which ephemerals the replies of a step have made.
