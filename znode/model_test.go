@@ -448,7 +448,7 @@ func (m *model) checkQuota(path string, data []byte, created ...string) error {
 		}
 	}
 	if strings.HasPrefix(path, "/zookeeper/quota/") && strings.HasSuffix(path, "/zookeeper_limits") {
-		if _, err := parseLimits(data); err != nil {
+		if _, err := ParseLimits(data); err != nil {
 			return ErrBadArguments
 		}
 	}
@@ -481,7 +481,7 @@ func (m *model) checkQuota(path string, data []byte, created ...string) error {
 func (m *model) nearestQuota(path string) (of string, l Limits) {
 	for of := path; of != "/"; of = modelParent(of) {
 		if n := m.nodes["/zookeeper/quota"+of+"/zookeeper_limits"]; n != nil {
-			l, _ := parseLimits(n.data)
+			l, _ := ParseLimits(n.data)
 			return of, l
 		}
 	}
@@ -494,7 +494,7 @@ func (m *model) quotas() []Quota {
 		of, ok := strings.CutSuffix(p, "/zookeeper_limits")
 		if of, below := strings.CutPrefix(of, "/zookeeper/quota/"); ok && below {
 			q := Quota{Path: "/" + of}
-			q.Limits, _ = parseLimits(n.data)
+			q.Limits, _ = ParseLimits(n.data)
 			q.Count, q.Bytes = m.usage(q.Path)
 			all = append(all, q)
 		}

@@ -29,7 +29,17 @@ type Limits struct {
 	CountHard, BytesHard int64
 }
 
-var noLimits = Limits{-1, -1, -1, -1}
+// NoLimits bounds nothing.
+var NoLimits = Limits{-1, -1, -1, -1}
+
+// String is the data of a zookeeper_limits as ZooKeeper's clients write it: with
+// a sign in the middle that ends the figures for those of 3.4.
+func (l Limits) String() string {
+	b := strconv.AppendInt([]byte("count="), l.Count, 10)
+	b = strconv.AppendInt(append(b, ",bytes="...), l.Bytes, 10)
+	b = strconv.AppendInt(append(b, "=;byteHardLimit="...), l.BytesHard, 10)
+	return string(strconv.AppendInt(append(b, ";countHardLimit="...), l.CountHard, 10))
+}
 
 // Quota is a subtree with limits and what it takes, its topmost node included.
 type Quota struct {
@@ -130,9 +140,9 @@ func (t *Tree) noteLimits(n *node) {
 	if !ok || of == rootPath {
 		return
 	}
-	limits, err := parseLimits(n.data)
+	limits, err := ParseLimits(n.data)
 	if err != nil { // of an image from before they were looked at
-		limits = noLimits
+		limits = NoLimits
 	}
 	if t.quotas == nil {
 		t.quotas = map[string]Limits{}
@@ -160,26 +170,26 @@ func checkQuotaNode(path string, data []byte) error {
 	if Base(path) != limitsName {
 		return nil
 	}
-	_, err := parseLimits(data)
+	_, err := ParseLimits(data)
 	return err
 }
 
 const errRootQuota = badArguments("there is no quota of the whole tree")
 
-// parseLimits reads what ZooKeeper's clients write, of any version, in any
+// ParseLimits reads what ZooKeeper's clients write, of any version, in any
 // order: "count=5,bytes=-1=;byteHardLimit=9;countHardLimit=-1". Keys that it
 // does not know it skips.
-func parseLimits(data []byte) (Limits, error) {
+func ParseLimits(data []byte) (Limits, error) {
 	if len(data) > maxLimitsBytes {
-		return noLimits, badArguments("the limits of a quota are longer than " + strconv.Itoa(maxLimitsBytes) + " bytes")
+		return NoLimits, badArguments("the limits of a quota are longer than " + strconv.Itoa(maxLimitsBytes) + " bytes")
 	}
-	l := noLimits
+	l := NoLimits
 	for _, pair := range strings.FieldsFunc(string(data), func(r rune) bool { return r == ',' || r == ';' }) {
 		key, value, _ := strings.Cut(pair, "=")
 		value, _, _ = strings.Cut(value, "=") // what follows is there for readers of ZooKeeper 3.4
 		figure, err := strconv.ParseInt(value, 10, 64)
 		if err != nil {
-			return noLimits, badArguments("the limits of a quota are key=figure, separated by commas, not " + strconv.Quote(pair))
+			return NoLimits, badArguments("the limits of a quota are key=figure, separated by commas, not " + strconv.Quote(pair))
 		}
 		switch key {
 		case "count":

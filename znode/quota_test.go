@@ -70,7 +70,7 @@ func TestTheStatsOfAQuotaAreTrueWhenTheyAreRead(t *testing.T) {
 	write(func() error { return tree.Delete(user, "/q", AnyVersion) })
 	requireStats(t, tree, "/q", 0, 0)
 	require.Equal(t, []Quota{
-		{Path: "/none", Limits: noLimits},
+		{Path: "/none", Limits: NoLimits},
 		{Path: "/q", Limits: Limits{5, -1, -1, -1}},
 		{Path: "/q/sub", Limits: Limits{9, -1, -1, -1}},
 	}, tree.Quotas())
@@ -248,25 +248,32 @@ func TestTheDataOfTheQuotaNodeSwitchesEnforcement(t *testing.T) {
 
 func TestLimitsAreReadAsZooKeepersClientsWriteThem(t *testing.T) {
 	for text, want := range map[string]Limits{
-		"":                   noLimits,
+		"":                   NoLimits,
 		"count=5,bytes=-1":   {5, -1, -1, -1},
 		"bytes=7,count=5":    {5, 7, -1, -1},
 		"count=5;bytes=7,,;": {5, 7, -1, -1},
 		"count=5,bytes=-1=;byteHardLimit=-1;countHardLimit=-1": {5, -1, -1, -1},
 		"count=-1,bytes=3=;byteHardLimit=9;countHardLimit=4":   {-1, 3, 4, 9},
 		"countHardLimit=4,byteHardLimit=9":                     {-1, -1, 4, 9},
-		"future=1":                                             noLimits,
+		"future=1":                                             NoLimits,
 		"count=1,count=2":                                      {2, -1, -1, -1},
 		"bytes=9223372036854775807":                            {-1, 1<<63 - 1, -1, -1},
 	} {
-		got, err := parseLimits([]byte(text))
+		got, err := ParseLimits([]byte(text))
 		require.NoError(t, err, text)
 		require.Equal(t, want, got, text)
+		again, err := ParseLimits([]byte(want.String()))
+		require.NoError(t, err, text)
+		require.Equal(t, want, again, text)
 	}
 	for _, text := range []string{"x", "count", "count=five", "count=5 ", "count=", "count==5", "=", "count=5,bytes=9223372036854775808", string(make([]byte, maxLimitsBytes+1))} {
-		_, err := parseLimits([]byte(text))
+		_, err := ParseLimits([]byte(text))
 		require.ErrorIs(t, err, ErrBadArguments, text)
 	}
+}
+
+func TestLimitsAreWrittenAsZooKeepersClientsWriteThem(t *testing.T) {
+	require.Equal(t, "count=5,bytes=-1=;byteHardLimit=-1;countHardLimit=7", Limits{5, -1, 7, -1}.String())
 }
 
 func TestAQuotaThatMeansNothingIsRefused(t *testing.T) {
@@ -299,7 +306,7 @@ func TestAnImageMayHoldLimitsThatDoNotRead(t *testing.T) {
 	}
 	loaded, err := load(records)
 	require.NoError(t, err)
-	require.Equal(t, []Quota{{Path: "/a", Limits: noLimits, Count: 1}}, loaded.Quotas())
+	require.Equal(t, []Quota{{Path: "/a", Limits: NoLimits, Count: 1}}, loaded.Quotas())
 }
 
 func TestExceededNamesTheLimitThatCounts(t *testing.T) {
@@ -309,7 +316,7 @@ func TestExceededNamesTheLimitThatCounts(t *testing.T) {
 		limit         string
 		bound, figure int64
 	}{
-		{"none", Quota{Limits: noLimits, Count: 9, Bytes: 9}, "", 0, 0},
+		{"none", Quota{Limits: NoLimits, Count: 9, Bytes: 9}, "", 0, 0},
 		{"at the limits", Quota{Limits: Limits{9, 9, 9, 9}, Count: 9, Bytes: 9}, "", 0, 0},
 		{"nodes", Quota{Limits: Limits{8, -1, -1, -1}, Count: 9}, "count", 8, 9},
 		{"nodes, hard", Quota{Limits: Limits{1, -1, 8, -1}, Count: 9}, "countHardLimit", 8, 9},

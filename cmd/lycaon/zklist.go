@@ -73,14 +73,6 @@ func (l *zkList) limits() (n int) {
 	return n
 }
 
-// The nodes of ZooKeeper's quotas: of /a the limits and the count are at
-// /zookeeper/quota/a/zookeeper_limits and zookeeper_stats.
-const (
-	quotaNodes = systemNodes + "/quota"
-	limitsName = "zookeeper_limits"
-	statsName  = "zookeeper_stats"
-)
-
 // listSystem takes the quotas of what is imported.
 func (z *zkImport) listSystem(list *zkList, n *zkfile.Node) error {
 	name := n.Path[strings.LastIndexByte(n.Path, '/')+1:]
@@ -95,7 +87,11 @@ func (z *zkImport) listSystem(list *zkList, n *zkfile.Node) error {
 		return nil
 	}
 	quota := target.Node{Path: quotaNodes + path + "/" + name, Data: n.Data, ACL: n.ACL}
-	if err := checkNode(&quota); err != nil {
+	err := checkNode(&quota)
+	if err == nil && name == limitsName {
+		_, err = znode.ParseLimits(n.Data)
+	}
+	if err != nil {
 		return fmt.Errorf("node %q: %w", n.Path, err)
 	}
 	list.quotas = append(list.quotas, quota)
