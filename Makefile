@@ -1,7 +1,7 @@
 GO      ?= go
 FUZZTIME ?= 10s
 
-.PHONY: build run cluster test lint fuzz faults replay soak-sim downstream differential bench clean
+.PHONY: build run cluster test lint fuzz faults replay soak-sim compat downstream differential bench clean
 
 ## build: compile bin/lycaon
 build:
@@ -40,6 +40,10 @@ replay:
 ## soak-sim: whole clusters in virtual time under new seeded faults for SOAK of wall time (1h by default); SEED=n repeats one
 soak-sim:
 	LYCAON_SOAK=$(or $(SOAK),1h) LYCAON_SEED=$(SEED) $(GO) test -count=1 -timeout 0 -v -run TestSoakBubble ./server
+
+## compat: real clients of ZooKeeper against one server and three, also while servers die; PEER=zookeeper runs them against ZooKeeper
+compat:
+	LYCAON_COMPAT_PEER=$(PEER) $(GO) test -count=1 -timeout 30m -v -run TestCompat ./server/compat/clients
 
 ## downstream: ClickHouse, Patroni, Prometheus and tooz over three servers that are killed meanwhile; installs Debian's packages, wants root
 downstream:

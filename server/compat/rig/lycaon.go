@@ -32,8 +32,8 @@ func Main(m *testing.M) {
 	os.Exit(code)
 }
 
-// buildDir is a new directory for something compiled.
-func buildDir(name string) (string, error) {
+// BuildDir is a new directory for something compiled.
+func BuildDir(name string) (string, error) {
 	built.Lock()
 	defer built.Unlock()
 	if built.dir == "" {
@@ -51,7 +51,7 @@ var program = sync.OnceValues(func() (string, error) {
 	if path := os.Getenv("LYCAON_BINARY"); path != "" {
 		return filepath.Abs(path)
 	}
-	dir, err := buildDir("lycaon")
+	dir, err := BuildDir("lycaon")
 	if err != nil {
 		return "", err
 	}

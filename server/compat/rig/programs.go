@@ -21,16 +21,16 @@ const jars = "/usr/share/java"
 
 func jar(name string) string { return filepath.Join(jars, name+".jar") }
 
-// needs skips the test, and says what to install, if path is not there.
-func needs(t testing.TB, path, what, debian string) {
+// Needs skips the test, and says what to install, if path is not there.
+func Needs(t testing.TB, path, what, debian string) {
 	t.Helper()
 	if _, err := os.Stat(path); err != nil {
 		t.Skipf("SKIPPED: no %s (Debian package %s)", what, debian)
 	}
 }
 
-// tool finds a program in PATH, or skips the test.
-func tool(t testing.TB, name, what, debian string) string {
+// Tool finds a program in PATH, or skips the test.
+func Tool(t testing.TB, name, what, debian string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {
@@ -60,10 +60,10 @@ var classes sync.Map // directory of sources -> func() (string, error)
 // or a library.
 func Java(t testing.TB, dir string) string {
 	t.Helper()
-	javac := tool(t, "javac", "Java compiler", "default-jdk-headless")
+	javac := Tool(t, "javac", "Java compiler", "default-jdk-headless")
 	path := make([]string, 0, len(javaLibraries)+1)
 	for _, l := range javaLibraries {
-		needs(t, jar(l.jar), l.jar+".jar", l.debian)
+		Needs(t, jar(l.jar), l.jar+".jar", l.debian)
 		path = append(path, jar(l.jar))
 	}
 	abs, err := filepath.Abs(dir)
@@ -80,7 +80,7 @@ func Java(t testing.TB, dir string) string {
 }
 
 func compileJava(javac, libraries, dir string) (string, error) {
-	out, err := buildDir("java")
+	out, err := BuildDir("java")
 	if err != nil {
 		return "", err
 	}

@@ -82,3 +82,18 @@ func TestAProcessRunsAsItsUserInEachOfItsLives(t *testing.T) {
 	p.User = "no such user"
 	require.Error(t, p.Start())
 }
+
+func TestATalkEndsWithItsInput(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	talk := Begin(t, ctx, "sh", "-c", "echo READY here; cat >&2; echo over; exit 3")
+	rest, said := talk.Await("READY ")
+	require.True(t, said)
+	require.Equal(t, "here", rest)
+	talk.Say("heard")
+	out, err := talk.Finish()
+	require.ErrorContains(t, err, "exit status 3")
+	require.Equal(t, "READY here\nheard\nover\n", out)
+	_, said = talk.Await("never")
+	require.False(t, said)
+}

@@ -12,10 +12,10 @@ import (
 // ZooKeeper starts Debian's ZooKeeper with n servers, 1 or 3, or skips the test if it is not installed.
 func ZooKeeper(t testing.TB, n int, opts Options) *Ensemble {
 	t.Helper()
-	needs(t, "/usr/share/zookeeper/bin/zkServer.sh", "ZooKeeper server", "zookeeper")
-	needs(t, jar("zookeeper"), "ZooKeeper server", "libzookeeper-java")
-	needs(t, jar("slf4j-simple"), "ZooKeeper server's log", "libslf4j-java")
-	java := tool(t, "java", "Java", "default-jre-headless")
+	Needs(t, "/usr/share/zookeeper/bin/zkServer.sh", "ZooKeeper server", "zookeeper")
+	Needs(t, jar("zookeeper"), "ZooKeeper server", "libzookeeper-java")
+	Needs(t, jar("slf4j-simple"), "ZooKeeper server's log", "libslf4j-java")
+	java := Tool(t, "java", "Java", "default-jre-headless")
 
 	root, all := t.TempDir(), Ports(t, 3*n)
 	clients, peers, elections := all[:n], all[n:2*n], all[2*n:]

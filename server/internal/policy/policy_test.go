@@ -66,6 +66,7 @@ var arrows = map[string][]string{
 	"server/sim":                 {"server/pipeline", "server/replicate", "server/state", "server/watch", "session", "protocol", "znode"},
 	"server/faults":              {"client", "protocol", "server/raftlog", "server/state", "znode"},
 	"server/compat/differential": {"server/compat/rig", "protocol/jute"},
+	"server/compat/clients":      {},
 	"server/compat/downstream":   {},
 	"server/compat/rig":          {},
 	"server/internal/policy":     {},
