@@ -3,11 +3,13 @@ package server
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/lycaon-io/lycaon/client"
 	"github.com/lycaon-io/lycaon/protocol"
 	"github.com/lycaon-io/lycaon/server/replicate"
 	"github.com/lycaon-io/lycaon/znode"
@@ -180,5 +182,48 @@ func TestBubbleLeadershipIsTransferred(t *testing.T) {
 			p.await("it leads", time.Second, func() bool { return p.leader() == to })
 		}
 		p.agree(time.Second)
+	})
+}
+
+func TestBubbleClientsOfAFollowerHearOfAChangedMembership(t *testing.T) {
+	inBubble(t, 3, func(t *testing.T, p *pack) {
+		leader := p.ready()
+		follower := leader%3 + 1
+		c := p.client([]uint64{follower})
+		defer c.Abandon()
+		line := func(id int, role string) string {
+			return fmt.Sprintf("server.%d=10.0.0.%d:2888:2888:%s;10.0.0.%d:2181\n", id, id, role, id)
+		}
+		three := line(1, "participant") + line(2, "participant") + line(3, "participant")
+		var version string
+		says := func(want string) bool {
+			n, err := c.Get(t.Context(), "/zookeeper/config")
+			require.NoError(t, err)
+			text, newer, _ := strings.Cut(string(n.Data), "version=")
+			if text != want || newer == version {
+				return false
+			}
+			require.Equal(t, fmt.Sprintf("%x", n.Stat.Mzxid), newer)
+			version = newer
+			return true
+		}
+		p.await("the members are named", 10*time.Second, func() bool { return says(three) })
+
+		w, err := c.Watch(t.Context(), "/zookeeper/config")
+		require.NoError(t, err)
+		defer w.Close()
+		p.member(follower, protocol.AddMember, 4, "10.0.0.4:2888")
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		event, err := w.Next(ctx)
+		require.NoError(t, err)
+		require.Equal(t, client.EventChanged, event.Type)
+		require.True(t, says(three+"server.4=10.0.0.4:2888:2888:observer\n"))
+		p.member(follower, protocol.RemoveMember, 4, "")
+		_, err = w.Next(ctx)
+		require.NoError(t, err)
+		require.True(t, says(three))
+		_, err = c.Set(t.Context(), "/zookeeper/config", []byte("mine"))
+		require.ErrorIs(t, err, client.ErrNoAuth)
 	})
 }

@@ -16,6 +16,11 @@ func (t *Tree) Set(a *Actor, path string, data []byte, version int64) (Stat, err
 	if version != AnyVersion && version != n.version {
 		return Stat{}, failedAt("set", n, ErrBadVersion)
 	}
+	return t.replaceData(n, data).stat(), nil
+}
+
+// replaceData returns the node that stands for n then.
+func (t *Tree) replaceData(n *node, data []byte) *node {
 	n = t.edit(n)
 	parent, grown := t.parentOf(n), len(data)-len(n.data)
 	n.data = cloneData(data)
@@ -25,7 +30,7 @@ func (t *Tree) Set(a *Actor, path string, data []byte, version int64) (Stat, err
 	t.resized(n, parent, grown)
 	t.seal(n)
 	t.effect(DataChanged, n, parent)
-	return n.stat(), nil
+	return n
 }
 
 // SetACL replaces the ACL of a node and returns its new stat. It wants ADMIN;

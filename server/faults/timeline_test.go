@@ -270,6 +270,8 @@ func (r *replayer) follow(t *state.Txn, x *txn, stepped bool, changes []change) 
 		if made, err = r.write(t, x, stepped); err != nil {
 			return err
 		}
+	case t.Kind == state.TxnConfig && stepped:
+		x.Kind, made = "config", []change{{"changed", "/zookeeper/config"}}
 	case stepped:
 		x.Kind, made = "reap", changes // none of the workloads makes nodes that go by themselves
 		r.wrong("zxid %d: a node went by itself: %v", x.Zxid, changes)

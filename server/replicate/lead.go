@@ -22,6 +22,7 @@ type loop struct {
 	begun      uint64        // the term whose duties have been taken up
 	stand      stand
 	watchdog   watchdog
+	publisher  publisher
 	hung       bool   // the connections were closed because the disk hangs
 	members    uint64 // index of the membership by which streams were looked at
 }
@@ -211,6 +212,7 @@ func (l *loop) caughtUp() {
 		return
 	}
 	l.begun = lead
+	l.publisher = publisher{began: time.Now()}
 	l.duties.begin(l.grace)
 	l.streams.caughtUp()
 	l.nowServing()
@@ -232,6 +234,7 @@ func (l *loop) tick() {
 		l.duties.reap()
 	}
 	l.duties.warnOfQuotas(now)
+	l.publish(now)
 }
 
 // shed closes the connections of a server whose disk hangs: their writes would

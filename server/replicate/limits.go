@@ -42,6 +42,12 @@ const (
 	quotaRest        = time.Minute
 	maxQuotaWarnings = 20
 
+	// introductionTime is how long a new leader waits for the members to tell of
+	// themselves before it takes those that have not for dead. publishRetry is
+	// when a proposal to name the members is taken for lost.
+	introductionTime = 3 * time.Second
+	publishRetry     = 5 * time.Second
+
 	imageBufferBytes = 256 << 10
 	minSnapshotRetry = time.Second
 	maxSnapshotRetry = time.Minute

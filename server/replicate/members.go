@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/lycaon-io/lycaon/server/peer"
+	"github.com/lycaon-io/lycaon/server/state"
 )
 
 // Suffrage says whether a member's vote counts.
@@ -296,5 +297,5 @@ func (n *Node) directory() (list []announcement, revision uint64) {
 
 // introduction is what this server says of itself.
 func (n *Node) introduction() announcement {
-	return announcement{ID: n.cfg.ID, Data: n.cfg.Data, Addr: n.cfg.Address, ClientAddr: n.cfg.ClientAddr, Version: n.cfg.Version}
+	return announcement{ID: n.cfg.ID, Data: n.cfg.Data, Addr: n.cfg.Address, ClientAddr: n.cfg.ClientAddr, Version: n.cfg.Version, Knows: state.Knows}
 }

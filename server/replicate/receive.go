@@ -161,8 +161,8 @@ func (l *cargo) load(batch *state.Batch) (n int, err error) {
 		if err != nil || !more {
 			return n, err
 		}
-		if l.txns[n].Kind == state.TxnReap {
-			return 0, errors.New("a follower reaps")
+		if kind := l.txns[n].Kind; kind == state.TxnReap || kind == state.TxnConfig {
+			return 0, errors.New("a follower does what only a leader may")
 		}
 		l.raw[n] = batch.Raw()
 		n++

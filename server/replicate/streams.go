@@ -18,6 +18,7 @@ type announcement struct {
 	Addr       string // of its peer port
 	ClientAddr string // "" if it is not told
 	Version    string
+	Knows      int `json:",omitempty"` // state.Knows of its program
 }
 
 // streams are the forward and touch streams of one server: towards the leader

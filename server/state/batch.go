@@ -17,6 +17,7 @@ import (
 //	  expire  bytes cause
 //	  reap    uvarints mzxid, pzxid, bytes path
 //	  noop    nothing
+//	  config  bytes members
 //
 // bytes is a uvarint length and that many bytes.
 const (
@@ -68,6 +69,8 @@ func AppendTxn(b []byte, t *Txn) []byte {
 		b = binary.AppendUvarint(b, t.Mzxid)
 		b = binary.AppendUvarint(b, t.Pzxid)
 		b = appendBytes(b, t.Path)
+	case TxnConfig:
+		b = appendBytes(b, t.Members)
 	}
 	return b
 }
@@ -136,7 +139,7 @@ func (b *Batch) Raw() []byte { return b.rest.b[b.last:b.rest.at:b.rest.at] }
 // txn reads one transaction. Unless keep, it makes no strings.
 func (c *cursor) txn(t *Txn, keep bool) error {
 	*t = Txn{Kind: TxnKind(c.byte())}
-	if t.Kind < TxnWrite || t.Kind > TxnNoop {
+	if t.Kind < TxnWrite || t.Kind > TxnConfig {
 		return fmt.Errorf("%w: kind %d", ErrUnknownFormat, t.Kind)
 	}
 	t.Origin, t.Ticket = c.uvarint(), c.uvarint()
@@ -160,6 +163,8 @@ func (c *cursor) txn(t *Txn, keep bool) error {
 	case TxnReap:
 		t.Mzxid, t.Pzxid = c.uvarint(), c.uvarint()
 		t.Path = c.string(keep)
+	case TxnConfig:
+		t.Members = c.string(keep)
 	}
 	if c.bad {
 		return fmt.Errorf("%w: cut short or malformed", ErrCorrupt)

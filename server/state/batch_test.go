@@ -31,6 +31,7 @@ func sampleTxns() []Txn {
 		{Kind: TxnExpire, Session: 4096, Generation: 2, Cause: "no word for 10 s"},
 		{Kind: TxnReap, Path: "/container", Mzxid: 1000, Pzxid: 1001},
 		{Kind: TxnNoop, Origin: 77, Ticket: 8},
+		{Kind: TxnConfig, Members: "server.1=a:2888:2888:participant;a:2181\n"},
 	}
 }
 
@@ -98,7 +99,7 @@ func TestAnEnvelopeIsRefusedAsAWholeBeforeAnyOfItRuns(t *testing.T) {
 		{"a header cut short", whole[:BatchHeaderLen-1], ErrCorrupt},
 		{"a later version", append([]byte{2}, whole[1:]...), ErrUnknownFormat},
 		{"kind 0", append(whole[:len(whole):len(whole)], 0), ErrUnknownFormat},
-		{"a later kind at the end", append(whole[:len(whole):len(whole)], byte(TxnNoop)+1), ErrUnknownFormat},
+		{"a later kind at the end", append(whole[:len(whole):len(whole)], byte(TxnConfig)+1), ErrUnknownFormat},
 		{"a kind alone", append(whole[:len(whole):len(whole)], byte(TxnNoop)), ErrCorrupt},
 		{"a read as a write", AppendTxn(AppendBatchHeader(nil, 0), &Txn{Kind: TxnWrite, Op: protocol.OpGet}), ErrUnknownFormat},
 		{"a length beyond the end", append(reap[:len(reap)-3:len(reap)-3], 0x7f, '/', 'p'), ErrCorrupt},
@@ -141,7 +142,7 @@ func TestGoldenBatch(t *testing.T) {
 	var text strings.Builder
 	whole := sampleBatch()
 	fmt.Fprintf(&text, "# header: version, stamp 1700000000123 ms\n%x %x\n", whole[:1], whole[1:BatchHeaderLen])
-	names := [...]string{TxnWrite: "write", TxnOpen: "open", TxnAttach: "attach", TxnExpire: "expire", TxnReap: "reap", TxnNoop: "noop"}
+	names := [...]string{TxnWrite: "write", TxnOpen: "open", TxnAttach: "attach", TxnExpire: "expire", TxnReap: "reap", TxnNoop: "noop", TxnConfig: "config"}
 	for _, txn := range sampleTxns() {
 		fmt.Fprintf(&text, "\n# %s: %s\n%x\n", names[txn.Kind], describe(&txn), AppendTxn(nil, &txn))
 	}
@@ -154,6 +155,9 @@ func TestGoldenBatch(t *testing.T) {
 }
 
 func describe(t *Txn) string {
+	if t.Kind == TxnConfig {
+		return fmt.Sprintf("members %q", t.Members)
+	}
 	s := fmt.Sprintf("origin %d ticket %d session %d generation %d", t.Origin, t.Ticket, t.Session, t.Generation)
 	switch t.Kind {
 	case TxnWrite:

@@ -78,11 +78,20 @@ func (m *Machine) Apply(t *Txn, stampMs int64, out *Outcome) []znode.Effect {
 		effects = m.expire(t, out)
 	case TxnReap:
 		effects = m.reap(t, out)
+	case TxnConfig:
+		effects = m.configure(t)
 	}
 	if out.Verdict != Repeated || t.Kind != TxnWrite { // a kept answer has the zxid of its run
 		out.Answer.Zxid = m.zxid
 	}
 	return effects
+}
+
+// configure has /zookeeper/config name the members.
+func (m *Machine) configure(t *Txn) []znode.Effect {
+	m.tree.Begin(m.zxid+1, m.clockMs)
+	m.tree.Configure(t.Members)
+	return m.commit()
 }
 
 // commit ends the tree's transaction. One that changed nothing takes no zxid.

@@ -57,6 +57,8 @@ func TestZxidRisesByOneForEachTransactionThatChangedSomething(t *testing.T) {
 		{"an attach with a wrong password", func() *Txn { return &Txn{Kind: TxnAttach, Session: b.id, Attempt: 3, TimeoutMs: 1} }, 0, protocol.SessionExpired},
 		{"an attach without a timeout", func() *Txn { return &Txn{Kind: TxnAttach, Session: b.id, PasswordHash: [32]byte{1}, Attempt: 3} }, 0, protocol.BadArguments},
 		{"an expiry of an older generation", func() *Txn { return &Txn{Kind: TxnExpire, Session: b.id, Generation: 1} }, 0, protocol.SessionMoved},
+		{"a configuration", func() *Txn { return &Txn{Kind: TxnConfig, Members: "server.1=a:1:1:participant\n"} }, 1, 0},
+		{"the same one again", func() *Txn { return &Txn{Kind: TxnConfig, Members: "server.1=a:1:1:participant\n"} }, 0, 0},
 		{"a failed reap", func() *Txn { return &Txn{Kind: TxnReap, Path: "/a"} }, 0, protocol.BadVersion},
 		{"a reap of what is gone", func() *Txn { return &Txn{Kind: TxnReap, Path: "/none"} }, 0, protocol.NoNode},
 		{"an expiry", func() *Txn { return &Txn{Kind: TxnExpire, Session: b.id, Generation: 2, Cause: "late"} }, 1, 0},

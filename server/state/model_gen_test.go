@@ -104,13 +104,16 @@ func (g *generator) next() *action {
 	case p < 48:
 		return &action{txn: Txn{Kind: TxnNoop, Origin: 7, Ticket: 8}}
 	case p < 51:
+		members := []string{"", "server.1=a:1:1:participant;a:2\n", "server.1=a:1:1:participant\nserver.2=b:1:1:observer\n"}
+		return &action{txn: Txn{Kind: TxnConfig, Members: pick(g, members)}}
+	case p < 54:
 		if c := pick(g, g.clients); c != g.hoarder {
 			return g.write(c, protocol.OpCloseSession, nil)
 		}
-	case p < 56 && len(g.gone) > 0:
+	case p < 59 && len(g.gone) > 0:
 		lost := &client{id: pick(g, g.gone)}
 		return g.write(lost, protocol.OpCheck, []protocol.WriteOp{{Op: protocol.OpCheck, Path: "/"}})
-	case p < 86:
+	case p < 89:
 		if a := g.resend(); a != nil {
 			return a
 		}

@@ -13,7 +13,7 @@ import (
 type tally map[string]int
 
 func (c tally) count(a *action, e *expected) {
-	c[fmt.Sprintf("kind %s", [...]string{"", "write", "open", "attach", "expire", "reap", "noop"}[a.txn.Kind])]++
+	c[fmt.Sprintf("kind %s", [...]string{"", "write", "open", "attach", "expire", "reap", "noop", "config"}[a.txn.Kind])]++
 	c[fmt.Sprintf("verdict %s", [...]string{"", "applied", "repeated", "duplicate", "gap", "fenced"}[e.verdict])]++
 	if e.verdict == Applied {
 		c["code "+e.answer.Code.String()]++

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"fmt"
 	"maps"
 	"strings"
 
@@ -104,6 +105,8 @@ func (o *oracle) apply(a *action, stampMs int64) expected {
 		o.expire(&a.txn, &e)
 	case TxnReap:
 		o.reap(&a.txn, &e)
+	case TxnConfig:
+		o.configure(&a.txn)
 	}
 	if a.txn.Kind != TxnWrite || e.verdict != Repeated {
 		e.answer.Zxid = o.zxid
@@ -232,6 +235,26 @@ func (o *oracle) reap(t *Txn, e *expected) {
 		o.remove(t.Path)
 		o.zxid++
 	}
+}
+
+func (o *oracle) configure(t *Txn) {
+	const path = "/zookeeper/config"
+	n, want := o.nodes[path], ""
+	if t.Members != "" {
+		want = fmt.Sprintf("%sversion=%x", t.Members, n.stat.Mzxid)
+	}
+	if string(n.data) == want {
+		return
+	}
+	n = o.edit(path)
+	n.data = []byte{}
+	if t.Members != "" {
+		n.data = fmt.Appendf(nil, "%sversion=%x", t.Members, o.zxid+1)
+	}
+	n.stat.Version++
+	n.stat.Mzxid, n.stat.MtimeMs, n.stat.DataLength = o.zxid+1, o.clockMs, len(n.data)
+	o.effect(znode.DataChanged, path)
+	o.zxid++
 }
 
 func (n *onode) mortal() bool {

@@ -12,7 +12,13 @@ const (
 	TxnExpire                    // the leader ends a session
 	TxnReap                      // the leader deletes an idle container or TTL node
 	TxnNoop                      // orders something: sync, a linearizable read, a new leader
+	TxnConfig                    // the leader tells the tree who the members are
 )
+
+// Knows counts the kinds of transactions that came after those of the first
+// version, which a replica of an older one stops at. Nobody proposes such a kind
+// unasked before every member knows it.
+const Knows = 1 // TxnConfig
 
 // Txn is one transaction on its way through the log. Origin is the
 // incarnation of the server that wants to know the outcome, Ticket its own
@@ -39,6 +45,7 @@ type Txn struct {
 	Cause         string   // TxnExpire
 	Path          string   // TxnReap
 	Mzxid, Pzxid  uint64   // TxnReap: only if unchanged since
+	Members       string   // TxnConfig: a line of each, "" for nobody
 }
 
 // Verdict says what became of a transaction.
