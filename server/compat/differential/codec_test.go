@@ -12,14 +12,14 @@ import (
 const frameLength = 4 // bytes before each frame that hold its length
 
 // hello is the first frame of a client.
-func (c *client) hello(how string) []byte {
-	r := jute.ConnectRequest{LastZxid: c.newest, TimeoutMs: timeoutMs, Session: c.session, Password: c.password, HasReadOnly: true}
+func (c *client) hello(st *step) []byte {
+	r := jute.ConnectRequest{LastZxid: c.newest, TimeoutMs: cmp.Or(st.Ask, timeoutMs), Session: c.session, Password: c.password, HasReadOnly: true}
 	switch {
-	case how == wrongPassword:
+	case st.How == wrongPassword:
 		r.Password = []byte("0123456789abcdef")
-	case how == aheadOfServer:
+	case st.How == aheadOfServer:
 		r.LastZxid = 1 << 62
-	case how == shortHello:
+	case st.How == shortHello:
 		r.HasReadOnly = false
 	}
 	return jute.AppendConnectRequest(nil, &r)

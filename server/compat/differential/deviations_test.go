@@ -216,6 +216,26 @@ func existsUnread(c *comparison, st *step, zk, ly *item) verdict {
 	return notMine
 }
 
+// quotaDeviations are those that only quotas bring about.
+var quotaDeviations = []deviation{
+	{
+		name:   "In a multi a quota counts what the operations before have done",
+		reason: "ZooKeeper compares each with the figures before the multi: one that makes room first is refused, one that takes it in parts is not.",
+		allows: func(_ *comparison, _ *step, zk, ly *item) verdict {
+			if !isReply(zk, opMulti) || !isReply(ly, opMulti) {
+				return notMine
+			}
+			return pairUp(exceeds(zk) || exceeds(ly))
+		},
+	},
+}
+
+// exceeds says that a multi failed for a quota.
+func exceeds(it *item) bool {
+	at := culprit(it)
+	return at >= 0 && it.results[at].err == errQuota
+}
+
 // unreadAnswer allows the answer of a setWatches that the session may not see.
 func unreadAnswer(c *comparison, st *step, zk, _ *item) verdict {
 	if isEventItem(zk) && !c.comes(zk) && c.answersUnread(st, zk) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -88,12 +89,7 @@ func TestDifferentialOfLycaonAndZooKeeper(t *testing.T) {
 	p := &pair{zk: zookeeper(t, 1).Addrs, ly: lycaon(t, 1).Addrs, allowed: deviations}
 	p.replayScripts(t)
 	p.storm(t, firstSeed(t), opsWanted(t, shortOps))
-	for _, d := range deviations {
-		t.Logf("%8d times: %s", p.counts[d.name], d.name)
-		if p.counts[d.name] == 0 && !t.Failed() {
-			t.Errorf("the deviation %q does not occur any more", d.name)
-		}
-	}
+	p.requireAll(t, deviations)
 }
 
 // In an ensemble clients move from server to server, and each lets its server
@@ -131,13 +127,42 @@ func (p *pair) replayScripts(t *testing.T) {
 	t.Helper()
 	var names []string
 	for _, pattern := range []string{"testdata/agree/*.txt", "testdata/deviate/*.txt"} {
-		found, err := filepath.Glob(pattern)
-		require.NoError(t, err)
-		require.NotEmpty(t, found, pattern)
-		names = append(names, found...)
+		names = append(names, scripts(t, pattern)...)
 	}
 	for _, name := range names {
 		p.replayFile(t, name)
+	}
+}
+
+func scripts(t *testing.T, pattern string) []string {
+	t.Helper()
+	found, err := filepath.Glob(pattern)
+	require.NoError(t, err)
+	require.NotEmpty(t, found, pattern)
+	return found
+}
+
+// Here clocks and limits count: nodes and sessions end by themselves, timeouts are
+// negotiated, and quotas are enforced.
+func TestDifferentialOfClocksAndQuotas(t *testing.T) {
+	onMemory(t)
+	zk := rig.ZooKeeper(t, 1, rig.Options{EnforceQuota: true, TickMs: 500}) // timeouts of 1 s to 10 s
+	ly := rig.Lycaon(t, 1, rig.Options{Flags: []string{"--max-session-timeout", "10s"}})
+	p := &pair{zk: zk.Addrs, ly: ly.Addrs, allowed: slices.Concat(deviations, quotaDeviations)}
+	for _, name := range scripts(t, "testdata/clocks/*.txt") {
+		t.Run(filepath.Base(name), func(t *testing.T) { p.replayFile(t, name) })
+	}
+	p.requireAll(t, quotaDeviations)
+}
+
+// requireAll fails for each deviation that did not occur.
+func (p *pair) requireAll(t *testing.T, all []deviation) {
+	t.Helper()
+	for _, d := range all {
+		t.Logf("%8d times: %s", p.counts[d.name], d.name)
+		if p.counts[d.name] == 0 && !t.Failed() {
+			t.Errorf("the deviation %q does not occur any more", d.name)
+		}
 	}
 }
 

@@ -113,7 +113,13 @@ func both(zk, ly *side, do func(s *side) error) error {
 	return err
 }
 
-// begin makes the root of the episode.
+// Quotas of the root: no limits, but figures that the server keeps.
+const (
+	quotaLimits = "/zookeeper/quota$/zookeeper_limits"
+	quotaStats  = "/zookeeper/quota$/zookeeper_stats"
+)
+
+// begin makes the root of the episode, and the place for its quotas.
 func (s *side) begin(root string) error {
 	s.root = root
 	c := &client{}
@@ -121,13 +127,19 @@ func (s *side) begin(root string) error {
 	tamper := s.tamper
 	s.tamper = nil
 	defer func() { s.tamper = tamper }()
-	if _, err := s.greet(c, ""); err != nil {
+	if _, err := s.greet(c, &step{}); err != nil {
 		return err
 	}
 	if c.conn == nil {
 		return fmt.Errorf("%s opens no session", s.name)
 	}
-	heard := s.send(c, []*op{{Op: opCreate, Path: path.Dir(root), ACL: openACL}, {Op: opCreate, Path: "$", ACL: openACL}, {Op: opCloseSession}})
+	var ops []*op
+	for _, at := range []string{path.Dir(root), "$", "/zookeeper/quota" + path.Dir(root), "/zookeeper/quota$"} {
+		ops = append(ops, &op{Op: opCreate, Path: at, ACL: openACL})
+	}
+	ops = append(ops, &op{Op: opCreate, Path: quotaLimits, Data: blob("count=-1,bytes=-1"), ACL: openACL},
+		&op{Op: opCreate, Path: quotaStats, Data: blob("count=0,bytes=0"), ACL: openACL})
+	heard := s.send(c, append(ops, &op{Op: opCloseSession}))
 	for _, it := range heard {
 		if it.kind == itemReply && it.err != 0 {
 			return fmt.Errorf("%s: %v of %s: %d", s.name, it.op.Op, root, it.err)
@@ -143,7 +155,7 @@ func (s *side) end() {
 	s.tamper = nil
 	for _, c := range s.slots {
 		if c.conn == nil && c.session != 0 {
-			_, _ = s.greet(c, "") // a session that stays behind expires
+			_, _ = s.greet(c, &step{}) // a session that stays behind expires
 		}
 		if c.conn != nil {
 			s.send(c, []*op{{Op: opCloseSession}})

@@ -33,6 +33,7 @@ var burstWeights = []struct {
 	{1, func(g *generator) *op { return &op{Op: opWhoAmI} }},
 	{1, func(g *generator) *op { return &op{Op: opPing} }},
 	{1, (*generator).setWatches},
+	{1, func(g *generator) *op { return &op{Op: opGetData, Path: quotaStats} }},
 }
 
 func (g *generator) whole() *op {

@@ -100,6 +100,7 @@ const (
 	errInvalidACL    = -114
 	errNoWatcher     = -121
 	errReconfig      = -123 // disabled
+	errQuota         = -125
 )
 
 // Limits of Lycaon, where ZooKeeper has none.
@@ -206,6 +207,7 @@ const (
 	stepAttach = "attach" // the session of the slot again, over a new connection
 	stepDrop   = "drop"   // the connection breaks
 	stepSend   = "send"   // requests at once, then their replies
+	stepAwait  = "await"  // one request again and again until it says NoNode
 )
 
 // Ways to attach wrongly, and the short hello of some clients.
@@ -221,6 +223,7 @@ type step struct {
 	Slot int    `json:"slot"`
 	Kind string `json:"kind"`
 	How  string `json:"how,omitempty"` // of open and attach
+	Ask  int32  `json:"ask,omitempty"` // of open and attach: timeout in ms, if not timeoutMs
 	Ops  []*op  `json:"ops,omitempty"`
 }
 

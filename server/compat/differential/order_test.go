@@ -134,7 +134,7 @@ func dial(t testing.TB, addr string) *asker {
 	t.Helper()
 	s := newSide("", []string{addr}, 0)
 	a := &asker{&client{}, s}
-	it, err := s.greet(a.client, "")
+	it, err := s.greet(a.client, &step{})
 	require.NoError(t, err)
 	require.Equal(t, itemWelcome, it.kind)
 	t.Cleanup(a.close)

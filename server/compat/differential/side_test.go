@@ -85,7 +85,32 @@ func (s *side) do(st *step) ([]*item, error) {
 		}
 		return append(heard, s.send(c, st.Ops)...), nil
 	}
+	if st.Kind == stepAwait && c.conn != nil {
+		return s.await(c, st.Ops), nil
+	}
 	return nil, fmt.Errorf("a step of kind %q", st.Kind)
+}
+
+const (
+	awaitWithin = 30 * time.Second
+	askEvery    = 50 * time.Millisecond
+)
+
+// await asks until it is told NoNode, and hears the events and that reply.
+func (s *side) await(c *client, ops []*op) (heard []*item) {
+	number := s.asked
+	for end := time.Now().Add(awaitWithin); time.Now().Before(end) && c.conn != nil; time.Sleep(askEvery) {
+		s.asked = number
+		for _, it := range s.send(c, ops) {
+			if it.kind == itemReply && it.err != errNoNode {
+				continue
+			}
+			if heard = append(heard, it); it.kind == itemReply {
+				return heard
+			}
+		}
+	}
+	return append(heard, &item{kind: itemSilent})
 }
 
 func (c *client) close() {
@@ -115,7 +140,7 @@ func (s *side) open(c *client, st *step) ([]*item, error) {
 	heard := s.barrier(c)
 	heard = append(heard, c.hangUp()...)
 	c.session, c.password, c.newest = 0, nil, 0
-	welcome, err := s.greet(c, st.How)
+	welcome, err := s.greet(c, st)
 	return append(heard, welcome), err
 }
 
@@ -128,7 +153,7 @@ func (s *side) attach(c *client, st *step) ([]*item, error) {
 	heard := s.barrier(c)
 	former := *c
 	c.conn, c.hops = nil, c.hops+1
-	welcome, err := s.greet(c, st.How)
+	welcome, err := s.greet(c, st)
 	if err != nil {
 		return heard, err
 	}
@@ -140,13 +165,13 @@ func (s *side) attach(c *client, st *step) ([]*item, error) {
 }
 
 // greet sends the hello of the client's session and reads the welcome.
-func (s *side) greet(c *client, how string) (*item, error) {
+func (s *side) greet(c *client, st *step) (*item, error) {
 	conn, err := net.DialTimeout("tcp", s.addrs[c.hops%len(s.addrs)], dialWithin)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.name, err)
 	}
 	c.conn, c.reader, c.ready, c.xid = conn, bufio.NewReader(conn), nil, 0
-	hello := c.hello(how)
+	hello := c.hello(st)
 	if _, err := conn.Write(hello); err != nil {
 		return nil, fmt.Errorf("%s: %w", s.name, err)
 	}
@@ -431,19 +456,30 @@ func (s *side) replyZxid(c *client, it *item, zxid int64, request int, changed b
 	c.newest = max(c.newest, zxid)
 }
 
-// hide puts $ for the root of the episode, show the root for $.
+// hide puts $ for the root of the episode, also where its quota is; show puts the
+// root for $.
 func (s *side) hide(path string) string {
-	if rest, under := strings.CutPrefix(path, s.root); under && s.root != "" {
-		return "$" + rest
+	before, rest := quotaPart(path)
+	if under, found := strings.CutPrefix(rest, s.root); found && s.root != "" {
+		return before + "$" + under
 	}
 	return path
 }
 
 func (s *side) show(path string) string {
-	if rest, under := strings.CutPrefix(path, "$"); under {
-		return s.root + rest
+	before, rest := quotaPart(path)
+	if under, found := strings.CutPrefix(rest, "$"); found {
+		return before + s.root + under
 	}
 	return path
+}
+
+func quotaPart(path string) (before, rest string) {
+	const quota = "/zookeeper/quota"
+	if rest, under := strings.CutPrefix(path, quota); under {
+		return quota, rest
+	}
+	return "", path
 }
 
 func (s *side) pathField(it *item, path string) {
