@@ -12,7 +12,6 @@ import (
 )
 
 const (
-	parentTries  = 10 // a container may go between its making and that of its child
 	removeTry    = 5 * time.Second
 	removePause  = 50 * time.Millisecond
 	removePauses = 5 * time.Second // at most
@@ -46,20 +45,42 @@ func newUUID() string {
 
 // create makes a node of the kind, and dir if it is not there.
 func (a *attempt) create(ctx context.Context, kind string, data []byte) (*client.Node, error) {
-	for try := 1; ; try++ {
-		n, err := a.c.Create(ctx, join(a.dir, a.id+kind), data, a.conf.create(client.Ephemeral(), client.Sequential())...)
-		if err == nil {
-			a.made = append(a.made, n.Path)
-			return n, nil
-		}
-		a.unknown = a.unknown || mayBeDone(err)
-		if !errors.Is(err, client.ErrNoNode) || try == parentTries {
-			return nil, err
-		}
-		if err := a.conf.makeParent(ctx, a.c, a.dir); err != nil {
-			return nil, err
-		}
+	var n *client.Node
+	err := a.inDir(ctx, func() (err error) {
+		n, err = a.c.Create(ctx, join(a.dir, a.id+kind), data, a.conf.create(client.Ephemeral(), client.Sequential())...)
+		return err
+	})
+	if err == nil {
+		a.made = append(a.made, n.Path)
 	}
+	return n, err
+}
+
+// createMany makes n nodes in one write.
+func (a *attempt) createMany(ctx context.Context, kind string, n int) ([]client.Node, error) {
+	ops := make([]client.Op, n)
+	for i := range ops {
+		ops[i] = client.OpCreate(join(a.dir, a.id+kind), nil, a.conf.create(client.Ephemeral(), client.Sequential())...)
+	}
+	var res *client.MultiResult
+	err := a.inDir(ctx, func() (err error) {
+		res, err = a.c.Multi(ctx, ops...)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range res.Nodes {
+		a.made = append(a.made, n.Path)
+	}
+	return res.Nodes, nil
+}
+
+// inDir makes dir if the write wants it.
+func (a *attempt) inDir(ctx context.Context, write func() error) error {
+	err := a.conf.inDir(ctx, a.c, a.dir, write)
+	a.unknown = a.unknown || mayBeDone(err)
+	return err
 }
 
 func mayBeDone(err error) bool {
@@ -128,3 +149,5 @@ func (a *attempt) removeAtLast() {
 }
 
 func join(dir, name string) string { return strings.TrimSuffix(dir, "/") + "/" + name }
+
+func parent(path string) string { return path[:max(strings.LastIndexByte(path, '/'), 0)] }

@@ -2,6 +2,7 @@ package recipes
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/lycaon-io/lycaon/client"
@@ -54,6 +55,22 @@ func (c config) makeParent(ctx context.Context, cl Client, dir string) error {
 	}
 	_, err := cl.Create(ctx, dir, nil, c.create(client.Container(), client.Parents(), client.IfAbsent())...)
 	return err
+}
+
+// parentTries: a container may go between its making and that of its child.
+const parentTries = 10
+
+// inDir does a write, after making dir if it is missing.
+func (c config) inDir(ctx context.Context, cl Client, dir string, write func() error) error {
+	for try := 1; ; try++ {
+		err := write()
+		if !errors.Is(err, client.ErrNoNode) || try == parentTries {
+			return err
+		}
+		if err := c.makeParent(ctx, cl, dir); err != nil {
+			return err
+		}
+	}
 }
 
 // patient lets a call without a deadline wait as long as the session lives:

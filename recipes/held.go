@@ -42,7 +42,7 @@ type Held struct {
 
 // hold begins to look after nodes of an attempt. The first is the guard. Nothing
 // but the values of ctx, other guards among them, goes into the Held's context.
-func (a *attempt) hold(ctx context.Context, nodes ...*client.Node) (*Held, error) {
+func (a *attempt) hold(ctx context.Context, nodes ...client.Node) (*Held, error) {
 	h := &Held{a: a, guard: client.NewGuard(nodes[0].Path, nodes[0].Stat.Czxid)}
 	h.ctx, h.end = context.WithCancelCause(client.WithGuard(context.WithoutCancel(ctx), h.guard))
 	session := a.c.Session().Context()
@@ -58,7 +58,7 @@ func (a *attempt) hold(ctx context.Context, nodes ...*client.Node) (*Held, error
 
 // watch ends the Held when n goes. The caller has yet to see, by a read that
 // comes after it, that n is there.
-func (h *Held) watch(ctx context.Context, n *client.Node) error {
+func (h *Held) watch(ctx context.Context, n client.Node) error {
 	w, err := h.a.c.Watch(ctx, n.Path, client.Types(client.EventDeleted))
 	if err != nil {
 		return err
@@ -134,6 +134,15 @@ func (h *Held) Release(ctx context.Context) error {
 		return cause
 	}
 	return err
+}
+
+// do gets a grant and runs f under it.
+func do(ctx context.Context, get func(context.Context) (*Held, error), f func(context.Context) error) error {
+	h, err := get(ctx)
+	if err != nil {
+		return err
+	}
+	return h.do(ctx, f)
 }
 
 // do runs f under the grant and releases it, also when f panics.

@@ -103,7 +103,7 @@ func (l *line) enter(ctx context.Context, kind string, data []byte, r rule) (*tu
 		a.discard()
 		return nil, err
 	}
-	h, err := a.hold(ctx, n)
+	h, err := a.hold(ctx, *n)
 	if err != nil {
 		a.discard()
 		return nil, err

@@ -34,11 +34,7 @@ func (m *Mutex) TryLock(ctx context.Context) (*Held, error) {
 // the lock is lost. An error is f's, or says that the lock was not got, or lost
 // while f ran (ErrLost).
 func (m *Mutex) Do(ctx context.Context, f func(ctx context.Context) error) error {
-	h, err := m.Lock(ctx)
-	if err != nil {
-		return err
-	}
-	return h.do(ctx, f)
+	return do(ctx, m.Lock, f)
 }
 
 func wrap(op, path string, err error) error {

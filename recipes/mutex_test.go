@@ -52,7 +52,7 @@ func TestTheNodesOfAMutexAreThoseOfCurator(t *testing.T) {
 	require.NoError(t, h.Release(ctx))
 }
 
-var wantedGrants = flag.Int("grants", 512, "how many times the fencing test locks")
+var wantedGrants = flag.Int("grants", 256, "how many times the fencing test locks")
 
 // resource is outside of the cluster: all it knows is the highest token.
 type resource struct {
@@ -82,7 +82,8 @@ func TestTokensFenceOffEveryHolderThatIsLate(t *testing.T) {
 	t.Parallel()
 	const locks, holders = 8, 2
 	rounds := *wantedGrants / (locks * holders)
-	ctx := limited(t)
+	ctx, cancel := context.WithTimeout(t.Context(), max(testTime, time.Duration(*wantedGrants)*20*time.Millisecond))
+	defer cancel()
 	var grants, late atomic.Int64
 	var wg sync.WaitGroup
 	resources := make([]resource, locks)

@@ -1,0 +1,213 @@
+package recipes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/lycaon-io/lycaon/client"
+)
+
+// DoubleBarrier lets a number of sessions begin together and end together.
+// Everybody must give it the same number. Its nodes are those of Curator's
+// DistributedDoubleBarrier.
+type DoubleBarrier struct {
+	c    Client
+	conf config
+	path string
+	n    int
+}
+
+// readyName is Curator's.
+const readyName = "ready"
+
+// NewDoubleBarrier makes nothing in the tree before it is used.
+func NewDoubleBarrier(c Client, path string, n int, opts ...Option) *DoubleBarrier {
+	return &DoubleBarrier{c, newConfig(opts), path, n}
+}
+
+// Entry is one's being inside.
+type Entry struct {
+	b     *DoubleBarrier
+	held  *Held
+	name  string
+	ready client.Guard // none if it is gone already
+}
+
+// Enter waits until n have come, as long as ctx and the session last, and leaves
+// nothing behind if it fails.
+func (b *DoubleBarrier) Enter(ctx context.Context) (*Entry, error) {
+	ctx = patient{ctx}
+	name := newUUID()
+	a := &attempt{c: b.c, conf: b.conf, dir: b.path, made: []string{join(b.path, name)}}
+	e, err := b.enter(ctx, a, name)
+	if err != nil {
+		a.discard()
+		return nil, wrap("enter", b.path, err)
+	}
+	return e, nil
+}
+
+func (b *DoubleBarrier) enter(ctx context.Context, a *attempt, name string) (*Entry, error) {
+	w, err := b.c.Watch(ctx, b.ready(), client.Types(client.EventCreated))
+	if err != nil {
+		return nil, err
+	}
+	defer w.Close()
+	var n *client.Node
+	err = b.conf.inDir(ctx, b.c, b.path, func() (err error) {
+		n, err = b.c.Create(ctx, a.made[0], nil, b.conf.create(client.Ephemeral())...)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	h, err := a.hold(ctx, *n)
+	if err != nil {
+		return nil, err
+	}
+	e := &Entry{b: b, held: h, name: name}
+	if err := e.await(ctx, w); err != nil {
+		h.stop(err)
+		return nil, err
+	}
+	return e, nil
+}
+
+// await returns when the barrier is ready. Whoever comes last sees all the others
+// and makes it so.
+func (e *Entry) await(ctx context.Context, w *client.Watch) error {
+	ctx, cancel := either(ctx, e.held.ctx)
+	defer cancel()
+	inside, err := e.b.inside(ctx)
+	if err != nil {
+		return err
+	}
+	if len(inside) >= e.b.n {
+		_, err := e.b.c.Create(ctx, e.b.ready(), nil, e.b.conf.create(client.IfAbsent())...)
+		if err != nil {
+			return err
+		}
+	}
+	n, err := e.b.c.Get(ctx, e.b.ready())
+	if errors.Is(err, client.ErrNoNode) {
+		if err := told(ctx, w); err != nil {
+			return err
+		}
+		n, err = e.b.c.Get(ctx, e.b.ready())
+	}
+	if err == nil {
+		e.ready = client.NewGuard(n.Path, n.Stat.Czxid)
+	}
+	return unlessGone(err)
+}
+
+// told returns when a watch for a creation has seen it.
+func told(ctx context.Context, w *client.Watch) error {
+	for {
+		e, err := w.Next(ctx)
+		if err != nil || e.Type == client.EventCreated || e.Type == client.EventPresent {
+			return err
+		}
+	}
+}
+
+// inside lists who has entered, in Curator's order.
+func (b *DoubleBarrier) inside(ctx context.Context) ([]string, error) {
+	names, err := b.c.Children(ctx, b.path)
+	return slices.DeleteFunc(names, func(name string) bool { return name == readyName }), unlessGone(err)
+}
+
+func (b *DoubleBarrier) ready() string { return join(b.path, readyName) }
+
+// Context ends with Leave, or when one's node is lost; the others then count one
+// less.
+func (e *Entry) Context() context.Context { return e.held.ctx }
+
+// Leave waits until all have left, as long as ctx and the session last. If it
+// fails, one has left all the same.
+func (e *Entry) Leave(ctx context.Context) error {
+	h := e.held
+	if h.released.Swap(true) {
+		return nil
+	}
+	h.stop(ErrReleased)
+	cause := context.Cause(h.ctx)
+	err := e.leave(patient{bare{ctx}})
+	if err != nil {
+		h.a.discard()
+	}
+	if cause != ErrReleased {
+		err = cause
+	}
+	return wrap("leave", e.b.path, err)
+}
+
+// leave is ZooKeeper's way: the first by name waits for the last, and all the
+// others, once their nodes are deleted, for the first. So one wakes at a time
+// until the end, and all of them then.
+func (e *Entry) leave(ctx context.Context) error {
+	later := map[string]bool{}
+	for deleted := false; ; {
+		names, err := e.b.inside(ctx)
+		if err != nil {
+			return err
+		}
+		names = slices.DeleteFunc(names, func(name string) bool { return later[name] })
+		own := slices.Index(names, e.name)
+		switch {
+		case own < 0 && !deleted:
+			return fmt.Errorf("%w: %w", ErrLost, ErrDeleted)
+		case len(names) == 0:
+			return e.unready(ctx)
+		case len(names) == 1 && own == 0:
+			if err := e.unready(ctx); err != nil {
+				return err
+			}
+			return e.held.a.remove(ctx)
+		}
+		waitFor := names[0]
+		if own == 0 {
+			waitFor = names[len(names)-1]
+		} else if err := e.held.a.remove(ctx); err != nil {
+			return err
+		} else {
+			deleted = true
+		}
+		if later[waitFor], err = e.outlast(ctx, waitFor); err != nil {
+			return err
+		}
+	}
+}
+
+// outlast returns when a member has left, or tells that it came after this round
+// had begun, for the next one: that one must not be waited for.
+func (e *Entry) outlast(ctx context.Context, name string) (later bool, err error) {
+	path := join(e.b.path, name)
+	w, err := e.b.c.Watch(ctx, path, client.Types(client.EventDeleted))
+	if err != nil {
+		return false, err
+	}
+	defer w.Close()
+	n, err := e.b.c.Get(ctx, path)
+	switch {
+	case err != nil:
+		return false, unlessGone(err)
+	case e.ready != client.Guard{} && n.Stat.Czxid > e.ready.Token():
+		return true, nil
+	}
+	return false, gone(ctx, w, n.Stat.Czxid)
+}
+
+// unready deletes the sign of this round, and not that of the next one.
+func (e *Entry) unready(ctx context.Context) error {
+	if e.ready == (client.Guard{}) {
+		return nil
+	}
+	err := e.b.c.Delete(client.WithGuard(ctx, e.ready), e.ready.Path())
+	if errors.Is(err, client.ErrFenced) {
+		return nil
+	}
+	return unlessGone(err)
+}
