@@ -1,6 +1,7 @@
 package recipes
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -18,15 +19,18 @@ const (
 )
 
 // attempt is what one call has made, or may have made, under dir: ephemeral
-// sequential nodes with an id of its own in their names, by which they are
-// found again when the answer of a create was not waited for.
+// nodes with an id of its own in their names, by which they are found again when
+// the answer of a create was not waited for, or one of a name that others use too.
 type attempt struct {
 	c       Client
 	conf    config
 	dir     string
 	id      string
-	made    []string
-	unknown bool // a create may have been done whose node is not in made
+	made    []client.Guard // of a token 0 if nobody else ever has the path
+	unknown bool           // a create may have been done whose node is not in made
+
+	shared string // the path that others use too, else empty
+	data   []byte // by which the node at shared is ours and no other call's
 }
 
 func newAttempt(c Client, conf config, dir string) *attempt {
@@ -51,7 +55,7 @@ func (a *attempt) create(ctx context.Context, kind string, data []byte) (*client
 		return err
 	})
 	if err == nil {
-		a.made = append(a.made, n.Path)
+		a.made = append(a.made, client.NewGuard(n.Path, 0))
 	}
 	return n, err
 }
@@ -71,7 +75,7 @@ func (a *attempt) createMany(ctx context.Context, kind string, n int) ([]client.
 		return nil, err
 	}
 	for _, n := range res.Nodes {
-		a.made = append(a.made, n.Path)
+		a.made = append(a.made, client.NewGuard(n.Path, 0))
 	}
 	return res.Nodes, nil
 }
@@ -88,17 +92,34 @@ func mayBeDone(err error) bool {
 	return ok && e.Maybe
 }
 
-// remove deletes what the attempt has made.
+// claim makes the node at the shared path by a write of the caller's.
+func (a *attempt) claim(ctx context.Context, write func() (*client.Node, error)) (n *client.Node, err error) {
+	err = a.inDir(ctx, func() (err error) {
+		n, err = write()
+		return err
+	})
+	if err == nil {
+		a.made = append(a.made, client.NewGuard(a.shared, n.Stat.Czxid))
+	}
+	return n, err
+}
+
+// remove deletes what the attempt has made, and nobody else's.
 func (a *attempt) remove(ctx context.Context) error {
-	paths := a.made
+	made := a.made
 	if a.unknown {
 		var err error
-		if paths, err = a.find(ctx); err != nil {
+		if made, err = a.find(ctx); err != nil {
 			return err
 		}
 	}
-	for _, p := range paths {
-		if err := a.c.Delete(ctx, p); err != nil && !errors.Is(err, client.ErrNoNode) {
+	for _, g := range made {
+		under := ctx
+		if g.Token() != 0 {
+			under = client.WithGuard(ctx, g)
+		}
+		err := a.c.Delete(under, g.Path())
+		if err != nil && !errors.Is(err, client.ErrNoNode) && !errors.Is(err, client.ErrFenced) {
 			return err
 		}
 	}
@@ -107,18 +128,32 @@ func (a *attempt) remove(ctx context.Context) error {
 
 // find lists this attempt's nodes. A read of a session comes after the writes
 // sent before it, so that it sees a create whose answer nobody waited for.
-func (a *attempt) find(ctx context.Context) ([]string, error) {
+func (a *attempt) find(ctx context.Context) ([]client.Guard, error) {
+	if a.shared != "" {
+		return a.findShared(ctx)
+	}
 	names, err := a.c.Children(ctx, a.dir)
 	if errors.Is(err, client.ErrNoNode) {
 		return nil, nil
 	}
-	var paths []string
+	var made []client.Guard
 	for _, name := range names {
 		if strings.HasPrefix(name, a.id) {
-			paths = append(paths, join(a.dir, name))
+			made = append(made, client.NewGuard(join(a.dir, name), 0))
 		}
 	}
-	return paths, err
+	return made, err
+}
+
+func (a *attempt) findShared(ctx context.Context) ([]client.Guard, error) {
+	n, err := a.c.Get(ctx, a.shared)
+	if err != nil {
+		return nil, unlessGone(err)
+	}
+	if client.SessionID(n.Stat.Owner) != a.c.Session().ID() || !bytes.Equal(n.Data, a.data) {
+		return nil, nil
+	}
+	return []client.Guard{client.NewGuard(a.shared, n.Stat.Czxid)}, nil
 }
 
 // discard removes in the background, and goes on trying until it is done or the
@@ -151,3 +186,5 @@ func (a *attempt) removeAtLast() {
 func join(dir, name string) string { return strings.TrimSuffix(dir, "/") + "/" + name }
 
 func parent(path string) string { return path[:max(strings.LastIndexByte(path, '/'), 0)] }
+
+func base(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }

@@ -40,7 +40,7 @@ type Entry struct {
 func (b *DoubleBarrier) Enter(ctx context.Context) (*Entry, error) {
 	ctx = patient{ctx}
 	name := newUUID()
-	a := &attempt{c: b.c, conf: b.conf, dir: b.path, made: []string{join(b.path, name)}}
+	a := &attempt{c: b.c, conf: b.conf, dir: b.path, made: []client.Guard{client.NewGuard(join(b.path, name), 0)}}
 	e, err := b.enter(ctx, a, name)
 	if err != nil {
 		a.discard()
@@ -57,7 +57,7 @@ func (b *DoubleBarrier) enter(ctx context.Context, a *attempt, name string) (*En
 	defer w.Close()
 	var n *client.Node
 	err = b.conf.inDir(ctx, b.c, b.path, func() (err error) {
-		n, err = b.c.Create(ctx, a.made[0], nil, b.conf.create(client.Ephemeral())...)
+		n, err = b.c.Create(ctx, join(b.path, name), nil, b.conf.create(client.Ephemeral())...)
 		return err
 	})
 	if err != nil {

@@ -136,3 +136,106 @@ func ExampleCounter() {
 	fmt.Println(n.Add(ctx, 2))
 	// Output: 42 <nil>
 }
+
+func ExampleGroup() {
+	ctx, c, closeAll := connect()
+	defer closeAll()
+	g := recipes.NewGroup(c, "/example/group")
+	h, err := g.Join(ctx, "worker-1", []byte("10.0.0.1"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer h.Release(ctx)
+	members, err := g.Members(ctx)
+	for _, m := range members {
+		fmt.Printf("%s at %s\n", m.Name, m.Data)
+	}
+	fmt.Println(err)
+	// Output:
+	// worker-1 at 10.0.0.1
+	// <nil>
+}
+
+func ExampleRegistry() {
+	ctx, c, closeAll := connect()
+	defer closeAll()
+	r, err := recipes.NewRegistry(ctx, c, "/example/services")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer r.Close()
+	h, err := r.Register(ctx, recipes.Instance{Service: "web", ID: "1", Address: "10.0.0.1", Port: 80})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer h.Release(ctx)
+	for found, err := range r.Watch(ctx, "web") {
+		if err != nil {
+			log.Fatal(err)
+		}
+		if len(found) > 0 {
+			fmt.Printf("%s:%d\n", found[0].Address, found[0].Port)
+			break
+		}
+	}
+	// Output: 10.0.0.1:80
+}
+
+func ExampleQueue() {
+	ctx, c, closeAll := connect()
+	defer closeAll()
+	q := recipes.NewQueue(c, "/example/queue")
+	q.Put(ctx, []byte("can wait"))
+	q.Put(ctx, []byte("urgent"), recipes.Priority(1))
+	for range 2 {
+		item, err := q.Take(ctx)
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("%s\n", item.Data) // the work, under item.Context()
+		if err := item.Ack(ctx); err != nil {
+			log.Fatal(err)
+		}
+	}
+	// Output:
+	// urgent
+	// can wait
+}
+
+func ExampleCache() {
+	ctx, c, closeAll := connect()
+	defer closeAll()
+	k, err := recipes.NewCache(ctx, c, "/example/cache")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer k.Close()
+	n, err := c.Create(ctx, "/example/cache/colour", []byte("green"), client.Parents())
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := k.WaitZxid(ctx, n.Zxid); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s\n", k.Get("/example/cache/colour").Data)
+	// Output: green
+}
+
+func ExampleTyped() {
+	ctx, c, closeAll := connect()
+	defer closeAll()
+	type limits struct{ PerSecond int }
+	v := recipes.Typed(c, "/example/limits", recipes.JSON[limits]())
+	for range 2 {
+		now, err := v.Update(ctx, func(old *limits) (limits, error) {
+			if old == nil {
+				return limits{100}, nil
+			}
+			return limits{2 * old.PerSecond}, nil
+		})
+		fmt.Println(now.PerSecond, err)
+	}
+	// Output:
+	// 100 <nil>
+	// 200 <nil>
+}

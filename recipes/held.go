@@ -94,7 +94,13 @@ func gone(ctx context.Context, w *client.Watch, czxid uint64) error {
 }
 
 // lose ends the context if nothing has before.
-func (h *Held) lose(cause error) { h.end(fmt.Errorf("%w: %w", ErrLost, cause)) }
+func (h *Held) lose(cause error) {
+	if h.released.Load() { // we did it
+		h.end(ErrReleased)
+		return
+	}
+	h.end(fmt.Errorf("%w: %w", ErrLost, cause))
+}
 
 // stop ends the context and everything that looks after the grant.
 func (h *Held) stop(cause error) {
@@ -122,6 +128,7 @@ func (h *Held) Guard() client.Guard { return h.guard }
 // The error is ErrLost if the grant was lost before, so that it was not exclusive
 // until now. All calls but the first do nothing.
 func (h *Held) Release(ctx context.Context) error {
+	h.end(ErrReleased)
 	if h.released.Swap(true) {
 		return nil
 	}

@@ -30,12 +30,17 @@ func parseSpot(name string, kinds []string) (spot, bool) {
 		if i < 0 {
 			continue
 		}
-		digits := name[i+len(kind):]
-		if n, err := strconv.ParseUint(digits, 10, 64); err == nil && len(digits) >= minDigits && digits[0] != '+' {
+		if n, ok := parseNumber(name[i+len(kind):]); ok {
 			return spot{name, kind, n}, true
 		}
 	}
 	return spot{}, false
+}
+
+// parseNumber reads what a server appends to the name of a sequential node.
+func parseNumber(digits string) (uint64, bool) {
+	n, err := strconv.ParseUint(digits, 10, 64) // takes no sign
+	return n, err == nil && len(digits) >= minDigits
 }
 
 // line is a directory in which sessions wait for their turn, each by an
@@ -108,7 +113,7 @@ func (l *line) enter(ctx context.Context, kind string, data []byte, r rule) (*tu
 		a.discard()
 		return nil, err
 	}
-	return &turn{line: l, held: h, name: n.Path[strings.LastIndexByte(n.Path, '/')+1:], rule: r, ignored: map[string]bool{}}, nil
+	return &turn{line: l, held: h, name: base(n.Path), rule: r, ignored: map[string]bool{}}, nil
 }
 
 func (t *turn) leave(cause error) {

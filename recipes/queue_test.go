@@ -1,0 +1,226 @@
+package recipes_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/lycaon-io/lycaon/client"
+	"github.com/lycaon-io/lycaon/recipes"
+)
+
+func TestAQueueGivesItemsByPriorityAndOrder(t *testing.T) {
+	t.Parallel()
+	ctx := limited(t)
+	c := one.Client(t)
+	q := recipes.NewQueue(c, place(t))
+	for _, p := range []int{100, 5, 100, 999, 0} {
+		require.NoError(t, q.Put(ctx, fmt.Appendf(nil, "%d", p), recipes.Priority(p)))
+	}
+	for _, p := range []int{-1, 1000} {
+		require.ErrorIs(t, q.Put(ctx, nil, recipes.Priority(p)), client.ErrBadArguments)
+	}
+	require.Contains(t, children(t, c, place(t)+"/entries"), "entry-005-0000000001")
+	for _, foreign := range []string{"entry-005-x", "entry-005-u1-0000000009", "entry-x-0000000009", "entry", "e-1-0000000001", "entry-1-t1-2-0000000001"} {
+		_, err := c.Create(ctx, place(t)+"/entries/"+foreign, nil)
+		require.NoError(t, err)
+	}
+	for _, want := range []string{"0", "5", "100", "100", "999"} {
+		i, err := q.Take(ctx)
+		require.NoError(t, err)
+		require.Equal(t, want, string(i.Data))
+		require.NoError(t, i.Ack(ctx))
+		<-i.Context().Done()
+		require.ErrorIs(t, context.Cause(i.Context()), recipes.ErrReleased)
+	}
+	brief, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
+	defer cancel()
+	_, err := q.Take(brief)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	eventually(t, "claims or takers stay behind", func() bool {
+		return len(children(t, c, place(t)+"/taken")) == 0 && len(children(t, c, place(t)+"/takers")) == 0
+	})
+}
+
+func TestAnItemThatIsGivenBackComesAgain(t *testing.T) {
+	t.Parallel()
+	ctx := limited(t)
+	q := recipes.NewQueue(one.Client(t), place(t))
+	require.NoError(t, q.Put(ctx, []byte("x")))
+	i, err := q.Take(ctx)
+	require.NoError(t, err)
+	waiting := make(chan *recipes.Item)
+	go func() {
+		again, err := recipes.NewQueue(one.Client(t), place(t)).Take(ctx)
+		if err != nil {
+			t.Error(err)
+		}
+		waiting <- again
+	}()
+	require.NoError(t, i.Nack(ctx))
+	again := <-waiting
+	require.Equal(t, "x", string(again.Data))
+	require.Greater(t, again.Guard().Token(), i.Guard().Token())
+	require.ErrorIs(t, i.Ack(ctx), recipes.ErrLost, "of who gave it back")
+	require.NoError(t, again.Ack(ctx))
+	require.ErrorIs(t, again.Ack(ctx), recipes.ErrLost)
+}
+
+func TestADelayedItemComesWhenItsTimeHasCome(t *testing.T) {
+	t.Parallel()
+	ctx := limited(t)
+	q := recipes.NewQueue(one.Client(t), place(t))
+	began := time.Now()
+	require.NoError(t, q.Put(ctx, []byte("late"), recipes.Delay(150*time.Millisecond)))
+	require.NoError(t, q.Put(ctx, []byte("later"), recipes.Delay(200*time.Millisecond), recipes.Priority(0)))
+	for _, want := range []string{"late", "later"} {
+		i, err := q.Take(ctx)
+		require.NoError(t, err)
+		require.GreaterOrEqual(t, time.Since(began), 149*time.Millisecond)
+		if string(i.Data) != want { // both were ready by then
+			require.GreaterOrEqual(t, time.Since(began), 199*time.Millisecond)
+		}
+		require.NoError(t, i.Ack(ctx))
+	}
+}
+
+func TestAnAckAfterTheLossChangesNothing(t *testing.T) {
+	t.Parallel()
+	ctx := limited(t)
+	a, b := one.Client(t), one.Client(t)
+	q := recipes.NewQueue(a, place(t))
+	require.NoError(t, q.Put(ctx, []byte("x")))
+	i, err := q.Take(ctx)
+	require.NoError(t, err)
+	require.NoError(t, b.Delete(ctx, i.Guard().Path()))
+	again, err := recipes.NewQueue(b, place(t)).Take(ctx)
+	require.NoError(t, err)
+	<-i.Context().Done()
+	require.ErrorIs(t, i.Ack(ctx), recipes.ErrLost)
+	require.NoError(t, i.Nack(ctx), "it is settled")
+	require.NoError(t, again.Context().Err(), "the late one took it away")
+	require.NoError(t, again.Ack(ctx))
+}
+
+// ledger is what the consumers of a queue have done.
+type ledger struct {
+	mu    sync.Mutex
+	acked map[string]int
+	taken int
+}
+
+func (l *ledger) took() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.taken++
+	return l.taken
+}
+
+func (l *ledger) ack(item string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.acked[item]++
+	return len(l.acked)
+}
+
+func TestDeathsOfConsumersLoseNothingAndDoubleNothingAcknowledged(t *testing.T) {
+	t.Parallel()
+	const items, consumers = 80, 4
+	ctx := limited(t)
+	producer := recipes.NewQueue(one.Client(t), place(t))
+	l := &ledger{acked: map[string]int{}}
+	all := make(chan struct{})
+	working, stop := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	for range consumers {
+		wg.Go(func() {
+			c := one.Client(t)
+			q := recipes.NewQueue(c, place(t))
+			for {
+				i, err := q.Take(working)
+				switch {
+				case working.Err() != nil:
+					return
+				case err != nil:
+					t.Error(err)
+					return
+				}
+				switch n := l.took(); {
+				case n%9 == 0: // dies over the item
+					one.ExpireSession(c.Session().ID())
+					<-i.Context().Done()
+					if err := i.Ack(ctx); !errors.Is(err, recipes.ErrLost) {
+						t.Errorf("the ack of a dead one: %v", err)
+					}
+					c = one.Client(t)
+					q = recipes.NewQueue(c, place(t))
+				case n%9 == 4:
+					if err := i.Nack(ctx); err != nil {
+						t.Error(err)
+					}
+				default:
+					if err := i.Ack(ctx); err != nil {
+						t.Error(err)
+						return
+					}
+					if l.ack(string(i.Data)) == items {
+						close(all)
+					}
+				}
+			}
+		})
+	}
+	for i := range items {
+		require.NoError(t, producer.Put(ctx, fmt.Append(nil, i)))
+	}
+	select {
+	case <-all:
+	case <-ctx.Done():
+	}
+	stop()
+	wg.Wait()
+	require.Len(t, l.acked, items, "lost")
+	for item, n := range l.acked {
+		require.Equal(t, 1, n, "item %s was acknowledged %d times", item, n)
+	}
+	c := one.Client(t)
+	require.Empty(t, children(t, c, place(t)+"/entries"))
+	eventually(t, "claims stay behind", func() bool { return len(children(t, c, place(t)+"/taken")) == 0 })
+	t.Logf("%d items, taken %d times", items, l.taken)
+}
+
+func TestOneTakerWakesPerItem(t *testing.T) {
+	t.Parallel()
+	const takers = 20
+	ctx := limited(t)
+	c := &counting{Client: one.Client(t)}
+	q := recipes.NewQueue(c, place(t))
+	got := make(chan *recipes.Item)
+	for range takers {
+		go func() {
+			i, err := q.Take(ctx)
+			if err != nil {
+				t.Error(err)
+			}
+			got <- i
+		}()
+	}
+	eventually(t, "not all wait", func() bool {
+		return c.gets.Load() >= takers-1 && len(children(t, c.Client, place(t)+"/takers")) == takers
+	})
+	producer := recipes.NewQueue(one.Client(t), place(t))
+	before := c.lists.Load()
+	for range takers {
+		require.NoError(t, producer.Put(ctx, nil))
+		require.NoError(t, (<-got).Ack(ctx))
+	}
+	// The head looks at items and claims for the item and may for its ack; the next one
+	// looks at the line, and at items and claims when it has become the head.
+	require.LessOrEqual(t, c.lists.Load()-before, int64(7*takers))
+	t.Logf("%d items, %d lists", takers, c.lists.Load()-before)
+}
