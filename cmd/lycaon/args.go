@@ -22,9 +22,12 @@ func rangeArgs(least, most int) cobra.PositionalArgs {
 		if len(args) > most && most > 0 {
 			hint = " (data with blanks needs quotes)"
 		}
-		return usageError{fmt.Errorf("usage: %s%s", strings.TrimSpace(cmd.UseLine()), hint)}
+		return usageError{fmt.Errorf("usage: %s%s", commandUse(cmd), hint)}
 	}
 }
+
+// commandUse is how a command is used: in the shell without a program.
+func commandUse(cmd *cobra.Command) string { return strings.TrimSpace(cmd.UseLine()) }
 
 // exclusive refuses flags of one group together, before the command runs.
 func exclusive(cmd *cobra.Command, groups ...[]string) {

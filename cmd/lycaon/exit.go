@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/spf13/pflag"
 
 	"github.com/lycaon-io/lycaon/client"
+	"github.com/lycaon-io/lycaon/recipes"
 	"github.com/lycaon-io/lycaon/server"
 )
 
@@ -38,12 +40,20 @@ type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
+// exitStatus is the exit code of a command that was run for the user, and is
+// passed on without a word.
+type exitStatus int
+
+func (s exitStatus) Error() string      { return fmt.Sprintf("the command ended with exit code %d", int(s)) }
+func (exitStatus) Is(target error) bool { return target == errQuiet }
+
 // exitCodes maps what went wrong to the code of the process, first match
 // first.
 var exitCodes = []struct {
 	err  error
 	code int
 }{
+	{recipes.ErrLost, exitSession},
 	{server.ErrConfig, exitUsage},
 	{server.ErrPortInUse, exitPortInUse},
 	{server.ErrUnwritable, exitUnwritable},
@@ -76,6 +86,9 @@ func exitCode(err error) int {
 	}
 	if unparsed := (*pflag.InvalidValueError)(nil); errors.As(err, &unparsed) {
 		return exitUsage
+	}
+	if status := exitStatus(0); errors.As(err, &status) {
+		return int(status)
 	}
 	for _, row := range exitCodes {
 		if errors.Is(err, row.err) {

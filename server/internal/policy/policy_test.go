@@ -60,7 +60,7 @@ var arrows = map[string][]string{
 	"recipes/examples/workqueue":    {"client", "recipes"},
 	"client/clienttest":             {"client", "server"},
 	"cmd/lycaon": {
-		"server", "client", "client/clienttest", "protocol", "znode", "server/state",
+		"server", "client", "client/clienttest", "recipes", "protocol", "znode", "server/state",
 		"cmd/lycaon/internal/target", "cmd/lycaon/internal/migrate", "cmd/lycaon/internal/zkclient",
 		"cmd/lycaon/internal/zkfile", "protocol/jute",
 	},

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"syscall"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/lycaon-io/lycaon/recipes"
+)
+
+// child is a process that runs while something is held.
+type child struct {
+	cmd   *exec.Cmd
+	group bool // it leads a process group of its own
+	ended chan error
+}
+
+// pipeDelay is how long the output of a child is copied after its end, which
+// what it left running would hold open without end.
+const pipeDelay = time.Second
+
+// checkCommand fails before anything is held for a command that there is not.
+func checkCommand(argv []string) error {
+	if len(argv) == 0 {
+		return nil
+	}
+	if _, err := exec.LookPath(argv[0]); err != nil {
+		return usageError{err}
+	}
+	return nil
+}
+
+// startChild begins a process. It gets a group of its own, so that signals
+// reach all of it, unless a terminal is its input, whose keys go to one group.
+func (e *env) startChild(argv, environ []string) (*child, error) {
+	c := &child{cmd: exec.Command(argv[0], argv[1:]...), ended: make(chan error, 1)}
+	c.cmd.Stdout, c.cmd.Stderr = e.out.w, e.errw
+	if e.ask == nil { // else the prompt reads the terminal
+		c.cmd.Stdin = e.in
+	}
+	in, isFile := e.in.(*os.File)
+	c.group = !isFile || !term.IsTerminal(int(in.Fd()))
+	c.cmd.Env = append(os.Environ(), environ...)
+	c.cmd.WaitDelay = pipeDelay
+	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: c.group}
+	endWithParent(c.cmd.SysProcAttr)
+	started := make(chan error, 1)
+	go c.run(started)
+	return c, <-started
+}
+
+// run keeps its thread until the process ends: to Linux it is the thread that
+// is the parent.
+func (c *child) run(started chan<- error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	err := c.cmd.Start()
+	started <- err
+	if err == nil {
+		c.ended <- c.cmd.Wait()
+	}
+}
+
+func (c *child) signal(s syscall.Signal) {
+	pid := c.cmd.Process.Pid
+	if c.group {
+		pid = -pid
+	}
+	syscall.Kill(pid, s) // ESRCH: it has ended, which is told elsewhere
+}
+
+// status is nil or the exit code of a process that has ended, as shells count:
+// 128 and the number of the signal that killed it.
+func (c *child) status(err error) error {
+	exit := (*exec.ExitError)(nil)
+	switch {
+	case errors.Is(err, exec.ErrWaitDelay):
+		return nil // the process itself ended with 0
+	case !errors.As(err, &exit):
+		return err
+	}
+	if how, ok := exit.Sys().(syscall.WaitStatus); ok && how.Signaled() {
+		return exitStatus(signalled + int(how.Signal()))
+	}
+	return exitStatus(exit.ExitCode())
+}
+
+const signalled = 128
+
+// runHeld runs a command while h is held. If h is lost it gets SIGTERM, and
+// SIGKILL after the grace; if ctx ends, SIGTERM alone, and h is held until the
+// command has ended.
+func (e *env) runHeld(ctx context.Context, h *recipes.Held, argv, environ []string, grace time.Duration) error {
+	c, err := e.startChild(argv, environ)
+	if err != nil {
+		return usageError{err}
+	}
+	stop, lost, kill := ctx.Done(), h.Context().Done(), (<-chan time.Time)(nil)
+	for {
+		select {
+		case err := <-c.ended:
+			return c.status(err)
+		case <-stop:
+			stop = nil
+			c.signal(syscall.SIGTERM)
+		case <-lost:
+			lost = nil
+			fmt.Fprintf(e.errw, "lycaon: %v; ending %s\n", context.Cause(h.Context()), argv[0])
+			c.signal(syscall.SIGTERM)
+			kill = time.After(grace)
+		case <-kill:
+			c.signal(syscall.SIGKILL)
+		}
+	}
+}

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/lycaon-io/lycaon/client"
+	"github.com/lycaon-io/lycaon/client/clienttest"
+)
+
+// running is a run of the program that goes on.
+type running struct {
+	t         *testing.T
+	cmd       *exec.Cmd
+	out, errw lockedBuffer
+	ended     chan struct{}
+}
+
+func begin(t *testing.T, addr string, args ...string) *running {
+	t.Helper()
+	r := &running{t: t, cmd: lycaon(append([]string{"-s", addr, "--session-timeout", "1s"}, args...)...), ended: make(chan struct{})}
+	r.cmd.Stdout, r.cmd.Stderr = &r.out, &r.errw
+	r.cmd.WaitDelay = time.Second
+	require.NoError(t, r.cmd.Start())
+	go func() { r.cmd.Wait(); close(r.ended) }()
+	t.Cleanup(func() { r.cmd.Process.Kill(); <-r.ended })
+	return r
+}
+
+// says waits for a line of the output that begins so, and returns the rest.
+func (r *running) says(prefix string) string {
+	r.t.Helper()
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+		for line := range strings.Lines(r.out.String()) {
+			if rest, ok := strings.CutPrefix(line, prefix); ok && strings.HasSuffix(rest, "\n") {
+				return strings.TrimSpace(rest)
+			}
+		}
+		require.True(r.t, time.Now().Before(end), "no %q in %q, %q", prefix, r.out.String(), r.errw.String())
+	}
+}
+
+func (r *running) exits() int {
+	r.t.Helper()
+	select {
+	case <-r.ended:
+	case <-time.After(20 * time.Second):
+		require.FailNow(r.t, "the program goes on", "%q %q", r.out.String(), r.errw.String())
+	}
+	return r.cmd.ProcessState.ExitCode()
+}
+
+func waiters(t *testing.T, c *client.Client, path string, n int) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		names, err := c.Children(t.Context(), path)
+		return (err == nil || n == 0) && len(names) == n
+	}, 20*time.Second, 5*time.Millisecond, "%d nodes below %s", n, path)
+}
+
+func TestALockOfAKilledProcessGoesToTheNext(t *testing.T) {
+	t.Parallel()
+	cluster := clienttest.Start(t, clienttest.WithSessionTimeouts(time.Second, time.Minute))
+	c, addr := cluster.Client(t), cluster.Addrs()[0]
+	const tell = `echo pid $$; echo token $LYCAON_LOCK_TOKEN; echo node $LYCAON_LOCK_NODE; echo path $LYCAON_LOCK_PATH`
+	first := begin(t, addr, "lock", "/locks/a", "--", "sh", "-c", tell+"; exec sleep 60")
+	node := first.says("node ")
+	require.Equal(t, "/locks/a", first.says("path "))
+	st, err := c.Exists(t.Context(), node)
+	require.NoError(t, err)
+	require.Equal(t, fmt.Sprint(st.Czxid), first.says("token "))
+
+	second := begin(t, addr, "lock", "/locks/a", "--", "sh", "-c", tell+"; exit 9")
+	waiters(t, c, "/locks/a", 2)
+	require.Empty(t, second.out.String(), "it runs before its turn")
+	killed := time.Now()
+	require.NoError(t, first.cmd.Process.Kill())
+	require.Equal(t, 9, second.exits(), second.errw.String())
+	require.Less(t, time.Since(killed), 10*time.Second)
+	before, err := strconv.ParseUint(first.says("token "), 10, 64)
+	require.NoError(t, err)
+	after, err := strconv.ParseUint(second.says("token "), 10, 64)
+	require.NoError(t, err)
+	require.Greater(t, after, before)
+	waiters(t, c, "/locks/a", 0)
+	gone(t, first.says("pid "))
+}
+
+// gone waits for the end of a process.
+func gone(t *testing.T, pid string) {
+	t.Helper()
+	n, err := strconv.Atoi(pid)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return syscall.Kill(n, 0) == syscall.ESRCH }, 10*time.Second, 5*time.Millisecond, "process %d goes on", n)
+}
+
+func TestTheCommandOfALostLockIsEnded(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		script string
+		grace  string
+		says   string
+	}{
+		"by SIGTERM":                         {`trap 'echo ended by TERM; exit 0' TERM; echo pid $$; while :; do sleep 0.05; done`, "1m", "ended by TERM"},
+		"by SIGKILL, if it does not obey":    {`trap '' TERM; echo pid $$; while :; do sleep 0.05; done`, "50ms", ""},
+		"with what it started":               {`sleep 60 & echo pid $!; wait`, "1m", ""},
+		"and the exit code is not its own 0": {`trap 'exit 0' TERM; echo pid $$; while :; do sleep 0.05; done`, "1m", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cluster := clienttest.Start(t)
+			watcher := cluster.Client(t)
+			r := begin(t, cluster.Addrs()[0], "lock", "--grace", c.grace, "/l", "--", "sh", "-c", c.script)
+			pid := r.says("pid ")
+			names, err := watcher.Children(t.Context(), "/l")
+			require.NoError(t, err)
+			st, err := watcher.Exists(t.Context(), "/l/"+names[0])
+			require.NoError(t, err)
+			cluster.ExpireSession(client.SessionID(st.Owner))
+			require.Equal(t, exitSession, r.exits(), r.errw.String())
+			require.Contains(t, r.errw.String(), "the grant is lost")
+			require.Contains(t, r.out.String(), c.says)
+			gone(t, pid)
+		})
+	}
+}
+
+func TestALockIsNotWaitedForWithNoWait(t *testing.T) {
+	t.Parallel()
+	cluster := clienttest.Start(t)
+	addr := cluster.Addrs()[0]
+	holder := begin(t, addr, "lock", "/l")
+	holder.says("Locked /l, token ")
+	_, errw, code := oneShot(t, addr, "lock", "-n", "/l", "--", "echo", "ran")
+	require.Equal(t, exitError, code)
+	require.Equal(t, "lycaon: try lock /l: locked by somebody else\n", errw)
+	require.NoError(t, holder.cmd.Process.Signal(syscall.SIGINT))
+	require.Zero(t, holder.exits(), holder.errw.String())
+	require.Empty(t, holder.errw.String())
+	require.Equal(t, "ran\n", mustShot(t, addr, "lock", "-n", "/l", "--", "echo", "ran"))
+}
+
+func TestCtrlCWhileWaitingForALockLeavesNothing(t *testing.T) {
+	t.Parallel()
+	cluster := clienttest.Start(t)
+	c, addr := cluster.Client(t), cluster.Addrs()[0]
+	holder := begin(t, addr, "lock", "/l")
+	holder.says("Locked ")
+	waiter := begin(t, addr, "lock", "/l", "--", "echo", "ran")
+	waiters(t, c, "/l", 2)
+	require.NoError(t, waiter.cmd.Process.Signal(syscall.SIGINT))
+	require.Equal(t, exitError, waiter.exits())
+	require.Equal(t, "lycaon: lock /l: given up while waiting\n", waiter.errw.String())
+	require.Empty(t, waiter.out.String())
+	names, err := c.Children(t.Context(), "/l")
+	require.NoError(t, err)
+	require.Len(t, names, 1)
+}
+
+func TestALockIsHeldUntilAnInterruptedCommandHasEnded(t *testing.T) {
+	t.Parallel()
+	cluster := clienttest.Start(t)
+	c := cluster.Client(t)
+	end := t.TempDir() + "/end"
+	script := fmt.Sprintf(`trap 'echo told; until [ -e %s ]; do sleep 0.02; done; exit 7' TERM; echo up; while :; do sleep 0.02; done`, end)
+	r := begin(t, cluster.Addrs()[0], "lock", "/l", "--", "sh", "-c", script)
+	r.says("up")
+	require.NoError(t, r.cmd.Process.Signal(syscall.SIGTERM))
+	r.says("told")
+	waiters(t, c, "/l", 1)
+	require.NoError(t, os.WriteFile(end, nil, 0o600))
+	require.Equal(t, 7, r.exits(), r.errw.String())
+	waiters(t, c, "/l", 0)
+}

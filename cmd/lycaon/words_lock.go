@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lycaon-io/lycaon/recipes"
+	"github.com/lycaon-io/lycaon/znode"
+)
+
+const (
+	childGrace  = 5 * time.Second // between SIGTERM and SIGKILL
+	releaseWait = 5 * time.Second
+)
+
+const childHelp = `
+Ctrl-C and SIGTERM are passed on to CMD as SIGTERM, and what is held stays so until
+CMD has ended. If it is lost (the session ended, or a person deleted its node) CMD
+gets SIGTERM and, after --grace, SIGKILL; the exit code is 6 then. Meanwhile
+somebody else may hold it already: what must not happen twice has to go by the
+token. Signals go to CMD's process group, but to CMD alone where a terminal is its
+input. On Linux CMD is also killed if this command dies. Otherwise the exit code is
+CMD's own, 128 and the signal's number if a signal ended it.`
+
+func newLock(e *env) *cobra.Command {
+	var noWait bool
+	var grace time.Duration
+	cmd := &cobra.Command{
+		Use:   "lock PATH [-- CMD ARGS...]",
+		Short: "Run a command while holding a lock",
+		Long: `Wait for the lock PATH, run CMD while holding it, and release it. Who asked first
+gets it first; the lock is that of package recipes, and of Curator's
+InterProcessMutex. Without CMD it is held until Ctrl-C, and its token printed. With
+-n it does not wait: if somebody holds the lock the exit code is 1.
+
+CMD finds in its environment
+  LYCAON_LOCK_PATH     PATH
+  LYCAON_LOCK_NODE     the node that holds it
+  LYCAON_LOCK_TOKEN    the fencing token: a number higher than that of every earlier
+                       holder, by which other systems can refuse a late one
+` + childHelp,
+		Example: "  lock /locks/backup -- pg_dump app\n  lock -n /locks/cron/nightly -- ./nightly.sh\n  lock /locks/deploy",
+		GroupID: groupOther,
+		Args:    heldArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			path, argv := args[0], args[1:]
+			if err := checkCommand(argv); err != nil {
+				return err
+			}
+			h, err := e.lock(cmd.Context(), path, noWait)
+			if err != nil {
+				return err
+			}
+			return e.whileHeld(cmd.Context(), "lock "+path, h, func() error {
+				if len(argv) > 0 {
+					return e.runHeld(cmd.Context(), h, argv, heldEnviron("LOCK", path, h), grace)
+				}
+				return e.holdOn(cmd.Context(), h, "Locked", path)
+			})
+		},
+	}
+	cmd.Flags().BoolVarP(&noWait, "no-wait", "n", false, "fail at once if somebody holds it")
+	graceFlag(cmd, &grace)
+	return cmd
+}
+
+func graceFlag(cmd *cobra.Command, into *time.Duration) {
+	cmd.Flags().DurationVar(into, "grace", childGrace, "how long after SIGTERM comes SIGKILL if it is lost")
+}
+
+// heldArgs wants n arguments and, if --, a command behind it.
+func heldArgs(n int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		before := cmd.ArgsLenAtDash()
+		if before == len(args) { // nothing behind --
+			before = -2
+		}
+		if before == -1 {
+			before = len(args)
+		}
+		if before == n {
+			return nil
+		}
+		return usageError{fmt.Errorf("usage: %s", commandUse(cmd))}
+	}
+}
+
+func (e *env) lock(ctx context.Context, path string, noWait bool) (*recipes.Held, error) {
+	if err := znode.ValidatePath(path); err != nil {
+		return nil, usageError{err}
+	}
+	c, err := e.session(ctx)
+	if err != nil {
+		return nil, err
+	}
+	m := recipes.NewMutex(c, path)
+	if noWait {
+		return m.TryLock(ctx)
+	}
+	h, err := m.Lock(ctx)
+	if err != nil && errors.Is(ctx.Err(), context.Canceled) {
+		err = fmt.Errorf("lock %s: given up while waiting", path)
+	}
+	return h, err
+}
+
+// whileHeld runs f, then releases. A loss beats what f returns.
+func (e *env) whileHeld(ctx context.Context, what string, h *recipes.Held, f func() error) error {
+	err := f()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseWait)
+	defer cancel()
+	released := h.Release(ctx)
+	switch {
+	case errors.Is(released, recipes.ErrLost):
+		return fmt.Errorf("%s: %w", what, released)
+	case released != nil:
+		fmt.Fprintf(e.errw, "lycaon: %s: not released, it ends with the session: %v\n", what, released)
+	}
+	return err
+}
+
+// holdOn says what is held and keeps it until Ctrl-C or its loss.
+func (e *env) holdOn(ctx context.Context, h *recipes.Held, did, path string) error {
+	var err error
+	if e.out.json {
+		err = e.out.value(map[string]any{"path": path, "node": h.Guard().Path(), "token": h.Guard().Token()})
+	} else {
+		err = e.out.line("%s %s, token %d", did, path, h.Guard().Token())
+	}
+	if err != nil {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+	case <-h.Context().Done():
+	}
+	return nil
+}
+
+// heldEnviron tells a command what is held for it.
+func heldEnviron(kind, path string, h *recipes.Held) []string {
+	prefix := envPrefix + kind
+	return []string{
+		prefix + "_PATH=" + path,
+		prefix + "_NODE=" + h.Guard().Path(),
+		fmt.Sprintf("%s_TOKEN=%d", prefix, h.Guard().Token()),
+	}
+}
