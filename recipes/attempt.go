@@ -51,7 +51,7 @@ func newUUID() string {
 func (a *attempt) create(ctx context.Context, kind string, data []byte) (*client.Node, error) {
 	var n *client.Node
 	err := a.inDir(ctx, func() (err error) {
-		n, err = a.c.Create(ctx, join(a.dir, a.id+kind), data, a.conf.create(client.Ephemeral(), client.Sequential())...)
+		n, err = a.c.Create(ctx, join(a.dir, a.id+kind), notNull(data), a.conf.create(client.Ephemeral(), client.Sequential())...)
 		return err
 	})
 	if err == nil {
@@ -64,7 +64,7 @@ func (a *attempt) create(ctx context.Context, kind string, data []byte) (*client
 func (a *attempt) createMany(ctx context.Context, kind string, n int) ([]client.Node, error) {
 	ops := make([]client.Op, n)
 	for i := range ops {
-		ops[i] = client.OpCreate(join(a.dir, a.id+kind), nil, a.conf.create(client.Ephemeral(), client.Sequential())...)
+		ops[i] = client.OpCreate(join(a.dir, a.id+kind), notNull(nil), a.conf.create(client.Ephemeral(), client.Sequential())...)
 	}
 	var res *client.MultiResult
 	err := a.inDir(ctx, func() (err error) {

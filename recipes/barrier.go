@@ -23,7 +23,7 @@ func NewBarrier(c Client, path string, opts ...Option) *Barrier {
 // Raise holds up those who wait from now on. It may be raised already.
 func (b *Barrier) Raise(ctx context.Context) error {
 	err := b.conf.inDir(ctx, b.c, parent(b.path), func() error {
-		_, err := b.c.Create(ctx, b.path, nil, b.conf.create(client.IfAbsent())...)
+		_, err := b.c.Create(ctx, b.path, notNull(nil), b.conf.create(client.IfAbsent())...)
 		return err
 	})
 	return wrap("raise", b.path, err)

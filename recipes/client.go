@@ -73,6 +73,14 @@ func (c config) inDir(ctx context.Context, cl Client, dir string, write func() e
 	}
 }
 
+// notNull is for data that programs of others read, many of which know no null.
+func notNull(data []byte) []byte {
+	if data == nil {
+		return []byte{}
+	}
+	return data
+}
+
 // patient lets a call without a deadline wait as long as the session lives:
 // the client would give up after its request timeout, which is for one answer
 // and not for a turn.

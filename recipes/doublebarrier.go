@@ -57,7 +57,7 @@ func (b *DoubleBarrier) enter(ctx context.Context, a *attempt, name string) (*En
 	defer w.Close()
 	var n *client.Node
 	err = b.conf.inDir(ctx, b.c, b.path, func() (err error) {
-		n, err = b.c.Create(ctx, join(b.path, name), nil, b.conf.create(client.Ephemeral())...)
+		n, err = b.c.Create(ctx, join(b.path, name), notNull(nil), b.conf.create(client.Ephemeral())...)
 		return err
 	})
 	if err != nil {
@@ -85,7 +85,7 @@ func (e *Entry) await(ctx context.Context, w *client.Watch) error {
 		return err
 	}
 	if len(inside) >= e.b.n {
-		_, err := e.b.c.Create(ctx, e.b.ready(), nil, e.b.conf.create(client.IfAbsent())...)
+		_, err := e.b.c.Create(ctx, e.b.ready(), notNull(nil), e.b.conf.create(client.IfAbsent())...)
 		if err != nil {
 			return err
 		}

@@ -35,7 +35,7 @@ type Member struct {
 // again, is waited for, as long as ctx and the session last.
 func (g *Group) Join(ctx context.Context, name string, data []byte) (*Held, error) {
 	ctx = patient{ctx}
-	a := &attempt{c: g.c, conf: g.conf, dir: g.path, shared: join(g.path, name), data: data}
+	a := &attempt{c: g.c, conf: g.conf, dir: g.path, shared: join(g.path, name), data: notNull(data)}
 	h, err := g.join(ctx, a)
 	if err != nil {
 		a.discard()

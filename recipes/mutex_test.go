@@ -49,10 +49,11 @@ func TestTheNodesOfAMutexAreThoseOfCurator(t *testing.T) {
 	n, err := c.Get(ctx, h.Guard().Path())
 	require.NoError(t, err)
 	require.EqualValues(t, c.Session().ID(), n.Stat.Owner)
+	require.NotNil(t, n.Data, "Java has no use for null")
 	require.NoError(t, h.Release(ctx))
 }
 
-var wantedGrants = flag.Int("grants", 256, "how many times the fencing test locks")
+var wantedGrants = flag.Int("grants", 512, "how many times the fencing test locks")
 
 // resource is outside of the cluster: all it knows is the highest token.
 type resource struct {

@@ -69,7 +69,7 @@ func (q *Queue) Put(ctx context.Context, data []byte, opts ...PutOption) error {
 		name += fmt.Sprintf("t%d-", time.Now().Add(o.delay).UnixMilli())
 	}
 	err := q.conf.inDir(ctx, q.c, q.entries, func() error {
-		_, err := q.c.Create(ctx, join(q.entries, name), data, q.conf.create(client.Sequential())...)
+		_, err := q.c.Create(ctx, join(q.entries, name), notNull(data), q.conf.create(client.Sequential())...)
 		return err
 	})
 	return wrap("put", q.path, err)

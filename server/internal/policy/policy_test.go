@@ -75,6 +75,7 @@ var arrows = map[string][]string{
 	"server/compat/clients":      {},
 	"server/compat/downstream":   {},
 	"server/compat/rig":          {},
+	"server/compat/recipes":      {},
 	"server/internal/policy":     {},
 	"server/internal/mutant":     {},
 }
