@@ -102,10 +102,7 @@ func (e *env) lock(ctx context.Context, path string, noWait bool) (*recipes.Held
 		return m.TryLock(ctx)
 	}
 	h, err := m.Lock(ctx)
-	if err != nil && errors.Is(ctx.Err(), context.Canceled) {
-		err = fmt.Errorf("lock %s: given up while waiting", path)
-	}
-	return h, err
+	return h, gaveUp(ctx, "lock "+path, err)
 }
 
 // whileHeld runs f, then releases. A loss beats what f returns.

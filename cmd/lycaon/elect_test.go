@@ -1,0 +1,33 @@
+package main
+
+import (
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/lycaon-io/lycaon/client/clienttest"
+)
+
+func TestALeaderThatIsKilledIsFollowedByTheNext(t *testing.T) {
+	t.Parallel()
+	cluster := clienttest.Start(t, clienttest.WithSessionTimeouts(time.Second, time.Minute))
+	c, addr := cluster.Client(t), cluster.Addrs()[0]
+	listener := begin(t, addr, "elect", "--listen", "/e")
+	listener.says("nobody leads")
+	first := begin(t, addr, "elect", "/e", "one")
+	first.says("Leading /e, token ")
+	listener.says("one leads, token ")
+	second := begin(t, addr, "elect", "/e", "two", "--", "sh", "-c", `echo token $LYCAON_ELECT_TOKEN; trap 'exit 7' TERM; while :; do sleep 0.02; done`)
+	waiters(t, c, "/e", 2)
+	require.NoError(t, first.cmd.Process.Kill())
+	token := second.says("token ")
+	require.True(t, strings.HasPrefix(listener.says("two leads, token "), token+", session 0x"))
+	require.Contains(t, mustShot(t, addr, "-o", "json", "elect", "--listen", "-n", "1", "/e"), `"data":"two",`)
+	require.NoError(t, second.cmd.Process.Signal(syscall.SIGTERM))
+	require.Equal(t, 7, second.exits())
+	require.NoError(t, listener.cmd.Process.Signal(syscall.SIGINT))
+	require.Zero(t, listener.exits(), listener.errw.String())
+}
