@@ -112,26 +112,26 @@ func limited(path, name string) (of string, ok bool) {
 	return Parent(path[len(quotaPath):]), true
 }
 
-// shown returns what a reader sees of n, with s as n's stat. Of a node that is
-// not inQuotas that is its data.
-func (t *Tree) shown(n *node, s *Stat) []byte {
-	data := n.data
+// shown is what a reader sees of n. Of a node that is not inQuotas that is what
+// is stored.
+func (t *Tree) shown(n *node) ([]byte, Stat) {
+	data, s := n.data, n.stat()
 	if of, ok := limited(n.path, statsName); ok {
 		count, bytes := t.usage(of)
 		data = strconv.AppendInt([]byte("count="), count, 10)
 		data = strconv.AppendInt(append(data, ",bytes="...), bytes, 10)
 		s.DataLength = len(data)
 	}
-	return data[:len(data):len(data)]
+	return data[:len(data):len(data)], s
 }
 
 // shownStat is the stat of it.
 func (t *Tree) shownStat(n *node) Stat {
-	s := n.stat()
 	if inQuotas(n.path) {
-		t.shown(n, &s)
+		_, s := t.shown(n)
+		return s
 	}
-	return s
+	return n.stat()
 }
 
 // noteLimits keeps the index of quotas right after n came or changed.

@@ -9,11 +9,11 @@ func (t *Tree) Get(a *Actor, path string) ([]byte, Stat, error) {
 	if err != nil {
 		return nil, Stat{}, err
 	}
-	data, st := n.data[:len(n.data):len(n.data)], n.stat()
-	if inQuotas(n.path) {
-		data = t.shown(n, &st)
+	if inQuotas(path) {
+		data, st := t.shown(n)
+		return data, st, nil
 	}
-	return data, st, nil
+	return n.data[:len(n.data):len(n.data)], n.stat(), nil
 }
 
 // Exists returns the stat of a node. It wants READ, as ZooKeeper does since
