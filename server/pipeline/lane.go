@@ -84,8 +84,10 @@ func (l *Lane) TrySubmit(r *protocol.Request) bool { return l.submit(r) != full 
 
 // Answer completes, in its turn, a request that its caller has answered
 // itself: one that did not validate, or is none of the pipeline's business.
-// A Zxid of 0 is filled in. Waits for credit as Submit does.
+// A Zxid of 0 is filled in. Waits for credit as Submit does. Such a request is
+// a sign of life like any other.
 func (l *Lane) Answer(m *protocol.Message) error {
+	l.touch()
 	for {
 		switch l.answer(m) {
 		case taken:

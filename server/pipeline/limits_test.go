@@ -188,6 +188,19 @@ func TestWhoWaitsForTheServersCreditIsTouched(t *testing.T) {
 	require.Empty(t, c.Touched())
 }
 
+// Nobody may expire while they talk: a client that sends only what is answered
+// before it gets to the lane sends no pings beside it.
+func TestWhoIsAnsweredOutsideTheLaneIsTouched(t *testing.T) {
+	c, log := newTestCore(t, Config{})
+	a, b := openLane(t, c, log, "a", &nullSink{}), openLane(t, c, log, "b", &nullSink{})
+	guest := c.Guest(&nullSink{}, nil)
+	c.Touched()
+	require.NoError(t, a.Answer(&protocol.Message{Op: protocol.OpGet, Xid: 1, Code: protocol.NoNode}))
+	require.NoError(t, b.Authorize(&protocol.Message{Op: protocol.OpAuth, Xid: 1}, nil))
+	require.NoError(t, guest.Answer(&protocol.Message{Op: protocol.OpGet, Xid: 1, Code: protocol.NoNode}))
+	require.Equal(t, []uint64{a.session, b.session}, c.Touched())
+}
+
 // A write of the lane's generation that is not the lane's ends the lane, not
 // the session: its client comes again and is told by xid what became of its
 // writes.
