@@ -135,6 +135,9 @@ func (c *Core) answerWrite(t *state.Txn) {
 	}
 	m := &c.out.Answer
 	m.Kind, m.Op, m.Xid = protocol.Reply, t.Op, xid
+	if m.Code == protocol.QuotaExceeded {
+		c.counts.quotaRefused.Add(1)
+	}
 	if !mutant.On(mutant.AnswerAtOnce) {
 		l.pushed(m)
 	}

@@ -92,3 +92,16 @@ type finalSink struct{ last protocol.Message }
 func (s *finalSink) Push(m *protocol.Message)    { s.last = *m }
 func (s *finalSink) Wake()                       {}
 func (s *finalSink) Close(protocol.Code, string) {}
+
+func TestWritesThatAQuotaRefusesAreCounted(t *testing.T) {
+	t.Parallel()
+	c, log := newTestCore(t, Config{})
+	var out strings.Builder
+	l := openLane(t, c, log, "a", &heldSink{name: "a", out: &out})
+	for i, node := range [][2]string{{"/a", ""}, {"/zookeeper/quota/a", ""}, {"/zookeeper/quota/a/zookeeper_limits", "countHardLimit=1"}, {"/a/b", ""}} {
+		require.NoError(t, l.Submit(createRequest(uint64(i)+1, node[0], node[1])))
+	}
+	applyAll(t, c, log)
+	require.Contains(t, out.String(), "create xid 4 zxid 4 QuotaExceeded")
+	require.EqualValues(t, 1, c.Stats().QuotaRefused)
+}

@@ -13,6 +13,7 @@ type counters struct {
 	fencedLanes, broken, cutOff                 atomic.Uint64
 	laneFull, serverFull                        atomic.Uint64
 	watchesRefused, sessionsRefused, identities atomic.Uint64
+	quotaRefused                                atomic.Uint64
 	arrivalsRefused, writesRefused              atomic.Uint64
 	parked                                      atomic.Int64
 }
@@ -65,6 +66,7 @@ type Stats struct {
 	CutOff               uint64 // connections closed since the leader was out of reach
 	LaneFull, ServerFull uint64 // times a reader had to wait for credit
 	WatchesRefused       uint64
+	QuotaRefused         uint64 // writes of this server's clients
 	SessionsRefused      uint64
 	ArrivalsRefused      uint64 // opens, attaches and guests for which there was no room
 	WritesRefused        uint64 // while RefuseWrites was in force
@@ -81,7 +83,7 @@ func (c *Core) Stats() Stats {
 		Duplicates: n.duplicates.Load(), Gaps: n.gaps.Load(), Fenced: n.fenced.Load(), Repeated: n.repeated.Load(),
 		FencedLanes: n.fencedLanes.Load(), Broken: n.broken.Load(), CutOff: n.cutOff.Load(),
 		LaneFull: n.laneFull.Load(), ServerFull: n.serverFull.Load(),
-		WatchesRefused: n.watchesRefused.Load(), SessionsRefused: n.sessionsRefused.Load(),
+		QuotaRefused: n.quotaRefused.Load(), WatchesRefused: n.watchesRefused.Load(), SessionsRefused: n.sessionsRefused.Load(),
 		ArrivalsRefused: n.arrivalsRefused.Load(), WritesRefused: n.writesRefused.Load(), IdentitiesRefused: n.identities.Load(),
 	}
 	c.mu.RLock()
