@@ -44,14 +44,13 @@ func (c *Client) Walk(ctx context.Context, path string, opts ...WalkOption) iter
 			yield(nil, opError("walk", path, err))
 			return
 		}
-		w.yield = yield
-		root := w.begin(full)
-		n, ok := w.take(root, full)
-		if n == nil && ok {
+		told := false
+		w.yield = func(n *Node, err error) bool { told = true; return yield(n, err) }
+		n, ok := w.take(w.begin(full), full)
+		switch {
+		case !told:
 			yield(nil, opError("walk", path, ErrNoNode))
-			return
-		}
-		if ok {
+		case ok:
 			w.below(full, n, 1)
 		}
 	}

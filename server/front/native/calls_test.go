@@ -221,6 +221,21 @@ func TestWalkYieldsParentsFirstAndNamesInOrder(t *testing.T) {
 	}
 }
 
+func TestAWalkSaysOnceThatItsRootMayNotBeRead(t *testing.T) {
+	s := start(t)
+	c := s.open()
+	ctx := t.Context()
+	_, err := c.Create(ctx, "/shut", nil, client.WithACL(client.ACL{{Perms: znode.Write, Scheme: "world", ID: "anyone"}}))
+	require.NoError(t, err)
+	var said []error
+	for n, err := range c.Walk(ctx, "/shut") {
+		require.Equal(t, "/shut", n.Path)
+		said = append(said, err)
+	}
+	require.Len(t, said, 1)
+	require.ErrorIs(t, said[0], client.ErrNoAuth)
+}
+
 func TestASessionEndsWithItsEphemerals(t *testing.T) {
 	s := start(t)
 	ctx := t.Context()
