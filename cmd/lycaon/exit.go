@@ -54,6 +54,7 @@ var exitCodes = []struct {
 	code int
 }{
 	{recipes.ErrLost, exitSession},
+	{errConflict, exitVersion},
 	{server.ErrConfig, exitUsage},
 	{server.ErrPortInUse, exitPortInUse},
 	{server.ErrUnwritable, exitUnwritable},

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -94,7 +95,10 @@ const suggestWithin = 2 // letters typed wrong
 func unknownCommand(root *cobra.Command, name string) error {
 	root.SuggestionsMinimumDistance = suggestWithin
 	hint := strings.TrimSpace(root.Name()+" help") + " lists them"
-	if near := root.SuggestionsFor(name); len(near) > 0 {
+	near := slices.DeleteFunc(root.SuggestionsFor(name), func(s string) bool {
+		return len(s) <= suggestWithin && s[0] != name[0] // as many letters wrong as it has
+	})
+	if len(near) > 0 {
 		hint = "did you mean " + strings.Join(near, " or ") + "?"
 	}
 	return usageError{fmt.Errorf("unknown command %q; %s", name, hint)}

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/lycaon-io/lycaon/client"
+	"github.com/lycaon-io/lycaon/client/clienttest"
+)
+
+// plant makes root and n children below it.
+func plant(t *testing.T, c *client.Client, root string, n int) {
+	t.Helper()
+	ops := []client.Op{client.OpCreate(root, nil)}
+	for i := range n {
+		ops = append(ops, client.OpCreate(fmt.Sprintf("%s/%04d", root, i), []byte("data")))
+	}
+	_, err := c.Multi(t.Context(), ops...)
+	require.NoError(t, err)
+}
+
+// whenAsked runs a command that asks, and answers yes after then has run.
+func whenAsked(t *testing.T, cluster *clienttest.Cluster, then func(), args ...string) (out string, err error) {
+	t.Helper()
+	var w bytes.Buffer
+	e := newEnv(strings.NewReader(""), &w, &w, noEnv)
+	defer e.close()
+	question := ""
+	e.ask = func(q string) (string, error) {
+		question = q
+		then()
+		return "y", nil
+	}
+	root := newRoot(e)
+	root.SetArgs(append([]string{"-s", cluster.Addrs()[0]}, args...))
+	err = root.ExecuteContext(t.Context())
+	require.NotEmpty(t, question, "it did not ask: %v", err)
+	return w.String(), err
+}
+
+func TestAMoveIsRefusedAfterAChangeInBetween(t *testing.T) {
+	t.Parallel()
+	cluster := clienttest.Start(t)
+	c := cluster.Client(t)
+	ctx := t.Context()
+	for name, change := range map[string]func(root string) error{
+		"of data":                func(root string) error { _, err := c.Set(ctx, root+"/0007", []byte("new")); return err },
+		"that adds a child":      func(root string) error { _, err := c.Create(ctx, root+"/new", nil); return err },
+		"that deletes a child":   func(root string) error { return c.Delete(ctx, root+"/0007") },
+		"that adds a grandson":   func(root string) error { _, err := c.Create(ctx, root+"/0007/new", nil); return err },
+		"that takes it all away": func(root string) error { return c.Delete(ctx, root, client.Recursive()) },
+	} {
+		root := "/" + strings.ReplaceAll(name, " ", "-")
+		plant(t, c, root, confirmAbove)
+		_, err := whenAsked(t, cluster, func() { require.NoError(t, change(root)) }, "mv", root, "/moved")
+		require.ErrorIs(t, err, errConflict, name)
+		require.Equal(t, exitVersion, exitCode(err), name)
+		st, err := c.Exists(ctx, "/moved")
+		require.NoError(t, err)
+		require.Nil(t, st, name)
+	}
+	plant(t, c, "/quiet", confirmAbove)
+	out, err := whenAsked(t, cluster, func() {}, "mv", "/quiet", "/moved")
+	require.NoError(t, err)
+	require.Contains(t, out, "moved 101 nodes, 400 bytes from /quiet to /moved")
+}
+
+func TestATreeBeyondOneTransactionIsNotMoved(t *testing.T) {
+	t.Parallel()
+	cluster := clienttest.Start(t)
+	c := cluster.Client(t)
+	plant(t, c, "/most", maxSteps/2-1)
+	plant(t, c, "/more", maxSteps/2)
+	_, errw, code := inProcess(nil, "-s", cluster.Addrs()[0], "mv", "--yes", "/more", "/moved")
+	require.Equal(t, exitError, code)
+	require.Contains(t, errw, "/more is more than the 500 nodes that one transaction has room for; nothing was done")
+	_, errw, code = inProcess(nil, "-s", cluster.Addrs()[0], "mv", "/most", "/moved")
+	require.Equal(t, exitUsage, code)
+	require.Contains(t, errw, "move /most and 499 nodes below it? say --yes")
+	_, errw, code = inProcess(nil, "-s", cluster.Addrs()[0], "mv", "--yes", "/most", "/moved")
+	require.Zero(t, code, errw)
+	n, err := c.Count(t.Context(), "/moved")
+	require.NoError(t, err)
+	require.EqualValues(t, maxSteps/2-1, n)
+
+	big := bytes.Repeat([]byte("x"), 600<<10)
+	for _, name := range []string{"/big", "/big/1", "/big/2"} {
+		_, err := c.Create(t.Context(), name, big)
+		require.NoError(t, err)
+	}
+	_, errw, code = inProcess(nil, "-s", cluster.Addrs()[0], "cp", "-r", "/big", "/copy")
+	require.Equal(t, exitError, code)
+	require.Contains(t, errw, "too much for one transaction, nothing was done")
+}
