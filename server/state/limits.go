@@ -31,7 +31,10 @@ const (
 	// end it. Each name counts with wholeNameRoom, as Message.Size has it.
 	maxWhole      = 16 << 20
 	wholeNameRoom = 5
-	entryRoom     = 16 // of an ACL entry beside its scheme and id
+	// maxVain bounds the bytes of names that one multi-read gathers for whole
+	// listings that do not fit in the end.
+	maxVain   = 1 << 20
+	entryRoom = 16 // of an ACL entry beside its scheme and id
 	// pageStep is how many names are taken from the tree at a time, so that a
 	// directory far larger than a frame is not walked to its end.
 	pageStep = 8192

@@ -23,13 +23,23 @@ func (m *Machine) Read(a *znode.Actor, r *protocol.Read, out *protocol.Message) 
 }
 
 // multiRead answers each read with a code of its own. Together they keep
-// within a frame: an answer that no longer fits is TooLarge.
+// within a frame: an answer that no longer fits is TooLarge. A whole listing
+// that does not fit leaves no trace in the frame, so what was gathered for such
+// in vain is bounded by itself: nothing else would bound the work.
 func (m *Machine) multiRead(a *znode.Actor, reads []protocol.Read, out *protocol.Message) {
-	room := frameRoom()
+	room, vain := frameRoom(), 0
 	results := make([]protocol.Message, len(reads))
 	for i := range reads {
-		left := room - resultRoom
-		m.read(a, &reads[i], &results[i], &left)
+		r, left := &reads[i], room-resultRoom
+		if r.Whole && vain > maxVain {
+			results[i].Op = r.Op
+			refuse(&results[i], fmt.Errorf("%v %s: %w: too much was gathered for listings before it that did not fit", r.Op, r.Path, znode.ErrTooLarge))
+		} else {
+			m.read(a, r, &results[i], &left)
+		}
+		if r.Whole && results[i].Code == protocol.TooLarge {
+			vain += room - left
+		}
 		if results[i].Code != protocol.OK {
 			left = room - errorRoom(&results[i])
 		}
@@ -142,7 +152,7 @@ func page(r *protocol.Read, room *int, fetch func(after string, limit int) ([]st
 	}
 	*room = bound
 	for {
-		step := pageStep
+		step := min(pageStep, max(*room, 0)/mark+1) // no more than could fit, and one to see that there are more
 		if limit > 0 {
 			step = min(step, limit-len(names))
 		}

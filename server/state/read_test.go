@@ -122,6 +122,26 @@ func TestWholeListingsOfAMultiReadShareItsFrame(t *testing.T) {
 	require.LessOrEqual(t, frame(out), int(protocol.DefaultLimits().MaxFrame))
 }
 
+// A listing that does not fit takes nothing of the frame, and a multi of a
+// thousand of them would hold the lock for seconds.
+func TestAMultiReadGathersOnlySoMuchInVain(t *testing.T) {
+	m := longNames(t, 1200)
+	root := protocol.Read{Op: protocol.OpChildren, Path: "/", Whole: true}
+	reads := []protocol.Read{root}
+	for range 100 {
+		reads = append(reads, protocol.Read{Op: protocol.OpChildren, Path: "/d", Whole: true})
+	}
+	reads = append(reads, root, protocol.Read{Op: protocol.OpExists, Path: "/d"})
+	var out protocol.Message
+	m.Read(&znode.Actor{}, &protocol.Read{Op: protocol.OpMultiRead, Reads: reads}, &out)
+	results := out.More.Results
+	require.Equal(t, protocol.OK, results[0].Code)
+	require.Equal(t, protocol.TooLarge, results[1].Code)
+	require.Equal(t, protocol.TooLarge, results[101].Code)
+	require.Equal(t, "children /: too large: too much was gathered for listings before it that did not fit", detail(&results[101]))
+	require.Equal(t, protocol.OK, results[102].Code)
+}
+
 func TestAMultiReadKeepsWithinAFrame(t *testing.T) {
 	b := newBench(t)
 	big := b.txn(create("/big", strings.Repeat("x", 400<<10)))
