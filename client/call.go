@@ -188,9 +188,15 @@ func replyError(m *protocol.Message) error {
 	if m.More != nil {
 		e.Detail = m.More.Detail
 	}
-	// The detail often begins with the sentinel's own words.
-	if i := strings.Index(e.Detail, e.Err.Error()); i >= 0 {
-		e.Detail = strings.TrimPrefix(e.Detail[i+len(e.Err.Error()):], ": ")
-	}
+	e.Detail = beyond(e.Err, e.Detail)
 	return e
+}
+
+// beyond is what a server's detail adds to the sentinel, with whose own words
+// it often begins.
+func beyond(sentinel error, detail string) string {
+	if i := strings.Index(detail, sentinel.Error()); i >= 0 {
+		return strings.TrimPrefix(detail[i+len(sentinel.Error()):], ": ")
+	}
+	return detail
 }

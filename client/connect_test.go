@@ -33,3 +33,14 @@ func TestAWelcomeAtTheLastMomentLeavesNothingBehind(t *testing.T) {
 	require.Nil(t, link)
 	require.Equal(t, Disconnected, c.Session().State())
 }
+
+func TestARefusalSaysItsKindOnce(t *testing.T) {
+	t.Parallel()
+	for want, refused := range map[string]farewellError{
+		"authentication failed: the admin token is another one": {code: protocol.AuthFailed, detail: "authentication failed: the admin token is another one"},
+		"authentication failed: no user":                        {code: protocol.AuthFailed, detail: "no user"},
+		"authentication failed":                                 {code: protocol.AuthFailed, detail: "authentication failed"},
+	} {
+		require.EqualError(t, &refused, want)
+	}
+}

@@ -272,10 +272,11 @@ type farewellError struct {
 }
 
 func (e *farewellError) Error() string {
-	if e.detail == "" {
-		return e.code.Err().Error()
+	kind := e.code.Err()
+	if detail := beyond(kind, e.detail); detail != "" {
+		return kind.Error() + ": " + detail
 	}
-	return e.code.Err().Error() + ": " + e.detail
+	return kind.Error()
 }
 
 func (e *farewellError) Unwrap() error { return e.code.Err() }
