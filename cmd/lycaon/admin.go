@@ -14,16 +14,15 @@ import (
 )
 
 // defaultAdminToken spares the users of make run and make cluster a flag. Each
-// server has a token of its own, so with several one server is settled on.
+// server has a token of its own, so with several one server is settled on. What
+// no server takes is left over from another one, or was never for the servers
+// that are asked.
 func (e *env) defaultAdminToken(ctx context.Context) {
 	if e.target.adminToken != "" || len(e.target.auth) > 0 || e.conn != nil {
 		return
 	}
-	if file := filepath.Join("data", tokenFile); readable(file) {
-		e.target.adminToken = file
-		return
-	}
-	if files, err := filepath.Glob(filepath.Join(clusterDir, "*", tokenFile)); err != nil || len(files) == 0 {
+	files, err := filepath.Glob(filepath.Join(clusterDir, "*", tokenFile))
+	if err != nil || len(files) == 0 && !readable(runToken) {
 		return
 	}
 	hosts, chroot, _ := strings.Cut(e.target.server, "/")
@@ -34,16 +33,22 @@ func (e *env) defaultAdminToken(ctx context.Context) {
 		if err != nil {
 			continue
 		}
-		if file := filepath.Join(clusterDir, fmt.Sprint(id), tokenFile); readable(file) {
-			e.target.server, e.target.adminToken = strings.TrimSuffix(addr+"/"+chroot, "/"), file
-			return
+		for _, file := range []string{runToken, filepath.Join(clusterDir, fmt.Sprint(id), tokenFile)} {
+			if one.adminToken = file; !readable(file) {
+				continue
+			}
+			if _, err := one.serverID(ctx); err == nil { // it takes the token
+				e.target.server, e.target.adminToken = strings.TrimSuffix(addr+"/"+chroot, "/"), file
+				return
+			}
 		}
 	}
 }
 
 const (
 	tokenFile  = "admin.token"
-	clusterDir = "data-cluster" // of make cluster, a directory a server
+	runToken   = "data/" + tokenFile // of make run
+	clusterDir = "data-cluster"      // of make cluster, a directory a server
 )
 
 func readable(file string) bool {
