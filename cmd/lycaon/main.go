@@ -84,6 +84,9 @@ func flagError(cmd *cobra.Command, err error) error {
 	if errors.Is(err, pflag.ErrHelp) {
 		return err
 	}
+	if words := cmd.Flags().Args(); !cmd.HasParent() && len(words) > 0 { // the flags behind it were its own
+		return unknownCommand(cmd, words[0])
+	}
 	return usageError{fmt.Errorf("%w; see %s --help", err, commandName(cmd))}
 }
 
