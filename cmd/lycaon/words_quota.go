@@ -83,8 +83,8 @@ func (e *env) setQuota(ctx context.Context, path string, set func(*znode.Limits)
 	if err := set(&limits); err != nil { // what is wrong with the flags comes before any question
 		return err
 	}
-	if path == "/" || path == systemNodes || strings.HasPrefix(path, systemNodes+"/") {
-		return usageError{fmt.Errorf("%s: there is no quota of the root, nor below %s", path, systemNodes)}
+	if err := mayHaveQuota(path); err != nil {
+		return err
 	}
 	c, err := e.session(ctx)
 	if err != nil {
@@ -107,6 +107,16 @@ func (e *env) setQuota(ctx context.Context, path string, set func(*znode.Limits)
 		return err
 	}
 	return e.quotaSet(ctx, c, path, limits)
+}
+
+func mayHaveQuota(path string) error {
+	if err := znode.ValidatePath(path); err != nil {
+		return usageError{err}
+	}
+	if path == "/" || path == systemNodes || strings.HasPrefix(path, systemNodes+"/") {
+		return usageError{fmt.Errorf("%s: there is no quota of the root, nor below %s", path, systemNodes)}
+	}
+	return nil
 }
 
 // quotaAt reads the limits of path, and the node that they are in.
@@ -200,6 +210,9 @@ func newListQuota(e *env) *cobra.Command {
 		Args:    exactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
+			if err := mayHaveQuota(args[0]); err != nil {
+				return err
+			}
 			c, err := e.reader(ctx)
 			if err != nil {
 				return err
@@ -229,6 +242,9 @@ func newDelQuota(e *env) *cobra.Command {
 		Args:    exactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, path := cmd.Context(), args[0]
+			if err := mayHaveQuota(path); err != nil {
+				return err
+			}
 			c, err := e.session(ctx)
 			if err != nil {
 				return err
@@ -249,7 +265,7 @@ func newDelQuota(e *env) *cobra.Command {
 		},
 	}
 	for i, kind := range limitKinds {
-		cmd.Flags().BoolVarP(&drop[i], kind.flag, kind.letter, false, "only the limit on "+strings.SplitN(kind.what, ";", 2)[0])
+		cmd.Flags().BoolVarP(&drop[i], kind.flag, kind.letter, false, "only the limit on "+kind.what)
 	}
 	return cmd
 }
