@@ -308,6 +308,8 @@ func TestAWholeTreeMovesFromZooKeeper(t *testing.T) {
 	require.Contains(t, errw, `not copied "/concealed"`)
 	require.Contains(t, errw, `differs "/concealed": it is at the source alone`)
 	require.Contains(t, out, "1 differ")
+	out, _, _ = migrateAll("--resume", "-o", "json")
+	require.Contains(t, out, `"notCopied":[{"path":"/concealed","reason":`)
 	_, errw, code = migrateAll("--resume", "--from-auth", "digest:super:secret")
 	require.Zero(t, code, errw)
 
@@ -316,6 +318,7 @@ func TestAWholeTreeMovesFromZooKeeper(t *testing.T) {
 	require.NotContains(t, errw, "thing")
 	_, errw, code = inProcess(nil, "-s", s.addr, "migrate", "zookeeper", "--from", from, "--once", "/q/new")
 	require.Equal(t, exitNotFound, code, errw)
+	require.NotContains(t, errw, "--resume", "nothing was begun")
 	do(t, zk, makeNode("/q/new", nil, everybody, 0))
 	_, errw, code = inProcess(nil, "-s", s.addr, "migrate", "zookeeper", "--from", from, "--once", "--resume", "/q")
 	require.Equal(t, exitAuth, code, errw)
@@ -334,6 +337,8 @@ func TestMigrateSaysWhatIsWrongWithItsFlags(t *testing.T) {
 		"no chroot":                {"zookeeper", "--from", "127.0.0.1:1", "--to", "127.0.0.1:1/a", "--once", "/a"},
 		"a time above zero":        {"zookeeper", "--from", "127.0.0.1:1", "--once", "--pause", "0s", "/a"},
 		"usage: lycaon migrate zo": {"zookeeper", "--from", "127.0.0.1:1"},
+		`--from "zk1": want HOST:`: {"zookeeper", "--from", "127.0.0.1:1,zk1", "--once", "/a"},
+		"without a chroot":         {"zookeeper", "--from", "127.0.0.1:1/app", "--once", "/a"},
 	} {
 		_, errw, code := inProcess(nil, append([]string{"migrate"}, args...)...)
 		require.Equal(t, exitUsage, code, want)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"strconv"
 	"strings"
 	"time"
 
@@ -124,8 +126,10 @@ func (e *env) migrateZooKeeper(ctx context.Context, m *migration, path string) e
 		return fmt.Errorf("%w; the target wants its superuser: --admin-token DATA-DIR/admin.token or --auth before the command", err)
 	case errors.Is(err, migrate.ErrNotEmpty):
 		return fmt.Errorf("%w; --resume goes on with a copy begun earlier", err)
+	case errors.Is(err, client.ErrNoNode) && total.Passes <= 1:
+		return err // nothing was begun
 	case err != nil:
-		return fmt.Errorf("after %d walks: %w; run it again with --resume", total.Passes, err)
+		return fmt.Errorf("after walk %d: %w; run it again with --resume", total.Passes, err)
 	}
 	return e.migrated(m, path, &total, copier.Problems(), time.Since(start))
 }
@@ -133,6 +137,11 @@ func (e *env) migrateZooKeeper(ctx context.Context, m *migration, path string) e
 func (m *migration) check(path string) error {
 	if len(m.from) == 0 {
 		return usageError{errors.New("migrate zookeeper wants --from H:P[,H:P...]")}
+	}
+	for _, addr := range m.from {
+		if host, port, err := net.SplitHostPort(addr); err != nil || host == "" || !isPort(port) {
+			return usageError{fmt.Errorf("--from %q: want HOST:PORT, without a chroot", addr)}
+		}
 	}
 	if err := znode.ValidatePath(path); err != nil {
 		return usageError{err}
@@ -144,6 +153,11 @@ func (m *migration) check(path string) error {
 		return usageError{errors.New("--cut-over-when-idle and --pause want a time above zero")}
 	}
 	return nil
+}
+
+func isPort(text string) bool {
+	n, err := strconv.ParseUint(text, 10, 16)
+	return err == nil && n > 0
 }
 
 // cutOver is closed when the person at the terminal says so; nil if nobody can.
@@ -217,7 +231,7 @@ func (e *env) migrated(m *migration, path string, total *migrate.Total, problems
 	if more := v.Different - len(v.Differences); more > 0 {
 		fmt.Fprintf(e.errw, "and %d more differences\n", more)
 	}
-	if err := e.printMigrated(path, from, total, took); err != nil {
+	if err := e.printMigrated(path, from, total, problems, took); err != nil {
 		return err
 	}
 	if v.Different > 0 || len(problems) > 0 {
@@ -226,17 +240,14 @@ func (e *env) migrated(m *migration, path string, total *migrate.Total, problems
 	return nil
 }
 
-func (e *env) printMigrated(path, from string, total *migrate.Total, took time.Duration) error {
+func (e *env) printMigrated(path, from string, total *migrate.Total, problems []migrate.Problem, took time.Duration) error {
 	v := &total.Verdict
 	if e.out.json {
-		differences := v.Differences
-		if differences == nil {
-			differences = []migrate.Difference{}
-		}
 		return e.out.value(map[string]any{
 			"from": from, "to": e.target.server, "path": path, "nodes": v.Compared, "bytes": v.Bytes, "ms": took.Milliseconds(),
 			"walks": total.Passes, "created": total.Created, "changed": total.Changed, "deleted": total.Deleted,
-			"ephemerals": v.Ephemerals, "quotas": total.Quotas, "different": v.Different, "differences": differences,
+			"ephemerals": v.Ephemerals, "quotas": total.Quotas, "different": v.Different,
+			"differences": append([]migrate.Difference{}, v.Differences...), "notCopied": append([]migrate.Problem{}, problems...), // [], not null
 		})
 	}
 	verdict := "all equal"

@@ -414,7 +414,8 @@ func (c *Copier) raise(ctx context.Context, done *Pass) error {
 
 // Problem is a node that could not be copied, and why.
 type Problem struct {
-	Path, Reason string
+	Path   string `json:"path"`
+	Reason string `json:"reason"`
 }
 
 // Problems lists what the last pass could not copy, in the order of the paths.
