@@ -94,7 +94,7 @@ func (s *serveFlags) groups() []flagGroup {
 			f.StringVar(&c.ZooKeeper, "zookeeper", c.ZooKeeper, "`on|off`: serve ZooKeeper's clients on the same port")
 			f.StringVar(&c.FourLetterWords, "four-letter-words", c.FourLetterWords, "`all|WORD,WORD`: those of ZooKeeper's four-letter words that are answered")
 			f.StringVar(&c.SASLUsers, "sasl-users", c.SASLUsers, "`FILE` with name:password lines, of mode 0600, for ZooKeeper's SASL DIGEST-MD5; read again when it changes")
-			f.StringVar(&c.SuperDigest, "super-digest", c.SuperDigest, "`super:BASE64SHA1` of the superuser, as in ZooKeeper")
+			f.StringVar(&c.SuperDigest, "super-digest", c.SuperDigest, "`NAME:BASE64` of the superuser: the SHA-1 of NAME:PASSWORD in base64, as in ZooKeeper")
 			f.StringVar(&c.ClientCert, "client-cert", c.ClientCert, "certificate `FILE` for TLS on the client port")
 			f.StringVar(&c.ClientKey, "client-key", c.ClientKey, "key `FILE` of that certificate")
 			f.StringVar(&c.ClientCA, "client-ca", c.ClientCA, "`FILE` of authorities; clients with TLS must then show a certificate of theirs")
