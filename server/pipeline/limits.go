@@ -13,6 +13,7 @@ const (
 	maxIDBytes     = 16 << 10 // of them, encoded
 	maxBurstBytes  = 16 << 20 // of the answers that one connection is given at one instant, under the lock
 	effectWork     = 16       // what a resume adds to that for each effect it may look at
+	multiWork      = 2 << 20  // what a multi-read adds that gathered listings in vain
 	queueKeptSlots = 64       // a lane's queue longer than this is given back when it runs empty
 )
 

@@ -242,6 +242,39 @@ func TestAnswersAtOneInstantAreBounded(t *testing.T) {
 	require.Zero(t, c.Stats().Parked)
 }
 
+// So are listings that turn out too large to be told, of which the answer is
+// small.
+func TestListingsInVainAtOneInstantAreBounded(t *testing.T) {
+	const name = 1000
+	whole := protocol.Read{Op: protocol.OpChildren, Path: "/d", Whole: true}
+	for what, read := range map[string]protocol.Read{
+		"alone":           whole,
+		"in a multi-read": {Op: protocol.OpMultiRead, Reads: []protocol.Read{whole, whole}},
+	} {
+		t.Run(what, func(t *testing.T) {
+			c, log := newTestCore(t, Config{})
+			sink := &countSink{}
+			lane := openLane(t, c, log, "a", sink)
+			require.True(t, lane.TrySubmit(createRequest(1, "/d", "")))
+			applyAll(t, c, log)
+			for i := range 16<<20/name + 1 {
+				require.True(t, lane.TrySubmit(createRequest(uint64(2+i), fmt.Sprintf("/d/%0*d", name, i), "")))
+				if i%500 == 0 {
+					applyAll(t, c, log)
+				}
+			}
+			applyAll(t, c, log)
+			require.Zero(t, sink.closed)
+			require.True(t, lane.TrySubmit(setRequest(1<<40, "/", "")))
+			for i := range 100 {
+				require.True(t, lane.TrySubmit(&protocol.Request{Op: read.Op, Xid: 1<<40 + uint64(1+i), Read: read}))
+			}
+			applyAll(t, c, log)
+			require.Equal(t, protocol.Throttled, sink.closed)
+		})
+	}
+}
+
 // So are resumes, which look at the whole ring and may say nothing.
 func TestResumesAtOneInstantAreBounded(t *testing.T) {
 	const effects = 2000

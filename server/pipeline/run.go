@@ -63,9 +63,29 @@ func (l *Lane) read(r *protocol.Request, ids *identities, m *protocol.Message) {
 		return
 	}
 	l.core.machine.Read(&ids.actor, &r.Read, m)
+	if l.core.applying {
+		l.burst += inVain(&r.Read, m)
+	}
 	if wanted && (m.Code == protocol.OK || m.Code == protocol.NoNode && mode == protocol.WatchExists) {
 		l.core.watches.Add(l.watcher(), r.Read.Path, mode)
 	}
+}
+
+// inVain is what was gathered for whole listings that did not fit: the work of
+// bytes that are not in the answer.
+func inVain(r *protocol.Read, m *protocol.Message) (bytes int) {
+	if r.Whole && m.Code == protocol.TooLarge {
+		return maxBurstBytes
+	}
+	if r.Op != protocol.OpMultiRead || m.More == nil {
+		return 0
+	}
+	for i := range m.More.Results {
+		if r.Reads[i].Whole && m.More.Results[i].Code == protocol.TooLarge {
+			return multiWork
+		}
+	}
+	return 0
 }
 
 func oneShot(r *protocol.Request) (mode protocol.WatchMode, wanted bool) {
