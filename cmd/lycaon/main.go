@@ -99,7 +99,7 @@ func unknownCommand(root *cobra.Command, name string) error {
 	root.SuggestionsMinimumDistance = suggestWithin
 	hint := strings.TrimSpace(root.Name()+" help") + " lists them"
 	near := slices.DeleteFunc(root.SuggestionsFor(name), func(s string) bool {
-		return len(s) <= suggestWithin && s[0] != name[0] // as many letters wrong as it has
+		return name == "" || len(s) <= suggestWithin && !strings.HasPrefix(name, s[:1]) // as many letters wrong as it has
 	})
 	if len(near) > 0 {
 		hint = "did you mean " + strings.Join(near, " or ") + "?"

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/lycaon-io/lycaon/client"
 	"github.com/lycaon-io/lycaon/znode"
@@ -20,10 +21,8 @@ const dataHelp = `DATA is taken as it is; - reads standard input to its end, @FI
 `
 
 func newCreate(e *env) *cobra.Command {
-	var opt struct {
-		sequential, ephemeral, container, parents, ifAbsent bool
-		ttl                                                 string
-	}
+	var opt createFlags
+	parents := false
 	cmd := &cobra.Command{
 		Use:   "create PATH [DATA [ACL]]",
 		Short: "Create a node",
@@ -40,23 +39,12 @@ command ends its session and the node with it.`,
 		GroupID: groupTree,
 		Args:    rangeArgs(1, 3),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var opts []client.CreateOption
-			add := func(on bool, o client.CreateOption) {
-				if on {
-					opts = append(opts, o)
-				}
+			opts, err := opt.options()
+			if err != nil {
+				return err
 			}
-			add(opt.sequential, client.Sequential())
-			add(opt.ephemeral, client.Ephemeral())
-			add(opt.container, client.Container())
-			add(opt.parents, client.Parents())
-			add(opt.ifAbsent, client.IfAbsent())
-			if opt.ttl != "" {
-				ttl, err := parseTTL(opt.ttl)
-				if err != nil {
-					return err
-				}
-				opts = append(opts, client.TTL(ttl))
+			if parents {
+				opts = append(opts, client.Parents())
 			}
 			data, err := e.dataArg(args, 1)
 			if err != nil {
@@ -80,21 +68,56 @@ command ends its session and the node with it.`,
 			if e.out.json {
 				return e.out.value(map[string]any{"path": node.Path, "zxid": node.Zxid, "existed": node.Existed, "stat": statValue(node.Stat)})
 			}
-			if node.Existed {
-				return e.out.line("Exists %s", node.Path)
-			}
-			return e.out.line("Created %s", node.Path)
+			return e.printCreated(node)
 		},
 	}
-	f := cmd.Flags()
-	f.BoolVarP(&opt.sequential, "sequential", "s", false, "append a number that rises with each child of the parent")
-	f.BoolVarP(&opt.ephemeral, "ephemeral", "e", false, "delete it when the session ends")
-	f.BoolVarP(&opt.container, "container", "c", false, "delete it when its last child is gone")
-	f.StringVarP(&opt.ttl, "ttl", "t", "", "delete it when it is without children and unchanged for `TIME`: 10m, or milliseconds")
-	f.BoolVarP(&opt.parents, "parents", "p", false, "create missing parents, too")
-	f.BoolVar(&opt.ifAbsent, "if-absent", false, "a node that exists is no error and stays as it is")
+	opt.add(cmd.Flags())
+	cmd.Flags().BoolVarP(&parents, "parents", "p", false, "create missing parents, too")
 	exclusive(cmd, []string{"container", "ephemeral", "ttl"}, []string{"container", "sequential"})
 	return cmd
+}
+
+func (e *env) printCreated(n *client.Node) error {
+	if n.Existed {
+		return e.out.line("Exists %s", n.Path)
+	}
+	return e.out.line("Created %s", n.Path)
+}
+
+// createFlags are those of create, alone and in a multi.
+type createFlags struct {
+	sequential, ephemeral, container, ifAbsent bool
+	ttl                                        string
+}
+
+func (c *createFlags) add(f *pflag.FlagSet) {
+	f.BoolVarP(&c.sequential, "sequential", "s", false, "append a number that rises with each child of the parent")
+	f.BoolVarP(&c.ephemeral, "ephemeral", "e", false, "delete it when the session ends")
+	f.BoolVarP(&c.container, "container", "c", false, "delete it when its last child is gone")
+	f.StringVarP(&c.ttl, "ttl", "t", "", "delete it when it is without children and unchanged for `TIME`: 10m, or milliseconds")
+	f.BoolVar(&c.ifAbsent, "if-absent", false, "a node that exists is no error and stays as it is")
+}
+
+func (c *createFlags) options() (opts []client.CreateOption, err error) {
+	for _, o := range []struct {
+		on  bool
+		opt client.CreateOption
+	}{
+		{c.sequential, client.Sequential()}, {c.ephemeral, client.Ephemeral()},
+		{c.container, client.Container()}, {c.ifAbsent, client.IfAbsent()},
+	} {
+		if o.on {
+			opts = append(opts, o.opt)
+		}
+	}
+	if c.ttl != "" {
+		ttl, err := parseTTL(c.ttl)
+		if err != nil {
+			return nil, err
+		}
+		opts = append(opts, client.TTL(ttl))
+	}
+	return opts, nil
 }
 
 // parseTTL takes a duration, or plain milliseconds as ZooKeeper's shell does.
