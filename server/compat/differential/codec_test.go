@@ -51,6 +51,9 @@ func (s *side) call(of *client, o *op) jute.Call {
 		Op: jute.OpCode(o.Op), Path: s.show(o.Path), Data: o.Data, Flags: o.Flags, TTLMs: o.TTL,
 		Version: o.Version, Watch: o.Watch, Mode: o.Mode,
 	}
+	if o.Bad {
+		c.Path += "\xff"
+	}
 	if o.ACL != nil {
 		c.ACL = make([]jute.ACL, len(o.ACL))
 		for i, e := range o.ACL {
@@ -115,6 +118,7 @@ func (s *side) fields(it *item, a *jute.Answer) {
 		it.add("acl", "%s", orNull(a.ACL == nil, fmt.Sprint(a.ACL)))
 		s.statFields(it, &a.Stat)
 	case opGetChildren, opGetEphemerals:
+		it.names = a.Names
 		it.add("names", "%s", orNull(a.Names == nil, s.sorted(a.Names)))
 	case opGetChildren2:
 		it.add("names", "%s", orNull(a.Names == nil, s.sorted(a.Names)))

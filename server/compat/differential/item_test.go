@@ -24,10 +24,11 @@ type item struct {
 	op      *op // of a reply
 	err     int32
 	event   int32
-	path    string  // of an event
-	made    string  // by a create
-	fields  []field // all the rest, in the order of the wire
-	results []*item // of multi and multiRead
+	path    string   // of an event
+	made    string   // by a create
+	names   []string // of children, as the server has them
+	fields  []field  // all the rest, in the order of the wire
+	results []*item  // of multi and multiRead
 }
 
 func (it *item) add(name, format string, args ...any) {

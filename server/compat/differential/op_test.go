@@ -188,6 +188,7 @@ type op struct {
 	Scheme  string     `json:"scheme,omitempty"` // of auth
 	Ops     []*op      `json:"ops,omitempty"`    // of multi and multiRead
 	Cut     int        `json:"cut,omitempty"`    // so many bytes of the body are missing at its end
+	Bad     bool       `json:"bad,omitempty"`    // a byte that is no UTF-8 follows the path
 }
 
 // sinceNewest stands for the newest zxid of a reply that the client has heard.

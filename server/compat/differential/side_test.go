@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	answerWithin = 20 * time.Second
+	answerWithin = 15 * time.Second
 	dialWithin   = 5 * time.Second
 	timeoutMs    = 40_000 // of a session
 	maxAnswer    = 16 << 20
@@ -164,8 +164,19 @@ func (s *side) attach(c *client, st *step) ([]*item, error) {
 	return append(heard, welcome), nil
 }
 
-// greet sends the hello of the client's session and reads the welcome.
+// greet connects. A server of an ensemble that is behind what the client has seen
+// closes without a word, and the client tries again.
 func (s *side) greet(c *client, st *step) (*item, error) {
+	for end := time.Now().Add(answerWithin); ; time.Sleep(askEvery) {
+		it, err := s.hello(c, st)
+		if err != nil || it.kind != itemClosed || len(s.addrs) == 1 || st.How == aheadOfServer || time.Now().After(end) {
+			return it, err
+		}
+	}
+}
+
+// hello sends the hello of the client's session and reads the welcome.
+func (s *side) hello(c *client, st *step) (*item, error) {
 	conn, err := net.DialTimeout("tcp", s.addrs[c.hops%len(s.addrs)], dialWithin)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.name, err)
