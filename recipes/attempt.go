@@ -170,7 +170,7 @@ func (a *attempt) removeAtLast() {
 		ctx, cancel := context.WithTimeout(session, removeTry)
 		err := a.remove(ctx)
 		cancel()
-		if err == nil || errors.Is(err, client.ErrNoAuth) {
+		if err == nil || hopeless(err) {
 			return
 		}
 		again := time.NewTimer(pause)
@@ -181,6 +181,11 @@ func (a *attempt) removeAtLast() {
 			return
 		}
 	}
+}
+
+// hopeless tells whether another try can end no better.
+func hopeless(err error) bool {
+	return errors.Is(err, client.ErrNoAuth) || errors.Is(err, client.ErrReadOnly) || errors.Is(err, client.ErrBadArguments)
 }
 
 func join(dir, name string) string { return strings.TrimSuffix(dir, "/") + "/" + name }

@@ -42,11 +42,11 @@ func (e *Election) Campaign(ctx context.Context, value []byte) (*Held, error) {
 func (e *Election) Run(ctx context.Context, value []byte, lead func(ctx context.Context) error) error {
 	for {
 		h, err := e.Campaign(ctx, value)
-		if err != nil {
-			return err
+		lost := errors.Is(err, ErrLost)
+		if err == nil {
+			err = h.do(ctx, lead)
+			lost = errors.Is(context.Cause(h.ctx), ErrLost)
 		}
-		err = h.do(ctx, lead)
-		lost := errors.Is(context.Cause(h.ctx), ErrLost)
 		if !lost || ctx.Err() != nil || e.line.c.Session().Context().Err() != nil {
 			return err
 		}

@@ -13,7 +13,7 @@ import (
 // connect is for examples. A program has the addresses of its cluster.
 func connect() (ctx context.Context, c *client.Client, closeAll func()) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	c, err := client.Open(ctx, one.Addrs())
+	c, err := client.Open(ctx, one.Addrs(), client.WithChroot(fmt.Sprintf("/run-%d", run.Add(1))))
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -169,10 +169,7 @@ func (t *turn) look(ctx context.Context, opts ...client.ListOption) error {
 // in the list is gone for good.
 func (t *turn) before(ctx context.Context, opts ...client.ListOption) ([]spot, error) {
 	names, err := t.c.Children(ctx, t.dir, opts...)
-	if errors.Is(err, client.ErrNoNode) && t.name == "" {
-		return nil, nil
-	}
-	if err != nil {
+	if unlessGone(err) != nil {
 		return nil, err
 	}
 	spots := t.sorted(names)

@@ -71,8 +71,20 @@ func limited(t *testing.T) context.Context {
 	return ctx
 }
 
+// places has the path of each test that runs, which may be one of several runs.
+var (
+	places sync.Map // *testing.T -> string
+	run    atomic.Int64
+)
+
 // place is a path of the test's own.
-func place(t *testing.T) string { return "/" + t.Name() }
+func place(t *testing.T) string {
+	path, known := places.Load(t)
+	if !known {
+		path, _ = places.LoadOrStore(t, fmt.Sprintf("/%s-%d", t.Name(), run.Add(1)))
+	}
+	return path.(string)
+}
 
 // eventually is for what nobody tells.
 func eventually(t *testing.T, what string, cond func() bool) {

@@ -149,7 +149,7 @@ func TestAHolderThatIsCutOffKnowsBeforeAnyoneElseHolds(t *testing.T) {
 	t.Parallel()
 	ctx := limited(t)
 	w := &wire{}
-	a := one.Client(t, client.WithDialer(w.dial), client.WithSessionTimeout(500*time.Millisecond))
+	a := one.Client(t, client.WithDialer(w.dial), client.WithSessionTimeout(1500*time.Millisecond))
 	h, err := recipes.NewMutex(a, place(t)).Lock(ctx)
 	require.NoError(t, err)
 	next := make(chan bool)
@@ -464,4 +464,53 @@ func TestAMutexOverServersThatDie(t *testing.T) {
 	require.Zero(t, r.refused, "a token fell")
 	require.Empty(t, children(t, cluster.Client(t), "/lock"))
 	t.Logf("%d grants", grants.Load())
+}
+
+func TestAChrootAndAnACLGoWithALock(t *testing.T) {
+	t.Parallel()
+	ctx := limited(t)
+	c := one.Client(t)
+	_, err := c.Create(ctx, place(t), nil)
+	require.NoError(t, err)
+	inside := one.Client(t, client.WithChroot(place(t)))
+	acl := client.ACL{{Perms: 31, Scheme: "ip", ID: "127.0.0.1"}}
+	h, err := recipes.NewMutex(inside, "/a/lock", recipes.WithACL(acl)).Lock(ctx)
+	require.NoError(t, err)
+	for _, path := range []string{"/a", "/a/lock", h.Guard().Path()} {
+		got, err := inside.GetACL(ctx, path)
+		require.NoError(t, err)
+		require.Equal(t, acl, got, path)
+	}
+	_, err = inside.Set(h.Context(), h.Guard().Path(), nil)
+	require.NoError(t, err)
+	_, err = recipes.NewMutex(c, place(t)+"/a/lock").TryLock(ctx)
+	require.ErrorIs(t, err, recipes.ErrLocked)
+	require.NoError(t, h.Release(ctx))
+}
+
+func TestWhoMayNotWriteIsToldAndTriesNoLonger(t *testing.T) {
+	t.Parallel()
+	ctx := limited(t)
+	guest, err := client.OpenGuest(ctx, one.Addrs())
+	require.NoError(t, err)
+	defer guest.Close(ctx)
+	_, err = recipes.NewMutex(guest, place(t)).Lock(ctx)
+	require.ErrorIs(t, err, client.ErrReadOnly)
+	_, err = recipes.NewDoubleBarrier(guest, place(t), 1).Enter(ctx)
+	require.ErrorIs(t, err, client.ErrReadOnly)
+	_, err = recipes.NewMutex(one.Client(t), "no slash").Lock(ctx)
+	require.ErrorIs(t, err, client.ErrBadArguments)
+}
+
+func TestALineThatIsDeletedEndsEverybodyInIt(t *testing.T) {
+	t.Parallel()
+	ctx := limited(t)
+	c := one.Client(t)
+	m := recipes.NewMutex(c, place(t))
+	h, err := m.Lock(ctx)
+	require.NoError(t, err)
+	waiting := ask(t, c, place(t), 2, func() (*recipes.Held, error) { return m.Lock(ctx) })
+	require.NoError(t, one.Client(t).Delete(ctx, place(t), client.Recursive()))
+	require.ErrorIs(t, (<-waiting).err, recipes.ErrLost)
+	require.ErrorIs(t, h.Release(ctx), recipes.ErrLost)
 }

@@ -109,7 +109,7 @@ func (s *Semaphore) await(ctx context.Context, h *Held, full func(context.Contex
 	defer w.Close()
 	for {
 		names, err := s.c.Children(ctx, s.leases)
-		if err != nil {
+		if unlessGone(err) != nil {
 			return err
 		}
 		leases, own := s.count(names, h)

@@ -148,22 +148,21 @@ func (v *Value[T]) follow(ctx context.Context, yield func(T, error) bool) error 
 		return err
 	}
 	defer w.Close()
-	const nothing, absent = 0, 1 // no zxid of a change is as low
-	told := uint64(nothing)
-	for {
+	var last uint64 // zxid of what was told, 0 of nothing
+	for told := false; ; told = true {
 		n, err := v.c.Get(ctx, v.path)
-		var now uint64 = absent
+		var now uint64
 		if err == nil {
 			now = n.Stat.Mzxid
 		} else if !errors.Is(err, client.ErrNoNode) {
 			return err
 		}
-		if now != told {
+		if !told || now != last {
 			var t T
 			if err == nil {
 				t, err = v.decode(n)
 			}
-			told = now
+			last = now
 			if !yield(t, wrap("watch", v.path, err)) {
 				return nil
 			}
