@@ -1,6 +1,8 @@
 package front
 
 import (
+	"bufio"
+	"errors"
 	"time"
 
 	"github.com/lycaon-io/lycaon/protocol"
@@ -42,8 +44,8 @@ func (c *Conn) Arrive(start func(pipeline.Done) pipeline.Cancel) (a Arrival, gon
 		select {
 		case a = <-done:
 			return a, false
-		case err := <-heard:
-			if err != nil && cancel() {
+		case <-heard:
+			if cancel() {
 				return a, true
 			}
 			heard = nil
@@ -71,14 +73,20 @@ func (c *Conn) NoHope() (protocol.Code, string) {
 	return protocol.OK, ""
 }
 
-// listen finds out when the client goes away, or speaks before its turn. Until
-// stop returns nobody else may read.
+// listen finds out when the client goes away, also behind what it has sent
+// before its turn, as far as the buffer holds that. Until stop returns nobody
+// else may read.
 func (c *Conn) listen() (heard chan error, stop func()) {
 	heard, ended := make(chan error, 1), make(chan struct{})
 	go func() {
 		defer close(ended)
-		_, err := c.r.Peek(1)
-		heard <- err
+		var err error
+		for err == nil {
+			_, err = c.r.Peek(c.r.Buffered() + 1)
+		}
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			heard <- err
+		}
 	}()
 	return heard, func() {
 		c.nc.SetReadDeadline(time.Unix(1, 0))

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"io"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -58,6 +59,32 @@ func TestASessionMovesToANewerConnection(t *testing.T) {
 	third := s.reattach(second)
 	second.ended()
 	require.Zero(t, third.call(set("/e", "y")).Err)
+}
+
+// A client may send requests right behind its handshake. That it has gone since
+// must be seen behind them, or its attach would be renewed when another came
+// before it, and take the session from a connection that is there.
+func TestWhoHasGoneDoesNotTakeTheSessionFromWhoIsThere(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	p := s.connect()
+	attach := jute.AppendConnectRequest(nil, &jute.ConnectRequest{TimeoutMs: 10_000, Session: p.session, Password: p.password})
+	s.Log.Hold(true)
+	there, gone := s.dial(), s.dial()
+	for i, q := range []*peer{there, gone} {
+		_, err := q.Write(attach)
+		require.NoError(t, err)
+		require.Eventually(t, func() bool { return s.Log.Waiting() == i+1 }, waitLong, time.Millisecond)
+	}
+	_, err := gone.Write(jute.AppendCall(nil, 1, get("/", false)))
+	require.NoError(t, err)
+	require.NoError(t, gone.Close())
+	require.Eventually(t, func() bool { return s.Front.Stats().Connections == 2 }, waitLong/2, time.Millisecond)
+	s.Log.Hold(false)
+
+	_, err = there.frame()
+	require.NoError(t, err)
+	require.Zero(t, there.call(create("/a")).Err)
 }
 
 // A client learns that its session is no more by an answer with a timeout of 0;
