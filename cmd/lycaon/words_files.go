@@ -155,6 +155,10 @@ Of / the system nodes below /zookeeper are left out.
 
 const systemNodes = "/zookeeper"
 
+func isSystem(path string) bool {
+	return path == systemNodes || strings.HasPrefix(path, systemNodes+"/")
+}
+
 func (e *env) exportTree(ctx context.Context, source, dir string, replace bool) error {
 	c, err := e.reader(ctx)
 	if err != nil {
@@ -174,7 +178,7 @@ func (e *env) exportTree(ctx context.Context, source, dir string, replace bool) 
 		if err != nil {
 			return err
 		}
-		if source == "/" && (node.Path == systemNodes || strings.HasPrefix(node.Path, systemNodes+"/")) {
+		if source == "/" && isSystem(node.Path) {
 			skips = append(skips, skipped{Path: node.Path, Reason: "system node"})
 			continue
 		}

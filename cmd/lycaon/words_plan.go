@@ -1,0 +1,256 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lycaon-io/lycaon/client"
+	"github.com/lycaon-io/lycaon/znode"
+)
+
+const planHelp = `FILE, - for standard input, is YAML or JSON: a mapping of paths to nodes. A node is a
+text, its data, or a mapping of
+
+  data         a text, null for null data; without it any data is right
+  dataBase64   or data that is no text
+  acl          scheme:id:perms[,...]; without it any ACL is right, and a node that is
+               created is open to everyone
+  children     a mapping of names to nodes
+
+Nodes that are not in FILE stay as they are. With --prune those below its paths are
+deleted, but for ephemeral nodes and what is above them.
+`
+
+const planExample = "  cat app.yaml\n    /app:\n      children:\n        config: {data: 'v=1', acl: 'world:anyone:r'}\n        motd: hello\n"
+
+func newPlan(e *env) *cobra.Command {
+	var prune bool
+	cmd := &cobra.Command{
+		Use:     "plan FILE",
+		Short:   "Tell what apply would do",
+		Long:    "Compare nodes with what FILE wants them to be, and print what apply would change.\n\n" + planHelp,
+		Example: planExample + "  plan app.yaml",
+		GroupID: groupTree,
+		Args:    exactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return e.apply(cmd.Context(), args[0], applyOptions{prune: prune, dryRun: true})
+		},
+	}
+	pruneFlag(cmd, &prune)
+	return cmd
+}
+
+func pruneFlag(cmd *cobra.Command, into *bool) {
+	cmd.Flags().BoolVar(into, "prune", false, "delete what is below the paths of FILE and not in it")
+}
+
+type applyOptions struct{ prune, dryRun, yes bool }
+
+func newApply(e *env) *cobra.Command {
+	var opt applyOptions
+	cmd := &cobra.Command{
+		Use:   "apply FILE",
+		Short: "Make nodes what a file wants them to be",
+		Long: "Compare nodes with what FILE wants them to be, and change them in one transaction.\n\n" + planHelp + fmt.Sprintf(`
+The transaction rests on the versions that were read, also of nodes that are right
+already: if any node of FILE was set, made or deleted meanwhile nothing is done, and
+the exit code is 4. It has room for %d nodes, and in all for what one request takes
+(1 MiB); more is refused, never applied in pieces. To delete more than %d nodes it
+asks first, or wants --yes where nobody can be asked.`, maxSteps, confirmAbove),
+		Example: planExample + "  apply --dry-run app.yaml\n  apply --prune app.yaml",
+		GroupID: groupTree,
+		Args:    exactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return e.apply(cmd.Context(), args[0], opt)
+		},
+	}
+	pruneFlag(cmd, &opt.prune)
+	cmd.Flags().BoolVar(&opt.dryRun, "dry-run", false, "tell what would be done, as plan does")
+	cmd.Flags().BoolVarP(&opt.yes, "yes", "y", false, "do not ask")
+	return cmd
+}
+
+// planned is one change, as it is told.
+type planned struct {
+	Action string `json:"action"` // create, set, setAcl or delete
+	Path   string `json:"path"`
+	text   string
+}
+
+// plan is what has to be done. The steps are told apart by when they come: a
+// new ACL may take the rights that other steps need, and deletions want
+// children before parents.
+type plan struct {
+	wished                 map[string]bool
+	changes                []planned
+	write, deletions, acls []step
+	right                  int // nodes that need no change
+	creates, sets, setACLs int
+}
+
+func (p *plan) tell(action, path, text string) {
+	p.changes = append(p.changes, planned{action, path, text})
+}
+
+func (e *env) apply(ctx context.Context, file string, opt applyOptions) error {
+	tops, wishes, err := readPlan(file, e.in)
+	if err != nil {
+		return err
+	}
+	c, err := e.session(ctx)
+	if err != nil {
+		return err
+	}
+	p := plan{wished: map[string]bool{}}
+	for i := range wishes {
+		p.wished[wishes[i].path] = true
+		if err := p.add(ctx, c, &wishes[i]); err != nil {
+			return err
+		}
+	}
+	if opt.prune {
+		if err := p.prune(ctx, c, tops); err != nil {
+			return err
+		}
+	}
+	if err := e.printPlan(&p); err != nil {
+		return err
+	}
+	if opt.dryRun || len(p.changes) == 0 {
+		return e.printOutcome(&p, false)
+	}
+	if n := len(p.deletions); n > confirmAbove && !opt.yes {
+		if err := e.confirm(fmt.Sprintf("apply %s and delete %d nodes?", file, n)); err != nil {
+			return err
+		}
+	}
+	if _, err := commit(ctx, c, "apply", slices.Concat(p.write, p.deletions, p.acls)); err != nil {
+		return err
+	}
+	return e.printOutcome(&p, true)
+}
+
+// add compares one node with what it should be.
+func (p *plan) add(ctx context.Context, c *client.Client, w *wish) error {
+	n, err := c.Get(ctx, w.path)
+	if errors.Is(err, client.ErrNoNode) {
+		return p.create(ctx, c, w)
+	}
+	if err != nil {
+		return err
+	}
+	right := true
+	if w.hasData && (!bytes.Equal(n.Data, w.data) || (n.Data == nil) != (w.data == nil)) {
+		right = false
+		p.sets++
+		p.tell("set", w.path, fmt.Sprintf("%s, now %s", dataSize(&client.Node{Data: w.data}), dataSize(n)))
+		p.write = append(p.write, step{client.OpSet(w.path, w.data, client.IfVersion(n.Stat.Version)), "set", w.path, true})
+	} else {
+		p.write = append(p.write, step{client.OpCheck(w.path, n.Stat.Version), "check", w.path, true})
+	}
+	if w.acl != nil {
+		acl, err := c.GetACL(ctx, w.path)
+		if err != nil {
+			return err
+		}
+		if !slices.Equal(acl, w.acl) {
+			right = false
+			p.setACLs++
+			p.tell("setAcl", w.path, aclText(w.acl)+", now "+aclText(acl))
+			p.acls = append(p.acls, step{client.OpSetACL(w.path, w.acl, client.IfVersion(n.Stat.Aversion)), "setAcl", w.path, true})
+		}
+	}
+	if right {
+		p.right++
+	}
+	return nil
+}
+
+// create plans a node, whose parent is planned or there.
+func (p *plan) create(ctx context.Context, c *client.Client, w *wish) error {
+	if parent := znode.Parent(w.path); !p.wished[parent] {
+		st, err := c.Exists(ctx, parent)
+		if err != nil {
+			return err
+		}
+		if st == nil {
+			return fmt.Errorf("create %s: %w: the parent %s; nothing was done", w.path, client.ErrNoNode, parent)
+		}
+	}
+	var opts []client.CreateOption
+	if w.acl != nil {
+		opts = append(opts, client.WithACL(w.acl))
+	}
+	p.creates++
+	p.tell("create", w.path, dataSize(&client.Node{Data: w.data}))
+	p.write = append(p.write, step{client.OpCreate(w.path, w.data, opts...), "create", w.path, true})
+	return nil
+}
+
+// prune deletes what is below tops and not wished for, children first.
+func (p *plan) prune(ctx context.Context, c *client.Client, tops []string) error {
+	stays := maps.Clone(p.wished)
+	var there []*client.Node
+	seen := map[string]bool{} // one top may be below another
+	for _, top := range tops {
+		for n, err := range c.Walk(ctx, top, client.KeysOnly()) {
+			if errors.Is(err, client.ErrNoNode) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			if !seen[n.Path] && !isSystem(n.Path) {
+				there = append(there, n)
+			}
+			seen[n.Path] = true
+		}
+	}
+	slices.SortFunc(there, func(a, b *client.Node) int { return comparePaths(b.Path, a.Path) })
+	for _, n := range there {
+		if n.Stat.Owner != 0 || stays[n.Path] {
+			stays[znode.Parent(n.Path)] = true
+			continue
+		}
+		p.tell("delete", n.Path, "")
+		p.deletions = append(p.deletions, step{client.OpDelete(n.Path, client.IfVersion(n.Stat.Version)), "delete", n.Path, true})
+	}
+	return nil
+}
+
+func (e *env) printPlan(p *plan) error {
+	if e.out.json {
+		return nil
+	}
+	for _, c := range p.changes {
+		line := c.Action + " " + c.Path
+		if c.text != "" {
+			line += ": " + c.text
+		}
+		if err := e.out.line("%s", line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *env) printOutcome(p *plan, applied bool) error {
+	if e.out.json {
+		changes := p.changes
+		if changes == nil {
+			changes = []planned{}
+		}
+		return e.out.value(map[string]any{"changes": changes, "unchanged": p.right, "applied": applied})
+	}
+	did := "to do"
+	if applied {
+		did = "done"
+	}
+	return e.out.line("%s: %d create, %d set, %d setAcl, %d delete; %d nodes are right", did, p.creates, p.sets, p.setACLs, len(p.deletions), p.right)
+}
