@@ -38,7 +38,7 @@ func newImport(e *env) *cobra.Command {
 	var existing existingFlag
 	var zk zkImport
 	cmd := &cobra.Command{
-		Use:   "import DIR PATH",
+		Use:   "import {DIR PATH | --zk-snapshot FILE [--zk-log FILE|DIR]... [PATH]}",
 		Short: "Load a directory tree, or ZooKeeper's files, into a tree of nodes",
 		Long: `Load a directory into PATH; missing parents of PATH are created. What cannot come
 along is skipped and listed with its reason: symbolic links, devices and sockets,

@@ -47,6 +47,8 @@ func newSetQuota(e *env) *cobra.Command {
 exceeds -n or -b is told in the leader's log and the metrics, what exceeds -N or
 -B is refused with "quota exceeded". Limits that are not named stay; -1 is none.
 
+Some older clients of ZooKeeper do not survive that refusal, kazoo 2.8 for one.
+
 A quota cannot be above or below another. While the data of /zookeeper/quota is
 enforce=off all limits are only told.`,
 		Example: "  setquota -N 1000 /app\n  setquota -n 800 -b 1000000 /app",

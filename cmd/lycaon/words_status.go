@@ -17,7 +17,8 @@ func newStatus(e *env) *cobra.Command {
 		Use:   "status",
 		Short: "Tell how every server of the cluster does",
 		Long: `Ask one server, which asks all the others, and print a line for each. It works without
-a quorum; a server that does not answer is unreachable.
+a quorum; a server that does not answer is unreachable. The exit code is 0 as soon as one
+answers: for checks there is /readyz of each server.
 
 ROLE is leader, follower, observer (has no vote), candidate, starting or unreachable.
 STATE says whether clients are served. LAG is how many committed entries of the log are not applied
