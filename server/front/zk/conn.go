@@ -151,10 +151,18 @@ func (c *conn) Append(b []byte, m *protocol.Message) []byte {
 	}
 	c.told(m)
 	b = jute.AppendReply(b, m, of)
-	if m.Xid&isLast != 0 {
+	if m.Xid&isLast != 0 || lostWatches(m) {
 		c.Close(protocol.Closing, "the client was told why")
 	}
 	return b
+}
+
+// lostWatches tells whether m refuses to set watches again. No client hears the
+// error of that: it would go on and wait for events that never come. Cut off, it
+// comes back, or goes to a server that has room for them.
+func lostWatches(m *protocol.Message) bool {
+	_, op := jute.Untag(m.Xid)
+	return m.Code != protocol.OK && (op == jute.OpSetWatches || op == jute.OpSetWatches2)
 }
 
 // told keeps what cons and the latencies are made of.

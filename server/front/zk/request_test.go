@@ -63,6 +63,21 @@ func TestMultisAreAnsweredAsTheyWereAskedFor(t *testing.T) {
 	require.NotZero(t, a.Stat.Czxid)
 }
 
+// Clients pass over the error of a setWatches, and would wait for events that
+// never come.
+func TestWatchesThatCannotBeSetAgainCostTheConnection(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	p := s.connect()
+	many := &jute.Call{Op: jute.OpSetWatches}
+	for range 50_001 {
+		many.Watches[0] = append(many.Watches[0], "/")
+	}
+	require.EqualValues(t, badArguments, p.call(many).Err)
+	p.ended()
+	s.reattach(p)
+}
+
 // What was asked before it is answered; what comes after it is not heard.
 func TestAnUnknownOperationEndsTheConnectionInItsTurn(t *testing.T) {
 	t.Parallel()
