@@ -54,31 +54,7 @@ func (p *pair) run(from func(m *mirror) source) (*outcome, error) {
 	}
 	m := newMirror(slots)
 	c := &comparison{m: m, allowed: p.allowed, counts: map[string]int{}, early: map[*op]bool{}}
-	out := &outcome{}
-	steps := from(m)
-	for st := steps.next(); st != nil && out.diff == nil; st = steps.next() {
-		out.said = append(out.said, *st)
-		var heard [2][]*item
-		err := both(zk, ly, func(s *side) (err error) {
-			at := 0
-			if s == ly {
-				at = 1
-			}
-			heard[at], err = s.do(st)
-			return err
-		})
-		if err != nil {
-			return out, err
-		}
-		if len(p.zk) > 1 && slices.ContainsFunc(heard[0], func(it *item) bool { return it.kind == itemSilent }) {
-			// A member of a ZooKeeper 3.8.0 ensemble forgets a request now and then, after
-			// sessions have moved; who waits longer waits in vain.
-			out.lost = true
-			break
-		}
-		out.diff = c.step(len(out.said)-1, st, heard[0], heard[1])
-		align(zk, ly, st.Slot)
-	}
+	out, err := p.play(zk, ly, from(m), c)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if out.lost {
@@ -89,6 +65,31 @@ func (p *pair) run(from func(m *mirror) source) (*outcome, error) {
 	}
 	for name, n := range c.counts {
 		p.counts[name] += n
+	}
+	return out, err
+}
+
+// play goes through the steps of an episode up to the first difference.
+func (p *pair) play(zk, ly *side, steps source, c *comparison) (*outcome, error) {
+	out := &outcome{}
+	for st := steps.next(); st != nil && out.diff == nil; st = steps.next() {
+		out.said = append(out.said, *st)
+		heard := map[*side]*[]*item{zk: {}, ly: {}}
+		err := both(zk, ly, func(s *side) (err error) {
+			*heard[s], err = s.do(st)
+			return err
+		})
+		if err != nil {
+			return out, err
+		}
+		if len(p.zk) > 1 && slices.ContainsFunc(*heard[zk], func(it *item) bool { return it.kind == itemSilent }) {
+			// A member of a ZooKeeper 3.8.0 ensemble forgets a request now and then, after
+			// sessions have moved; who waits longer waits in vain.
+			out.lost = true
+			return out, nil
+		}
+		out.diff = c.step(len(out.said)-1, st, *heard[zk], *heard[ly])
+		align(zk, ly, st.Slot)
 	}
 	return out, nil
 }

@@ -2,14 +2,9 @@ package differential
 
 import (
 	"bufio"
-	"encoding/binary"
-	"errors"
 	"fmt"
-	"hash/crc32"
-	"io"
 	"net"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -37,18 +32,6 @@ type side struct {
 
 	// tamper, if set, may change or drop what was received, or add to it.
 	tamper func(frame []byte) [][]byte
-}
-
-// client is a slot of a side.
-type client struct {
-	conn     net.Conn // nil: disconnected
-	reader   *bufio.Reader
-	ready    [][]byte // frames received and not yet read
-	hops     int
-	session  int64
-	password []byte
-	xid      int32
-	newest   int64 // zxid of any answer
 }
 
 func newSide(name string, addrs []string, slots int) *side {
@@ -111,29 +94,6 @@ func (s *side) await(c *client, ops []*op) (heard []*item) {
 		}
 	}
 	return append(heard, &item{kind: itemSilent})
-}
-
-func (c *client) close() {
-	if c.conn != nil {
-		c.conn.Close()
-	}
-	c.conn, c.reader, c.ready = nil, nil, nil
-}
-
-// hangUp ends the connection and waits until the server has done the same: then
-// its watches are gone, which others may notice in ZooKeeper 3.8.
-func (c *client) hangUp() []*item {
-	if c.conn == nil {
-		return nil
-	}
-	defer c.close()
-	if err := c.conn.(*net.TCPConn).CloseWrite(); err != nil && !ended(err) {
-		return []*item{failedItem(err)}
-	}
-	if _, err := readFrame(c); err == nil || !ended(err) {
-		return []*item{{kind: itemBroken, fields: []field{{"why", "more behind the last reply"}}}}
-	}
-	return nil
 }
 
 func (s *side) open(c *client, st *step) ([]*item, error) {
@@ -320,216 +280,4 @@ func (s *side) receive(c *client) *item {
 		return &item{kind: itemBroken, fields: []field{{"why", err.Error()}}}
 	}
 	return it
-}
-
-func (s *side) ending(c *client) string {
-	if _, err := s.frame(c); ended(err) {
-		return "closed"
-	} else if err != nil {
-		return err.Error()
-	}
-	return "more"
-}
-
-// frame reads the next packet without its length.
-func (s *side) frame(c *client) ([]byte, error) {
-	for len(c.ready) == 0 {
-		frame, err := readFrame(c)
-		if err != nil {
-			return nil, err
-		}
-		if s.tamper == nil {
-			return frame, nil
-		}
-		c.ready = s.tamper(frame)
-	}
-	next := c.ready[0]
-	c.ready = c.ready[1:]
-	return next, nil
-}
-
-func readFrame(c *client) ([]byte, error) {
-	if err := c.conn.SetReadDeadline(time.Now().Add(answerWithin)); err != nil {
-		return nil, err
-	}
-	var head [4]byte
-	if _, err := io.ReadFull(c.reader, head[:]); err != nil {
-		return nil, err
-	}
-	n := binary.BigEndian.Uint32(head[:])
-	if n > maxAnswer {
-		return nil, fmt.Errorf("a packet of %d bytes", n)
-	}
-	frame := make([]byte, n)
-	_, err := io.ReadFull(c.reader, frame)
-	return frame, err
-}
-
-// ended says that the other end has closed the connection, in whatever words.
-func ended(err error) bool {
-	var op *net.OpError
-	if errors.As(err, &op) && op.Timeout() {
-		return false
-	}
-	return errors.Is(err, io.EOF) || op != nil
-}
-
-func failedItem(err error) *item {
-	var timeout net.Error
-	switch {
-	case errors.As(err, &timeout) && timeout.Timeout():
-		return &item{kind: itemSilent}
-	case ended(err):
-		return &item{kind: itemClosed}
-	}
-	return &item{kind: itemBroken, fields: []field{{"why", err.Error()}}}
-}
-
-func (c *client) xidOf(o *op) int32 {
-	switch o.Op {
-	case opPing:
-		return jute.XidPing
-	case opAuth:
-		return jute.XidAuth
-	case opSetWatches, opSetWatches2:
-		return jute.XidSetWatches
-	}
-	c.xid++
-	return c.xid
-}
-
-// item turns a packet into what it means.
-func (s *side) item(c *client, frame []byte, wait *waiting) (*item, error) {
-	h, err := jute.DecodeReplyHeader(frame)
-	if err != nil {
-		return nil, err
-	}
-	if h.Xid == jute.XidEvent {
-		return s.eventItem(h, frame)
-	}
-	i, found := wait.match(h.Xid)
-	if !found {
-		return nil, fmt.Errorf("a reply with xid %d, waiting for %v", h.Xid, wait.xids)
-	}
-	o, request := wait.ops[i], wait.numbers[i]
-	wait.ops, wait.xids, wait.numbers = slices.Delete(wait.ops, i, i+1), slices.Delete(wait.xids, i, i+1), slices.Delete(wait.numbers, i, i+1)
-	return s.replyItem(c, frame, o, request)
-}
-
-// match finds the request of a reply: the next one, or the next ping.
-func (w *waiting) match(xid int32) (int, bool) {
-	if xid == jute.XidPing {
-		i := slices.Index(w.xids, xid)
-		return i, i >= 0
-	}
-	i := slices.IndexFunc(w.xids, func(x int32) bool { return x != jute.XidPing })
-	return i, i >= 0 && w.xids[i] == xid
-}
-
-func (s *side) eventItem(h jute.Header, frame []byte) (*item, error) {
-	e, err := jute.DecodeEvent(frame)
-	if err != nil {
-		return nil, err
-	}
-	it := &item{kind: itemEvent, event: e.Type, path: s.hide(e.Path)}
-	it.add("state", "%d", e.State)
-	it.add("err", "%d", h.Err)
-	it.add("zxid", "%d", h.Zxid)
-	it.add("bytes", "%d", len(frame))
-	return it, nil
-}
-
-func (s *side) replyItem(c *client, frame []byte, o *op, request int) (*item, error) {
-	a, err := answerTo(o, frame)
-	if err != nil {
-		return nil, err
-	}
-	it := &item{kind: itemReply, op: o, err: a.Err}
-	s.replyZxid(c, it, a.Zxid, request, a.Err == 0 && o.changes() && !failed(a))
-	if a.Err == 0 {
-		s.fields(it, a)
-	}
-	it.add("bytes", "%d", len(frame))
-	return it, nil
-}
-
-// replyZxid judges the zxid of a reply. Those to auth packets and of what is
-// unknown have none.
-func (s *side) replyZxid(c *client, it *item, zxid int64, request int, changed bool) {
-	if zxid <= 0 {
-		it.add("zxid", "%d", zxid)
-		return
-	}
-	if changed && !s.ledger.record(zxid, request) || zxid < c.newest {
-		it.add("order", "zxids fall")
-	}
-	it.add("zxid", "%s", s.ledger.floor(zxid))
-	c.newest = max(c.newest, zxid)
-}
-
-// hide puts $ for the root of the episode, also where its quota is; show puts the
-// root for $.
-func (s *side) hide(path string) string {
-	before, rest := quotaPart(path)
-	if under, found := strings.CutPrefix(rest, s.root); found && s.root != "" {
-		return before + "$" + under
-	}
-	return path
-}
-
-func (s *side) show(path string) string {
-	before, rest := quotaPart(path)
-	if under, found := strings.CutPrefix(rest, "$"); found {
-		return before + s.root + under
-	}
-	return path
-}
-
-func quotaPart(path string) (before, rest string) {
-	const quota = "/zookeeper/quota"
-	if rest, under := strings.CutPrefix(path, quota); under {
-		return quota, rest
-	}
-	return "", path
-}
-
-func (s *side) pathField(it *item, path string) {
-	path = s.hide(path)
-	if it.op.Op.creates() {
-		it.made = path
-	}
-	it.add("path", "%q", path)
-}
-
-// sorted puts names in an order; ZooKeeper has none.
-func (s *side) sorted(names []string) string {
-	out := make([]string, len(names))
-	for i, n := range names {
-		out[i] = s.hide(n)
-	}
-	slices.Sort(out)
-	return fmt.Sprintf("%q", out)
-}
-
-func (s *side) statFields(it *item, st *jute.Stat) {
-	it.add("czxid", "%s", s.ledger.exact(st.Czxid))
-	it.add("mzxid", "%s", s.ledger.exact(st.Mzxid))
-	it.add("pzxid", "%s", s.ledger.exact(st.Pzxid))
-	it.add("versions", "%d/%d/%d", st.Version, st.Cversion, st.Aversion)
-	it.add("owner", "%s", s.ledger.session(st.EphemeralOwner))
-	it.add("dataLength", "%d", st.DataLength)
-	it.add("numChildren", "%d", st.NumChildren)
-	it.add("times", "%s", s.ledger.timely(st))
-}
-
-const shownData = 40
-
-func dataText(data []byte) string {
-	switch {
-	case data == nil:
-		return "null"
-	case len(data) > shownData:
-		return fmt.Sprintf("%q... %d bytes, crc %08x", data[:shownData], len(data), crc32.ChecksumIEEE(data))
-	}
-	return strconv.Quote(string(data))
 }
