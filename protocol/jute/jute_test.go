@@ -344,6 +344,19 @@ func TestHandshakesWithAndWithoutReadOnly(t *testing.T) {
 	}
 }
 
+// The Java client reads a token behind the header of each answer to its sasl. One
+// that finds none there takes the connection for broken, and comes again for ever
+// instead of being told that its password is wrong.
+func TestAFailedSASLHasANullTokenBehindItsHeader(t *testing.T) {
+	m := protocol.Message{Op: protocol.OpAuth, Xid: Tag(3, OpSASL), Code: protocol.AuthFailed}
+	frame := AppendReply(nil, &m, nil)
+	want := endFrame(appendInt(appendReplyHeader([]byte{0, 0, 0, 0}, 3, 0, -115), -1), 0)
+	require.Equal(t, want, frame)
+	answer, err := DecodeAnswer(frame[lengthBytes:], OpSASL)
+	require.NoError(t, err)
+	require.EqualValues(t, -115, answer.Err)
+}
+
 func TestProofsAndMembersGoBothWays(t *testing.T) {
 	auth := Auth{Scheme: "digest", Data: []byte("u:p")}
 	_, op, record, err := DecodeHeader(AppendAuth(nil, &auth)[lengthBytes:])

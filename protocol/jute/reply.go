@@ -21,7 +21,10 @@ const noError = 0
 func AppendReply(b []byte, m *protocol.Message, forms []Form) []byte {
 	xid, form := formOfTag(m.Xid)
 	results := resultsOf(form.Op, m)
-	if m.Code != protocol.OK && results == nil {
+	switch {
+	case m.Code != protocol.OK && form.Op == OpSASL:
+		return appendFailedSASL(b, xid, int64(m.Zxid), Code(m.Code))
+	case m.Code != protocol.OK && results == nil:
 		return AppendHeader(b, xid, int64(m.Zxid), Code(m.Code))
 	}
 	start := len(b)
@@ -43,6 +46,13 @@ func AppendReply(b []byte, m *protocol.Message, forms []Form) []byte {
 // AppendHeader appends the frame of a reply that is a header alone.
 func AppendHeader(b []byte, xid int32, zxid int64, code int32) []byte {
 	return appendReplyHeader(appendInt(b, replyHeaderBytes), xid, zxid, code)
+}
+
+// appendFailedSASL appends a header with a null token behind it: the Java client
+// reads one whatever the header says.
+func appendFailedSASL(b []byte, xid int32, zxid int64, code int32) []byte {
+	b, start := beginFrame(b)
+	return endFrame(appendBuffer(appendReplyHeader(b, xid, zxid, code), nil), start)
 }
 
 func appendReplyHeader(b []byte, xid int32, zxid int64, code int32) []byte {
