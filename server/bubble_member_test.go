@@ -192,7 +192,7 @@ func TestBubbleClientsOfAFollowerHearOfAChangedMembership(t *testing.T) {
 		c := p.client([]uint64{follower})
 		defer c.Abandon()
 		line := func(id int, role string) string {
-			return fmt.Sprintf("server.%d=10.0.0.%d:2888:2888:%s;10.0.0.%d:2181\n", id, id, role, id)
+			return fmt.Sprintf("server.%d=10.0.0.%d:2888:2889:%s;10.0.0.%d:2181\n", id, id, role, id)
 		}
 		three := line(1, "participant") + line(2, "participant") + line(3, "participant")
 		var version string
@@ -218,7 +218,7 @@ func TestBubbleClientsOfAFollowerHearOfAChangedMembership(t *testing.T) {
 		event, err := w.Next(ctx)
 		require.NoError(t, err)
 		require.Equal(t, client.EventChanged, event.Type)
-		require.True(t, says(three+"server.4=10.0.0.4:2888:2888:observer\n"))
+		require.True(t, says(three+"server.4=10.0.0.4:2888:2889:observer\n"))
 		p.member(follower, protocol.RemoveMember, 4, "")
 		_, err = w.Next(ctx)
 		require.NoError(t, err)

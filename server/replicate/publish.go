@@ -1,6 +1,7 @@
 package replicate
 
 import (
+	"math"
 	"net"
 	"strconv"
 	"strings"
@@ -78,7 +79,7 @@ func describe(members []Member, said string) string {
 	var text strings.Builder
 	for _, m := range members {
 		host, port, _ := net.SplitHostPort(m.PeerAddr) // checked when the member was admitted
-		place := "server." + strconv.FormatUint(m.ID, 10) + "=" + net.JoinHostPort(host, port) + ":" + port + ":"
+		place := "server." + strconv.FormatUint(m.ID, 10) + "=" + net.JoinHostPort(host, port) + ":" + electionPort(port) + ":"
 		role := "participant"
 		if m.Suffrage == Observer {
 			role = "observer"
@@ -94,6 +95,17 @@ func describe(members []Member, said string) string {
 		text.WriteByte('\n')
 	}
 	return text.String()
+}
+
+// electionPort is a port beside a member's. Our servers have no second one, but
+// clients refuse a line whose two ports are the same (QuorumServer of ZooKeeper's
+// own library, which Curator uses).
+func electionPort(peer string) string {
+	n, _ := strconv.Atoi(peer) // checked when the member was admitted
+	if n == math.MaxUint16 {
+		return strconv.Itoa(n - 1)
+	}
+	return strconv.Itoa(n + 1)
 }
 
 // clientAddrIn finds the client address in the line that begins with place.

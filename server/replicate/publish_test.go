@@ -27,21 +27,23 @@ func TestMembersAreDescribedInTheFormOfZooKeeper(t *testing.T) {
 		want    string
 	}{
 		{"a server that is alone and always was", alone, "", ""},
-		{"one that was not", alone, "server.1=a:2888:2888:participant\nserver.2=b:1:1:participant\nversion=5", "server.1=a:2888:2888:participant;a:2181\n"},
+		{"one that was not", alone, "server.1=a:2888:2889:participant\nserver.2=b:1:2:participant\nversion=5", "server.1=a:2888:2889:participant;a:2181\n"},
 		{"a voter and an observer", []Member{voter(1, "a:2888", "a:2181"), observer}, "",
-			"server.1=a:2888:2888:participant;a:2181\nserver.12=b:2888:2888:observer;b:2181\n"},
+			"server.1=a:2888:2889:participant;a:2181\nserver.12=b:2888:2889:observer;b:2181\n"},
 		{"addresses of IPv6", []Member{voter(1, "[::1]:2888", "[2001:db8::1]:2181"), observer}, "",
-			"server.1=[::1]:2888:2888:participant;[2001:db8::1]:2181\nserver.12=b:2888:2888:observer;b:2181\n"},
+			"server.1=[::1]:2888:2889:participant;[2001:db8::1]:2181\nserver.12=b:2888:2889:observer;b:2181\n"},
+		{"the highest port", []Member{voter(1, "a:65535", "a:2181"), observer}, "",
+			"server.1=a:65535:65534:participant;a:2181\nserver.12=b:2888:2889:observer;b:2181\n"},
 		{"no word of where clients go", []Member{voter(1, "a:2888", ""), observer}, "",
-			"server.1=a:2888:2888:participant\nserver.12=b:2888:2888:observer;b:2181\n"},
-		{"a word before", []Member{voter(1, "a:2888", ""), observer}, "server.1=a:2888:2888:participant;[::1]:9\nversion=1",
-			"server.1=a:2888:2888:participant;[::1]:9\nserver.12=b:2888:2888:observer;b:2181\n"},
-		{"in another role", []Member{voter(1, "a:2888", ""), observer}, "server.1=a:2888:2888:observer;c:9\nversion=1",
-			"server.1=a:2888:2888:participant;c:9\nserver.12=b:2888:2888:observer;b:2181\n"},
-		{"at another place", []Member{voter(1, "a:2888", ""), observer}, "server.1=z:2888:2888:participant;c:9\nversion=1",
-			"server.1=a:2888:2888:participant\nserver.12=b:2888:2888:observer;b:2181\n"},
-		{"that makes no sense", []Member{voter(1, "a:2888", ""), observer}, "server.1=a:2888:2888:participant;nonsense\nserver.1=",
-			"server.1=a:2888:2888:participant\nserver.12=b:2888:2888:observer;b:2181\n"},
+			"server.1=a:2888:2889:participant\nserver.12=b:2888:2889:observer;b:2181\n"},
+		{"a word before", []Member{voter(1, "a:2888", ""), observer}, "server.1=a:2888:2889:participant;[::1]:9\nversion=1",
+			"server.1=a:2888:2889:participant;[::1]:9\nserver.12=b:2888:2889:observer;b:2181\n"},
+		{"in another role", []Member{voter(1, "a:2888", ""), observer}, "server.1=a:2888:2889:observer;c:9\nversion=1",
+			"server.1=a:2888:2889:participant;c:9\nserver.12=b:2888:2889:observer;b:2181\n"},
+		{"at another place", []Member{voter(1, "a:2888", ""), observer}, "server.1=z:2888:2889:participant;c:9\nversion=1",
+			"server.1=a:2888:2889:participant\nserver.12=b:2888:2889:observer;b:2181\n"},
+		{"that makes no sense", []Member{voter(1, "a:2888", ""), observer}, "server.1=a:2888:2889:participant;nonsense\nserver.1=",
+			"server.1=a:2888:2889:participant\nserver.12=b:2888:2889:observer;b:2181\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) { require.Equal(t, c.want, describe(c.members, c.said)) })
 	}
@@ -84,7 +86,7 @@ func (s *server) config() (text string, version string) {
 func TestTheTreeNamesTheMembersAsTheyComeAndGo(t *testing.T) {
 	running(t, 3, func(e *ensemble) {
 		line := func(id int, role string) string {
-			return fmt.Sprintf("server.%d=s%d:1:1:%s;c%d:1\n", id, id, role, id)
+			return fmt.Sprintf("server.%d=s%d:1:2:%s;c%d:1\n", id, id, role, id)
 		}
 		three := line(1, "participant") + line(2, "participant") + line(3, "participant")
 		versions := map[string]bool{}
@@ -109,7 +111,7 @@ func TestTheTreeNamesTheMembersAsTheyComeAndGo(t *testing.T) {
 
 		s := e.joiner(4)
 		require.NoError(t, e.change(e.leader(), protocol.AddMember, 4, "s4:1"))
-		everywhere(three + "server.4=s4:1:1:observer\n")
+		everywhere(three + "server.4=s4:1:2:observer\n")
 		e.start(s)
 		everywhere(three + line(4, "observer"))
 		e.until("promoted", 10*time.Second, func() bool { return e.change(s, protocol.PromoteMember, 4, "") == nil })
