@@ -66,8 +66,9 @@ func beginPrograms(t *testing.T, e *rig.Ensemble) []live {
 	return all
 }
 
-// storm kills and restarts the leader, then every server that a client named, and
-// in the long form stops the leader for longer than clients wait for an answer.
+// storm kills and restarts the leader, then every server that a client named. In
+// the long form it also stops the leader for longer than clients wait for an answer,
+// and kills all servers at once.
 func storm(t *testing.T, e *rig.Ensemble, all []live) {
 	leader := e.Leader()
 	e.Kill9(leader)
@@ -92,4 +93,13 @@ func storm(t *testing.T, e *rig.Ensemble, all []live) {
 	e.Await(leader)
 	e.Stop(leader)
 	e.Restart(leader)
+	for i := range e.Addrs {
+		e.Kill9(i)
+	}
+	for i := range e.Addrs {
+		e.Start(i)
+	}
+	for i := range e.Addrs {
+		e.Await(i)
+	}
 }

@@ -37,6 +37,7 @@ var programs = []struct {
 
 func kazoo(t *testing.T) []string {
 	rig.Needs(t, "/usr/lib/python3/dist-packages/kazoo", "kazoo", "python3-kazoo")
+	rig.Needs(t, "/usr/lib/python3/dist-packages/puresasl", "SASL for kazoo", "python3-pure-sasl")
 	return []string{"/usr/bin/python3", "-B", "testdata/kazoo/suite.py"}
 }
 
@@ -76,11 +77,26 @@ func compileC(cc string) (string, error) {
 // ZooKeeper if LYCAON_COMPAT_PEER says so.
 func servers(t *testing.T, n int) *rig.Ensemble {
 	t.Helper()
-	opts := rig.Options{TickMs: 1000, SuperDigest: superDigest, Flags: []string{"--four-letter-words", "all"}}
-	if againstZooKeeper() {
-		return rig.ZooKeeper(t, n, opts)
+	return start(t, n, rig.Options{TickMs: 1000, SuperDigest: superDigest, Flags: []string{"--four-letter-words", "all"}})
+}
+
+// start adds what all need: alice, who comes by SASL.
+func start(t *testing.T, n int, opts rig.Options) *rig.Ensemble {
+	t.Helper()
+	if !againstZooKeeper() {
+		opts.Flags = append(opts.Flags, "--sasl-users", file(t, "users", "alice:secret\n"))
+		return rig.Lycaon(t, n, opts)
 	}
-	return rig.Lycaon(t, n, opts)
+	const server = "Server { org.apache.zookeeper.server.auth.DigestLoginModule required user_alice=\"secret\"; };\n"
+	opts.JVM = append(opts.JVM, "-Djava.security.auth.login.config="+file(t, "jaas", server),
+		"-Dzookeeper.authProvider.sasl=org.apache.zookeeper.server.auth.SASLAuthenticationProvider")
+	return rig.ZooKeeper(t, n, opts)
+}
+
+func file(t *testing.T, name, text string) string {
+	path := filepath.Join(t.TempDir(), name)
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	return path
 }
 
 // sizes are the ensembles to run against; the short form has one of them.

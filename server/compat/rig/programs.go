@@ -50,6 +50,8 @@ var javaLibraries = []struct{ jar, debian string }{
 	{"curator-framework", "libcurator-framework-java"},
 	{"curator-recipes", "libcurator-recipes-java"},
 	{"curator-x-discovery", "libcurator-discovery-java"},
+	{"netty-codec", "libnetty-java"}, // these zookeeper.jar forgets to name: TLS wants them
+	{"netty-resolver", "libnetty-java"},
 	{"slf4j-simple", "libslf4j-java"},
 }
 

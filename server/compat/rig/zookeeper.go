@@ -90,7 +90,7 @@ func zooCommand(java, dir string, opts Options) []string {
 		line = append(line, "-Dzookeeper.DigestAuthenticationProvider.superDigest="+opts.SuperDigest)
 	}
 	line = append(line, opts.JVM...)
-	return append(line, "-cp", jar("zookeeper")+":"+jar("slf4j-simple"),
+	return append(line, "-cp", jar("zookeeper")+":"+jar("netty-codec")+":"+jar("slf4j-simple"),
 		"org.apache.zookeeper.server.quorum.QuorumPeerMain", filepath.Join(dir, "zoo.cfg"))
 }
 

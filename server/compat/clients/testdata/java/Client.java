@@ -6,6 +6,7 @@ import org.apache.zookeeper.WatchedEvent;
 import org.apache.zookeeper.Watcher;
 import org.apache.zookeeper.ZooDefs.Ids;
 import org.apache.zookeeper.ZooKeeper;
+import org.apache.zookeeper.client.ZKClientConfig;
 import org.apache.zookeeper.data.Stat;
 
 /** The Java client with its events kept, and short forms of what checks do most. */
@@ -21,8 +22,19 @@ final class Client extends ZooKeeper {
         this.events = events;
     }
 
+    private Client(String connect, ZKClientConfig config, Events events) throws Exception {
+        super(connect, Context.TIMEOUT_MS, events, config);
+        this.events = events;
+    }
+
+    /** A client with a configuration of its own. */
+    static Client configured(String connect, ZKClientConfig config) throws Exception {
+        return new Client(connect, config, new Events());
+    }
+
     void awaitConnected() throws Exception {
-        Context.eventually("connected", () -> getState().isConnected() && events.state() == Watcher.Event.KeeperState.SyncConnected);
+        Context.eventually("connected", () -> getState().isConnected() && (events.state() == Watcher.Event.KeeperState.SyncConnected
+                || events.state() == Watcher.Event.KeeperState.SaslAuthenticated));
     }
 
     InetSocketAddress server() {

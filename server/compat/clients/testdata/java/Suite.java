@@ -12,6 +12,7 @@ public final class Suite {
             case "operations":
                 Operations.add(checks);
                 Acls.add(checks);
+                Sasl.add(checks);
                 Watches.add(checks);
                 Sessions.add(checks);
                 CuratorOperations.add(checks);

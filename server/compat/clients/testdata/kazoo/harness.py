@@ -25,6 +25,8 @@ class Context:
 
     def unstarted(self, chroot, **options):
         options.setdefault("timeout", 15.0)
+        if "LYCAON_COMPAT_CA" in os.environ:
+            options.update(use_ssl=True, ca=os.environ["LYCAON_COMPAT_CA"])
         client = KazooClient(hosts=self.hosts + chroot, **options)
         self.opened.append(client)
         return client

@@ -163,6 +163,18 @@ def superuser(c):
     boss.delete("/closed")
 
 
+def sasl(c):
+    options = {"mechanism": "DIGEST-MD5", "username": "alice", "password": "secret"}
+    k, stranger = c.client(sasl_options=options), c.client()
+    k.create("/sasl", b"x", acl=[make_acl("sasl", "alice", all=True)])
+    stranger.sync("/")
+    raises(e.NoAuthError, stranger.get, "/sasl")
+    break_connection(k)
+    expect(k.retry(k.get, "/sasl")[0], b"x", "data over a new connection")
+    wrong = c.unstarted(c.root, sasl_options=dict(options, password="wrong"))
+    raises(e.AuthFailedError, wrong.start, timeout=20)
+
+
 def children(c):
     k = c.client()
     k.create("/ch")
