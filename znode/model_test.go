@@ -452,7 +452,7 @@ func (m *model) checkQuota(path string, data []byte, created ...string) error {
 			return ErrBadArguments
 		}
 	}
-	if string(m.at("/zookeeper/quota").data) == "enforce=off" {
+	if string(m.at("/zookeeper/quota").data) != "enforce=on" {
 		return nil
 	}
 	for i, p := range created {

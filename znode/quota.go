@@ -15,12 +15,13 @@ const (
 	limitsName = "zookeeper_limits"
 	statsName  = "zookeeper_stats"
 
-	// enforceOff, as the data of /zookeeper/quota, lets hard limits only warn.
-	// It is in the tree so that all replicas agree.
-	enforceOff = "enforce=off"
-
 	maxLimitsBytes = 1024 // of the data of zookeeper_limits
 )
+
+// QuotasEnforced, as the data of /zookeeper/quota, has hard limits kept. Without
+// it they only warn, as in ZooKeeper by default: a tree that is moved here must
+// not begin to refuse what it took. It is in the tree so that all replicas agree.
+const QuotasEnforced = "enforce=on"
 
 // Limits bound the nodes and the bytes of data of a subtree. A hard one is kept
 // by refusing writes, the others are for a warning. Below 0 is no limit.
@@ -221,7 +222,7 @@ func (t *Tree) nearestQuota(path string) (Quota, bool) {
 // enforced tells whether hard limits refuse anything. A tree without quotas
 // pays no more than this.
 func (t *Tree) enforced() bool {
-	return len(t.quotas) > 0 && string(t.index[quotaPath].data) != enforceOff
+	return len(t.quotas) > 0 && string(t.index[quotaPath].data) == QuotasEnforced
 }
 
 // mayAdd checks a create of path and of the missing ancestors above it, which

@@ -10,8 +10,10 @@ import (
 func limitsOf(path string) string { return "/zookeeper/quota" + path + "/zookeeper_limits" }
 func statsOf(path string) string  { return "/zookeeper/quota" + path + "/zookeeper_stats" }
 
-// limit gives path a quota as ZooKeeper's clients do.
+// limit gives path a quota as ZooKeeper's clients do, and has quotas kept.
 func limit(tb testing.TB, t *Tree, path, limits string) {
+	_, err := do(t, 1, func() error { _, err := t.Set(user, quotaPath, []byte(QuotasEnforced), AnyVersion); return err })
+	require.NoError(tb, err)
 	create(tb, t, 1, user, &CreateOp{Path: limitsOf(path), Data: []byte(limits), Parents: true})
 	create(tb, t, 1, user, &CreateOp{Path: statsOf(path), Data: []byte("count=0,bytes=0")})
 }
@@ -196,7 +198,9 @@ func TestMissingParentsCountAsIfMadeOneByOne(t *testing.T) {
 func TestAnOperationOfATransactionSeesTheQuotaAsThoseBeforeItLeftIt(t *testing.T) {
 	tree := plantTree(t, "/a", "/a/b")
 	tree.Begin(9, 9)
-	_, err := tree.Create(user, &CreateOp{Path: limitsOf("/a"), Data: []byte("countHardLimit=2"), ACL: OpenACL, Parents: true})
+	_, err := tree.Set(user, quotaPath, []byte(QuotasEnforced), AnyVersion)
+	require.NoError(t, err)
+	_, err = tree.Create(user, &CreateOp{Path: limitsOf("/a"), Data: []byte("countHardLimit=2"), ACL: OpenACL, Parents: true})
 	require.NoError(t, err)
 	create := func() error { _, err := tree.Create(user, &CreateOp{Path: "/a/c", ACL: OpenACL}); return err }
 	require.ErrorIs(t, create(), ErrQuotaExceeded)
@@ -231,7 +235,7 @@ func TestTheDataOfTheQuotaNodeSwitchesEnforcement(t *testing.T) {
 	for _, c := range []struct {
 		data string
 		off  bool
-	}{{"", false}, {"enforce=on", false}, {"enforce=off ", false}, {"enforce=off", true}, {"off", false}} {
+	}{{"", true}, {"enforce=on", false}, {"enforce=on ", true}, {"enforce=off", true}, {"on", true}, {"enforce=on", false}} {
 		_, err := do(tree, 9, func() error { _, err := tree.Set(user, "/zookeeper/quota", []byte(c.data), AnyVersion); return err })
 		require.NoError(t, err)
 		if !c.off {

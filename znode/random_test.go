@@ -113,7 +113,7 @@ func (r *run) quotaPath() string {
 func (r *run) data(path string) []byte {
 	switch {
 	case path == quotaPath:
-		return pick(r.dice, nil, []byte("enforce=off"), []byte("enforce=on"))
+		return pick(r.dice, nil, []byte("enforce=on"), []byte("enforce=on"))
 	case Base(path) == limitsName:
 		return []byte(pick(r.dice,
 			"", "many", "count=3,bytes=-1", "countHardLimit=4", "count=1,bytes=1=;byteHardLimit=20;countHardLimit=8", "byteHardLimit=300,bytes=200", "countHardLimit=0;byteHardLimit=0",

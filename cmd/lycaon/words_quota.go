@@ -44,13 +44,12 @@ func newSetQuota(e *env) *cobra.Command {
 		Use:   "setquota -n|-b|-N|-B VALUE PATH",
 		Short: "Limit what a node and all below it may take",
 		Long: `Limit the nodes, or the bytes of data, that a node and all below it may take. What
-exceeds -n or -b is told in the leader's log and the metrics, what exceeds -N or
--B is refused with "quota exceeded". Limits that are not named stay; -1 is none.
+exceeds them is told in the leader's log and the metrics. What exceeds -N or -B is
+refused with "quota exceeded" while the data of /zookeeper/quota is enforce=on,
+which set it is for you to do: some older clients of ZooKeeper do not survive that
+refusal, kazoo 2.8 for one. Limits that are not named stay; -1 is none.
 
-Some older clients of ZooKeeper do not survive that refusal, kazoo 2.8 for one.
-
-A quota cannot be above or below another. While the data of /zookeeper/quota is
-enforce=off all limits are only told.`,
+A quota cannot be above or below another.`,
 		Example: "  setquota -N 1000 /app\n  setquota -n 800 -b 1000000 /app",
 		GroupID: groupTree,
 		Args:    exactArgs(1),
@@ -178,6 +177,14 @@ func (e *env) quotaSet(ctx context.Context, c *client.Client, path string, limit
 	}
 	if limit, bound, figure := q.Exceeded(); limit != "" {
 		fmt.Fprintf(e.errw, "lycaon: %s has %d already, its %s is %d\n", path, figure, limit, bound)
+	}
+	if limits.CountHard >= 0 || limits.BytesHard >= 0 {
+		switch node, err := c.Get(ctx, quotaNodes); {
+		case err != nil:
+			return err
+		case string(node.Data) != znode.QuotasEnforced:
+			fmt.Fprintf(e.errw, "lycaon: hard limits only warn until the data of %s is %s\n", quotaNodes, znode.QuotasEnforced)
+		}
 	}
 	if e.out.json {
 		return e.out.value(quotaValue(&q))

@@ -98,10 +98,16 @@ func TestWritesThatAQuotaRefusesAreCounted(t *testing.T) {
 	c, log := newTestCore(t, Config{})
 	var out strings.Builder
 	l := openLane(t, c, log, "a", &heldSink{name: "a", out: &out})
-	for i, node := range [][2]string{{"/a", ""}, {"/zookeeper/quota/a", ""}, {"/zookeeper/quota/a/zookeeper_limits", "countHardLimit=1"}, {"/a/b", ""}} {
-		require.NoError(t, l.Submit(createRequest(uint64(i)+1, node[0], node[1])))
+	for _, r := range []*protocol.Request{
+		setRequest(1, "/zookeeper/quota", "enforce=on"),
+		createRequest(2, "/a", ""),
+		createRequest(3, "/zookeeper/quota/a", ""),
+		createRequest(4, "/zookeeper/quota/a/zookeeper_limits", "countHardLimit=1"),
+		createRequest(5, "/a/b", ""),
+	} {
+		require.NoError(t, l.Submit(r))
 	}
 	applyAll(t, c, log)
-	require.Contains(t, out.String(), "create xid 4 zxid 4 QuotaExceeded")
+	require.Contains(t, out.String(), "create xid 5 zxid 5 QuotaExceeded")
 	require.EqualValues(t, 1, c.Stats().QuotaRefused)
 }

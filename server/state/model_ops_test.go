@@ -51,8 +51,8 @@ func (g *generator) oldest(narrow bool) protocol.WriteOp {
 		return protocol.WriteOp{Op: protocol.OpSetACL, Path: "/zookeeper/quota", ACL: g.acl(900), Version: znode.AnyVersion, Narrow: narrow}
 	}
 	data := g.data()
-	if g.chance(200) {
-		data = []byte("enforce=off")
+	if g.chance(700) {
+		data = []byte("enforce=on")
 	}
 	return protocol.WriteOp{Op: protocol.OpSet, Path: "/zookeeper/quota", Data: data, Version: znode.AnyVersion, Narrow: narrow}
 }

@@ -34,7 +34,7 @@ func (o *oracle) mayGrow(path string, data []byte, created []string) protocol.Co
 			return protocol.BadArguments
 		}
 	}
-	if string(o.nodes[quotas].data) == "enforce=off" {
+	if string(o.nodes[quotas].data) != "enforce=on" {
 		return protocol.OK
 	}
 	for i, p := range created {
