@@ -134,7 +134,7 @@ func FuzzDecodeEvent(f *testing.F) {
 		}
 		again, err := DecodeEvent(AppendEvent(nil, &protocol.Message{Event: protocol.EventType(e.Type), Path: e.Path, Zxid: uint64(e.Zxid)})[lengthBytes:])
 		require.NoError(t, err)
-		e.State = stateSyncConnected
+		e.State, e.Zxid = stateSyncConnected, noZxid
 		require.Equal(t, e, again)
 	})
 }

@@ -296,7 +296,7 @@ func TestEventsThatZooKeeperDoesNotHaveAreNotSaid(t *testing.T) {
 	}
 	e, err := DecodeEvent(AppendEvent(nil, &protocol.Message{Kind: protocol.Event, Event: protocol.EventDeleted, Path: "/a", Zxid: 4})[lengthBytes:])
 	require.NoError(t, err)
-	require.Equal(t, Event{Zxid: 4, Type: 2, State: 3, Path: "/a"}, e)
+	require.Equal(t, Event{Zxid: -1, Type: 2, State: 3, Path: "/a"}, e)
 }
 
 func TestEveryCodeHasANumberThatOldClientsKnow(t *testing.T) {

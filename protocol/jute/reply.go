@@ -11,6 +11,9 @@ import (
 // stateSyncConnected is the state of a session that an event tells of.
 const stateSyncConnected = 3
 
+// noZxid is that of a header which tells none.
+const noZxid = -1
+
 // noError is the record of an ErrorResponse that is none.
 const noError = 0
 
@@ -59,8 +62,10 @@ func appendReplyHeader(b []byte, xid int32, zxid int64, code int32) []byte {
 	return appendInt(appendLong(appendInt(b, xid), zxid), code)
 }
 
-// AppendEvent appends the frame of an event, if it is one that ZooKeeper has;
-// its header carries the event's zxid, as that of newer servers does.
+// AppendEvent appends the frame of an event, if it is one that ZooKeeper has.
+// Its header carries no zxid, as that of 3.8 does: the C client would take it for
+// the newest that it has seen, and after a connection that broke between two
+// events of one multi miss the second.
 func AppendEvent(b []byte, m *protocol.Message) []byte {
 	switch m.Event {
 	case protocol.EventCreated, protocol.EventDeleted, protocol.EventDataChanged, protocol.EventChildrenChanged:
@@ -68,7 +73,7 @@ func AppendEvent(b []byte, m *protocol.Message) []byte {
 		return b
 	}
 	b, start := beginFrame(b)
-	b = appendReplyHeader(b, XidEvent, int64(m.Zxid), 0)
+	b = appendReplyHeader(b, XidEvent, noZxid, 0)
 	b = appendInt(b, int32(m.Event))
 	b = appendInt(b, stateSyncConnected)
 	return endFrame(appendString(b, m.Path), start)

@@ -26,13 +26,6 @@ var deviations = []deviation{
 		},
 	},
 	{
-		name:   "An event carries the zxid of its change",
-		reason: "As in ZooKeeper since 3.9; 3.8 sends -1.",
-		allows: func(_ *comparison, _ *step, zk, ly *item) verdict {
-			return pairUp(isEventItem(zk) && isEventItem(ly) && zk.sameBut(ly, "zxid") && zk.field("zxid") == "-1")
-		},
-	},
-	{
 		name:   "A ping is answered at once",
 		reason: "ZooKeeper answers it behind the requests before it. Clients match it by its xid alone, and a server that is busy with a write still shows that it lives.",
 		allows: pingAtOnce,

@@ -159,10 +159,11 @@ func (c *conn) Append(b []byte, m *protocol.Message) []byte {
 
 // lostWatches tells whether m refuses to set watches again. No client hears the
 // error of that: it would go on and wait for events that never come. Cut off, it
-// comes back, or goes to a server that has room for them.
+// comes back, or goes to a server that has room for them. A record that makes no
+// sense is answered as ZooKeeper does.
 func lostWatches(m *protocol.Message) bool {
 	_, op := jute.Untag(m.Xid)
-	return m.Code != protocol.OK && (op == jute.OpSetWatches || op == jute.OpSetWatches2)
+	return m.Code != protocol.OK && m.Code != protocol.Marshalling && (op == jute.OpSetWatches || op == jute.OpSetWatches2)
 }
 
 // told keeps what cons and the latencies are made of.

@@ -32,7 +32,7 @@ func (c *conn) reconfig(xid int32, record []byte) error {
 	}
 	if err != nil {
 		c.Counts().BadRequests.Add(1)
-		c.Config().Logger.Info("reconfig refused", "peer", c.RemoteAddr(), "err", err)
+		c.Config().Logger.Debug("reconfig refused", "peer", c.RemoteAddr(), "err", err)
 		m.Code = protocol.CodeOf(err)
 		return c.Answer(m)
 	}
