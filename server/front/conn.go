@@ -329,8 +329,8 @@ func (c *Conn) Authorize(m *protocol.Message, ids []znode.Identity) error {
 	return err
 }
 
-// Rest says what is known, before the reader waits for something. Who has
-// waited calls Work.
+// Rest says what is known, before the reader waits for something. Who calls it and
+// has waited makes the outbox busy again.
 func (c *Conn) Rest() {
 	c.out.setBusy(false)
 	c.flush()
