@@ -27,6 +27,7 @@ type pair struct {
 	zk, ly  []string // addresses
 	allowed []deviation
 	apart   bool                        // both are one system: a tree for each
+	twins   bool                        // both are ZooKeepers
 	tamper  func(frame []byte) [][]byte // of what the second says
 
 	mu     sync.Mutex
@@ -82,9 +83,7 @@ func (p *pair) play(zk, ly *side, steps source, c *comparison) (*outcome, error)
 		if err != nil {
 			return out, err
 		}
-		if len(p.zk) > 1 && slices.ContainsFunc(*heard[zk], func(it *item) bool { return it.kind == itemSilent }) {
-			// A member of a ZooKeeper 3.8.0 ensemble forgets a request now and then, after
-			// sessions have moved; who waits longer waits in vain.
+		if p.forgotten(*heard[zk]) || p.twins && p.forgotten(*heard[ly]) {
 			out.lost = true
 			return out, nil
 		}
@@ -92,6 +91,12 @@ func (p *pair) play(zk, ly *side, steps source, c *comparison) (*outcome, error)
 		align(zk, ly, st.Slot)
 	}
 	return out, nil
+}
+
+// forgotten says that an ensemble of ZooKeeper has left a request unanswered. A
+// member of 3.8.0 does so now and then; who waits longer waits in vain.
+func (p *pair) forgotten(heard []*item) bool {
+	return len(p.zk) > 1 && slices.ContainsFunc(heard, func(it *item) bool { return it.kind == itemSilent })
 }
 
 // newRoots names the trees of an episode, equally long ones.

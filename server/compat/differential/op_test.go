@@ -110,6 +110,8 @@ const (
 	maxEntries = 64
 )
 
+func renews(o *op) bool { return o.Op == opSetWatches || o.Op == opSetWatches2 }
+
 // Create flags on the wire.
 const (
 	flagEphemeral     = 1

@@ -56,7 +56,7 @@ func (s *side) do(st *step) ([]*item, error) {
 		heard := s.barrier(c)
 		return append(heard, c.hangUp()...), nil
 	case stepSend:
-		if c.conn == nil {
+		if c.conn == nil || len(st.Ops) == 0 {
 			s.asked += len(st.Ops)
 			return nil, nil
 		}
@@ -224,8 +224,12 @@ func (s *side) send(c *client, ops []*op) []*item {
 		return []*item{failedItem(err)}
 	}
 	heard := s.hear(c, wait)
-	if closes(ops[len(ops)-1]) && c.conn != nil {
+	switch last := heard[len(heard)-1]; {
+	case c.conn == nil:
+	case closes(ops[len(ops)-1]):
 		heard = append(heard, s.receive(c))
+	case last.kind == itemReply && renews(last.op) && last.err != 0:
+		heard = append(heard, s.barrier(c)...) // to see whether the connection goes on
 	}
 	return heard
 }
