@@ -111,8 +111,15 @@ func (e *Ensemble) Stop(i int) {
 	}
 }
 
-// Pause stops server i from running without closing its connections.
-func (e *Ensemble) Pause(i int) { e.servers[i].Signal(syscall.SIGSTOP) }
+// Pause stops server i from running without closing its connections. When it
+// returns none of its threads runs any more.
+func (e *Ensemble) Pause(i int) {
+	e.t.Helper()
+	e.servers[i].Signal(syscall.SIGSTOP)
+	if !Poll(serveWithin, e.servers[i].paused) {
+		e.t.Fatalf("server %d does not stand still after %v", i, serveWithin)
+	}
+}
 
 // Resume lets a paused server go on.
 func (e *Ensemble) Resume(i int) { e.servers[i].Signal(syscall.SIGCONT) }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"os/user"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -117,6 +118,26 @@ func (p *Process) Signal(sig syscall.Signal) {
 	if !p.Ended() {
 		_ = p.cmd.Process.Signal(sig) // it may end meanwhile
 	}
+}
+
+// paused tells whether every thread stands still: they see the signal one after
+// the other. A program that has ended does too.
+func (p *Process) paused() bool {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.Pid()))
+	if err != nil {
+		return false
+	}
+	for _, thread := range threads {
+		stat, err := os.ReadFile(thread)
+		if err != nil {
+			continue // it has ended
+		}
+		_, state, _ := strings.Cut(string(stat), ") ")
+		if !strings.HasPrefix(state, "T") {
+			return false
+		}
+	}
+	return true
 }
 
 // Kill ends the program at once and returns when it is gone.
