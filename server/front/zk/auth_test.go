@@ -148,3 +148,19 @@ func TestReconfigChangesTheMembership(t *testing.T) {
 	}
 	require.Len(t, m.changes, 5)
 }
+
+func TestAReconfigWhoseServerDoesNotCatchUpMayBeAskedForAgain(t *testing.T) {
+	t.Parallel()
+	var m members
+	s := start(t, func(c *config) {
+		c.zk.ChangeMember = func(ctx context.Context, change protocol.MemberChange) error { return m.change(ctx, change) }
+	})
+	m.s, m.refuse = s, 1<<30
+	p := s.dial()
+	_, err := p.hello(&jute.ConnectRequest{TimeoutMs: 900, Password: make([]byte, 16)}) // of which a third is waited
+	require.NoError(t, err)
+	require.Zero(t, p.addAuth("digest", "super:test"))
+	const systemError = -1
+	require.EqualValues(t, systemError, p.reconfig(jute.Reconfig{Joining: "3=h:1:2", HasJoining: true, CurConfigID: -1}).Err)
+	require.Equal(t, []protocol.MemberChange{{Action: protocol.AddMember, ID: 3, Addr: "h:1"}}, m.changes)
+}

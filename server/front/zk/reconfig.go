@@ -76,7 +76,7 @@ func (c *conn) changeOne(ctx context.Context, change protocol.MemberChange) erro
 		}
 		select {
 		case <-ctx.Done():
-			return err
+			return fmt.Errorf("%w: %v", protocol.ErrNotReady, err) // it may be asked for again
 		case <-time.After(retryAfter):
 		}
 	}
