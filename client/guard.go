@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"github.com/lycaon-io/lycaon/protocol"
@@ -61,14 +60,10 @@ func (c *Client) guardOps(ctx context.Context) ([]protocol.WriteOp, error) {
 // alone.
 func (c *Client) guarded(ctx context.Context, guards []protocol.WriteOp, w protocol.WriteOp) (protocol.Message, error) {
 	m, err := c.all(ctx, append(guards, w))
-	if err == nil {
-		alone := m.More.Results[len(guards)]
-		alone.Zxid = m.Zxid
-		return alone, nil
+	if err != nil {
+		return m, unguarded(err, len(guards)+1) // which of them failed is not told either
 	}
-	if culprit, ok := errors.AsType[*MultiError](err); ok {
-		e, _ := errors.AsType[*Error](err)
-		e.Err = culprit.Err
-	}
-	return m, err
+	alone := m.More.Results[len(guards)]
+	alone.Zxid = m.Zxid
+	return alone, nil
 }

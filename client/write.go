@@ -158,17 +158,15 @@ func (c *Client) write(ctx context.Context, path string, w protocol.WriteOp, err
 	if err != nil {
 		return protocol.Message{}, opError(name, path, err)
 	}
+	var m protocol.Message
 	if len(guards) > 0 {
-		m, err := c.guarded(ctx, guards, w)
-		if err != nil {
-			return m, opError(name, path, err)
-		}
-		return m, nil
+		m, err = c.guarded(ctx, guards, w)
+	} else {
+		cl, room := c.newWrite(w.Op)
+		cl.cost = answerCost + costOf(&w)
+		cl.setBody(protocol.AppendWrite(room, &w))
+		m, err = c.do(ctx, cl)
 	}
-	cl, room := c.newWrite(w.Op)
-	cl.cost = answerCost + costOf(&w)
-	cl.setBody(protocol.AppendWrite(room, &w))
-	m, err := c.do(ctx, cl)
 	if err != nil {
 		return m, opError(name, path, err)
 	}

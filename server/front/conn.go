@@ -110,8 +110,6 @@ func (c *Conn) Say(b []byte) {
 func (c *Conn) Taking(within time.Duration, do func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
-	c.Rest() // others may wait for what was said already
-	defer c.out.setBusy(true)
 	done := make(chan struct{})
 	defer close(done)
 	go func() {
@@ -121,7 +119,7 @@ func (c *Conn) Taking(within time.Duration, do func(context.Context) error) erro
 		case <-done:
 		}
 	}()
-	return do(ctx)
+	return c.wait(func() error { return do(ctx) })
 }
 
 // Speaker is what the client speaks, nil before that is known. It may be asked
@@ -260,7 +258,7 @@ func (c *Conn) endWith(err error) {
 // say is said.
 func (c *Conn) nextFrame(most uint32) ([]byte, error) {
 	if !c.wholeFrame() {
-		c.Rest()
+		c.rest()
 		c.countRequests()
 		if err := c.refreshDeadline(); err != nil {
 			return nil, err
@@ -307,31 +305,29 @@ func (c *Conn) Submit(r *protocol.Request) error {
 	if lane.TrySubmit(r) {
 		return nil
 	}
-	c.Rest()
-	err := lane.Submit(r)
-	c.out.setBusy(true)
-	return err
+	return c.wait(func() error { return lane.Submit(r) })
 }
 
 // Answer completes a request with m, in its turn.
 func (c *Conn) Answer(m *protocol.Message) error {
-	c.Rest() // it may have to wait
-	err := c.lane.Load().Answer(m)
-	c.out.setBusy(true)
-	return err
+	return c.wait(func() error { return c.lane.Load().Answer(m) })
 }
 
 // Authorize answers m and adds identities for the requests after this one.
 func (c *Conn) Authorize(m *protocol.Message, ids []znode.Identity) error {
-	c.Rest()
-	err := c.lane.Load().Authorize(m, ids)
-	c.out.setBusy(true)
-	return err
+	return c.wait(func() error { return c.lane.Load().Authorize(m, ids) })
 }
 
-// Rest says what is known, before the reader waits for something. Who calls it and
-// has waited makes the outbox busy again.
-func (c *Conn) Rest() {
+// wait does what the reader may have to wait for, once what is known was said:
+// others may wait for that.
+func (c *Conn) wait(do func() error) error {
+	c.rest()
+	defer c.out.setBusy(true)
+	return do()
+}
+
+// rest says what is known, before the reader waits for something.
+func (c *Conn) rest() {
 	c.out.setBusy(false)
 	c.flush()
 }

@@ -171,7 +171,7 @@ const GoingDown = "the server is going down"
 // and has every new one answered the same, until Close. It does not wait.
 func (f *Front) Drain() {
 	f.draining.Store(true)
-	for _, c := range f.all() {
+	for _, c := range f.Conns() {
 		c.Close(protocol.Closing, GoingDown)
 	}
 }
@@ -196,7 +196,7 @@ func (f *Front) Close(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 	}
-	for _, c := range f.all() {
+	for _, c := range f.Conns() {
 		c.kill()
 	}
 	<-done
@@ -206,7 +206,7 @@ func (f *Front) Close(ctx context.Context) error {
 // DropConnections closes every socket without a word, as a broken network
 // would.
 func (f *Front) DropConnections() {
-	for _, c := range f.all() {
+	for _, c := range f.Conns() {
 		c.kill()
 	}
 }
@@ -218,13 +218,11 @@ func (f *Front) shutDoors() []*Conn {
 		ln.Close()
 	}
 	f.mu.Unlock()
-	return f.all()
+	return f.Conns()
 }
 
 // Conns are the connections there are.
-func (f *Front) Conns() []*Conn { return f.all() }
-
-func (f *Front) all() []*Conn {
+func (f *Front) Conns() []*Conn {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	all := make([]*Conn, 0, len(f.conns))

@@ -47,7 +47,7 @@ func (f *Front) Stats() Stats {
 		Requests: n.requests.Load(), BadRequests: n.BadRequests.Load(), TooLarge: n.tooLarge.Load(),
 		BytesIn: n.bytesIn.Load(), BytesOut: n.bytesOut.Load(), MessagesOut: n.messagesOut.Load(), Writes: n.writes.Load(),
 	}
-	for _, c := range f.all() {
+	for _, c := range f.Conns() {
 		s.Connections++
 		s.OutboxBytes += int64(c.out.depth())
 	}

@@ -66,7 +66,10 @@ func passed(r *Ring, tree Peeker, watches []protocol.Watch) map[string]*znode.Ef
 	since := map[string]uint64{}
 	oldest := uint64(math.MaxUint64)
 	for _, watch := range watches {
-		if _, _, there := tree.Peek(watch.Path); watch.Mode == protocol.WatchExists && !there {
+		if watch.Mode != protocol.WatchExists {
+			continue
+		}
+		if _, _, there := tree.Peek(watch.Path); !there {
 			since[watch.Path] = watch.Since
 			oldest = min(oldest, watch.Since)
 		}

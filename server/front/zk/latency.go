@@ -8,13 +8,10 @@ import (
 // sample measures one request of a connection at a time, so that a burst of
 // them costs no more than one.
 type sample struct {
+	latency
 	tag   atomic.Uint64 // of the request that is measured, 0: none
 	began atomic.Int64
-	last  atomic.Int64 // as are the next, in microseconds
-	worst atomic.Int64
-	least atomic.Int64
-	total atomic.Int64
-	count atomic.Int64
+	last  atomic.Int64 // in microseconds
 }
 
 var clockStart = time.Now()
@@ -37,22 +34,11 @@ func (s *sample) over(tag uint64) (micros int64, ok bool) {
 	micros = nowMicros() - s.began.Load()
 	s.tag.Store(0)
 	s.last.Store(micros)
-	if s.count.Add(1) == 1 || micros < s.least.Load() {
-		s.least.Store(micros)
-	}
-	s.worst.Store(max(s.worst.Load(), micros))
-	s.total.Add(micros)
+	s.add(micros)
 	return micros, true
 }
 
-func (s *sample) reset() {
-	s.worst.Store(0)
-	s.total.Store(0)
-	s.count.Store(0)
-	s.least.Store(0)
-}
-
-// latency gathers the samples of all connections.
+// latency gathers samples, in microseconds.
 type latency struct{ least, worst, total, count atomic.Int64 }
 
 func (l *latency) add(micros int64) {

@@ -43,14 +43,10 @@ func (a *about) text() string {
 	if !known {
 		op = "NA"
 	}
-	s := &a.sample
-	average := int64(0)
-	if n := s.count.Load(); n > 0 {
-		average = s.total.Load() / n
-	}
+	least, average, worst := a.sample.read()
 	return fmt.Sprintf(",lop=%s,to=%d,lcxid=0x%x,lzxid=0x%x,lresp=%d,llat=%d,minlat=%d,avglat=%d,maxlat=%d",
 		op, a.timeout.Load(), a.lastXid.Load(), a.lastZxid.Load(), a.lastAt.Load(),
-		s.last.Load()/1000, s.least.Load()/1000, average/1000, s.worst.Load()/1000)
+		a.sample.last.Load()/1000, least, int64(average), worst)
 }
 
 func (c *conn) cons() string {
