@@ -104,26 +104,29 @@ func (a *attempt) claim(ctx context.Context, write func() (*client.Node, error))
 	return n, err
 }
 
-// remove deletes what the attempt has made, and nobody else's.
-func (a *attempt) remove(ctx context.Context) error {
+// remove deletes what the attempt has made, and nobody else's. gone tells that
+// somebody has deleted some of it before.
+func (a *attempt) remove(ctx context.Context) (gone bool, err error) {
 	made := a.made
 	if a.unknown {
-		var err error
 		if made, err = a.find(ctx); err != nil {
-			return err
+			return false, err
 		}
+		gone = len(made) < len(a.made)
 	}
 	for _, g := range made {
 		under := ctx
 		if g.Token() != 0 {
 			under = client.WithGuard(ctx, g)
 		}
-		err := a.c.Delete(under, g.Path())
-		if err != nil && !errors.Is(err, client.ErrNoNode) && !errors.Is(err, client.ErrFenced) {
-			return err
+		switch err := a.c.Delete(under, g.Path()); {
+		case errors.Is(err, client.ErrNoNode), errors.Is(err, client.ErrFenced):
+			gone = true
+		case err != nil:
+			return gone, err
 		}
 	}
-	return nil
+	return gone, nil
 }
 
 // find lists this attempt's nodes. A read of a session comes after the writes
@@ -168,7 +171,7 @@ func (a *attempt) removeAtLast() {
 	session := a.c.Session().Context()
 	for pause := removePause; ; pause = min(2*pause, removePauses) {
 		ctx, cancel := context.WithTimeout(session, removeTry)
-		err := a.remove(ctx)
+		_, err := a.remove(ctx)
 		cancel()
 		if err == nil || hopeless(err) {
 			return

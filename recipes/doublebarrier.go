@@ -165,12 +165,13 @@ func (e *Entry) leave(ctx context.Context) error {
 			if err := e.unready(ctx); err != nil {
 				return err
 			}
-			return e.held.a.remove(ctx)
+			_, err := e.held.a.remove(ctx)
+			return err
 		}
 		waitFor := names[0]
 		if own == 0 {
 			waitFor = names[len(names)-1]
-		} else if err := e.held.a.remove(ctx); err != nil {
+		} else if _, err := e.held.a.remove(ctx); err != nil {
 			return err
 		} else {
 			deleted = true

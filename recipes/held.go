@@ -134,12 +134,15 @@ func (h *Held) Release(ctx context.Context) error {
 		return nil
 	}
 	h.stop(ErrReleased)
-	err := h.a.remove(bare{ctx})
+	gone, err := h.a.remove(bare{ctx})
 	if err != nil {
 		h.a.discard()
 	}
-	if cause := context.Cause(h.ctx); cause != ErrReleased {
+	switch cause := context.Cause(h.ctx); {
+	case cause != ErrReleased:
 		return cause
+	case gone: // and the news of it had not come yet
+		return fmt.Errorf("%w: %w", ErrLost, ErrDeleted)
 	}
 	return err
 }
