@@ -134,7 +134,7 @@ func (e *Entry) Leave(ctx context.Context) error {
 	}
 	h.stop(ErrReleased)
 	cause := context.Cause(h.ctx)
-	err := e.leave(patient{bare{ctx}})
+	err := h.orOver(e.leave(patient{bare{ctx}}))
 	if err != nil {
 		h.a.discard()
 	}

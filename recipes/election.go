@@ -42,12 +42,12 @@ func (e *Election) Campaign(ctx context.Context, value []byte) (*Held, error) {
 func (e *Election) Run(ctx context.Context, value []byte, lead func(ctx context.Context) error) error {
 	for {
 		h, err := e.Campaign(ctx, value)
-		lost := errors.Is(err, ErrLost)
+		grant := err
 		if err == nil {
-			err = h.do(ctx, lead)
-			lost = errors.Is(context.Cause(h.ctx), ErrLost)
+			err, grant = h.do(ctx, lead)
+			err = errors.Join(err, grant)
 		}
-		if !lost || ctx.Err() != nil || e.line.c.Session().Context().Err() != nil {
+		if !errors.Is(grant, ErrLost) || ctx.Err() != nil || e.line.c.Session().Context().Err() != nil {
 			return err
 		}
 	}

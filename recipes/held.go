@@ -144,6 +144,15 @@ func (h *Held) Release(ctx context.Context) error {
 	case gone: // and the news of it had not come yet
 		return fmt.Errorf("%w: %w", ErrLost, ErrDeleted)
 	}
+	return h.orOver(err)
+}
+
+// orOver is err, unless it comes of the end of the session: the news of that,
+// too, may not have come yet when the grant is given back.
+func (h *Held) orOver(err error) error {
+	if session := h.a.c.Session().Context(); err != nil && session.Err() != nil {
+		return fmt.Errorf("%w: %w", ErrLost, context.Cause(session))
+	}
 	return err
 }
 
@@ -153,18 +162,19 @@ func do(ctx context.Context, get func(context.Context) (*Held, error), f func(co
 	if err != nil {
 		return err
 	}
-	return h.do(ctx, f)
+	return errors.Join(h.do(ctx, f))
 }
 
-// do runs f under the grant and releases it, also when f panics.
-func (h *Held) do(ctx context.Context, f func(context.Context) error) (err error) {
+// do runs f under the grant and releases it, also when f panics. What f returned
+// may speak of the loss of another grant, what Release did is of this one.
+func (h *Held) do(ctx context.Context, f func(context.Context) error) (err, released error) {
 	defer func() {
 		// The end of ctx, which f was to obey, must not keep the grant.
 		release, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTry)
 		defer cancel()
-		err = errors.Join(err, h.Release(release))
+		released = h.Release(release)
 	}()
 	under, cancel := either(client.WithGuard(ctx, h.guard), h.ctx)
 	defer cancel()
-	return f(under)
+	return f(under), nil
 }
