@@ -152,6 +152,42 @@ func (e *ensemble) disturb(rng *rand.Rand, seen map[string]int) {
 	}
 }
 
+// What a stream takes with it: bytes under way, frames that wait for their
+// turn, and what is written while there is none. Nothing is written later that
+// would show that something is missing.
+func TestWhatABrokenStreamHasLostComesOverTheNextOne(t *testing.T) {
+	running(t, 3, func(e *ensemble) {
+		all := e.writers()
+		far, leader := e.follower(), e.leader()
+		w, out := all[far.id-1], far.streams.forward.out
+		e.net.Cut(hostOf(far.id), hostOf(leader.id))
+		for range 400 { // more than a stream takes without an acknowledgement
+			w.write(1 << 10)
+		}
+		synctest.Wait()
+		w.write(10)
+		synctest.Wait()
+		require.Positive(t, out.Stats().QueuedBytes)
+		leader.dropStream(far.id)
+		synctest.Wait()
+		require.False(t, out.Stats().Open)
+		w.write(10)
+		e.net.HealAll()
+		e.checked(all)
+		require.Equal(t, leader, e.leader(), "else it would all be sent again for that")
+	})
+}
+
+// dropStream closes the leader's end of a follower's forward stream: what was
+// under way is lost.
+func (s *server) dropStream(follower uint64) {
+	for _, in := range s.streams.reign().followers() {
+		if in.member == follower {
+			in.conn.Close()
+		}
+	}
+}
+
 func TestAFullOutboxLosesNothingInTheEnd(t *testing.T) {
 	running(t, 3, func(e *ensemble) {
 		all := e.writers()
