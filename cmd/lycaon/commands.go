@@ -30,7 +30,7 @@ func newVersion(e *env) *cobra.Command {
 		GroupID: groupOther,
 		Args:    exactArgs(0),
 		RunE: func(*cobra.Command, []string) error {
-			if e.out.json {
+			if e.out.structured() {
 				return e.out.value(map[string]string{"version": version()})
 			}
 			return e.out.line("%s", version())

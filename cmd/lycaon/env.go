@@ -22,6 +22,7 @@ import (
 type contact struct {
 	server         string
 	output         string
+	compat         bool
 	timeout        time.Duration
 	sessionTimeout time.Duration
 	auth           []string
@@ -32,7 +33,8 @@ type contact struct {
 
 func (t *contact) addFlags(f *pflag.FlagSet) {
 	f.StringVarP(&t.server, "server", "s", "127.0.0.1:2181", "servers to try, `H:P[,H:P...][/chroot]`")
-	f.StringVarP(&t.output, "output", "o", "text", "form of the output: `text|json`")
+	f.StringVarP(&t.output, "output", "o", "text", "`FORM` of the output: "+formList)
+	f.BoolVar(&t.compat, "compat", false, "print what ZooKeeper's shell prints: short for -o compat")
 	f.DurationVar(&t.timeout, "timeout", 10*time.Second, "give up on a request after this long")
 	f.DurationVar(&t.sessionTimeout, "session-timeout", 10*time.Second, "ask the server for this session timeout")
 	f.StringArrayVar(&t.auth, "auth", nil, "identity, as `digest:USER:PASSWORD`; may be repeated")
@@ -128,7 +130,7 @@ type env struct {
 }
 
 func newEnv(in io.Reader, out, errw io.Writer, getenv func(string) string) *env {
-	return &env{in: in, out: printer{w: out}, errw: errw, getenv: getenv}
+	return &env{in: in, out: newPrinter(out), errw: errw, getenv: getenv}
 }
 
 // settle takes what the command line left open from the environment.
@@ -140,10 +142,14 @@ func (e *env) settle() error {
 	if err := applyEnv(e.flags, e.getenv); err != nil {
 		return err
 	}
-	if e.target.output != "text" && e.target.output != "json" {
-		return usageError{fmt.Errorf("--output %q: want text or json", e.target.output)}
+	chosen, err := parseForm(e.target.output)
+	if err != nil {
+		return usageError{fmt.Errorf("--output %w", err)}
 	}
-	e.out.json = e.target.output == "json"
+	if e.target.compat && !e.flags.Changed("output") {
+		chosen = formCompat
+	}
+	e.out.form = chosen
 	return nil
 }
 
@@ -151,19 +157,20 @@ func (e *env) settle() error {
 // shell holds for its line.
 type outputFlag struct{ env *env }
 
-func (outputFlag) Type() string   { return "text|json" }
+func (outputFlag) Type() string   { return "FORM" }
 func (outputFlag) String() string { return "" }
 
-func (f outputFlag) Set(form string) error {
-	if form != "text" && form != "json" {
-		return errors.New("want text or json")
+func (f outputFlag) Set(name string) error {
+	chosen, err := parseForm(name)
+	if err != nil {
+		return err
 	}
-	f.env.out.json = form == "json"
-	return f.env.flags.Set("output", form)
+	f.env.out.form = chosen
+	return f.env.flags.Set("output", name)
 }
 
 func (e *env) addOutputFlag(cmd *cobra.Command) {
-	cmd.Flags().VarP(outputFlag{e}, "output", "o", "form of the output")
+	cmd.Flags().VarP(outputFlag{e}, "output", "o", "form of the output: "+formList)
 }
 
 // session is a client with a session, opened at first need.

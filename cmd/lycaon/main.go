@@ -27,6 +27,9 @@ func run(args []string, in io.Reader, out, errw io.Writer, getenv func(string) s
 	root := newRoot(e)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
+	if flushed := e.out.flush(); err == nil {
+		err = flushed
+	}
 	if err != nil && !errors.Is(err, errQuiet) {
 		fmt.Fprintln(errw, "lycaon:", describe(err))
 	}
@@ -41,6 +44,10 @@ const rootLong = `Lycaon keeps a replicated tree of small nodes for locks, confi
 
 The options below come before the command; -o may also stand behind it. Each is
 also an environment variable: --server is LYCAON_SERVER.
+
+Forms of the output: text for people; json, one value a line, and yaml, one document
+a value, for programs; table, a value a row, of which long ones are cut; compat, the
+text of ZooKeeper's shell where it has the command.
 
 Exit codes: 0 ok, 1 error, 2 usage, 3 not found, 4 version mismatch, 5 not
 permitted, 6 session lost, 7 no server available; from 10 on see serve --help.`

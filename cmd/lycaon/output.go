@@ -2,7 +2,7 @@ package main
 
 import (
 	"encoding/base64"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -13,17 +13,58 @@ import (
 	"github.com/lycaon-io/lycaon/znode"
 )
 
-// printer writes what a command found, as text for people or as one JSON
-// value a line for programs.
+// printer writes what a command found: as text for people, or as values for
+// programs.
 type printer struct {
 	w    io.Writer
-	json bool
+	form form
+	page *page
 }
 
+func newPrinter(w io.Writer) printer { return printer{w: w, form: formText, page: &page{}} }
+
+// structured tells that the command is to give values, not text.
+func (p printer) structured() bool {
+	return p.form == formJSON || p.form == formYAML || p.form == formTable
+}
+
+// compat tells that the text is to be that of ZooKeeper's shell.
+func (p printer) compat() bool { return p.form == formCompat }
+
+// value gives one value. A table of values comes out with flush.
 func (p printer) value(v any) error {
-	enc := json.NewEncoder(p.w)
-	enc.SetEscapeHTML(false)
-	return enc.Encode(v)
+	encoded, err := marshal(v)
+	if err != nil {
+		return err
+	}
+	switch p.form {
+	case formYAML:
+		if p.page.documents++; p.page.documents > 1 {
+			if err := p.line("---"); err != nil {
+				return err
+			}
+		}
+		return asYAML(p.w, encoded)
+	case formTable:
+		return p.page.add(p.w, encoded)
+	}
+	_, err = p.w.Write(encoded)
+	return err
+}
+
+// flush prints what a table has gathered.
+func (p printer) flush() error { return p.page.flush(p.w) }
+
+// now gives a value of which the next may be long in coming.
+func (p printer) now(v any) error {
+	p.page.live = true
+	return errors.Join(p.value(v), p.flush())
+}
+
+// apart is a printer of the same form for what goes on beside the command.
+func (p printer) apart() printer {
+	p.page = &page{}
+	return p
 }
 
 func (p printer) line(format string, args ...any) error {
@@ -100,7 +141,7 @@ func dataFields(into map[string]any, data []byte) map[string]any {
 // names prints a listing the way its reader wants it: [a, b] on one line as
 // ZooKeeper's shell does.
 func (p printer) names(names []string) error {
-	if p.json {
+	if p.structured() {
 		if names == nil {
 			names = []string{}
 		}

@@ -16,7 +16,7 @@ func TestStatBlockHasTheLinesOfZooKeeper(t *testing.T) {
 	var out bytes.Buffer
 	stat := client.Stat{Czxid: 0x1f, CtimeMs: 1551957679000, Mzxid: 0x20, MtimeMs: 1551957679123, Pzxid: 0x21,
 		Cversion: 3, Version: 2, Aversion: 1, Owner: 0xab, DataLength: 5, NumChildren: 4}
-	require.NoError(t, printer{w: &out}.statBlock(stat))
+	require.NoError(t, newPrinter(&out).statBlock(stat))
 	require.Equal(t, `cZxid = 0x1f
 ctime = 2019-03-07T11:21:19.000Z
 mZxid = 0x20
@@ -31,7 +31,7 @@ numChildren = 4
 `, out.String())
 
 	out.Reset()
-	require.NoError(t, printer{w: &out}.statBlock(client.Stat{Kind: znode.TTL, TTLMs: 1500}))
+	require.NoError(t, newPrinter(&out).statBlock(client.Stat{Kind: znode.TTL, TTLMs: 1500}))
 	require.Contains(t, out.String(), "kind = ttl, 1.5s\n")
 }
 

@@ -190,10 +190,12 @@ func runLine(ctx context.Context, e *env, line string) (quit bool, err error) {
 	if e.conn != nil && e.conn.Session().Context().Err() != nil {
 		fmt.Fprintf(e.errw, "the session was lost (%v); a new one is opened\n", context.Cause(e.conn.Session().Context()))
 	}
-	defer func(was bool) { e.out.json = was }(e.out.json)
+	defer func(was printer) { e.out = was }(e.out)
+	e.out = e.out.apart()
 	root := newShellRoot(e)
 	root.SetArgs(words)
-	return false, root.ExecuteContext(ctx)
+	err = root.ExecuteContext(ctx)
+	return false, errors.Join(err, e.out.flush())
 }
 
 // shellUsage is that of cobra without the name of a program, which here has

@@ -134,7 +134,7 @@ their full timeout when the server starts.`,
 }
 
 func (e *env) printImage(what string, i state.Info) error {
-	if e.out.json {
+	if e.out.structured() {
 		return e.out.value(map[string]any{"what": what, "format": i.Format, "bytes": i.Bytes, "zxid": i.Zxid, "clockMs": i.ClockMs,
 			"nodes": i.Nodes, "sessions": i.Sessions, "digest": fmt.Sprintf("%016x", i.Digest)})
 	}

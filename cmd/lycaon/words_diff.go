@@ -35,7 +35,7 @@ after another while others may write.`,
 			if err := d.compare(cmd.Context()); err != nil {
 				return err
 			}
-			if e.out.json {
+			if e.out.structured() {
 				if err := e.out.value(d.found); err != nil {
 					return err
 				}
@@ -209,7 +209,7 @@ func (d *differ) tell(p pair) error {
 	d.count += len(p.known)
 	for _, f := range p.known {
 		f.Path = cmp.Or(p.rel, ".")
-		if d.env.out.json {
+		if d.env.out.structured() {
 			d.found = append(d.found, f)
 			continue
 		}

@@ -108,10 +108,10 @@ func (e *env) listen(ctx context.Context, path string, count int) error {
 
 func (e *env) printElected(l *recipes.Leader) error {
 	switch {
-	case e.out.json && l == nil:
-		return e.out.value(nil)
-	case e.out.json:
-		return e.out.value(dataFields(map[string]any{"session": l.Session, "token": l.Token}, l.Value))
+	case e.out.structured() && l == nil:
+		return e.out.now(nil)
+	case e.out.structured():
+		return e.out.now(dataFields(map[string]any{"session": l.Session, "token": l.Token}, l.Value))
 	case l == nil:
 		return e.out.line("nobody leads")
 	}

@@ -224,13 +224,13 @@ func (e *env) progress(doing string) *progressbar.ProgressBar {
 	errw, isFile := e.errw.(*os.File)
 	seen := e.ask != nil || isFile && term.IsTerminal(int(errw.Fd())) // the shell's prompt stands between it and the terminal
 	return progressbar.NewOptions(-1, progressbar.OptionSetDescription(doing), progressbar.OptionSetWriter(e.errw),
-		progressbar.OptionSetVisibility(seen && !e.out.json), progressbar.OptionShowCount(), progressbar.OptionSetItsString("nodes"),
+		progressbar.OptionSetVisibility(seen && !e.out.structured()), progressbar.OptionShowCount(), progressbar.OptionSetItsString("nodes"),
 		progressbar.OptionShowIts(), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())
 }
 
 // summary says what was moved, and lists what was not.
 func (e *env) summary(did, from, to string, nodes int, bytes int64, took time.Duration, skips []skipped) error {
-	if e.out.json {
+	if e.out.structured() {
 		if skips == nil {
 			skips = []skipped{}
 		}

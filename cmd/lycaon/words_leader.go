@@ -51,7 +51,7 @@ func (e *env) printLeader(ctx context.Context) error {
 		for _, m := range members {
 			switch {
 			case m.Role != "leader":
-			case e.out.json:
+			case e.out.structured():
 				return e.out.value(map[string]uint64{"leader": m.ID})
 			default:
 				return e.out.line("server %d leads", m.ID)

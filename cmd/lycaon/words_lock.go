@@ -123,8 +123,8 @@ func (e *env) whileHeld(ctx context.Context, what string, h *recipes.Held, f fun
 // holdOn says what is held and keeps it until Ctrl-C or its loss.
 func (e *env) holdOn(ctx context.Context, h *recipes.Held, did, path string) error {
 	var err error
-	if e.out.json {
-		err = e.out.value(map[string]any{"path": path, "node": h.Guard().Path(), "token": h.Guard().Token()})
+	if e.out.structured() {
+		err = e.out.now(map[string]any{"path": path, "node": h.Guard().Path(), "token": h.Guard().Token()})
 	} else {
 		err = e.out.line("%s %s, token %d", did, path, h.Guard().Token())
 	}

@@ -63,7 +63,7 @@ func (e *env) members(ctx context.Context) ([]client.Member, error) {
 }
 
 func (e *env) printMembers(members []client.Member) error {
-	if e.out.json {
+	if e.out.structured() {
 		all := []memberJSON{}
 		for _, m := range members {
 			all = append(all, memberValue(m))
@@ -234,7 +234,7 @@ func (e *env) administer(ctx context.Context, do func(c *client.Client) error) e
 
 // done says what is so now, and what to do next.
 func (e *env) done(ctx context.Context, said string, id uint64, next ...string) error {
-	if e.out.json {
+	if e.out.structured() {
 		members, err := e.members(ctx)
 		if err != nil {
 			return err

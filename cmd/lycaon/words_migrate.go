@@ -242,7 +242,7 @@ func (e *env) migrated(m *migration, path string, total *migrate.Total, problems
 
 func (e *env) printMigrated(path, from string, total *migrate.Total, problems []migrate.Problem, took time.Duration) error {
 	v := &total.Verdict
-	if e.out.json {
+	if e.out.structured() {
 		return e.out.value(map[string]any{
 			"from": from, "to": e.target.server, "path": path, "nodes": v.Compared, "bytes": v.Bytes, "ms": took.Milliseconds(),
 			"walks": total.Passes, "created": total.Created, "changed": total.Changed, "deleted": total.Deleted,

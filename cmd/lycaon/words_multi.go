@@ -193,7 +193,7 @@ func (e *env) multi(ctx context.Context, steps []step) error {
 	for i, n := range done.Nodes {
 		does := steps[i].does
 		switch {
-		case e.out.json:
+		case e.out.structured():
 			results[i] = map[string]any{"command": does, "path": n.Path}
 			if n.Stat != (client.Stat{}) {
 				results[i]["stat"] = statValue(n.Stat)
@@ -204,7 +204,7 @@ func (e *env) multi(ctx context.Context, steps []step) error {
 			}
 		}
 	}
-	if e.out.json {
+	if e.out.structured() {
 		return e.out.value(map[string]any{"zxid": done.Zxid, "results": results})
 	}
 	return nil

@@ -225,7 +225,7 @@ func (p *plan) prune(ctx context.Context, c *client.Client, tops []string) error
 }
 
 func (e *env) printPlan(p *plan) error {
-	if e.out.json {
+	if e.out.structured() {
 		return nil
 	}
 	for _, c := range p.changes {
@@ -241,7 +241,7 @@ func (e *env) printPlan(p *plan) error {
 }
 
 func (e *env) printOutcome(p *plan, applied bool) error {
-	if e.out.json {
+	if e.out.structured() {
 		changes := p.changes
 		if changes == nil {
 			changes = []planned{}

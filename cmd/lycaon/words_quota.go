@@ -186,7 +186,7 @@ func (e *env) quotaSet(ctx context.Context, c *client.Client, path string, limit
 			fmt.Fprintf(e.errw, "lycaon: hard limits only warn until the data of %s is %s\n", quotaNodes, znode.QuotasEnforced)
 		}
 	}
-	if e.out.json {
+	if e.out.structured() {
 		return e.out.value(quotaValue(&q))
 	}
 	return nil
@@ -234,7 +234,7 @@ func newListQuota(e *env) *cobra.Command {
 			if err := usageOf(ctx, c, &q); err != nil {
 				return err
 			}
-			if e.out.json {
+			if e.out.structured() {
 				return e.out.value(quotaValue(&q))
 			}
 			return e.out.line("Output quota for %s %s\nOutput stat for %s count=%d,bytes=%d", q.Path, limits, q.Path, q.Count, q.Bytes)

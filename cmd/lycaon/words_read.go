@@ -52,7 +52,7 @@ printed when it comes, else the command ends with it.`,
 }
 
 func (e *env) printNode(n *client.Node, stat, b64, hexdump, raw bool) error {
-	if e.out.json {
+	if e.out.structured() {
 		v := map[string]any{"path": n.Path, "zxid": n.Zxid}
 		if stat {
 			v["stat"] = statValue(n.Stat)
@@ -126,7 +126,7 @@ func (e *env) list(cmd *cobra.Command, c *client.Client, node string, stat bool)
 	if err != nil {
 		return err
 	}
-	if e.out.json {
+	if e.out.structured() {
 		return e.out.value(map[string]any{"path": node, "children": names, "stat": statValue(*st)})
 	}
 	if err := e.out.names(names); err != nil {
@@ -141,7 +141,7 @@ func (e *env) listAll(cmd *cobra.Command, c *client.Client, root string) error {
 		switch {
 		case err != nil:
 			return err
-		case e.out.json:
+		case e.out.structured():
 			paths = append(paths, node.Path)
 		default:
 			if err := e.out.line("%s", node.Path); err != nil {
@@ -149,7 +149,7 @@ func (e *env) listAll(cmd *cobra.Command, c *client.Client, root string) error {
 			}
 		}
 	}
-	if e.out.json {
+	if e.out.structured() {
 		return e.out.value(paths)
 	}
 	return nil
@@ -189,7 +189,7 @@ func newStat(e *env) *cobra.Command {
 					return e.out.line("%s does not exist yet", args[0])
 				case st == nil:
 					return &client.Error{Op: "stat", Path: args[0], Err: client.ErrNoNode}
-				case e.out.json:
+				case e.out.structured():
 					return e.out.value(statValue(*st))
 				}
 				return e.out.statBlock(*st)
@@ -224,7 +224,7 @@ func newGetACL(e *env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if e.out.json {
+			if e.out.structured() {
 				return e.out.value(statValue(*st))
 			}
 			return e.out.statBlock(*st)
@@ -235,7 +235,7 @@ func newGetACL(e *env) *cobra.Command {
 }
 
 func (e *env) printACL(acl znode.ACL) error {
-	if e.out.json {
+	if e.out.structured() {
 		entries := []map[string]string{}
 		for _, a := range acl {
 			entries = append(entries, map[string]string{"scheme": a.Scheme, "id": a.ID, "perms": a.Perms.String()})
@@ -292,7 +292,7 @@ func (e *env) drawTree(cmd *cobra.Command, c *client.Client, root string, depth 
 		if node.Path != root {
 			level = strings.Count(strings.TrimPrefix(node.Path, strings.TrimSuffix(root, "/")), "/")
 		}
-		if e.out.json {
+		if e.out.structured() {
 			nodes = append(nodes, map[string]any{"path": node.Path, "depth": level, "stat": statValue(node.Stat)})
 			continue
 		}
@@ -308,7 +308,7 @@ func (e *env) drawTree(cmd *cobra.Command, c *client.Client, root string, depth 
 			return err
 		}
 	}
-	if e.out.json {
+	if e.out.structured() {
 		return e.out.value(nodes)
 	}
 	return nil

@@ -70,7 +70,7 @@ matched against all of the path below PATH, where * and ? stand for no slash.
 				switch {
 				case !match(n.Path):
 					return nil
-				case e.out.json:
+				case e.out.structured():
 					found = append(found, n.Path)
 					return nil
 				}
@@ -108,7 +108,7 @@ func relative(root, node string) string {
 // printFound prints what was gathered for JSON, as one value, beside the error that
 // ended the gathering.
 func (e *env) printFound(found any, err error) error {
-	if !e.out.json || err != nil && !errors.Is(err, client.ErrNoAuth) {
+	if !e.out.structured() || err != nil && !errors.Is(err, client.ErrNoAuth) {
 		return err
 	}
 	return cmp.Or(e.out.value(found), err)
@@ -144,14 +144,14 @@ it matches. The exit code is 1 if nothing does.
 			err = e.visit(cmd.Context(), args[1], func(n *client.Node) error {
 				matches := matchesIn(n, re)
 				matched = matched || len(matches) > 0
-				if e.out.json && !pathsOnly {
+				if e.out.structured() && !pathsOnly {
 					found = append(found, matches...)
 					return nil
 				}
 				if pathsOnly && len(matches) > 0 {
 					matches = []match{{Path: n.Path}}
 				}
-				if e.out.json {
+				if e.out.structured() {
 					found = append(found, matches...)
 					return nil
 				}
@@ -284,7 +284,7 @@ func (e *env) usages(ctx context.Context, root string) ([]usage, error) {
 }
 
 func (e *env) printUsages(uses []usage) error {
-	if e.out.json {
+	if e.out.structured() {
 		return e.out.value(uses)
 	}
 	for _, u := range uses {

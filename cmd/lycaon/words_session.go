@@ -56,7 +56,7 @@ func newWhoAmI(e *env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if e.out.json {
+			if e.out.structured() {
 				list := []map[string]string{}
 				for _, id := range ids {
 					list = append(list, map[string]string{"scheme": id.Scheme, "id": id.ID})
@@ -94,7 +94,7 @@ influence.`,
 			if err != nil {
 				return err
 			}
-			if e.out.json {
+			if e.out.structured() {
 				return e.out.value(map[string]uint64{"zxid": zxid})
 			}
 			return e.out.line("Sync is OK")
@@ -166,7 +166,7 @@ func (e *env) sessionArg(cmd *cobra.Command, args []string) (*client.Client, cli
 }
 
 func (e *env) printSession(s *client.SessionInfo) error {
-	if e.out.json {
+	if e.out.structured() {
 		v := map[string]any{"id": s.ID, "alive": s.Alive}
 		if s.Alive {
 			v["timeoutMs"], v["generation"], v["ephemerals"] = s.TimeoutMs, s.Generation, s.Ephemerals

@@ -42,7 +42,7 @@ At rest DIGEST is the same everywhere. With -o json there is more of each.`,
 }
 
 func (e *env) printStatus(members []client.MemberStatus) error {
-	if e.out.json {
+	if e.out.structured() {
 		all := []statusJSON{}
 		for _, m := range members {
 			all = append(all, statusValue(m))

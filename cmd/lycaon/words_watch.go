@@ -56,7 +56,7 @@ func (e *env) watching(ctx context.Context, c *client.Client, watch bool, path s
 	if err := read(); err != nil {
 		return errors.Join(err, w.Close())
 	}
-	out := e.out // as this line wants it, whatever later lines want
+	out := e.out.apart() // as this line wants it, whatever later lines want
 	if e.shell {
 		e.watches.start(func(ctx context.Context) {
 			if err := tellEvent(ctx, out, w); err != nil && !errors.Is(err, client.ErrClosed) && ctx.Err() == nil {
@@ -75,8 +75,8 @@ func tellEvent(ctx context.Context, out printer, w *client.Watch) error {
 	if err != nil {
 		return err
 	}
-	if out.json {
-		return out.value(map[string]any{"type": event.Type.String(), "path": event.Path, "zxid": event.Zxid})
+	if out.structured() {
+		return out.now(map[string]any{"type": event.Type.String(), "path": event.Path, "zxid": event.Zxid})
 	}
 	return out.line("WATCH %s %s zxid 0x%x", event.Type, event.Path, event.Zxid)
 }

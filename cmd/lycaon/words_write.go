@@ -65,7 +65,7 @@ command ends its session and the node with it.`,
 			if err != nil {
 				return err
 			}
-			if e.out.json {
+			if e.out.structured() {
 				return e.out.value(map[string]any{"path": node.Path, "zxid": node.Zxid, "existed": node.Existed, "stat": statValue(node.Stat)})
 			}
 			return e.printCreated(node)
@@ -198,7 +198,7 @@ func newSet(e *env) *cobra.Command {
 // printChanged tells the stat after a change: always in JSON, else if asked.
 func (e *env) printChanged(st *client.Stat, stat bool) error {
 	switch {
-	case e.out.json:
+	case e.out.structured():
 		return e.out.value(statValue(*st))
 	case stat:
 		return e.out.statBlock(*st)

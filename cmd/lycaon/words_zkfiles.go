@@ -156,7 +156,7 @@ func (e *env) writeZooKeeper(ctx context.Context, c *client.Client, z *zkImport,
 
 func (e *env) zkSummary(z *zkImport, files *zkFiles, list *zkList, nodes int, took time.Duration) error {
 	zxid := fmt.Sprintf("0x%x", files.tree.Zxid())
-	if e.out.json {
+	if e.out.structured() {
 		return e.out.value(map[string]any{
 			"from": z.snapshot, "to": z.to, "zxid": zxid, "transactions": files.applied, "nodes": nodes, "bytes": list.bytes,
 			"quotas": list.limits(), "skippedEphemerals": list.ephemerals, "skippedSystemNodes": list.system, "notices": files.notices, "ms": took.Milliseconds(),
