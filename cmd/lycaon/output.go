@@ -109,7 +109,7 @@ func statValue(s client.Stat) statJSON {
 func (p printer) statBlock(s client.Stat) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "cZxid = 0x%x\nctime = %s\nmZxid = 0x%x\nmtime = %s\npZxid = 0x%x\n",
-		s.Czxid, timeText(s.CtimeMs), s.Mzxid, timeText(s.MtimeMs), s.Pzxid)
+		s.Czxid, p.time(s.CtimeMs), s.Mzxid, p.time(s.MtimeMs), s.Pzxid)
 	fmt.Fprintf(&b, "cversion = %d\ndataVersion = %d\naclVersion = %d\nephemeralOwner = 0x%x\ndataLength = %d\nnumChildren = %d\n",
 		s.Cversion, s.Version, s.Aversion, s.Owner, s.DataLength, s.NumChildren)
 	switch s.Kind {
@@ -120,6 +120,16 @@ func (p printer) statBlock(s client.Stat) error {
 	}
 	_, err := io.WriteString(p.w, b.String())
 	return err
+}
+
+// javaTime is how ZooKeeper's shell prints a time, in the local zone.
+const javaTime = "Mon Jan 02 15:04:05 MST 2006"
+
+func (p printer) time(ms int64) string {
+	if p.compat() {
+		return time.UnixMilli(ms).Format(javaTime)
+	}
+	return timeText(ms)
 }
 
 func timeText(ms int64) string { return time.UnixMilli(ms).UTC().Format("2006-01-02T15:04:05.000Z") }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -29,6 +30,12 @@ ephemeralOwner = 0xab
 dataLength = 5
 numChildren = 4
 `, out.String())
+
+	out.Reset()
+	compat := newPrinter(&out)
+	compat.form = formCompat
+	require.NoError(t, compat.statBlock(stat))
+	require.Contains(t, out.String(), time.UnixMilli(1551957679000).Format("ctime = Mon Jan 02 15:04:05 MST 2006\n"))
 
 	out.Reset()
 	require.NoError(t, newPrinter(&out).statBlock(client.Stat{Kind: znode.TTL, TTLMs: 1500}))
