@@ -144,7 +144,7 @@ func (c *Client) abandon(cl *call, cause error) error {
 	cl.abandoned = true
 	e := &Error{Err: cause, Maybe: cl.isWrite() && cl.everSent()}
 	if c.state == Disconnected {
-		e.Err = errors.Join(ErrDisconnected, cause)
+		e.Err = errors.Join(ErrDisconnected, cause, c.lastRefusal)
 		if c.lastFailure != nil {
 			e.Detail = c.lastFailure.Error()
 		}

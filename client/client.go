@@ -23,7 +23,8 @@ type Client struct {
 	state        State
 	stateChanged chan struct{} // closed and replaced at each change
 	closing      bool
-	lastFailure  error // why there is no connection
+	lastRefusal  error // why there is no connection: what a server answered,
+	lastFailure  error // and what else went wrong
 	sess         sessionState
 	lastZxid     uint64
 	lastAck      time.Duration // when the newest sign of life was sent that the cluster is known to have heard
@@ -148,7 +149,7 @@ func (c *Client) awaitConnected(ctx context.Context) error {
 		case <-ctx.Done():
 			c.mu.Lock()
 			defer c.mu.Unlock()
-			return errors.Join(ErrDisconnected, context.Cause(ctx), c.lastFailure)
+			return errors.Join(ErrDisconnected, context.Cause(ctx), c.lastRefusal, c.lastFailure)
 		}
 	}
 }

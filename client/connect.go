@@ -270,7 +270,8 @@ func (c *Client) welcomed(l *link, w *protocol.Welcome, sentAt time.Duration) er
 		return context.Cause(c.ctx)
 	}
 	c.sess.timeout = time.Duration(w.TimeoutMs) * time.Millisecond
-	if c.cfg.mode != protocol.HelloGuest {
+	if c.cfg.mode != protocol.HelloGuest { // a guest is welcome where nobody can answer it, too
+		c.lastRefusal = nil
 		c.sess.id = w.Session
 		if len(w.Password) > 0 {
 			c.sess.password = w.Password

@@ -481,3 +481,27 @@ func TestWritesOverServersThatDieAtChosenPoints(t *testing.T) {
 		})
 	}
 }
+
+// What the server that lives has said is the reason that a person needs.
+func TestAServersAnswerIsToldBeforeConnectionsThatFail(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		opened := make(chan *Client)
+		go func() {
+			c, err := OpenGuest(t.Context(), three, WithDialer(f.dial), WithRequestTimeout(3*time.Second))
+			require.NoError(t, err)
+			opened <- c
+		}()
+		p := f.serve(func(w *protocol.Welcome) { w.Session, w.Password = 0, nil })
+		c := <-opened
+		done := c.getAsync(t.Context(), "/x")
+		r := p.next()
+		f.cut.Store(true)
+		p.answer(r, func(m *protocol.Message) { m.Code, m.More = protocol.NotReady, &protocol.More{Detail: "no leader for 15s"} })
+		err := (<-done).err
+		require.ErrorIs(t, err, ErrDisconnected)
+		require.ErrorIs(t, err, ErrNotReady)
+		require.ErrorContains(t, err, "no leader for 15s")
+		require.ErrorContains(t, err, errCut.Error())
+		c.Abandon()
+	})
+}

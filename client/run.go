@@ -46,6 +46,7 @@ func (c *Client) leave(l *link, err error) (useful bool) {
 		c.pool.fail(l.addr, c.now())
 		return false
 	}
+	c.lastRefusal = nil
 	c.pool.left(l.addr, c.now())
 	return true
 }
@@ -153,6 +154,10 @@ func (c *Client) noteFailure(err error) {
 	c.cfg.logger.Info("no connection", "cause", err)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if codeOf(err) != protocol.OK {
+		c.lastRefusal = err
+		return
+	}
 	c.lastFailure = err
 }
 
