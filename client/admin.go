@@ -24,8 +24,40 @@ func (c *Client) Status(ctx context.Context) (*ServerStatus, error) {
 	return m.More.Status, nil
 }
 
+// Types of Sessions.
+type (
+	SessionQuery = protocol.SessionQuery
+	SessionPage  = protocol.SessionPage
+	LiveSession  = protocol.LiveSession
+)
+
+// Sessions tells of live sessions and where the client of each is: of one, or
+// of a page of all, by rising id. Which of them a server holds that does not
+// answer is not told; the page names it. It wants the superuser's identity, but
+// for one's own session.
+func (c *Client) Sessions(ctx context.Context, q SessionQuery) (*SessionPage, error) {
+	body := protocol.AppendSessionQuery(nil, &q)
+	var m protocol.Message
+	var err error
+	if q.Session != 0 && q.Session == uint64(c.Session().ID()) { // asked of the server that holds it, which answers at once
+		cl := c.newCall(protocol.OpSessions)
+		cl.setBody(body)
+		m, err = c.do(ctx, cl)
+	} else {
+		m, err = c.answerAside(ctx, protocol.OpSessions, body)
+	}
+	if err != nil {
+		return nil, opError("sessions", "", err)
+	}
+	if m.More == nil || m.More.Sessions == nil {
+		return nil, &Error{Op: "sessions", Err: ErrProtocol}
+	}
+	return m.More.Sessions, nil
+}
+
 // ExpireSession ends any session as if its timeout had passed; its client is
-// told the cause. It wants the superuser's identity.
+// told the cause, which is "killed by an administrator" if it is empty. It wants
+// the superuser's identity.
 func (c *Client) ExpireSession(ctx context.Context, id SessionID, cause string) error {
 	body := protocol.AppendExpireSession(nil, uint64(id), cause)
 	return c.changeAside(ctx, protocol.OpExpireSession, body, id.String())

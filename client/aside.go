@@ -110,6 +110,18 @@ func (c *Client) askAside(ctx context.Context, op protocol.Op, body []byte) (m *
 	return m, sent, err
 }
 
+// answerAside is askAside for what changes nothing.
+func (c *Client) answerAside(ctx context.Context, op protocol.Op, body []byte) (protocol.Message, error) {
+	m, _, err := c.askAside(ctx, op, body)
+	if err != nil {
+		return protocol.Message{}, err
+	}
+	if m.Code != protocol.OK {
+		return *m, replyError(m)
+	}
+	return *m, nil
+}
+
 func (l *link) ask(op protocol.Op, body []byte) (*protocol.Message, error) {
 	const xid = 1
 	if _, err := l.conn.Write(protocol.AppendRequest(nil, &protocol.Request{Op: op, Xid: xid, Body: body})); err != nil {

@@ -119,6 +119,37 @@ func TestHowTheClusterIsIsAskedOfAServerThatAnswers(t *testing.T) {
 	})
 }
 
+func TestOnesOwnSessionIsAskedForOfItsServer(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		c := f.openAt(three)
+		p := f.serve()
+		require.NoError(t, c.awaitConnected(t.Context()))
+		pages := make(chan *SessionPage, 1)
+		ask := func(id uint64) {
+			page, err := c.Sessions(t.Context(), SessionQuery{Session: id})
+			require.NoError(t, err)
+			pages <- page
+		}
+		tell := func(p *peer, id uint64) {
+			r := p.mustHear(protocol.OpSessions)
+			q, err := protocol.DecodeSessionQuery(r.Body)
+			require.NoError(t, err)
+			require.Equal(t, SessionQuery{Session: id}, q)
+			p.answer(r, func(m *protocol.Message) {
+				m.More = &protocol.More{Sessions: &SessionPage{Sessions: []LiveSession{{ID: id}}}}
+			})
+		}
+		go ask(fakeSession)
+		tell(p, fakeSession)
+		require.EqualValues(t, fakeSession, (<-pages).Sessions[0].ID)
+		go p.attend()
+		go ask(fakeSession + 1)
+		tell(f.aside(), fakeSession+1)
+		require.EqualValues(t, fakeSession+1, (<-pages).Sessions[0].ID)
+		c.Abandon()
+	})
+}
+
 func TestTheMembersAreTold(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
 		c := f.openAt(three)

@@ -43,13 +43,11 @@ func (c *Client) Members(ctx context.Context) ([]Member, error) {
 // ClusterStatus has a server ask each of the others how it is, which takes some
 // seconds if one does not answer. Anybody may.
 func (c *Client) ClusterStatus(ctx context.Context) ([]MemberStatus, error) {
-	m, _, err := c.askAside(ctx, protocol.OpClusterStatus, nil)
-	switch {
-	case err != nil:
+	m, err := c.answerAside(ctx, protocol.OpClusterStatus, nil)
+	if err != nil {
 		return nil, opError("clusterStatus", "", err)
-	case m.Code != protocol.OK:
-		return nil, opError("clusterStatus", "", replyError(m))
-	case m.More == nil:
+	}
+	if m.More == nil {
 		return nil, &Error{Op: "clusterStatus", Err: ErrProtocol}
 	}
 	return m.More.Cluster, nil

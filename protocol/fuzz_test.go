@@ -201,6 +201,11 @@ func FuzzDecodeSmallBodies(f *testing.F) {
 			require.NoError(t, err)
 			require.Equal(t, c, again)
 		}
+		if q, err := DecodeSessionQuery(body); err == nil {
+			again, err := DecodeSessionQuery(AppendSessionQuery(nil, &q))
+			require.NoError(t, err)
+			require.Equal(t, q, again)
+		}
 		if id, err := DecodeTransferLeader(body); err == nil {
 			again, err := DecodeTransferLeader(AppendTransferLeader(nil, id))
 			require.NoError(t, err)

@@ -18,6 +18,7 @@ func decoders() map[string]func([]byte) error {
 		"auth":           func(b []byte) error { _, err := DecodeAuth(b); return err },
 		"expireSession":  func(b []byte) error { _, _, err := DecodeExpireSession(b); return err },
 		"memberChange":   func(b []byte) error { _, err := DecodeMemberChange(b); return err },
+		"sessions":       func(b []byte) error { _, err := DecodeSessionQuery(b); return err },
 		"transferLeader": func(b []byte) error { _, err := DecodeTransferLeader(b); return err },
 		"multi":          func(b []byte) error { _, err := DecodeMulti(b, nil); return err },
 	}
@@ -50,6 +51,7 @@ func decoders() map[string]func([]byte) error {
 	delete(list, "request expireSession")
 	delete(list, "request memberChange")
 	delete(list, "request transferLeader")
+	delete(list, "request sessions")
 	return list
 }
 

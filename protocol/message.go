@@ -129,6 +129,7 @@ type More struct {
 	Status     *Status
 	Members    []Member       // members
 	Cluster    []MemberStatus // clusterStatus
+	Sessions   *SessionPage   // sessions
 	Detail     string         // text for a person, with an error
 }
 

@@ -57,6 +57,7 @@ const (
 	OpClusterStatus  // how each of them is, for anybody
 	OpMemberChange   // one at a time
 	OpTransferLeader // to a voter
+	OpSessions       // the live ones, and where the client of each is
 )
 
 // OpHasWatch answers NoWatcher unless the connection has one of Watches. It is
@@ -78,6 +79,7 @@ var opNames = map[Op]string{
 	OpPing: "ping", OpAuth: "auth",
 	OpSnapshot: "snapshot", OpStatus: "status", OpExpireSession: "expireSession",
 	OpMembers: "members", OpClusterStatus: "clusterStatus", OpMemberChange: "memberChange", OpTransferLeader: "transferLeader",
+	OpSessions: "sessions",
 }
 
 // String returns the name of op as docs/PROTOCOL.md has it.

@@ -100,6 +100,8 @@ func appendFields(b []byte, m *Message) []byte {
 		return appendMembers(b, more.Members)
 	case OpClusterStatus:
 		return appendCluster(b, more.Cluster)
+	case OpSessions:
+		return appendSessionPage(b, more.Sessions)
 	}
 	return appendArray(b, 0)
 }

@@ -138,6 +138,8 @@ func (d *decoder) fields(m *Message) {
 		m.More = &More{Members: t.members()}
 	case OpClusterStatus:
 		m.More = &More{Cluster: t.cluster()}
+	case OpSessions:
+		m.More = &More{Sessions: t.sessionPage()}
 	case OpCheck, OpCloseSession, OpRaiseSequence, OpGuard, OpSync, OpWatch, OpUnwatch, OpResume, OpExpireSession, OpMemberChange, OpTransferLeader:
 	default:
 		d.failWith(fmt.Errorf("%w: a reply to %v", ErrMarshalling, m.Op))

@@ -82,7 +82,7 @@ func (r *Request) decodeBody(body []byte) error {
 		return d.done()
 	case r.Op == OpPing || r.Op == OpSnapshot || r.Op == OpStatus || r.Op == OpMembers || r.Op == OpClusterStatus:
 		return decodeNothing(body)
-	case r.Op.IsWrite() || r.Op == OpAuth || r.Op == OpExpireSession || r.Op == OpMemberChange || r.Op == OpTransferLeader:
+	case r.Op.IsWrite() || r.Op == OpAuth || r.Op == OpExpireSession || r.Op == OpMemberChange || r.Op == OpTransferLeader || r.Op == OpSessions:
 		r.Body = body
 		return nil
 	}

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/lycaon-io/lycaon/znode"
 )
 
 func TestARequestThatBreaksARuleIsRefused(t *testing.T) {
@@ -88,6 +90,21 @@ func TestTheBodiesOfAuthAndExpireSessionDecode(t *testing.T) {
 	long := appendStr(appendUint(appendArray(nil, 2), 77), string(make([]byte, maxCauseBytes+1)))
 	_, _, err = DecodeExpireSession(long)
 	require.ErrorIs(t, err, ErrMarshalling)
+}
+
+func TestOneSessionIsAskedForAlone(t *testing.T) {
+	for name, q := range map[string]SessionQuery{
+		"with a cursor": {Session: 9, After: 1},
+		"with a limit":  {Session: 9, Limit: 1},
+	} {
+		_, err := DecodeSessionQuery(AppendSessionQuery(nil, &q))
+		require.ErrorIs(t, err, znode.ErrBadArguments, name)
+	}
+	q, err := DecodeSessionQuery([]byte{0x90})
+	require.NoError(t, err)
+	require.Equal(t, MaxSessionPage, q.PageLimit())
+	require.Equal(t, MaxSessionPage, (&SessionQuery{Limit: MaxSessionPage + 1}).PageLimit())
+	require.Equal(t, 3, (&SessionQuery{Limit: 3}).PageLimit())
 }
 
 func TestAHelloThatBreaksARuleIsRefused(t *testing.T) {

@@ -99,6 +99,8 @@ func requestSamples() []requestSample {
 		{"memberChange, add", Request{Op: OpMemberChange, Xid: 24, Body: AppendMemberChange(nil, &MemberChange{Action: AddMember, ID: 4, Addr: "10.0.0.4:2888"})}},
 		{"memberChange, replace where it is", Request{Op: OpMemberChange, Xid: 25, Body: AppendMemberChange(nil, &MemberChange{Action: ReplaceMember, ID: 2})}},
 		{"transferLeader", Request{Op: OpTransferLeader, Xid: 26, Body: AppendTransferLeader(nil, 3)}},
+		{"sessions, a page", Request{Op: OpSessions, Xid: 27, Body: AppendSessionQuery(nil, &SessionQuery{After: 1 << 33, Limit: 100})}},
+		{"sessions, one", Request{Op: OpSessions, Xid: 28, Body: AppendSessionQuery(nil, &SessionQuery{Session: 1 << 33})}},
 	}
 	for i, w := range writeSamples() {
 		name := w.Op.String() + " " + w.Path + w.Create.Path
@@ -181,6 +183,14 @@ func messageSamples() []messageSample {
 		reply("memberChange", Message{Op: OpMemberChange}),
 		reply("memberChange, failed", Message{Op: OpMemberChange, Code: BadArguments, More: detail("server 4 is 1000 entries behind")}),
 		reply("transferLeader", Message{Op: OpTransferLeader}),
+		reply("sessions", Message{Op: OpSessions, More: &More{Sessions: &SessionPage{
+			Sessions: []LiveSession{
+				{ID: 9, TimeoutMs: 10_000, Generation: 3, Ephemerals: 2, ServerID: 1, ClientAddr: "[fd00::7]:41234", ConnectedMs: 86_400_000, HeardMs: 250, Watches: 400},
+				{ID: 1 << 33, TimeoutMs: 4000, Generation: 1},
+			},
+			More: true, Silent: []uint64{2, 300},
+		}}}),
+		reply("sessions, none", Message{Op: OpSessions, More: &More{Sessions: &SessionPage{}}}),
 		reply("an operation this version does not know", Message{Op: 200, Code: Unimplemented, More: detail("operation 200: not known to this server")}),
 		{"created", Message{Kind: Event, Event: EventCreated, Zxid: 5, Path: "/a"}},
 		{"deleted", Message{Kind: Event, Event: EventDeleted, Zxid: 6, Path: "/a"}},

@@ -38,6 +38,9 @@ func (m *More) size() int {
 	if m.Status != nil {
 		n += m.Status.size()
 	}
+	if m.Sessions != nil {
+		n += m.Sessions.size()
+	}
 	for i := range m.Members {
 		n += m.Members[i].size()
 	}

@@ -13,8 +13,9 @@ import (
 
 // What servers ask each other for in the name of their operators.
 const (
-	askStatus = "status"
-	tellDisk  = "disk" // the caller is short of disk space
+	askStatus   = "status"
+	askSessions = "sessions" // which of these it holds
+	tellDisk    = "disk"     // the caller is short of disk space
 )
 
 // openPeers begins to answer the other servers.
@@ -36,6 +37,7 @@ func (s *Server) openPeers() (err error) {
 		}
 		return s.Status(), nil
 	})
+	s.peers.Handle(askSessions, s.answerSessions)
 	s.peers.Handle(tellDisk, func(_ context.Context, from peer.Identity, _ []byte) (any, error) {
 		// Of members alone, as for their streams: calls are open to others too.
 		if err := s.admit(peer.Forward, from); err != nil {

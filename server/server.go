@@ -112,6 +112,7 @@ func (s *Server) wire() error {
 	s.native = native.New(native.Config{
 		ServerID: s.cfg.ID, Server: s.cfg.Version, Contact: s.node.Contact, Status: s.Status, ExpireSession: s.ExpireSession,
 		Members: s.Members, ClusterStatus: s.ClusterStatus, ChangeMember: s.ChangeMember, TransferLeader: s.TransferLeader,
+		Sessions: s.Sessions,
 	})
 	protocols := []front.Protocol{s.native}
 	if s.cfg.ZooKeeper == zooKeeperOn {

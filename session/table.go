@@ -133,6 +133,17 @@ func (t *Table) Digest() uint64 { return t.sum + t.ended.sum }
 // meanwhile.
 func (t *Table) All() iter.Seq[*Record] { return records(t.ordered) }
 
+// After yields the live sessions with ids above one, by rising id, likewise.
+func (t *Table) After(id uint64) iter.Seq[*Record] {
+	return func(yield func(*Record) bool) {
+		for _, r := range t.ordered.After(id) {
+			if !yield(r) {
+				return
+			}
+		}
+	}
+}
+
 // AllEnded yields the remembered ended sessions, oldest first.
 func (t *Table) AllEnded() iter.Seq[Ended] { return t.ended.all() }
 

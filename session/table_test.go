@@ -169,6 +169,20 @@ func TestTheNewestEndedSessionsAreRemembered(t *testing.T) {
 	require.Equal(t, table.Freeze().Digest(nil), table.Digest())
 }
 
+func TestSessionsAreListedFromAnyIdOn(t *testing.T) {
+	table := NewTable()
+	for _, id := range []uint64{9, 3, 7} {
+		table.Open(id, hashOf(id), 4000, 0)
+	}
+	for after, want := range map[uint64][]uint64{0: {3, 7, 9}, 2: {3, 7, 9}, 3: {7, 9}, 8: {9}, 9: nil} {
+		var got []uint64
+		for r := range table.After(after) {
+			got = append(got, r.ID)
+		}
+		require.Equal(t, want, got, "after %d", after)
+	}
+}
+
 func TestALongCauseIsCutBetweenCharacters(t *testing.T) {
 	table := NewTable()
 	table.Open(1, hashOf(1), 4000, 0)

@@ -39,6 +39,7 @@ type Conn struct {
 	readBy   time.Time
 	requests uint64        // not yet added to the counts
 	received atomic.Uint64 // requests
+	heard    atomic.Int64  // time.Duration after began: when bytes came last
 	sent     atomic.Uint64 // messages
 
 	lane       atomic.Pointer[pipeline.Lane]
@@ -134,6 +135,9 @@ func (c *Conn) Speaker() Speaker {
 // Began is when the connection was accepted.
 func (c *Conn) Began() time.Time { return c.began }
 
+// Heard is when the client last sent something.
+func (c *Conn) Heard() time.Time { return c.began.Add(time.Duration(c.heard.Load())) }
+
 // ResetTraffic has Traffic begin anew.
 func (c *Conn) ResetTraffic() {
 	c.received.Store(0)
@@ -211,6 +215,9 @@ type countingReader struct{ *Conn }
 
 func (c countingReader) Read(p []byte) (int, error) {
 	n, err := c.nc.Read(p)
+	if n > 0 {
+		c.heard.Store(int64(time.Since(c.began)))
+	}
 	c.front.counts.bytesIn.Add(uint64(n))
 	return n, err
 }

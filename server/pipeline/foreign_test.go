@@ -111,3 +111,15 @@ func TestWritesThatAQuotaRefusesAreCounted(t *testing.T) {
 	require.Contains(t, out.String(), "create xid 5 zxid 5 QuotaExceeded")
 	require.EqualValues(t, 1, c.Stats().QuotaRefused)
 }
+
+func TestWhichSessionsAreHeldHere(t *testing.T) {
+	c, log := newTestCore(t, Config{})
+	sink := &finalSink{}
+	a := openLane(t, c, log, "a", sink)
+	b := openLane(t, c, log, "b", &finalSink{})
+	require.NoError(t, a.Submit(&protocol.Request{Op: protocol.OpWatch, Xid: 1, Watches: []protocol.Watch{{Path: "/a", Mode: protocol.WatchPersistent}}}))
+	require.Equal(t, []Held{{a.Session(), 1, 1, sink}}, c.Held([]uint64{a.Session(), 99}))
+	require.Len(t, c.Held([]uint64{a.Session(), b.Session()}), 2)
+	a.Detach()
+	require.Empty(t, c.Held([]uint64{a.Session()}))
+}

@@ -18,6 +18,7 @@ var wantsSuper = map[protocol.Op]bool{
 	protocol.OpClusterStatus:  false,
 	protocol.OpMemberChange:   true,
 	protocol.OpTransferLeader: true,
+	protocol.OpSessions:       false, // anybody may ask for his own; see sessions
 }
 
 // administer answers what is none of the pipeline's business. It works whether
@@ -44,8 +45,10 @@ func (c *conn) administer() error {
 		return c.clusterStatus()
 	case protocol.OpMemberChange:
 		return c.changeMember()
-	default:
+	case protocol.OpTransferLeader:
 		return c.transferLeader()
+	default:
+		return c.sessions()
 	}
 }
 
@@ -69,24 +72,65 @@ func (c *conn) clusterStatus() error {
 	if c.native.cfg.ClusterStatus == nil {
 		return c.unoffered()
 	}
+	var cluster []protocol.MemberStatus
+	code, why := c.survey(func(ctx context.Context) { cluster = c.native.cfg.ClusterStatus(ctx) })
+	if code != protocol.OK {
+		return c.refuseRequest(code, why)
+	}
+	return c.answer(&protocol.Message{More: &protocol.More{Cluster: cluster}})
+}
+
+// survey asks all servers for something, as one of few at a time.
+func (c *conn) survey(ask func(ctx context.Context)) (protocol.Code, string) {
 	select {
 	case c.native.surveys <- struct{}{}:
 		defer func() { <-c.native.surveys }()
 	default:
-		return c.refuseRequest(protocol.Throttled, "others are asking how the servers are")
+		return protocol.Throttled, "others are asking how the servers are"
 	}
-	var cluster []protocol.MemberStatus
 	c.Taking(surveyTimeout, func(ctx context.Context) error {
-		cluster = c.native.cfg.ClusterStatus(ctx)
+		ask(ctx)
 		return nil
 	})
-	return c.answer(&protocol.Message{More: &protocol.More{Cluster: cluster}})
+	return protocol.OK, ""
 }
+
+// sessions tells from where the clients come, and so how the network of their
+// owners is laid out: that is for the superuser. His own session anybody may
+// ask for, which this server holds and so answers at once.
+func (c *conn) sessions() error {
+	q, err := protocol.DecodeSessionQuery(c.req.Body)
+	own := q.Session != 0 && q.Session == c.Lane().Session()
+	switch {
+	case err != nil:
+		return c.refuseRequest(protocol.CodeOf(err), err.Error())
+	case !own && !c.admin:
+		return c.refuseRequest(protocol.NoAuth, "sessions other than one's own want the superuser's identity")
+	case c.native.cfg.Sessions == nil:
+		return c.unoffered()
+	}
+	var page *protocol.SessionPage
+	code, why := c.survey(func(ctx context.Context) { page = c.native.cfg.Sessions(ctx, q) })
+	if code != protocol.OK {
+		return c.refuseRequest(code, why)
+	}
+	return c.answer(&protocol.Message{More: &protocol.More{Sessions: page}})
+}
+
+// killed is the cause of a session that is ended without a reason.
+const killed = "killed by an administrator"
 
 func (c *conn) expireSession() error {
 	session, cause, err := protocol.DecodeExpireSession(c.req.Body)
+	if cause == "" {
+		cause = killed
+	}
 	return c.change(err, c.native.cfg.ExpireSession != nil, adminTimeout, func(ctx context.Context) error {
-		return c.native.cfg.ExpireSession(ctx, session, cause)
+		err := c.native.cfg.ExpireSession(ctx, session, cause)
+		if err == nil {
+			c.Config().Logger.Info("a session was ended by hand", "session", session, "cause", cause, "by", c.RemoteAddr())
+		}
+		return err
 	})
 }
 

@@ -149,6 +149,7 @@ func adminRequests() map[protocol.Op]struct {
 		protocol.OpClusterStatus:  {nil, true},
 		protocol.OpMemberChange:   {protocol.AppendMemberChange(nil, &change), false},
 		protocol.OpTransferLeader: {protocol.AppendTransferLeader(nil, 2), false},
+		protocol.OpSessions:       {protocol.AppendSessionQuery(nil, &protocol.SessionQuery{}), false},
 	}
 }
 
@@ -168,6 +169,7 @@ func TestWhoMayAskWhat(t *testing.T) {
 			return nil
 		}
 		c.ExpireSession = func(context.Context, uint64, string) error { return nil }
+		c.Sessions = func(context.Context, protocol.SessionQuery) *protocol.SessionPage { return &protocol.SessionPage{} }
 	})
 	anybody, admin := s.dial(), s.dial()
 	anybody.hello(guestWith())
@@ -195,6 +197,48 @@ func TestWhoMayAskWhat(t *testing.T) {
 		}
 	}
 	require.Equal(t, []string{"{add 4 d:2888}", "2"}, asked)
+}
+
+func TestOnesOwnSessionMayBeAskedFor(t *testing.T) {
+	var asked []protocol.SessionQuery
+	s := start(t, func(c *config) {
+		c.Sessions = func(_ context.Context, q protocol.SessionQuery) *protocol.SessionPage {
+			asked = append(asked, q)
+			return &protocol.SessionPage{Sessions: []protocol.LiveSession{{ID: q.Session}}}
+		}
+	})
+	c, other := s.dial(), s.dial()
+	own := c.hello(openHello(10_000)).Session
+	others := other.hello(openHello(10_000)).Session
+	ask := func(q protocol.SessionQuery) protocol.Message {
+		c.send(protocol.Request{Op: protocol.OpSessions, Xid: 1, Body: protocol.AppendSessionQuery(nil, &q)})
+		return c.mustReceive()
+	}
+	m := ask(protocol.SessionQuery{Session: own})
+	require.Equal(t, protocol.OK, m.Code)
+	require.Equal(t, own, m.More.Sessions.Sessions[0].ID)
+	for name, q := range map[string]protocol.SessionQuery{
+		"another's": {Session: others}, "all": {}, "the page with one's own": {After: own - 1, Limit: 1},
+	} {
+		require.Equal(t, protocol.NoAuth, ask(q).Code, name)
+	}
+	require.Equal(t, protocol.BadArguments, ask(protocol.SessionQuery{Session: own, Limit: 1}).Code)
+	require.Equal(t, []protocol.SessionQuery{{Session: own}}, asked)
+}
+
+func TestASessionEndedByHandWithoutAReasonHasACause(t *testing.T) {
+	causes := make(chan string, 2)
+	s := start(t, func(c *config) {
+		c.ExpireSession = func(_ context.Context, _ uint64, cause string) error { causes <- cause; return nil }
+	})
+	c := s.dial()
+	c.hello(guestWith(asAdmin))
+	for _, cause := range []string{"", "it is stuck"} {
+		c.send(protocol.Request{Op: protocol.OpExpireSession, Xid: 1, Body: protocol.AppendExpireSession(nil, 1, cause)})
+		require.Equal(t, protocol.OK, c.mustReceive().Code)
+	}
+	require.Equal(t, "killed by an administrator", <-causes)
+	require.Equal(t, "it is stuck", <-causes)
 }
 
 func TestAChangeThatFailsIsToldWithItsRule(t *testing.T) {

@@ -22,7 +22,8 @@ type Config struct {
 	Members        func() []protocol.Member
 	ClusterStatus  func(ctx context.Context) []protocol.MemberStatus // asks every member
 	ChangeMember   func(ctx context.Context, c protocol.MemberChange) error
-	TransferLeader func(ctx context.Context, id uint64) error // 0: whom the leader chooses
+	TransferLeader func(ctx context.Context, id uint64) error                               // 0: whom the leader chooses
+	Sessions       func(ctx context.Context, q protocol.SessionQuery) *protocol.SessionPage // asks the others for those that are not held here
 }
 
 func (cfg *Config) contactMs() int64 {
