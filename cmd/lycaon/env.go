@@ -121,6 +121,7 @@ type env struct {
 	flags   *pflag.FlagSet
 	target  contact
 	shell   bool // a session stays between commands
+	cwd     string
 	settled bool
 	conn    *client.Client
 	guest   bool
@@ -130,7 +131,7 @@ type env struct {
 }
 
 func newEnv(in io.Reader, out, errw io.Writer, getenv func(string) string) *env {
-	return &env{in: in, out: newPrinter(out), errw: errw, getenv: getenv}
+	return &env{in: in, out: newPrinter(out), errw: errw, getenv: getenv, cwd: "/"}
 }
 
 // settle takes what the command line left open from the environment.

@@ -84,6 +84,7 @@ func newRoot(e *env) *cobra.Command {
 	root.SetCompletionCommandGroupID(groupOther)
 	root.AddCommand(newServe(e), newSnapshot(e), newMigrate(e), newShell(e))
 	root.AddCommand(shellWords(e)...)
+	e.adopt(root)
 	return root
 }
 

@@ -332,7 +332,7 @@ func TestMigrateSaysWhatIsWrongWithItsFlags(t *testing.T) {
 		"wants --from":             {"zookeeper", "--once", "/a"},
 		"--cut-over-when-idle":     {"zookeeper", "--from", "127.0.0.1:1", "/a"},
 		"exclude each other":       {"zookeeper", "--from", "127.0.0.1:1", "--once", "--cut-over-when-idle", "1s", "/a"},
-		"start with '/'":           {"zookeeper", "--from", "127.0.0.1:1", "--once", "a"},
+		"paths begin with /":       {"zookeeper", "--from", "127.0.0.1:1", "--once", "a"},
 		"each service makes":       {"zookeeper", "--from", "127.0.0.1:1", "--once", "/zookeeper/quota"},
 		"no chroot":                {"zookeeper", "--from", "127.0.0.1:1", "--to", "127.0.0.1:1/a", "--once", "/a"},
 		"a time above zero":        {"zookeeper", "--from", "127.0.0.1:1", "--once", "--pause", "0s", "/a"},

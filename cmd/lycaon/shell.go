@@ -26,6 +26,9 @@ func newShell(e *env) *cobra.Command {
 arrows and Ctrl-R find earlier lines, Ctrl-C ends a command, Ctrl-D or quit the
 shell. Lines from a pipe or a file run as a script, which ends at the first error.
 
+cd makes a node the current one, which the prompt shows, and paths that do not begin
+with / begin there: a, ./a and ../a. Outside the shell paths begin with /.
+
 Words are cut at blanks; '...', "..." and a backslash keep them together, and a word
 that begins with # begins a comment.
 
@@ -160,7 +163,7 @@ func (p *prompt) text() string {
 	if c := p.env.conn; c != nil {
 		state = strings.ToUpper(c.Session().State().String())
 	}
-	return fmt.Sprintf("[lycaon: %s(%s) %d] ", p.env.target.server, state, len(p.lines))
+	return fmt.Sprintf("[lycaon: %s(%s) %s %d] ", p.env.target.server, state, p.env.cwd, len(p.lines))
 }
 
 // redo replaces "redo N" by line N of this run.
@@ -233,8 +236,9 @@ func newShellRoot(e *env) *cobra.Command {
 		&cobra.Group{ID: groupServer, Title: "Server:"})
 	root.SetHelpCommand(newHelp())
 	root.AddCommand(shellWords(e)...)
-	root.AddCommand(newHistory(e), &cobra.Command{Use: "quit", Aliases: []string{"exit"}, Short: "End the shell and its session", GroupID: groupOther, Run: func(*cobra.Command, []string) {}},
+	root.AddCommand(newCd(e), newPwd(e), newHistory(e), &cobra.Command{Use: "quit", Aliases: []string{"exit"}, Short: "End the shell and its session", GroupID: groupOther, Run: func(*cobra.Command, []string) {}},
 		&cobra.Command{Use: "redo N", Short: "Run line N of the history again", GroupID: groupOther, Run: func(*cobra.Command, []string) {}})
+	e.adopt(root)
 	return root
 }
 

@@ -100,8 +100,12 @@ func (e *env) multiStep(line string) (*step, error) {
 	case flags.NArg() == 0:
 		return nil, errMultiArgs
 	}
-	op, err := make(e, flags.Args())
-	return &step{op: op, does: words[0], path: flags.Arg(0)}, err
+	args := flags.Args()
+	if args[0], err = e.path(args[0], sequential(flags)); err != nil {
+		return nil, err
+	}
+	op, err := make(e, args)
+	return &step{op: op, does: words[0], path: args[0]}, err
 }
 
 func multiCreate(f *pflag.FlagSet) func(*env, []string) (client.Op, error) {

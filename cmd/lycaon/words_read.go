@@ -81,12 +81,13 @@ func (e *env) printNode(n *client.Node, stat, b64, hexdump, raw bool) error {
 func newLs(e *env) *cobra.Command {
 	var stat, watch, recursive bool
 	cmd := &cobra.Command{
-		Use:     "ls PATH",
-		Short:   "List the children of a node",
-		Long:    "List the names of the children of a node in order; with -R the paths of the node and all below it, one a line.",
+		Use:   "ls [PATH]",
+		Short: "List the children of a node",
+		Long: `List the names of the children of a node in order, without PATH of the current one; with
+-R the paths of the node and all below it, one a line.`,
 		Example: "  ls /\n  ls -R /app",
 		GroupID: groupTree,
-		Args:    exactArgs(1),
+		Args:    maxArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := e.reader(cmd.Context())
 			if watch {
@@ -95,11 +96,12 @@ func newLs(e *env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return e.watching(cmd.Context(), c, watch, args[0], childEvents, func() error {
+			node := e.pathOrHere(args, 0)
+			return e.watching(cmd.Context(), c, watch, node, childEvents, func() error {
 				if recursive {
-					return e.listAll(cmd, c, args[0])
+					return e.listAll(cmd, c, node)
 				}
-				return e.list(cmd, c, args[0], stat)
+				return e.list(cmd, c, node, stat)
 			})
 		},
 	}
@@ -260,10 +262,7 @@ func newTree(e *env) *cobra.Command {
 		GroupID: groupTree,
 		Args:    maxArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			root := "/"
-			if len(args) > 0 {
-				root = args[0]
-			}
+			root := e.pathOrHere(args, 0)
 			c, err := e.reader(cmd.Context())
 			if err != nil {
 				return err

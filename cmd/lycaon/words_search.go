@@ -236,11 +236,7 @@ one page after another while others may write; count is quicker.
 		GroupID: groupTree,
 		Args:    maxArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			root := "/"
-			if len(args) > 0 {
-				root = args[0]
-			}
-			uses, err := e.usages(cmd.Context(), root)
+			uses, err := e.usages(cmd.Context(), e.pathOrHere(args, 0))
 			if err != nil && !errors.Is(err, client.ErrNoAuth) || len(uses) == 0 {
 				return err
 			}
