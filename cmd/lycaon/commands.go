@@ -16,6 +16,7 @@ func shellWords(e *env) []*cobra.Command {
 		newAddAuth(e), newWhoAmI(e), newSync(e), newEphemerals(e), newSession(e), newVersion(e), newStatus(e),
 		newMember(e), newTransferLeader(e), newSetQuota(e), newListQuota(e), newDelQuota(e),
 		newLock(e), newElect(e), newFind(e), newGrep(e), newDu(e), newCp(e), newMv(e), newDiff(e), newMulti(e), newPlan(e), newApply(e),
+		newAddWatch(e), newRemoveWatches(e), newPrintWatches(e), newConfig(e), newReconfig(e), newConnect(e), newClose(e),
 	}
 	for _, cmd := range words {
 		e.addOutputFlag(cmd)

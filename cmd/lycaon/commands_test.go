@@ -47,6 +47,8 @@ var unsteadyServers = []struct {
 	with string
 }{
 	{regexp.MustCompile(`\b[0-9a-f]{16}\b`), "DIGEST"},
+	{regexp.MustCompile(`ADDR:\d+:`), "ADDR:PORT:"},
+	{regexp.MustCompile(`version=[0-9a-f]+`), "version=HEX"},
 	{regexp.MustCompile(`(\S)  +`), "$1  "}, // how wide a column is
 	{regexp.MustCompile(`(?m)^(\d+  ADDR  \w+  [a-z ]+)(?:  \d+){5}  (\d+)`), "$1  TERM  APPLIED  LAG  SESSIONS  CONNS  $2"},
 }

@@ -122,6 +122,7 @@ type env struct {
 	target  contact
 	shell   bool // a session stays between commands
 	cwd     string
+	closed  bool // by close, until connect
 	settled bool
 	conn    *client.Client
 	guest   bool
@@ -184,6 +185,9 @@ func (e *env) reader(ctx context.Context) (*client.Client, error) { return e.con
 func (e *env) connect(ctx context.Context, guest bool) (*client.Client, error) {
 	if e.conn != nil && (guest || !e.guest) && e.conn.Session().Context().Err() == nil {
 		return e.conn, nil
+	}
+	if e.closed {
+		return nil, errNotConnected
 	}
 	e.close()
 	servers, opts, err := e.target.options()

@@ -54,6 +54,8 @@ var exitCodes = []struct {
 	code int
 }{
 	{recipes.ErrLost, exitSession},
+	{errNotConnected, exitSession},
+	{errNoWatch, exitNotFound},
 	{errConflict, exitVersion},
 	{server.ErrConfig, exitUsage},
 	{server.ErrPortInUse, exitPortInUse},

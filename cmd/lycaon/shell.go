@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -47,25 +48,35 @@ LYCAON_HISTORY names another file.`,
 	}
 }
 
-// runScript takes commands from a pipe or a file.
+// maxLine is how long a line of a script may be: a node's data in quotes, twice
+// over.
+const maxLine = 2 << 20
+
+// runScript takes commands from a pipe or a file, each as soon as it is there.
 func runScript(ctx context.Context, e *env) error {
-	script, err := io.ReadAll(e.in)
-	if err != nil {
-		return err
-	}
+	lines := bufio.NewScanner(e.in)
+	lines.Buffer(nil, maxLine)
 	e.in = strings.NewReader("")
-	lines := strings.Split(string(script), "\n")
-	for i, line := range lines {
-		e.history = func() []string { return lines[:i+1] }
+	var ran []string
+	e.history = func() []string { return ran }
+	for number := 1; lines.Scan(); number++ {
+		if strings.TrimSpace(lines.Text()) == "" {
+			continue
+		}
+		line, err := e.redo(lines.Text())
+		if err != nil {
+			return fmt.Errorf("line %d: %w", number, err)
+		}
+		ran = append(ran, line)
 		quit, err := runLine(ctx, e, line)
 		if err != nil {
-			return fmt.Errorf("line %d: %w", i+1, err)
+			return fmt.Errorf("line %d: %w", number, err)
 		}
 		if quit {
-			break
+			return nil
 		}
 	}
-	return nil
+	return lines.Err()
 }
 
 // prompt is an interactive shell at work.
@@ -120,7 +131,7 @@ func (p *prompt) loop(ctx context.Context) error {
 		if strings.TrimSpace(line) == "" {
 			continue
 		}
-		if line, err = p.redo(line); err != nil {
+		if line, err = p.env.redo(line); err != nil {
 			fmt.Fprintln(p.env.errw, err)
 			continue
 		}
@@ -167,18 +178,21 @@ func (p *prompt) text() string {
 }
 
 // redo replaces "redo N" by line N of this run.
-func (p *prompt) redo(line string) (string, error) {
+func (e *env) redo(line string) (string, error) {
 	words := strings.Fields(line)
 	if len(words) == 0 || words[0] != "redo" {
 		return line, nil
 	}
+	lines := e.history()
 	if len(words) == 2 {
-		if n, err := strconv.Atoi(words[1]); err == nil && n >= 0 && n < len(p.lines) {
-			fmt.Fprintln(p.env.out.w, p.lines[n])
-			return p.lines[n], nil
+		if n, err := strconv.Atoi(words[1]); err == nil && n >= 0 && n < len(lines) {
+			return lines[n], e.out.line("%s", lines[n])
 		}
 	}
-	return "", fmt.Errorf("usage: redo N, with N as history shows it, 0 to %d", len(p.lines)-1)
+	if len(lines) == 0 {
+		return "", usageError{errors.New("usage: redo N, with N as history shows it; there is no earlier line")}
+	}
+	return "", usageError{fmt.Errorf("usage: redo N, with N as history shows it, 0 to %d", len(lines)-1)}
 }
 
 // runLine runs one line with fresh flags. It tells whether the shell is to end.

@@ -32,7 +32,7 @@ printed when it comes, else the command ends with it.`,
 			if err != nil {
 				return err
 			}
-			return e.watching(cmd.Context(), c, watch, args[0], dataEvents, func() error {
+			return e.watching(cmd.Context(), c, watch, args[0], watchData, func() error {
 				node, err := c.Get(cmd.Context(), args[0])
 				if err != nil {
 					return err
@@ -97,7 +97,7 @@ func newLs(e *env) *cobra.Command {
 				return err
 			}
 			node := e.pathOrHere(args, 0)
-			return e.watching(cmd.Context(), c, watch, node, childEvents, func() error {
+			return e.watching(cmd.Context(), c, watch, node, watchChildren, func() error {
 				if recursive {
 					return e.listAll(cmd, c, node)
 				}
@@ -182,7 +182,7 @@ func newStat(e *env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return e.watching(cmd.Context(), c, watch, args[0], dataEvents, func() error {
+			return e.watching(cmd.Context(), c, watch, args[0], watchData, func() error {
 				st, err := c.Exists(cmd.Context(), args[0])
 				switch {
 				case err != nil:

@@ -230,6 +230,7 @@ const confirmAbove = 100
 
 func newDeleteAll(e *env) *cobra.Command {
 	var yes bool
+	var batch int
 	cmd := &cobra.Command{
 		Use:        "deleteall PATH",
 		SuggestFor: []string{"rmr", "rm"},
@@ -256,6 +257,7 @@ wants --yes where nobody can be asked.`, confirmAbove),
 		},
 	}
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	cmd.Flags().IntVarP(&batch, "batch", "b", 0, "`SIZE` is taken as ZooKeeper's shell does; it is one change all the same")
 	return cmd
 }
 

@@ -17,5 +17,4 @@ const (
 
 	maxWordPaths    = 100_000 // that one word lists
 	maxWordSessions = 10_000
-	maxServers      = 64 // in one reconfig
 )
