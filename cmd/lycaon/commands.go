@@ -17,6 +17,7 @@ func shellWords(e *env) []*cobra.Command {
 		newMember(e), newTransferLeader(e), newSetQuota(e), newListQuota(e), newDelQuota(e),
 		newLock(e), newElect(e), newFind(e), newGrep(e), newDu(e), newCp(e), newMv(e), newDiff(e), newMulti(e), newPlan(e), newApply(e),
 		newAddWatch(e), newRemoveWatches(e), newPrintWatches(e), newConfig(e), newReconfig(e), newConnect(e), newClose(e),
+		newBench(e),
 	}
 	for _, cmd := range words {
 		e.addOutputFlag(cmd)

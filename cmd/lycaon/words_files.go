@@ -221,11 +221,15 @@ func outputRoot(dir string, replace bool) (*os.Root, error) {
 
 // progress is a bar on a terminal and nothing elsewhere.
 func (e *env) progress(doing string) *progressbar.ProgressBar {
+	return progressbar.NewOptions(-1, progressbar.OptionSetDescription(doing), progressbar.OptionSetWriter(e.errw),
+		progressbar.OptionSetVisibility(e.barsAreSeen()), progressbar.OptionShowCount(), progressbar.OptionSetItsString("nodes"),
+		progressbar.OptionShowIts(), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())
+}
+
+func (e *env) barsAreSeen() bool {
 	errw, isFile := e.errw.(*os.File)
 	seen := e.ask != nil || isFile && term.IsTerminal(int(errw.Fd())) // the shell's prompt stands between it and the terminal
-	return progressbar.NewOptions(-1, progressbar.OptionSetDescription(doing), progressbar.OptionSetWriter(e.errw),
-		progressbar.OptionSetVisibility(seen && !e.out.structured()), progressbar.OptionShowCount(), progressbar.OptionSetItsString("nodes"),
-		progressbar.OptionShowIts(), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())
+	return seen && !e.out.structured()
 }
 
 // summary says what was moved, and lists what was not.

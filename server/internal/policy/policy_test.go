@@ -62,8 +62,9 @@ var arrows = map[string][]string{
 	"cmd/lycaon": {
 		"server", "client", "client/clienttest", "recipes", "protocol", "znode", "server/state",
 		"cmd/lycaon/internal/target", "cmd/lycaon/internal/migrate", "cmd/lycaon/internal/zkclient",
-		"cmd/lycaon/internal/zkfile", "protocol/jute",
+		"cmd/lycaon/internal/zkfile", "protocol/jute", "cmd/lycaon/internal/bench",
 	},
+	"cmd/lycaon/internal/bench":    {"client"},
 	"cmd/lycaon/internal/migrate":  {"znode"},
 	"cmd/lycaon/internal/zkclient": {"protocol", "protocol/jute"},
 	"cmd/lycaon/internal/target":   {"client", "znode"},

@@ -1,0 +1,288 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/lycaon-io/lycaon/protocol"
+)
+
+// entrant is a system through one of its clients. Two entrants may share the
+// servers of one system.
+type entrant struct {
+	name   string // of servers and client
+	client string // what it is loaded by
+	system system
+	dial   func(addr string) (actor, error)
+	loader func(addr string) (loader, error)
+}
+
+// actor is one connection that asks one thing at a time.
+type actor interface {
+	create(path string, data []byte) error
+	ephemeral(path string) error // ends with Close at the latest
+	change(path string) error
+	list(parent string) error // the names of 10,000 children at most
+	watch(path string) error  // until the next event, at least
+	again() bool              // whether watch is due again after an event
+	event() error             // waits for one
+	Close() error
+}
+
+// loader is one connection under load.
+type loader interface {
+	// closed keeps w.depth requests in flight until the end.
+	closed(w workload, seed uint64, end time.Time) (tally, error)
+	// paced sends requests when they are due.
+	paced(w workload, seed uint64, s schedule) (tally, error)
+	// fill creates nodes, several at a time, for as long as next has one.
+	fill(next func() (path string, ok bool), data []byte) error
+	Close() error
+}
+
+// tally is what became of requests.
+type tally struct {
+	answered []sample
+	refused  int // answered by an error
+}
+
+// sample is one answered request.
+type sample struct {
+	at   time.Time // it was due
+	took time.Duration
+}
+
+func (t *tally) join(o tally) {
+	t.answered = append(t.answered, o.answered...)
+	t.refused += o.refused
+}
+
+const (
+	fillDepth    = 32 // nodes that a connection creates at once
+	mostInFlight = 1024
+	answerWithin = 30 * time.Second // of a request under load
+)
+
+var errNoAnswer = fmt.Errorf("no answer within %v", answerWithin)
+
+// schedule says when the requests of one connection are due.
+type schedule struct {
+	first, end time.Time
+	every      time.Duration
+}
+
+func (s schedule) due(i int) time.Time { return s.first.Add(time.Duration(i) * s.every) }
+
+// timerSlack is how late a timer may wake without the server being charged.
+const timerSlack = 2 * time.Millisecond
+
+// begin is when a request counts from that was sent now.
+func begin(due, now time.Time) time.Time {
+	if now.Sub(due) < timerSlack {
+		return now
+	}
+	return due
+}
+
+// pipeLoader loads by a pipe: one goroutine, a write call a batch.
+type pipeLoader struct{ pipe }
+
+func (p pipeLoader) closed(w workload, seed uint64, end time.Time) (tally, error) {
+	return drive(p.pipe, w, rand.New(rand.NewPCG(1, seed)), end)
+}
+
+// one asks for one thing as w has it.
+func one(p pipe, w workload, rng *rand.Rand) {
+	i := rng.IntN(nodes)
+	if rng.IntN(100) < w.writes {
+		p.set(i)
+	} else {
+		p.get(i, w.level)
+	}
+}
+
+// take receives the answers that are there, waiting for the first.
+func take(p pipe, t *tally, since func(n uint64) time.Time) error {
+	for first := true; p.answered() < p.asked() && (first || p.buffered()); first = false {
+		switch err := p.receive(); {
+		case refused(err):
+			t.refused++
+		case err != nil:
+			return err
+		default:
+			at := since(p.answered())
+			t.answered = append(t.answered, sample{at, time.Since(at)})
+		}
+	}
+	return nil
+}
+
+// refused tells an answer that is an error from the loss of the connection.
+func refused(err error) bool {
+	var native codeError
+	var zk zkError
+	return errors.As(err, &native) || errors.As(err, &zk)
+}
+
+func (p pipeLoader) paced(w workload, seed uint64, s schedule) (tally, error) {
+	var t tally
+	rng := rand.New(rand.NewPCG(1, seed))
+	sent := make([]time.Time, mostInFlight) // by request, in a ring
+	since := func(n uint64) time.Time { return sent[n%mostInFlight] }
+	for i := 0; ; {
+		now, asked := time.Now(), p.asked()
+		for ; !s.due(i).After(now) && s.due(i).Before(s.end) && p.asked()-p.answered() < mostInFlight; i++ {
+			one(p, w, rng)
+			sent[p.asked()%mostInFlight] = begin(s.due(i), now)
+		}
+		if p.asked() > asked {
+			if err := p.flush(); err != nil {
+				return t, err
+			}
+		}
+		next, over := s.due(i), !s.due(i).Before(s.end)
+		switch waiting := p.asked() > p.answered(); {
+		case over && !waiting:
+			return t, nil
+		case !waiting:
+			time.Sleep(time.Until(next))
+			continue
+		case over || p.asked()-p.answered() == mostInFlight:
+			next = time.Now().Add(answerWithin)
+		}
+		switch there, err := p.await(next); {
+		case err != nil:
+			return t, err
+		case there:
+			if err := take(p, &t, since); err != nil {
+				return t, err
+			}
+		case time.Now().After(s.end.Add(answerWithin)):
+			return t, errNoAnswer
+		}
+	}
+}
+
+func (p pipeLoader) fill(next func() (string, bool), data []byte) error {
+	for done := false; !done || p.answered() < p.asked(); {
+		for !done && p.asked()-p.answered() < fillDepth {
+			path, ok := next()
+			if done = !ok; ok {
+				p.create(path, data)
+			}
+		}
+		if err := p.flush(); err != nil {
+			return err
+		}
+		for first := true; p.answered() < p.asked() && (first || p.buffered()); first = false {
+			if err := p.receive(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// caller is a client whose calls may be made by many goroutines at once.
+type caller interface {
+	get(ctx context.Context, node int, level protocol.Consistency) error
+	set(ctx context.Context, node int) error
+	create(ctx context.Context, path string, data []byte) error
+	Close() error
+}
+
+// callLoader loads by a goroutine for each request in flight.
+type callLoader struct{ caller }
+
+func (c callLoader) call(w workload, rng *rand.Rand, at time.Time, t *tally) {
+	ctx, cancel := context.WithTimeout(context.Background(), answerWithin)
+	defer cancel()
+	var err error
+	if node := rng.IntN(nodes); rng.IntN(100) < w.writes {
+		err = c.set(ctx, node)
+	} else {
+		err = c.get(ctx, node, w.level)
+	}
+	if err != nil {
+		t.refused++
+		return
+	}
+	t.answered = append(t.answered, sample{at, time.Since(at)})
+}
+
+// several runs f on n goroutines, each with its own numbers and its own tally.
+func several(n int, seed uint64, f func(rng *rand.Rand, t *tally)) tally {
+	parts := make([]tally, n)
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() { f(rand.New(rand.NewPCG(seed, uint64(i))), &parts[i]) })
+	}
+	wg.Wait()
+	var whole tally
+	for _, p := range parts {
+		whole.join(p)
+	}
+	return whole
+}
+
+func (c callLoader) closed(w workload, seed uint64, end time.Time) (tally, error) {
+	return several(w.depth, seed, func(rng *rand.Rand, t *tally) {
+		for now := time.Now(); now.Before(end); now = time.Now() {
+			c.call(w, rng, now, t)
+		}
+	}), nil
+}
+
+func (c callLoader) paced(w workload, seed uint64, s schedule) (tally, error) {
+	queue := make(chan time.Time)
+	go func() {
+		defer close(queue)
+		for i := 0; s.due(i).Before(s.end); i++ {
+			time.Sleep(time.Until(s.due(i)))
+			queue <- s.due(i)
+		}
+	}()
+	depth := min(mostInFlight, 1+int(s.end.Sub(s.first)/s.every))
+	return several(depth, seed, func(rng *rand.Rand, t *tally) {
+		for due := range queue {
+			c.call(w, rng, begin(due, time.Now()), t)
+		}
+	}), nil
+}
+
+func (c callLoader) fill(next func() (string, bool), data []byte) error {
+	var mu sync.Mutex
+	return eachOf(fillDepth, func(int) error {
+		for {
+			mu.Lock()
+			path, ok := next()
+			mu.Unlock()
+			if !ok {
+				return nil
+			}
+			ctx, cancel := context.WithTimeout(context.Background(), answerWithin)
+			err := c.create(ctx, path, data)
+			cancel()
+			if err != nil {
+				return err
+			}
+		}
+	})
+}
+
+// counted hands out the paths of n nodes to several connections.
+func counted(n int, path func(i int) string) func() (string, bool) {
+	var next atomic.Int64
+	return func() (string, bool) {
+		i := int(next.Add(1)) - 1
+		if i >= n {
+			return "", false
+		}
+		return path(i), true
+	}
+}

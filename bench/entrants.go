@@ -1,0 +1,322 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/lycaon-io/lycaon/client"
+	"github.com/lycaon-io/lycaon/protocol"
+	"github.com/lycaon-io/lycaon/znode"
+)
+
+// The names of the entrants, in the order that they are told in.
+const (
+	native    = "lycaon"
+	throughGo = "lycaon, Go client"
+	throughZK = "lycaon as ZooKeeper"
+)
+
+func isLycaon(entrant string) bool { return strings.HasPrefix(entrant, "lycaon") }
+
+// entrants are all that can be compared. heap is that of ZooKeeper's servers.
+func entrants(binary, heap string) []entrant {
+	zk := func(addr string) (loader, error) {
+		p, err := dialZK(addr)
+		return pipeLoader{p}, err
+	}
+	actZK := func(addr string) (actor, error) {
+		p, err := dialZKPipe(addr)
+		return zkActor{p}, err
+	}
+	l := lycaon{binary}
+	return []entrant{
+		{native, "a bare client of the native protocol", l, dialNative, func(addr string) (loader, error) {
+			p, err := dialPipe(addr)
+			return pipeLoader{p}, err
+		}},
+		{throughGo, "package client", l, dialGo, func(addr string) (loader, error) {
+			c, err := openGo(addr)
+			return callLoader{c}, err
+		}},
+		{throughZK, "the program that loads ZooKeeper", l, actZK, zk},
+		{"zookeeper", "a bare client of its protocol", zookeeper{heap: heap}, actZK, zk},
+		{"etcd", "clientv3", etcd{}, dialEtcdActor, func(addr string) (loader, error) {
+			c, err := openEtcd(addr)
+			return callLoader{c}, err
+		}},
+	}
+}
+
+// entrantsNamed are those of a comma-separated list; all without one.
+func entrantsNamed(all []entrant, names string) ([]entrant, error) {
+	if names == "" {
+		return all, nil
+	}
+	var chosen []entrant
+	for name := range strings.SplitSeq(names, ";") {
+		i := slices.IndexFunc(all, func(e entrant) bool { return e.name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("no entrant %q", name)
+		}
+		chosen = append(chosen, all[i])
+	}
+	return chosen, nil
+}
+
+// nativeActor is a bare connection of the native protocol.
+type nativeActor struct{ *conn }
+
+func dialNative(addr string) (actor, error) {
+	c, err := dial(addr)
+	return nativeActor{c}, err
+}
+
+func (a nativeActor) ask(r *protocol.Request) error {
+	a.request(r)
+	return errors.Join(a.flush(), a.receive())
+}
+
+func (a nativeActor) make(op *znode.CreateOp) error {
+	op.ACL = znode.OpenACL
+	return a.ask(&protocol.Request{Op: protocol.OpCreate, Body: protocol.AppendCreate(nil, op)})
+}
+
+func (a nativeActor) create(path string, data []byte) error {
+	return a.make(&znode.CreateOp{Path: path, Data: data, IfAbsent: true})
+}
+
+func (a nativeActor) ephemeral(path string) error {
+	return a.make(&znode.CreateOp{Path: path, Kind: znode.Ephemeral})
+}
+
+func (a nativeActor) change(path string) error {
+	return a.ask(&protocol.Request{Op: protocol.OpSet, Body: protocol.AppendSet(nil, path, []byte("changed"), znode.AnyVersion)})
+}
+
+func (a nativeActor) list(parent string) error {
+	return a.ask(&protocol.Request{Op: protocol.OpChildren, Read: protocol.Read{Op: protocol.OpChildren, Path: parent}})
+}
+
+func (a nativeActor) watch(path string) error {
+	return a.ask(&protocol.Request{Op: protocol.OpWatch, Watches: []protocol.Watch{{Path: path, Mode: protocol.WatchPersistent}}})
+}
+
+func (nativeActor) again() bool { return false }
+
+func (a nativeActor) event() error {
+	frame, err := protocol.ReadFrame(a.in, a.buf, protocol.DefaultLimits().MaxFrame)
+	a.buf = frame[:0]
+	return err
+}
+
+// Close ends the session, as a program would.
+func (a nativeActor) Close() error {
+	a.request(&protocol.Request{Op: protocol.OpCloseSession})
+	return errors.Join(a.flush(), a.receive(), a.conn.Close())
+}
+
+// zkActor is a bare connection of ZooKeeper's protocol.
+type zkActor struct{ *zkPipe }
+
+func (a zkActor) create(path string, data []byte) error {
+	err := a.ask(zkCreate, a.zkSession.create(path, data, 0))
+	if errors.Is(err, zkError(zkNodeExists)) {
+		return nil
+	}
+	return err
+}
+
+func (a zkActor) ephemeral(path string) error {
+	return a.ask(zkCreate, a.zkSession.create(path, nil, zkEphemeral))
+}
+
+func (a zkActor) change(path string) error {
+	return a.ask(zkSetData, anyVersion(zkBytes(zkString(nil, path), []byte("changed"))))
+}
+
+func (a zkActor) list(parent string) error {
+	return a.ask(zkGetChildren, append(zkString(nil, parent), 0))
+}
+func (a zkActor) watch(path string) error { return a.ask(zkExists, append(zkString(nil, path), 1)) }
+func (zkActor) again() bool               { return true }
+func (a zkActor) event() error            { return a.zkPipe.event() }
+
+// goClient is package client, as a program uses it.
+type goClient struct {
+	c       *client.Client
+	watched *client.Watch
+	value   []byte
+}
+
+func openGo(addr string) (*goClient, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), sessionLength)
+	defer cancel()
+	servers, pinned := only(addr)
+	c, err := client.Open(ctx, servers, pinned, client.WithSessionTimeout(sessionLength))
+	return &goClient{c: c, value: make([]byte, valueBytes)}, err
+}
+
+func (g *goClient) get(ctx context.Context, node int, level protocol.Consistency) error {
+	var opts []client.GetOption
+	if level == protocol.Linearizable {
+		opts = append(opts, client.Linearizable())
+	}
+	_, err := g.c.Get(ctx, nodePath(node), opts...)
+	return err
+}
+
+func (g *goClient) set(ctx context.Context, node int) error {
+	_, err := g.c.Set(ctx, nodePath(node), g.value)
+	return err
+}
+
+func (g *goClient) create(ctx context.Context, path string, data []byte) error {
+	_, err := g.c.Create(ctx, path, data, client.IfAbsent())
+	return err
+}
+
+func (g *goClient) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), sessionLength)
+	defer cancel()
+	return g.c.Close(ctx)
+}
+
+type goActor struct{ *goClient }
+
+func dialGo(addr string) (actor, error) {
+	g, err := openGo(addr)
+	return goActor{g}, err
+}
+
+func (a goActor) create(path string, data []byte) error {
+	return a.goClient.create(context.Background(), path, data)
+}
+
+func (a goActor) ephemeral(path string) error {
+	_, err := a.c.Create(context.Background(), path, nil, client.Ephemeral())
+	return err
+}
+
+func (a goActor) change(path string) error {
+	_, err := a.c.Set(context.Background(), path, []byte("changed"))
+	return err
+}
+
+func (a goActor) list(parent string) error {
+	_, err := a.c.Children(context.Background(), parent)
+	return err
+}
+
+func (a goActor) watch(path string) (err error) {
+	a.watched, err = a.c.Watch(context.Background(), path)
+	return err
+}
+
+func (goActor) again() bool { return false }
+
+func (a goActor) event() error {
+	ctx, cancel := context.WithTimeout(context.Background(), answerWithin)
+	defer cancel()
+	_, err := a.watched.Next(ctx)
+	return err
+}
+
+// etcdClient is etcd's own client. Reads are serializable unless they are to be
+// linearizable: those of one server, as ZooKeeper's are.
+type etcdClient struct {
+	c      *clientv3.Client
+	lease  clientv3.LeaseID
+	events clientv3.WatchChan
+	told   int // events of the last answer that are not told yet
+	value  string
+}
+
+func openEtcd(addr string) (*etcdClient, error) {
+	c, err := dialEtcd(context.Background(), []string{addr})
+	return &etcdClient{c: c, value: string(make([]byte, valueBytes))}, err
+}
+
+func (e *etcdClient) get(ctx context.Context, node int, level protocol.Consistency) error {
+	opts := []clientv3.OpOption{clientv3.WithSerializable()}
+	if level == protocol.Linearizable {
+		opts = nil
+	}
+	_, err := e.c.Get(ctx, nodePath(node), opts...)
+	return err
+}
+
+func (e *etcdClient) set(ctx context.Context, node int) error {
+	_, err := e.c.Put(ctx, nodePath(node), e.value)
+	return err
+}
+
+func (e *etcdClient) create(ctx context.Context, path string, data []byte) error {
+	_, err := e.c.Put(ctx, path, string(data))
+	return err
+}
+
+func (e *etcdClient) Close() error {
+	if e.lease != 0 {
+		ctx, cancel := context.WithTimeout(context.Background(), sessionLength)
+		defer cancel()
+		if _, err := e.c.Revoke(ctx, e.lease); err != nil {
+			return err
+		}
+	}
+	return e.c.Close()
+}
+
+type etcdActor struct{ *etcdClient }
+
+func dialEtcdActor(addr string) (actor, error) {
+	e, err := openEtcd(addr)
+	return etcdActor{e}, err
+}
+
+func (a etcdActor) create(path string, data []byte) error {
+	return a.etcdClient.create(context.Background(), path, data)
+}
+
+func (a etcdActor) ephemeral(path string) error {
+	grant, err := a.c.Grant(context.Background(), int64(sessionLength.Seconds()))
+	if err != nil {
+		return err
+	}
+	a.lease = grant.ID
+	_, err = a.c.Put(context.Background(), path, "", clientv3.WithLease(grant.ID))
+	return err
+}
+
+func (a etcdActor) change(path string) error {
+	_, err := a.c.Put(context.Background(), path, "changed")
+	return err
+}
+
+func (a etcdActor) list(parent string) error {
+	_, err := a.c.Get(context.Background(), parent+"/", clientv3.WithPrefix(), clientv3.WithKeysOnly(), clientv3.WithSerializable())
+	return err
+}
+
+func (a etcdActor) watch(path string) error {
+	a.events = a.c.Watch(context.Background(), path, clientv3.WithCreatedNotify())
+	return (<-a.events).Err()
+}
+
+func (etcdActor) again() bool { return false }
+
+func (a etcdActor) event() error {
+	if a.told == 0 {
+		answer, ok := <-a.events
+		if !ok || answer.Err() != nil {
+			return errors.Join(errors.New("the watch has ended"), answer.Err())
+		}
+		a.told = len(answer.Events)
+	}
+	a.told--
+	return nil
+}
