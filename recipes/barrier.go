@@ -34,19 +34,20 @@ func (b *Barrier) Lower(ctx context.Context) error {
 	return wrap("lower", b.path, unlessGone(b.c.Delete(ctx, b.path)))
 }
 
-// Wait returns when the barrier is down, or was for a moment.
+// Wait returns when the barrier is down, or was for a moment after the call began.
 func (b *Barrier) Wait(ctx context.Context) error {
 	return wrap("wait", b.path, untilGone(patient{ctx}, b.c, b.path))
 }
 
-// untilGone returns when there is no node at path, or was none for a moment.
+// untilGone returns when there is no node at path, or was none for a moment. It asks
+// the leader first: a server that is behind may not have heard of the node.
 func untilGone(ctx context.Context, c Client, path string) error {
 	w, err := c.Watch(ctx, path, client.Types(client.EventDeleted))
 	if err != nil {
 		return err
 	}
 	defer w.Close()
-	n, err := c.Get(ctx, path)
+	n, err := c.Get(ctx, path, client.Linearizable())
 	if err != nil {
 		return unlessGone(err)
 	}

@@ -37,6 +37,38 @@ func TestABarrierHoldsEverybodyUntilItIsLowered(t *testing.T) {
 	wg.Wait()
 }
 
+// behind is a client at a server that has not heard of anything yet, and says so where it
+// is not asked for more.
+type behind struct {
+	recipes.Client
+	asked chan struct{} // closed when it is
+}
+
+func (b behind) Get(ctx context.Context, path string, opts ...client.GetOption) (*client.Node, error) {
+	if len(opts) == 0 {
+		return nil, client.ErrNoNode
+	}
+	defer close(b.asked)
+	return b.Client.Get(ctx, path, opts...)
+}
+
+func TestABarrierHoldsWhoComesByAServerThatIsBehind(t *testing.T) {
+	t.Parallel()
+	ctx := limited(t)
+	b := recipes.NewBarrier(one.Client(t), place(t))
+	require.NoError(t, b.Raise(ctx))
+	c := behind{one.Client(t), make(chan struct{})}
+	passed := make(chan error, 1)
+	go func() { passed <- recipes.NewBarrier(c, place(t)).Wait(ctx) }()
+	select {
+	case <-c.asked:
+	case err := <-passed:
+		t.Fatalf("passed while it was up: %v", err)
+	}
+	require.NoError(t, b.Lower(ctx))
+	require.NoError(t, <-passed)
+}
+
 func TestADoubleBarrierIsEnteredAndLeftTogether(t *testing.T) {
 	t.Parallel()
 	const members, rounds = 4, 8
