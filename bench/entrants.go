@@ -304,7 +304,8 @@ func (a etcdActor) list(parent string) error {
 
 func (a etcdActor) watch(path string) error {
 	a.events = a.c.Watch(context.Background(), path, clientv3.WithCreatedNotify())
-	return (<-a.events).Err()
+	created := <-a.events
+	return created.Err()
 }
 
 func (etcdActor) again() bool { return false }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -47,8 +48,10 @@ func nodePath(i int) string { return fmt.Sprintf("/bench/node-%06d", i) }
 type pipe interface {
 	get(node int, level protocol.Consistency)
 	set(node int)
-	flush() error   // sends what get and set have made
-	receive() error // takes the answer to the oldest request
+	create(path string, data []byte)
+	flush() error                                  // sends what was asked for
+	receive() error                                // takes the answer to the oldest request
+	await(until time.Time) (there bool, err error) // whether an answer has begun to arrive by then
 	asked() uint64
 	answered() uint64
 	buffered() bool // whether the next answer has arrived
@@ -116,10 +119,15 @@ func (c *conn) receive() error {
 	}
 	c.acks++
 	if code != 0 {
-		return fmt.Errorf("xid %d: code %d", xid, code)
+		return codeError(code)
 	}
 	return nil
 }
+
+// codeError is an answer that is an error.
+type codeError int32
+
+func (e codeError) Error() string { return protocol.Code(e).String() }
 
 func (c *conn) request(r *protocol.Request) {
 	c.xid++
@@ -138,6 +146,11 @@ func (c *conn) set(node int) {
 	c.request(&protocol.Request{Op: protocol.OpSet, Body: setBodies()[node]})
 }
 
+func (c *conn) create(path string, data []byte) {
+	body := protocol.AppendCreate(nil, &znode.CreateOp{Path: path, Data: data, ACL: znode.OpenACL, IfAbsent: true})
+	c.request(&protocol.Request{Op: protocol.OpCreate, Body: body})
+}
+
 // setBodies are encoded once: the server is what is measured.
 var setBodies = sync.OnceValue(func() [][]byte {
 	bodies := make([][]byte, nodes)
@@ -151,6 +164,23 @@ func (c *conn) asked() uint64    { return c.xid }
 func (c *conn) answered() uint64 { return c.acks }
 func (c *conn) buffered() bool   { return c.in.Buffered() > 0 }
 
+func (c *conn) await(until time.Time) (bool, error) { return awaitBytes(c.Conn, c.in, until) }
+
+// awaitBytes waits until something can be read without taking it.
+func awaitBytes(nc net.Conn, in *bufio.Reader, until time.Time) (bool, error) {
+	if in.Buffered() > 0 {
+		return true, nil
+	}
+	if err := nc.SetReadDeadline(until); err != nil {
+		return false, err
+	}
+	_, err := in.Peek(1)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = nil
+	}
+	return in.Buffered() > 0, errors.Join(err, nc.SetReadDeadline(time.Time{}))
+}
+
 func dialPipe(addr string) (pipe, error) { return dial(addr) }
 
 // prepare creates the nodes that every workload reads and writes.
@@ -160,14 +190,9 @@ func prepare(addr string) error {
 		return err
 	}
 	defer c.Close()
-	value := make([]byte, valueBytes)
-	create := func(path string, data []byte) {
-		body := protocol.AppendCreate(nil, &znode.CreateOp{Path: path, Data: data, ACL: znode.OpenACL, IfAbsent: true})
-		c.request(&protocol.Request{Op: protocol.OpCreate, Body: body})
-	}
-	create("/bench", nil)
+	c.create("/bench", nil)
 	for i := range nodes {
-		create(nodePath(i), value)
+		c.create(nodePath(i), make([]byte, valueBytes))
 		if c.xid-c.acks >= 100 || i == nodes-1 {
 			if err := c.flush(); err != nil {
 				return err
@@ -184,10 +209,10 @@ func prepare(addr string) error {
 
 // result is what one run of one workload gave.
 type result struct {
-	ops      int
-	elapsed  time.Duration
-	cpu      time.Duration // of the servers
-	p50, p99 time.Duration
+	ops, refused  int
+	elapsed       time.Duration
+	cpu           time.Duration // of the servers
+	p50, p95, p99 time.Duration
 }
 
 func (r result) rate() float64    { return float64(r.ops) / r.elapsed.Seconds() }
@@ -195,67 +220,82 @@ func (r result) cpuPerK() float64 { return r.cpu.Seconds() / float64(r.ops) * 10
 
 // run spreads the connections over the servers.
 func (t *target) run(w workload, length time.Duration) (result, error) {
-	pipes := make([]pipe, w.conns)
-	for i := range pipes {
-		p, err := t.dial(t.addrs[(w.at+i)%len(t.addrs)])
+	return underLoad(t.addrs, t.pids, w, func(addr string) (loader, error) {
+		p, err := t.dial(addr)
+		return pipeLoader{p}, err
+	}, func(l loader, i int, start time.Time) (tally, error) {
+		return l.closed(w, uint64(i), start.Add(length))
+	})
+}
+
+// underLoad opens the connections of a workload, spread over the servers, has
+// all of them bear load at once, and takes the CPU of the servers.
+func underLoad(addrs []string, pids []int, w workload, open func(addr string) (loader, error),
+	bear func(l loader, i int, start time.Time) (tally, error)) (result, error) {
+	loaders := make([]loader, w.conns)
+	for i := range loaders {
+		l, err := open(addrs[(w.at+i)%len(addrs)])
 		if err != nil {
 			return result{}, err
 		}
-		defer p.Close()
-		pipes[i] = p
+		defer l.Close()
+		loaders[i] = l
 	}
-	before, err := cpuOf(t.pids)
+	before, err := cpuOf(pids)
 	if err != nil {
 		return result{}, err
 	}
 	start := time.Now()
-	lat := make([][]time.Duration, w.conns)
-	errs := make([]error, w.conns)
-	var wg sync.WaitGroup
-	for i, p := range pipes {
-		wg.Go(func() { lat[i], errs[i] = drive(p, w, rand.New(rand.NewPCG(1, uint64(i))), start.Add(length)) })
-	}
-	wg.Wait()
+	parts := make([]tally, w.conns)
+	failed := eachOf(w.conns, func(i int) (err error) {
+		parts[i], err = bear(loaders[i], i, start)
+		return err
+	})
 	elapsed := time.Since(start)
-	after, err := cpuOf(t.pids)
-	if err := errors.Join(append(errs, err)...); err != nil {
+	after, err := cpuOf(pids)
+	if err := errors.Join(failed, err); err != nil {
 		return result{}, err
 	}
-	all := slices.Concat(lat...)
-	slices.Sort(all)
-	if len(all) == 0 {
+	var whole tally
+	for _, part := range parts {
+		whole.join(part)
+	}
+	return whole.result(elapsed, after-before)
+}
+
+func (t *tally) result(elapsed, cpu time.Duration) (result, error) {
+	if len(t.answered) == 0 {
 		return result{}, errors.New("no operation was answered")
 	}
-	return result{ops: len(all), elapsed: elapsed, cpu: after - before, p50: all[len(all)/2], p99: all[len(all)*99/100]}, nil
+	took := make([]time.Duration, len(t.answered))
+	for i, s := range t.answered {
+		took[i] = s.took
+	}
+	slices.Sort(took)
+	return result{ops: len(took), refused: t.refused, elapsed: elapsed, cpu: cpu,
+		p50: took[len(took)/2], p95: took[len(took)*95/100], p99: took[len(took)*99/100]}, nil
 }
 
 // drive keeps depth requests in flight until the deadline, then waits for the
 // last answers: a closed loop, one write call for what an answer batch frees.
-func drive(p pipe, w workload, rng *rand.Rand, deadline time.Time) ([]time.Duration, error) {
+func drive(p pipe, w workload, rng *rand.Rand, deadline time.Time) (tally, error) {
 	sent := make([]time.Time, w.depth)
-	var lat []time.Duration
+	since := func(n uint64) time.Time { return sent[n%uint64(w.depth)] }
+	var t tally
 	for {
 		now := time.Now()
 		for open := now.Before(deadline); open && p.asked()-p.answered() < uint64(w.depth); {
-			i := rng.IntN(nodes)
-			if rng.IntN(100) < w.writes {
-				p.set(i)
-			} else {
-				p.get(i, w.level)
-			}
+			one(p, w, rng)
 			sent[p.asked()%uint64(w.depth)] = now
 		}
 		if p.asked() == p.answered() {
-			return lat, nil
+			return t, nil
 		}
 		if err := p.flush(); err != nil {
-			return nil, err
+			return t, err
 		}
-		for first := true; p.answered() < p.asked() && (first || p.buffered()); first = false {
-			if err := p.receive(); err != nil {
-				return nil, err
-			}
-			lat = append(lat, time.Since(sent[p.answered()%uint64(w.depth)]))
+		if err := take(p, &t, since); err != nil {
+			return t, err
 		}
 	}
 }

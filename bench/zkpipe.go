@@ -46,9 +46,9 @@ func prepareZK(addr string) error {
 	}
 	p := opened.(*zkPipe)
 	defer p.Close()
-	p.request(zkCreate, p.create("/bench", nil, 0), 1)
+	p.create("/bench", nil)
 	for i := range nodes {
-		p.request(zkCreate, p.create(nodePath(i), make([]byte, valueBytes), 0), 1)
+		p.create(nodePath(i), make([]byte, valueBytes))
 	}
 	if err := p.flush(); err != nil {
 		return err
@@ -72,9 +72,17 @@ func (p *zkPipe) get(node int, level protocol.Consistency) {
 }
 
 func (p *zkPipe) set(node int) {
-	body := zkBytes(zkString(nil, nodePath(node)), make([]byte, valueBytes))
-	p.request(zkSetData, binary.BigEndian.AppendUint32(body, ^uint32(0)), 1)
+	p.request(zkSetData, anyVersion(zkBytes(zkString(nil, nodePath(node)), make([]byte, valueBytes))), 1)
 }
+
+// anyVersion ends a request that may find any version.
+func anyVersion(body []byte) []byte { return binary.BigEndian.AppendUint32(body, ^uint32(0)) }
+
+func (p *zkPipe) create(path string, data []byte) {
+	p.request(zkCreate, p.zkSession.create(path, data, 0), 1)
+}
+
+func (p *zkPipe) await(until time.Time) (bool, error) { return awaitBytes(p.nc, p.in, until) }
 
 func (p *zkPipe) request(op uint32, body []byte, answers uint8) {
 	p.append(op, body)

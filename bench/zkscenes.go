@@ -33,7 +33,7 @@ func zkSessions(s *stage) (string, error) {
 			if err != nil {
 				return err
 			}
-			if err := p.ask(zkCreate, p.create(fmt.Sprintf("/e%d", i), nil, zkEphemeral)); err != nil {
+			if err := p.ask(zkCreate, p.zkSession.create(fmt.Sprintf("/e%d", i), nil, zkEphemeral)); err != nil {
 				return err
 			}
 			p.Close()
@@ -51,7 +51,7 @@ func zkWatchers(s *stage) (string, error) {
 		return "", err
 	}
 	defer writer.Close()
-	if err := writer.ask(zkCreate, writer.create("/watched", nil, 0)); err != nil {
+	if err := writer.ask(zkCreate, writer.zkSession.create("/watched", nil, 0)); err != nil {
 		return "", err
 	}
 	watch := append(zkString(nil, "/watched"), 1)
@@ -102,7 +102,7 @@ func zkListing(s *stage) (string, error) {
 		return "", err
 	}
 	defer p.Close()
-	if err := p.ask(zkCreate, p.create("/many", nil, 0)); err != nil {
+	if err := p.ask(zkCreate, p.zkSession.create("/many", nil, 0)); err != nil {
 		return "", err
 	}
 	if err := zkFill(s, children, child, nil); err != nil {
@@ -131,11 +131,11 @@ func zkCreation(s *stage) (string, error) {
 		return "", err
 	}
 	defer p.Close()
-	if err := p.ask(zkCreate, p.create("/fill", nil, 0)); err != nil {
+	if err := p.ask(zkCreate, p.zkSession.create("/fill", nil, 0)); err != nil {
 		return "", err
 	}
 	for d := range (s.nodes + fan - 1) / fan {
-		if err := p.ask(zkCreate, p.create(directory(d), nil, 0)); err != nil {
+		if err := p.ask(zkCreate, p.zkSession.create(directory(d), nil, 0)); err != nil {
 			return "", err
 		}
 	}
@@ -158,7 +158,7 @@ func zkFill(s *stage, count int, path func(i int) string, data []byte) error {
 			for !done && p.sent-p.acks < depth {
 				i := int(next.Add(1)) - 1
 				if done = i >= count; !done {
-					p.request(zkCreate, p.create(path(i), data, 0), 1)
+					p.create(path(i), data)
 				}
 			}
 			if err := p.flush(); err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -12,7 +13,9 @@ import (
 
 // zookeeper is Debian's ZooKeeper (package zookeeper), at its defaults: every
 // transaction synced, ticks of 2 s, followers given up after 5 of them.
-type zookeeper struct{}
+type zookeeper struct {
+	heap string // of each server's Java; 1g if empty
+}
 
 const zookeeperClasses = "/usr/share/java/slf4j-nop.jar:/usr/share/java/zookeeper.jar"
 
@@ -20,7 +23,7 @@ func (zookeeper) name() string { return "zookeeper" }
 
 func (zookeeper) picks() bool { return true }
 
-func (zookeeper) lay(dir string, n int) ([]*member, error) {
+func (z zookeeper) lay(dir string, n int) ([]*member, error) {
 	if _, err := os.Stat("/usr/share/java/zookeeper.jar"); err != nil {
 		return nil, fmt.Errorf("apt-get install zookeeper: %w", err)
 	}
@@ -50,7 +53,7 @@ func (zookeeper) lay(dir string, n int) ([]*member, error) {
 		if err := os.WriteFile(data+".cfg", []byte(config), 0o644); err != nil {
 			return nil, err
 		}
-		all[i] = &member{addr: addr, args: []string{"java", "-Xmx1g", "-cp", zookeeperClasses,
+		all[i] = &member{addr: addr, args: []string{"java", "-Xmx" + cmp.Or(z.heap, "1g"), "-cp", zookeeperClasses,
 			"org.apache.zookeeper.server.quorum.QuorumPeerMain", data + ".cfg"}}
 	}
 	return all, nil
