@@ -14,6 +14,7 @@ func shellWords(e *env) []*cobra.Command {
 		newGet(e), newSet(e), newCreate(e), newDelete(e), newDeleteAll(e), newLs(e), newStat(e),
 		newGetACL(e), newSetACL(e), newTree(e), newCount(e), newWatch(e), newImport(e), newExport(e),
 		newAddAuth(e), newWhoAmI(e), newSync(e), newEphemerals(e), newSession(e), newVersion(e), newStatus(e),
+		newSessions(e), newOwner(e), newWhy(e), newKillSession(e), newMembers(e),
 		newMember(e), newTransferLeader(e), newSetQuota(e), newListQuota(e), newDelQuota(e),
 		newLock(e), newElect(e), newFind(e), newGrep(e), newDu(e), newCp(e), newMv(e), newDiff(e), newMulti(e), newPlan(e), newApply(e),
 		newAddWatch(e), newRemoveWatches(e), newPrintWatches(e), newConfig(e), newReconfig(e), newConnect(e), newClose(e),

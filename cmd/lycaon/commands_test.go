@@ -34,7 +34,9 @@ var unsteady = []struct {
 	with string
 }{
 	{regexp.MustCompile(`\d{4}-\d\d-\d\dT[0-9:.]+Z`), "TIME"},
-	{regexp.MustCompile(`"(ctimeMs|mtimeMs|clockMs|ms|bytes)":\d+`), `"$1":N`},
+	{regexp.MustCompile(`"(ctimeMs|mtimeMs|clockMs|connectedMs|heardMs|ms|bytes)":\d+`), `"$1":N`},
+	{regexp.MustCompile(`\b\d\w*s ago  +`), "TIME ago  "},
+	{regexp.MustCompile(`\b\d\w*s ago`), "TIME ago"},
 	{regexp.MustCompile(`(?m)((?:ctimeMs|mtimeMs):? +)\d+$`), "${1}N"}, // as YAML and as a table
 	{regexp.MustCompile(`127\.0\.0\.1:\d{4,}`), "ADDR"},
 	{regexp.MustCompile(`in \d+(\.\d+)?(µs|ms|s)\b`), "in TIME"},

@@ -57,6 +57,8 @@ var exitCodes = []struct {
 	{errNotConnected, exitSession},
 	{errNoWatch, exitNotFound},
 	{errConflict, exitVersion},
+	{errNoSession, exitNotFound},
+	{errNotOwned, exitNotFound},
 	{server.ErrConfig, exitUsage},
 	{server.ErrPortInUse, exitPortInUse},
 	{server.ErrUnwritable, exitUnwritable},

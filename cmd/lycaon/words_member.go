@@ -54,6 +54,13 @@ func newMemberList(e *env) *cobra.Command {
 	}
 }
 
+// newMembers is member list in a word.
+func newMembers(e *env) *cobra.Command {
+	cmd := newMemberList(e)
+	cmd.Use, cmd.GroupID = "members", groupServer
+	return cmd
+}
+
 func (e *env) members(ctx context.Context) ([]client.Member, error) {
 	c, err := e.reader(ctx)
 	if err != nil {

@@ -1,14 +1,9 @@
 package main
 
 import (
-	"fmt"
 	"slices"
-	"strconv"
-	"time"
 
 	"github.com/spf13/cobra"
-
-	"github.com/lycaon-io/lycaon/client"
 )
 
 func newAddAuth(e *env) *cobra.Command {
@@ -124,63 +119,4 @@ func newEphemerals(e *env) *cobra.Command {
 			return e.out.names(paths)
 		},
 	}
-}
-
-func newSession(e *env) *cobra.Command {
-	return &cobra.Command{
-		Use:   "session [ID]",
-		Short: "Tell about a session: this one, or any by its id",
-		Long: `Tell about the session of this shell, or about any by its id, 0x... or decimal: its
-timeout and ephemeral nodes while it lives, and how it ended for a while after.`,
-		Example: "  session\n  session 0x1f",
-		GroupID: groupOther,
-		Args:    maxArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, id, err := e.sessionArg(cmd, args)
-			if err != nil {
-				return err
-			}
-			info, err := c.SessionInfo(cmd.Context(), id)
-			if err != nil {
-				return err
-			}
-			return e.printSession(info)
-		},
-	}
-}
-
-func (e *env) sessionArg(cmd *cobra.Command, args []string) (*client.Client, client.SessionID, error) {
-	if len(args) == 0 {
-		c, err := e.session(cmd.Context())
-		if err != nil {
-			return nil, 0, err
-		}
-		return c, c.Session().ID(), nil
-	}
-	id, err := strconv.ParseUint(args[0], 0, 64)
-	if err != nil {
-		return nil, 0, usageError{fmt.Errorf("session id %q: want a number, 0x... or decimal", args[0])}
-	}
-	c, err := e.reader(cmd.Context())
-	return c, client.SessionID(id), err
-}
-
-func (e *env) printSession(s *client.SessionInfo) error {
-	if e.out.structured() {
-		v := map[string]any{"id": s.ID, "alive": s.Alive}
-		if s.Alive {
-			v["timeoutMs"], v["generation"], v["ephemerals"] = s.TimeoutMs, s.Generation, s.Ephemerals
-		} else {
-			v["cause"], v["endedZxid"] = s.Cause, s.EndedZxid
-		}
-		return e.out.value(v)
-	}
-	if !s.Alive && s.EndedZxid == 0 {
-		return e.out.line("session 0x%x: never was, or ended too long ago", s.ID)
-	}
-	if s.Alive {
-		return e.out.line("session 0x%x: alive, timeout %s, connection number %d, %d ephemeral nodes",
-			s.ID, time.Duration(s.TimeoutMs)*time.Millisecond, s.Generation, s.Ephemerals)
-	}
-	return e.out.line("session 0x%x: ended at zxid 0x%x, %s", s.ID, s.EndedZxid, s.Cause)
 }
