@@ -50,11 +50,3 @@ const (
 
 	walkAhead = 32 // reads a Walk keeps in flight
 )
-
-// What a server counts for the answer of a write that it keeps. It counts so
-// before the write runs; who counts less is told TooManyOutcomes.
-const (
-	answerCost   = 64
-	stepCost     = 192 // of each operation
-	sequenceCost = 20  // of a create, beside its path
-)

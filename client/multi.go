@@ -51,28 +51,59 @@ type MultiResult struct {
 // Multi does all operations or none, each seeing what those before it did. If
 // it fails, errors.As finds the MultiError that tells which operation was to
 // blame.
+//
+// The session keeps the results until they are known to have arrived, which
+// bounds them: there is room for about 1,000 operations. Commit has room for
+// more.
 func (c *Client) Multi(ctx context.Context, ops ...Op) (*MultiResult, error) {
-	guards, err := c.guardOps(ctx)
+	writes, guards, err := c.writes(ctx, ops)
 	if err != nil {
-		return nil, opError("multi", "", err)
-	}
-	writes := guards
-	for i, op := range ops {
-		if op.make == nil {
-			return nil, &Error{Op: "multi", Err: &MultiError{i, fmt.Errorf("%w: an empty operation", ErrBadArguments)}}
-		}
-		w, err := op.make(c)
-		if err != nil {
-			return nil, &Error{Op: "multi", Err: &MultiError{i, err}}
-		}
-		writes = append(writes, w)
+		return nil, err
 	}
 	m, err := c.all(ctx, writes)
 	if err != nil {
-		return nil, unguarded(err, len(guards))
+		return nil, unguarded(err, guards)
 	}
-	m.More.Results = m.More.Results[len(guards):]
-	return c.multiResult(&m, writes[len(guards):]), nil
+	m.More.Results = m.More.Results[guards:]
+	return c.multiResult(&m, writes[guards:]), nil
+}
+
+// Commit is Multi for many operations: it returns the zxid at which all of them
+// happened and no result of each. One request bounds it: 10,000 operations and
+// what a frame holds, 1 MiB.
+func (c *Client) Commit(ctx context.Context, ops ...Op) (zxid uint64, err error) {
+	writes, guards, err := c.writes(ctx, ops)
+	if err != nil {
+		return 0, err
+	}
+	cl, room := c.newWrite(protocol.OpMulti)
+	cl.cost = protocol.AnswerBytes
+	cl.setBody(protocol.AppendBriefMulti(room, writes))
+	m, err := c.do(ctx, cl)
+	if err != nil {
+		return 0, unguarded(multiFailure(&m, err, len(writes)), guards)
+	}
+	return m.Zxid, nil
+}
+
+// writes makes the operations as the server knows them, behind so many guards.
+func (c *Client) writes(ctx context.Context, ops []Op) (writes []protocol.WriteOp, guards int, err error) {
+	writes, err = c.guardOps(ctx)
+	if err != nil {
+		return nil, 0, opError("multi", "", err)
+	}
+	guards = len(writes)
+	for i, op := range ops {
+		if op.make == nil {
+			return nil, 0, &Error{Op: "multi", Err: &MultiError{i, fmt.Errorf("%w: an empty operation", ErrBadArguments)}}
+		}
+		w, err := op.make(c)
+		if err != nil {
+			return nil, 0, &Error{Op: "multi", Err: &MultiError{i, err}}
+		}
+		writes = append(writes, w)
+	}
+	return writes, guards, nil
 }
 
 // unguarded counts the operations of a failed multi without its guards. One of
@@ -94,15 +125,15 @@ func unguarded(err error, guards int) error {
 // result for each.
 func (c *Client) all(ctx context.Context, writes []protocol.WriteOp) (protocol.Message, error) {
 	cl, room := c.newWrite(protocol.OpMulti)
-	cl.cost = answerCost
+	cl.cost = protocol.AnswerBytes
 	for i := range writes {
-		cl.cost += costOf(&writes[i])
+		cl.cost += writes[i].ResultBytes()
 	}
 	cl.setBody(protocol.AppendMulti(room, writes))
 	m, err := c.do(ctx, cl)
 	switch {
 	case err != nil:
-		return m, multiFailure(&m, err)
+		return m, multiFailure(&m, err, len(writes))
 	case m.More == nil:
 		m.More = &protocol.More{}
 	}
@@ -112,18 +143,19 @@ func (c *Client) all(ctx context.Context, writes []protocol.WriteOp) (protocol.M
 	return m, nil
 }
 
-// multiFailure names the culprit: the operation that has a code of its own.
-func multiFailure(m *protocol.Message, err error) error {
+// multiFailure names the culprit: the operation that has a code of its own. A
+// brief answer has its result alone, and says which it is.
+func multiFailure(m *protocol.Message, err error, writes int) error {
 	e := opError("multi", "", err).(*Error)
-	if m.More == nil {
-		return e
+	if m.More == nil || m.More.Count > int64(writes-len(m.More.Results)) {
+		return e // none, or more than there are
 	}
 	for i := range m.More.Results {
 		r := &m.More.Results[i]
 		if r.Code == protocol.OK || r.Code == protocol.RuntimeInconsistency {
 			continue
 		}
-		e.Err = &MultiError{i, r.Code.Err()}
+		e.Err = &MultiError{int(m.More.Count) + i, r.Code.Err()}
 		if r.More != nil && r.More.Detail != "" {
 			e.Detail = r.More.Detail
 		}

@@ -140,14 +140,6 @@ func (c *Client) deleteOp(path string, opts []DeleteOption) (protocol.WriteOp, e
 	return protocol.WriteOp{Op: protocol.OpDelete, Path: full, Version: d.version, Recursive: d.recursive}, err
 }
 
-// costOf is an operation's part of its write's answer.
-func costOf(w *protocol.WriteOp) int {
-	if w.Op == protocol.OpCreate {
-		return stepCost + len(w.Create.Path) + sequenceCost
-	}
-	return stepCost
-}
-
 // write sends a single write.
 func (c *Client) write(ctx context.Context, path string, w protocol.WriteOp, err error) (protocol.Message, error) {
 	name := w.Op.String()
@@ -163,7 +155,7 @@ func (c *Client) write(ctx context.Context, path string, w protocol.WriteOp, err
 		m, err = c.guarded(ctx, guards, w)
 	} else {
 		cl, room := c.newWrite(w.Op)
-		cl.cost = answerCost + costOf(&w)
+		cl.cost = protocol.AnswerBytes + w.ResultBytes()
 		cl.setBody(protocol.AppendWrite(room, &w))
 		m, err = c.do(ctx, cl)
 	}

@@ -73,7 +73,7 @@ func BenchmarkDecodeMultiOf100(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		var err error
-		if ops, err = DecodeMulti(body, ops); err != nil {
+		if ops, _, err = DecodeMulti(body, ops); err != nil {
 			b.Fatal(err)
 		}
 	}

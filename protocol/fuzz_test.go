@@ -144,18 +144,26 @@ func FuzzDecodeMulti(f *testing.F) {
 	f.Add(AppendMulti(nil, nil))
 	for i := range ops {
 		f.Add(AppendMulti(nil, ops[:i+1]))
+		f.Add(AppendBriefMulti(nil, ops[:i+1]))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		var ops []WriteOp
+		var brief bool
 		var err error
-		checkCost(t, 8*len(body), func() { ops, err = DecodeMulti(body, nil) })
+		checkCost(t, 8*len(body), func() { ops, brief, err = DecodeMulti(body, nil) })
 		code, _ := ValidateWrite(OpMulti, body, DefaultLimits())
 		if err != nil {
 			require.NotEqual(t, OK, code, "valid, but does not decode: %v", err)
 			return
 		}
-		again, err := DecodeMulti(AppendMulti(nil, ops), nil)
+		require.Equal(t, brief, IsBriefMulti(body))
+		appendMulti := AppendMulti
+		if brief {
+			appendMulti = AppendBriefMulti
+		}
+		again, still, err := DecodeMulti(appendMulti(nil, ops), nil)
 		require.NoError(t, err)
+		require.Equal(t, brief, still)
 		require.Equal(t, len(ops), len(again))
 		for i := range ops {
 			require.Equal(t, withoutMemory(ops[i]), withoutMemory(again[i]))

@@ -20,7 +20,7 @@ func decoders() map[string]func([]byte) error {
 		"memberChange":   func(b []byte) error { _, err := DecodeMemberChange(b); return err },
 		"sessions":       func(b []byte) error { _, err := DecodeSessionQuery(b); return err },
 		"transferLeader": func(b []byte) error { _, err := DecodeTransferLeader(b); return err },
-		"multi":          func(b []byte) error { _, err := DecodeMulti(b, nil); return err },
+		"multi":          func(b []byte) error { _, _, err := DecodeMulti(b, nil); return err },
 	}
 	for op, name := range opNames {
 		if op.IsWrite() {
@@ -159,10 +159,10 @@ func TestAsManyOperationsAsTheDecoderTakes(t *testing.T) {
 		}
 		return AppendMulti(nil, ops)
 	}
-	got, err := DecodeMulti(multi(maxMultiOps), nil)
+	got, _, err := DecodeMulti(multi(maxMultiOps), nil)
 	require.NoError(t, err)
 	require.Len(t, got, maxMultiOps)
-	_, err = DecodeMulti(multi(maxMultiOps+1), got)
+	_, _, err = DecodeMulti(multi(maxMultiOps+1), got)
 	require.ErrorContains(t, err, "too many elements")
 
 	ids := make([]znode.Identity, maxIdentities+1)

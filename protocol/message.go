@@ -122,8 +122,8 @@ type More struct {
 	Names      []string // children, ephemerals
 	Truncated  bool     // names: the page ended at its limit
 	ACL        znode.ACL
-	Count      int64     // count: descendants; recursive delete: nodes deleted; last reply of a snapshot: bytes of the image; ping: age of the leader's contact in ms
-	Results    []Message // multi, multi-read: one an operation
+	Count      int64     // count: descendants; recursive delete: nodes deleted; last reply of a snapshot: bytes of the image; ping: age of the leader's contact in ms; brief multi: index of the operation that failed
+	Results    []Message // multi, multi-read: one an operation; brief multi: of the one that failed
 	Identities []znode.Identity
 	Session    *SessionInfo
 	Status     *Status

@@ -8,7 +8,16 @@ import (
 
 // AppendMulti appends the body of a multi.
 func AppendMulti(b []byte, ops []WriteOp) []byte {
-	b = appendArray(b, 1)
+	return appendOps(appendArray(b, 1), ops)
+}
+
+// AppendBriefMulti appends the body of a multi that is answered without a
+// result for each operation.
+func AppendBriefMulti(b []byte, ops []WriteOp) []byte {
+	return appendBool(appendOps(appendArray(b, 2), ops), true)
+}
+
+func appendOps(b []byte, ops []WriteOp) []byte {
 	b = appendArray(b, len(ops))
 	for i := range ops {
 		b = appendArray(b, 2)
@@ -19,8 +28,9 @@ func AppendMulti(b []byte, ops []WriteOp) []byte {
 }
 
 // DecodeMulti decodes the operations of a multi into into[:0], grown as
-// needed. They alias body and into, as a WriteOp does.
-func DecodeMulti(body []byte, into []WriteOp) ([]WriteOp, error) {
+// needed, and tells whether its answer is to be brief. They alias body and
+// into, as a WriteOp does.
+func DecodeMulti(body []byte, into []WriteOp) (_ []WriteOp, brief bool, _ error) {
 	m := readMulti(body)
 	into = into[:0]
 	for m.left > 0 && m.d.err == nil {
@@ -31,7 +41,19 @@ func DecodeMulti(body []byte, into []WriteOp) ([]WriteOp, error) {
 		}
 		m.next(&into[len(into)-1])
 	}
-	return into, m.end()
+	brief, err := m.end()
+	return into, brief, err
+}
+
+// IsBriefMulti tells whether the body of a multi, which decodes, asks for a
+// brief answer.
+func IsBriefMulti(body []byte) bool {
+	d := newDecoder(body)
+	t := d.tuple()
+	if t.need() {
+		d.skip()
+	}
+	return t.optBool()
 }
 
 // multiReader walks the operations of a multi's body.
@@ -63,7 +85,8 @@ func (m *multiReader) next(into *WriteOp) {
 	t.end()
 }
 
-func (m *multiReader) end() error {
+func (m *multiReader) end() (brief bool, _ error) {
+	brief = m.body.optBool()
 	m.body.end()
-	return m.d.done()
+	return brief, m.d.done()
 }

@@ -110,13 +110,19 @@ func appendFields(b []byte, m *Message) []byte {
 var noMore More
 
 // appendResults appends the answer of a multi or multi-read. Each result is
-// the operation, its code and the body it would have alone.
+// the operation, its code and the body it would have alone. A brief answer has
+// the result of the operation that failed and no other, and after it, unless it
+// is 0, which one that was.
 func appendResults(b []byte, m *Message) []byte {
 	more := m.More
 	if more == nil {
 		more = &noMore
 	}
-	b = appendArray(b, 2)
+	fields := 2
+	if more.Count > 0 {
+		fields = 3
+	}
+	b = appendArray(b, fields)
 	b = appendText(b, more.Detail, maxDetailBytes)
 	b = appendArray(b, len(more.Results))
 	for i := range more.Results {
@@ -129,6 +135,9 @@ func appendResults(b []byte, m *Message) []byte {
 		} else {
 			b = appendFields(b, r)
 		}
+	}
+	if fields == 3 {
+		b = appendInt(b, more.Count)
 	}
 	return b
 }

@@ -66,6 +66,7 @@ func (d *decoder) results(m *Message) {
 			more.Results = append(more.Results, d.result())
 		}
 	}
+	more.Count = t.optNatural()
 	t.end()
 	m.More = more
 }

@@ -68,14 +68,14 @@ func TestEveryWriteDecodesToWhatWasAppended(t *testing.T) {
 
 func TestAMultiDecodesIntoAReusedSlice(t *testing.T) {
 	ops := writeSamples()
-	got, err := DecodeMulti(AppendMulti(nil, ops), nil)
+	got, _, err := DecodeMulti(AppendMulti(nil, ops), nil)
 	require.NoError(t, err)
 	require.Len(t, got, len(ops))
 	first := &got[0]
 
 	for shift := range ops { // every operation over the memory of every other
 		turned := append(ops[shift:len(ops):len(ops)], ops[:shift]...)
-		got, err = DecodeMulti(AppendMulti(nil, turned), got)
+		got, _, err = DecodeMulti(AppendMulti(nil, turned), got)
 		require.NoError(t, err)
 		require.Same(t, first, &got[0])
 		for i := range got {

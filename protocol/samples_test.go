@@ -63,6 +63,7 @@ func writeSamples() []WriteOp {
 func requestSamples() []requestSample {
 	samples := []requestSample{
 		{"multi", Request{Op: OpMulti, Xid: 9, Arg: 4, Body: AppendMulti(nil, writeSamples()[:8])}},
+		{"brief multi", Request{Op: OpMulti, Xid: 14, Arg: 4, Body: AppendBriefMulti(nil, writeSamples()[:2])}},
 		{"multi of nothing", Request{Op: OpMulti, Xid: 10, Arg: 10, Body: AppendMulti(nil, nil)}},
 		{"closeSession", Request{Op: OpCloseSession, Xid: 11, Arg: 11, Body: AppendCloseSession(nil)}},
 		{"guard", Request{Op: OpGuard, Xid: 13, Arg: 12, Body: AppendGuard(nil, "/lock", 1<<40)}},
@@ -142,6 +143,10 @@ func messageSamples() []messageSample {
 		reply("multi, failed", Message{Op: OpMulti, Code: BadVersion, More: &More{Detail: "multi: operation 1: check /a: version does not match", Results: []Message{
 			{Op: OpDelete}, {Op: OpCheck, Code: BadVersion, More: detail("check /a: version does not match")}, {Op: OpSet, Code: RuntimeInconsistency},
 		}}}),
+		reply("brief multi", Message{Op: OpMulti, More: &More{}}),
+		reply("brief multi, failed", Message{Op: OpMulti, Code: BadVersion, More: &More{
+			Detail: "check /a: version does not match", Results: []Message{{Op: OpCheck, Code: BadVersion}}, Count: 4711,
+		}}),
 		reply("closeSession", Message{Op: OpCloseSession}),
 		reply("raiseSequence", Message{Op: OpRaiseSequence}),
 		reply("guard", Message{Op: OpGuard}),

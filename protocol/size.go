@@ -8,6 +8,26 @@ const (
 	messageBytes = lengthBytes + messageHeaderBytes + statBytes + 4*markBytes + numberBytes
 )
 
+// What the kept answer of a write takes at most. Every replica computes with
+// these: a change of one is a change of the format of the log.
+const (
+	// AnswerBytes is what every answer takes, and all that one without results
+	// does.
+	AnswerBytes = 64
+
+	resultBytes   = 192 // of each operation, beside the path of a create
+	sequenceBytes = 20  // of the longest sequence number behind it
+)
+
+// ResultBytes returns a size that the result of w within an answer never
+// exceeds, whatever w finds.
+func (w *WriteOp) ResultBytes() int {
+	if w.Op == OpCreate {
+		return resultBytes + len(w.Create.Path) + sequenceBytes
+	}
+	return resultBytes
+}
+
 // Size returns an upper bound of the bytes of m's frame, in the time of a walk
 // over its parts: what an outbox counts.
 func (m *Message) Size() int {

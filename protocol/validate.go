@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/lycaon-io/lycaon/znode"
 )
@@ -38,6 +39,7 @@ func validateMulti(body []byte, lim Limits) error {
 		return fmt.Errorf("multi: %w: %d operations, at most %d are allowed", znode.ErrTooLarge, m.left, lim.MaxMultiOps)
 	}
 	var w WriteOp
+	answer, made := AnswerBytes, 0
 	for i := 0; m.left > 0; i++ {
 		m.next(&w)
 		err := m.d.err
@@ -47,11 +49,30 @@ func validateMulti(body []byte, lim Limits) error {
 		if err != nil {
 			return fmt.Errorf("multi: operation %d: %v: %w", i, w.Op, err)
 		}
+		answer += w.ResultBytes()
+		made += w.makes()
 	}
-	if err := m.end(); err != nil {
+	brief, err := m.end()
+	switch {
+	case err != nil:
 		return fmt.Errorf("multi: %w", err)
+	case made > maxMade:
+		return fmt.Errorf("multi: %w: it may create %d nodes, missing parents among them, at most %d are allowed", znode.ErrTooLarge, made, maxMade)
+	case !brief && answer > int(lim.MaxOutcomeBytes):
+		return fmt.Errorf("multi: %w: its answer may take %d bytes, a session keeps at most %d; a brief answer would do", znode.ErrTooLarge, answer, lim.MaxOutcomeBytes)
 	}
 	return nil
+}
+
+// makes returns the most nodes that w creates.
+func (w *WriteOp) makes() int {
+	switch {
+	case w.Op != OpCreate:
+		return 0
+	case w.Create.Parents:
+		return strings.Count(w.Create.Path, "/")
+	}
+	return 1
 }
 
 // Validate is ValidateWrite for one write that is decoded: its form has passed.

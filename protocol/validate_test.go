@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 
@@ -129,18 +130,41 @@ func TestAMultiIsBoundedInOperations(t *testing.T) {
 	for i := range ops {
 		ops[i] = WriteOp{Op: OpCheck, Path: "/a"}
 	}
-	code, detail := ValidateWrite(OpMulti, AppendMulti(nil, ops[:lim.MaxMultiOps]), lim)
+	code, detail := ValidateWrite(OpMulti, AppendBriefMulti(nil, ops[:lim.MaxMultiOps]), lim)
 	require.Equal(t, OK, code, detail)
-	code, detail = ValidateWrite(OpMulti, AppendMulti(nil, ops), lim)
+	code, detail = ValidateWrite(OpMulti, AppendBriefMulti(nil, ops), lim)
 	require.Equal(t, TooLarge, code)
-	require.Equal(t, "multi: too large: 1001 operations, at most 1000 are allowed", detail)
+	require.Equal(t, "multi: too large: 10001 operations, at most 10000 are allowed", detail)
 
 	reads := make([]Read, lim.MaxMultiOps+1)
 	code, _ = ValidateRead(&Read{Op: OpMultiRead, Reads: reads[1:]}, lim)
 	require.Equal(t, OK, code)
 	code, detail = ValidateRead(&Read{Op: OpMultiRead, Reads: reads}, lim)
 	require.Equal(t, TooLarge, code)
-	require.Contains(t, detail, "1001")
+	require.Contains(t, detail, "10001")
+}
+
+func TestAMultiIsBoundedByItsAnswer(t *testing.T) {
+	lim := DefaultLimits()
+	ops := make([]WriteOp, 1366) // 64 + 192 * 1365 is within 256 KiB
+	for i := range ops {
+		ops[i] = WriteOp{Op: OpCheck, Path: "/a"}
+	}
+	code, detail := ValidateWrite(OpMulti, AppendMulti(nil, ops[1:]), lim)
+	require.Equal(t, OK, code, detail)
+	code, detail = ValidateWrite(OpMulti, AppendMulti(nil, ops), lim)
+	require.Equal(t, TooLarge, code)
+	require.Equal(t, "multi: too large: its answer may take 262336 bytes, a session keeps at most 262144; a brief answer would do", detail)
+}
+
+func TestAMultiIsBoundedByTheNodesThatItMakes(t *testing.T) {
+	deep := WriteOp{Op: OpCreate, Create: znode.CreateOp{Path: strings.Repeat("/d", 128), ACL: znode.OpenACL, Parents: true}}
+	ops := slices.Repeat([]WriteOp{deep}, 1001)
+	code, detail := ValidateWrite(OpMulti, AppendBriefMulti(nil, ops[1:]), DefaultLimits())
+	require.Equal(t, OK, code, detail)
+	code, detail = ValidateWrite(OpMulti, AppendBriefMulti(nil, ops), DefaultLimits())
+	require.Equal(t, TooLarge, code)
+	require.Equal(t, "multi: too large: it may create 128128 nodes, missing parents among them, at most 128000 are allowed", detail)
 }
 
 func TestABodyThatDoesNotDecodeIsRefused(t *testing.T) {

@@ -127,7 +127,7 @@ func (s *Server) wire() error {
 		MinSessionTimeout: s.cfg.MinSessionTimeout, MaxSessionTimeout: s.cfg.MaxSessionTimeout,
 		MaxEphemerals: maxEphemerals, MaxConnections: s.cfg.MaxConnections,
 		TLS: tls, SuperDigest: s.cfg.SuperDigest, AdminToken: protocol.Secret(s.dir.token),
-		Serving: s.serving, Logger: s.log,
+		Serving: s.serving, AllKnow: s.node.AllKnow, Logger: s.log,
 	}, s.core, protocols...)
 	if s.web != nil {
 		s.http = httpfront.New(httpfront.Config{

@@ -87,7 +87,7 @@ func FuzzDecodeRequest(f *testing.F) {
 			require.True(t, req.Unkept)
 		}
 		if req.Op == protocol.OpMulti {
-			ops, err := protocol.DecodeMulti(req.Body, nil)
+			ops, _, err := protocol.DecodeMulti(req.Body, nil)
 			require.NoError(t, err)
 			require.Len(t, forms, len(ops))
 		}

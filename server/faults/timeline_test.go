@@ -314,7 +314,7 @@ func decodeSteps(t *state.Txn) ([]step, error) {
 	var ops []protocol.WriteOp
 	var err error
 	if t.Op == protocol.OpMulti {
-		ops, err = protocol.DecodeMulti(t.Body, nil)
+		ops, _, err = protocol.DecodeMulti(t.Body, nil)
 	} else {
 		ops = make([]protocol.WriteOp, 1)
 		err = protocol.DecodeWrite(t.Op, t.Body, &ops[0])

@@ -28,6 +28,10 @@ type Config struct {
 	// None: always.
 	Serving func() error
 
+	// AllKnow tells whether every server of the cluster can apply what newer
+	// programs have learned (state.KnowsBrief, ...). It must not wait. None: always.
+	AllKnow func(what int) bool
+
 	Logger *slog.Logger
 }
 

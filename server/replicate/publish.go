@@ -30,7 +30,7 @@ func (l *loop) publish(now time.Time) {
 		return
 	}
 	members := l.Members()
-	if !l.allKnowConfig(members, now.Sub(l.publisher.began)) {
+	if !l.allKnow(state.KnowsConfig, members, now.Sub(l.publisher.began)) {
 		return
 	}
 	said, zxid := l.saidConfig()
@@ -53,15 +53,18 @@ func (n *Node) saidConfig() (data string, zxid uint64) {
 	return data, zxid
 }
 
-// allKnowConfig is false while a member runs a program that would stop at a
-// TxnConfig. One that has told nothing of itself for a while is taken to be
-// down.
-func (n *Node) allKnowConfig(members []Member, reign time.Duration) bool {
+// AllKnow tells whether the program of no member is too old for what
+// (state.KnowsBrief, ...), as far as this server has been told.
+func (n *Node) AllKnow(what int) bool { return n.allKnow(what, n.Members(), introductionTime) }
+
+// allKnow is false while a member runs a program that does not know what. One
+// that has told nothing of itself for a while is taken to be down.
+func (n *Node) allKnow(what int, members []Member, reign time.Duration) bool {
 	for _, m := range members {
 		a, told := n.book.of(m.ID)
 		switch {
 		case m.ID == n.cfg.ID:
-		case told && a.Knows < state.Knows, !told && reign < introductionTime:
+		case told && a.Knows < what, !told && reign < introductionTime:
 			return false
 		}
 	}

@@ -67,7 +67,7 @@ func TestNothingIsPublishedThatAMembersProgramWouldStopAt(t *testing.T) {
 		for _, a := range c.told {
 			n.announced(a)
 		}
-		require.Equal(t, c.want, n.allKnowConfig(members, c.reign), c.name)
+		require.Equal(t, c.want, n.allKnow(state.KnowsConfig, members, c.reign), c.name)
 	}
 }
 

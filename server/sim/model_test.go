@@ -182,7 +182,7 @@ func (m *model) run(t *state.Txn) modelReply {
 	var ops []protocol.WriteOp
 	var err error
 	if t.Op == protocol.OpMulti {
-		ops, err = protocol.DecodeMulti(t.Body, nil)
+		ops, _, err = protocol.DecodeMulti(t.Body, nil)
 	} else {
 		ops = make([]protocol.WriteOp, 1)
 		err = protocol.DecodeWrite(t.Op, t.Body, &ops[0])

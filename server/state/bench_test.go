@@ -105,6 +105,38 @@ func BenchmarkApplyCreate1KiB(bm *testing.B) {
 	})
 }
 
+// One transaction of so many operations: what it holds the lock for.
+func BenchmarkApplyBriefMulti(bm *testing.B) {
+	for _, n := range []int{1000, 5000, 10_000} {
+		for name, op := range map[string]func(b *bench, i int) protocol.WriteOp{
+			"create": func(b *bench, i int) protocol.WriteOp { return create(fmt.Sprintf("/%d-%05d", b.xid, i), "data") },
+			"set":    func(_ *bench, i int) protocol.WriteOp { return set(fmt.Sprintf("/d%06d/node-%08d", i/1000, i), "data") },
+			"fails": func(_ *bench, i int) protocol.WriteOp {
+				if i == n-1 {
+					return check("/none", 0)
+				}
+				return set(fmt.Sprintf("/d%06d/node-%08d", i/1000, i), "data")
+			},
+		} {
+			bm.Run(fmt.Sprintf("%s/%d", name, n), func(bm *testing.B) {
+				b := fill(bm, 10_000)
+				var out Outcome
+				for bm.Loop() {
+					bm.StopTimer()
+					steps := make([]protocol.WriteOp, n)
+					for i := range steps {
+						steps[i] = op(b, i)
+					}
+					txn := b.next(protocol.OpMulti, protocol.AppendBriefMulti(nil, steps))
+					txn.Ack = txn.Xid
+					bm.StartTimer()
+					b.m.Apply(txn, 5000, &out)
+				}
+			})
+		}
+	}
+}
+
 func BenchmarkDecodeBatch(bm *testing.B) {
 	b := newBench(bm)
 	data := string(make([]byte, 1024))

@@ -1,18 +1,12 @@
 package state
 
-// Every replica computes with these: a change of one is a change of the format
-// of the log.
-const (
-	// maxDeleted bounds the znodes that one transaction deletes recursively.
-	maxDeleted = 100_000
+// maxDeleted bounds the znodes that one transaction deletes recursively. Every
+// replica computes with it: a change is a change of the format of the log.
+const maxDeleted = 100_000
 
-	// An answer that a session keeps takes at most answerBytes, plus for each
-	// operation stepBytes and the path of a create with the longest sequence
-	// number.
-	answerBytes   = 64
-	stepBytes     = 192
-	sequenceBytes = 20
-)
+// maxKeptSteps bounds the memory for the operations of a multi that stays for
+// the next one.
+const maxKeptSteps = 1024
 
 // maxActors bounds the decoded identities that are remembered between
 // transactions. It is a cache: no outcome depends on it.
@@ -25,6 +19,7 @@ const (
 	replyRoom = 512
 	// resultRoom is the same of one result of a multi-read.
 	resultRoom = 160
+	bareRoom   = 8 // of a result that is a code alone, which each can become
 	nameRoom   = 3 // of the mark before a name
 	// maxWhole bounds a listing that must not come in pages, which no frame
 	// bounds: it is what a connection may be behind, and a longer answer would

@@ -249,6 +249,9 @@ func (g *generator) fresh() *action {
 		op = steps[0].Op
 	}
 	a := g.write(c, op, steps)
+	if op == protocol.OpMulti && c != g.hoarder && g.chance(300) {
+		a.brief, a.txn.Body = true, protocol.AppendBriefMulti(nil, steps)
+	}
 	g.acknowledge(c)
 	g.stray(a)
 	if a.txn.Xid != 0 {

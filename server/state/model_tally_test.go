@@ -23,7 +23,7 @@ func (c tally) count(a *action, e *expected) {
 	}
 	c["op "+a.txn.Op.String()]++
 	if a.txn.Op == protocol.OpMulti && e.verdict == Applied {
-		c["multi "+map[bool]string{true: "done", false: "undone"}[e.answer.Code == protocol.OK]]++
+		c["multi "+map[bool]string{true: "brief ", false: ""}[a.brief]+map[bool]string{true: "done", false: "undone"}[e.answer.Code == protocol.OK]]++
 	}
 	if e.answer.More != nil {
 		for i := range e.answer.More.Results {

@@ -60,6 +60,7 @@ type action struct {
 	txn     Txn
 	ids     []znode.Identity
 	steps   []protocol.WriteOp
+	brief   bool // a multi that is answered without results
 	garbled bool // its body or its identities do not decode
 }
 
@@ -169,7 +170,7 @@ func (o *oracle) write(a *action, e *expected) {
 
 func (o *oracle) bound(a *action) int {
 	sum := 64
-	if a.garbled {
+	if a.garbled || a.brief {
 		return sum
 	}
 	for i := range a.steps {
@@ -187,7 +188,7 @@ func (o *oracle) run(a *action, s *osession, e *expected) {
 		e.answer.Code = protocol.BadArguments
 		return
 	}
-	before, deleted := o.nodes, 0
+	before, deleted, culprit := o.nodes, 0, 0
 	if len(a.steps) != 1 || a.steps[0].Recursive || a.steps[0].Create.Parents {
 		o.nodes = maps.Clone(o.nodes)
 	}
@@ -206,6 +207,7 @@ func (o *oracle) run(a *action, s *osession, e *expected) {
 			}
 		}
 		results[i].Code, e.answer.Code = code, code
+		culprit = i
 		break
 	}
 	if len(o.effects) > 0 {
@@ -213,6 +215,12 @@ func (o *oracle) run(a *action, s *osession, e *expected) {
 	}
 	if a.txn.Op == protocol.OpMulti {
 		e.answer.More = &protocol.More{Results: results}
+		if a.brief {
+			e.answer.More.Results, e.answer.More.Count = results[:0], 0
+			if e.answer.Code != protocol.OK {
+				e.answer.More.Results, e.answer.More.Count = results[culprit:culprit+1], int64(culprit)
+			}
+		}
 		return
 	}
 	code := e.answer.Code

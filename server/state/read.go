@@ -27,7 +27,7 @@ func (m *Machine) Read(a *znode.Actor, r *protocol.Read, out *protocol.Message) 
 // that does not fit leaves no trace in the frame, so what was gathered for such
 // in vain is bounded by itself: nothing else would bound the work.
 func (m *Machine) multiRead(a *znode.Actor, reads []protocol.Read, out *protocol.Message) {
-	room, vain := frameRoom(), 0
+	room, vain := frameRoom()-len(reads)*bareRoom, 0
 	results := make([]protocol.Message, len(reads))
 	for i := range reads {
 		r, left := &reads[i], room-resultRoom

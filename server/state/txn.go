@@ -15,10 +15,14 @@ const (
 	TxnConfig                    // the leader tells the tree who the members are
 )
 
-// Knows counts the kinds of transactions that came after those of the first
-// version, which a replica of an older one stops at. Nobody proposes such a kind
-// unasked before every member knows it.
-const Knows = 1 // TxnConfig
+// What programs have learned to apply since the first version, each with all
+// before it. A replica of an older program would stop at it or come to another
+// state, so nobody proposes it before every member knows it.
+const (
+	KnowsConfig = 1 + iota // TxnConfig
+	KnowsBrief             // a multi with a brief answer
+	Knows       = KnowsBrief
+)
 
 // Txn is one transaction on its way through the log. Origin is the
 // incarnation of the server that wants to know the outcome, Ticket its own

@@ -36,8 +36,9 @@ func (m *Machine) write(t *Txn, out *Outcome) []znode.Effect {
 	if t.Op == protocol.OpCloseSession {
 		return m.end(t.Session, closedByClient, out)
 	}
-	actor, err := m.decode(t)
-	if t.Xid != 0 && m.sessions.Full(t.Session, answerBound(m.steps)) {
+	actor, form, err := m.decode(t)
+	defer m.forgetSteps()
+	if t.Xid != 0 && m.sessions.Full(t.Session, answerBound(m.steps, form)) {
 		fail(&out.Answer, protocol.TooManyOutcomes, "the session keeps as many unacknowledged answers as it may")
 		return nil
 	}
@@ -45,7 +46,7 @@ func (m *Machine) write(t *Txn, out *Outcome) []znode.Effect {
 	if err != nil {
 		fail(&out.Answer, protocol.BadArguments, err.Error())
 	} else {
-		effects = m.run(&actor, t.Op == protocol.OpMulti, &out.Answer)
+		effects = m.run(&actor, form, &out.Answer)
 	}
 	if t.Xid != 0 {
 		m.keep(t, &out.Answer)
@@ -68,16 +69,29 @@ func (m *Machine) answered(t *Txn, out *Outcome) bool {
 	return false
 }
 
+// form is what an answer tells of the operations of its write.
+type form uint8
+
+const (
+	single  form = iota // of the one there is
+	ofEach              // a result each, of a multi
+	ofFault             // the result of the one that failed, of a brief multi
+)
+
 // decode fills m.steps with the operations of t, one but for a multi. On an
 // error m.steps is empty.
-func (m *Machine) decode(t *Txn) (znode.Actor, error) {
+func (m *Machine) decode(t *Txn) (_ znode.Actor, answer form, err error) {
 	m.steps = m.steps[:0]
 	ids, err := m.actors.decode(t.IDs)
 	if err != nil {
-		return znode.Actor{}, err
+		return znode.Actor{}, single, err
 	}
 	if t.Op == protocol.OpMulti {
-		m.steps, err = protocol.DecodeMulti(t.Body, m.steps)
+		var brief bool
+		answer = ofEach
+		if m.steps, brief, err = protocol.DecodeMulti(t.Body, m.steps); brief {
+			answer = ofFault
+		}
 	} else {
 		m.steps = slices.Grow(m.steps, 1)[:1]
 		err = protocol.DecodeWrite(t.Op, t.Body, &m.steps[0])
@@ -85,47 +99,62 @@ func (m *Machine) decode(t *Txn) (znode.Actor, error) {
 	if err != nil {
 		m.steps = m.steps[:0]
 	}
-	return znode.Actor{Session: t.Session, IDs: ids}, err
+	return znode.Actor{Session: t.Session, IDs: ids}, answer, err
+}
+
+// forgetSteps lets go of the memory of an uncommonly large multi.
+func (m *Machine) forgetSteps() {
+	if cap(m.steps) > maxKeptSteps {
+		m.steps = nil
+	}
 }
 
 // answerBound returns a size that the encoded answer to steps never exceeds.
 // It is computed before they run, since a session with no room for the answer
 // must not run them.
-func answerBound(steps []protocol.WriteOp) int {
-	bound := answerBytes
+func answerBound(steps []protocol.WriteOp, f form) int {
+	bound := protocol.AnswerBytes
+	if f == ofFault {
+		return bound
+	}
 	for i := range steps {
-		bound += stepBytes
-		if steps[i].Op == protocol.OpCreate {
-			bound += len(steps[i].Create.Path) + sequenceBytes
-		}
+		bound += steps[i].ResultBytes()
 	}
 	return bound
 }
 
 // run performs m.steps in one transaction of the tree: all or none.
-func (m *Machine) run(a *znode.Actor, multi bool, answer *protocol.Message) []znode.Effect {
-	results := []protocol.Message(nil)
-	if multi {
+func (m *Machine) run(a *znode.Actor, f form, answer *protocol.Message) []znode.Effect {
+	var results []protocol.Message
+	if f == ofEach {
 		results = make([]protocol.Message, len(m.steps))
 	}
+	var untold protocol.Message
 	m.tree.Begin(m.zxid+1, m.clockMs)
 	deletable := m.maxDeleted
 	for i := range m.steps {
 		result := answer
-		if multi {
+		switch f {
+		case ofFault:
+			result = &untold
+		case ofEach:
 			result = &results[i]
 			result.Op = m.steps[i].Op
 		}
 		if err := m.perform(a, &m.steps[i], &deletable, result); err != nil {
 			effects := m.undo()
 			fail(answer, protocol.CodeOf(err), err.Error())
-			if multi {
+			switch f {
+			case ofFault:
+				answer.More.Results = []protocol.Message{{Op: m.steps[i].Op, Code: answer.Code}}
+				answer.More.Count = int64(i)
+			case ofEach:
 				answer.More.Results = m.undone(results, i, answer.Code)
 			}
 			return effects
 		}
 	}
-	if multi {
+	if f != single {
 		answer.More = &protocol.More{Results: results}
 	}
 	return m.commit()

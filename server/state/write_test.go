@@ -1,6 +1,7 @@
 package state
 
 import (
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -95,7 +96,7 @@ func TestAnAnswerNeverOutgrowsTheBoundComputedBeforeItsRun(t *testing.T) {
 		{[]protocol.WriteOp{long}, 64 + 192 + 1014 + 20},
 		{[]protocol.WriteOp{long, check("/", -1), long}, 64 + 3*192 + 2*(1014+20)},
 	} {
-		require.Equal(t, c.bound, answerBound(c.steps))
+		require.Equal(t, c.bound, answerBound(c.steps, ofEach))
 		b.stampMs = math.MaxInt64
 		b.m.zxid = math.MaxUint64 - 100
 		out := b.multi(c.steps...)
@@ -118,9 +119,52 @@ func TestOutcomesAreBoundedByBytesWithTheLongestAnswerInMind(t *testing.T) {
 		if out.Answer.Code != protocol.OK {
 			require.Equal(t, protocol.TooManyOutcomes, out.Answer.Code)
 			require.Equal(t, before, b.m.Zxid())
-			require.Greater(t, r.OutcomeBytes, 256<<10-500*stepBytes-answerBytes)
+			require.Greater(t, r.OutcomeBytes, 256<<10-500*steps[0].ResultBytes()-protocol.AnswerBytes)
 			return
 		}
+	}
+}
+
+func TestABriefAnswerIsSmallAndKept(t *testing.T) {
+	b := newBench(t)
+	var steps []protocol.WriteOp
+	for i := range 10_000 {
+		steps = append(steps, create(fmt.Sprintf("/%d", i), "data"))
+	}
+	b.m.sessions.Acknowledge(b.id, 1)
+	for _, c := range []struct {
+		name  string
+		steps []protocol.WriteOp
+		want  protocol.Message
+	}{
+		{"done", steps, protocol.Message{More: &protocol.More{}}},
+		{"undone", append(steps[:0:0], append([]protocol.WriteOp{set("/", ""), check("/none", 1)}, steps...)...), protocol.Message{
+			Code: protocol.NoNode, More: &protocol.More{Results: []protocol.Message{{Op: protocol.OpCheck, Code: protocol.NoNode}}, Count: 1},
+		}},
+	} {
+		nodes := b.m.Len()
+		first := b.next(protocol.OpMulti, protocol.AppendBriefMulti(nil, c.steps))
+		out := b.apply(first)
+		require.Equal(t, Applied, out.Verdict, c.name)
+		require.Equal(t, c.want.Code, out.Answer.Code, c.name)
+		if c.want.Code == protocol.OK {
+			nodes += len(c.steps)
+		}
+		require.Equal(t, nodes, b.m.Len(), c.name)
+		r, _ := b.m.Sessions().Get(b.id)
+		kept := r.Outcomes[len(r.Outcomes)-1]
+		c.want.Op = protocol.OpMulti
+		require.Equal(t, protocol.AppendReplyBody(nil, &c.want), kept.Body, c.name)
+		require.LessOrEqual(t, len(kept.Body), protocol.AnswerBytes, c.name)
+
+		require.Equal(t, protocol.OK, b.attach(uint64(b.gen)+1).Answer.Code)
+		again := *first
+		b.seq++
+		again.Generation, again.Seq = b.gen, b.seq
+		out = b.apply(&again)
+		require.Equal(t, Repeated, out.Verdict, c.name)
+		require.Equal(t, kept.Body, out.Answer.Body, c.name)
+		require.Equal(t, nodes, b.m.Len(), c.name)
 	}
 }
 

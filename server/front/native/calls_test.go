@@ -3,12 +3,14 @@ package native_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/lycaon-io/lycaon/client"
+	"github.com/lycaon-io/lycaon/server/state"
 	"github.com/lycaon-io/lycaon/znode"
 )
 
@@ -153,6 +155,67 @@ func TestAMultiIsAllOrNothing(t *testing.T) {
 	got, err := outside.Get(ctx, "/base/m")
 	require.NoError(t, err)
 	require.Equal(t, []byte("2"), got.Data)
+}
+
+func TestACommitHasRoomForWhatAMultiHasNot(t *testing.T) {
+	s := start(t)
+	c := s.open(client.WithChroot("/base"))
+	ctx := t.Context()
+	_, err := c.Create(ctx, "/", nil)
+	require.NoError(t, err)
+	ops := []client.Op{client.OpCreate("/many", nil)}
+	for i := range 10_000 - 1 {
+		ops = append(ops, client.OpCreate(fmt.Sprintf("/many/%d", i), []byte("data")))
+	}
+	_, err = c.Multi(ctx, ops...)
+	require.ErrorIs(t, err, client.ErrTooLarge)
+	require.ErrorContains(t, err, "a session keeps at most 262144; a brief answer would do")
+	zxid, err := c.Commit(ctx, ops...)
+	require.NoError(t, err)
+	last, err := c.Get(ctx, "/many/9998")
+	require.NoError(t, err)
+	require.Equal(t, zxid, last.Stat.Czxid)
+
+	ops[9_000] = client.OpDelete("/many/0", client.IfVersion(7))
+	for i := range ops[:9_000] {
+		ops[i] = client.OpSet("/many", nil)
+	}
+	_, err = c.Commit(ctx, ops...)
+	require.ErrorIs(t, err, client.ErrBadVersion)
+	var me *client.MultiError
+	require.ErrorAs(t, err, &me)
+	require.Equal(t, 9_000, me.Index)
+	_, err = c.Commit(ctx, append(ops, ops[0])...)
+	require.ErrorIs(t, err, client.ErrTooLarge)
+	require.ErrorContains(t, err, "10001 operations, at most 10000 are allowed")
+
+	lock, err := c.Create(ctx, "/lock", nil)
+	require.NoError(t, err)
+	held := client.WithGuard(ctx, client.NewGuard("/lock", lock.Stat.Czxid))
+	_, err = c.Commit(held, client.OpSet("/many", nil), client.OpCheck("/many", 7))
+	require.ErrorAs(t, err, &me)
+	require.Equal(t, 1, me.Index, "guards do not count")
+	_, err = c.Commit(held, client.OpSet("/many", nil))
+	require.NoError(t, err)
+	require.NoError(t, c.Delete(ctx, "/lock"))
+	_, err = c.Commit(held, client.OpSet("/many", nil))
+	require.ErrorIs(t, err, client.ErrFenced)
+}
+
+func TestNoBriefAnswerIsGivenBesideServersOfAnOlderVersion(t *testing.T) {
+	older := true
+	s := start(t, func(cfg *config) {
+		cfg.AllKnow = func(what int) bool { return !older || what < state.KnowsBrief }
+	})
+	c := s.open()
+	_, err := c.Commit(t.Context(), client.OpCreate("/a", nil))
+	require.ErrorIs(t, err, client.ErrUnimplemented)
+	require.ErrorContains(t, err, "a server of the cluster runs an older version")
+	_, err = c.Multi(t.Context(), client.OpCreate("/a", nil))
+	require.NoError(t, err)
+	older = false
+	_, err = c.Commit(t.Context(), client.OpDelete("/a"))
+	require.NoError(t, err)
 }
 
 func TestUpdateTriesUntilNobodyWasFaster(t *testing.T) {

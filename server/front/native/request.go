@@ -3,6 +3,7 @@ package native
 import (
 	"github.com/lycaon-io/lycaon/protocol"
 	"github.com/lycaon-io/lycaon/server/front"
+	"github.com/lycaon-io/lycaon/server/state"
 )
 
 // Request implements front.Speaker: it hands one request to the lane. What is
@@ -20,6 +21,9 @@ func (c *conn) Request(frame []byte) error {
 		if code, why := protocol.ValidateWrite(req.Op, req.Body, c.Config().Limits); code != protocol.OK {
 			return c.refuseRequest(code, why)
 		}
+		if req.Op == protocol.OpMulti && c.tooNew(req.Body) {
+			return c.refuseRequest(protocol.Unimplemented, "multi: a server of the cluster runs an older version, which gives no brief answer")
+		}
 	case req.Op.IsRead():
 		if code, why := c.mayRead(); code != protocol.OK {
 			return c.refuseRequest(code, why)
@@ -33,6 +37,13 @@ func (c *conn) Request(frame []byte) error {
 		return c.administer()
 	}
 	return c.Submit(req)
+}
+
+// tooNew tells whether a replica of an older program would apply a multi in
+// another way than this one.
+func (c *conn) tooNew(multi []byte) bool {
+	allKnow := c.Config().AllKnow
+	return allKnow != nil && protocol.IsBriefMulti(multi) && !allKnow(state.KnowsBrief)
 }
 
 // mayRead keeps guests off a state that may be old: they have no session whose

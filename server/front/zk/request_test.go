@@ -32,6 +32,21 @@ func TestPipelinedRequestsAreAnsweredInTheirOrder(t *testing.T) {
 	}
 }
 
+func TestAMultiOfAllThatAPacketUsuallyHolds(t *testing.T) {
+	t.Parallel()
+	p := start(t).connect()
+	calls := make([]jute.Call, 10_001)
+	for i := range calls {
+		calls[i] = *create(fmt.Sprintf("/config-%05d", i))
+	}
+	a := p.call(&jute.Call{Op: jute.OpMulti, Calls: calls})
+	require.EqualValues(t, badArguments, a.Err)
+	a = p.call(&jute.Call{Op: jute.OpMulti, Calls: calls[1:]})
+	require.Zero(t, a.Err)
+	require.Len(t, a.Results, 10_000)
+	require.Equal(t, "/config-10000", a.Results[9_999].Path)
+}
+
 func TestMultisAreAnsweredAsTheyWereAskedFor(t *testing.T) {
 	t.Parallel()
 	p := start(t).connect()
