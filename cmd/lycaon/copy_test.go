@@ -19,7 +19,7 @@ func plant(t *testing.T, c *client.Client, root string, n int) {
 	for i := range n {
 		ops = append(ops, client.OpCreate(fmt.Sprintf("%s/%04d", root, i), []byte("data")))
 	}
-	_, err := c.Multi(t.Context(), ops...)
+	_, err := c.Commit(t.Context(), ops...)
 	require.NoError(t, err)
 }
 
@@ -77,10 +77,10 @@ func TestATreeBeyondOneTransactionIsNotMoved(t *testing.T) {
 	plant(t, c, "/more", maxSteps/2)
 	_, errw, code := inProcess(nil, "-s", cluster.Addrs()[0], "mv", "--yes", "/more", "/moved")
 	require.Equal(t, exitError, code)
-	require.Contains(t, errw, "/more is more than the 500 nodes that one transaction has room for; nothing was done")
+	require.Contains(t, errw, "/more is more than the 5000 nodes that one transaction has room for; nothing was done")
 	_, errw, code = inProcess(nil, "-s", cluster.Addrs()[0], "mv", "/most", "/moved")
 	require.Equal(t, exitUsage, code)
-	require.Contains(t, errw, "move /most and 499 nodes below it? say --yes")
+	require.Contains(t, errw, "move /most and 4999 nodes below it? say --yes")
 	_, errw, code = inProcess(nil, "-s", cluster.Addrs()[0], "mv", "--yes", "/most", "/moved")
 	require.Zero(t, code, errw)
 	n, err := c.Count(t.Context(), "/moved")

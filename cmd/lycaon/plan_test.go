@@ -78,22 +78,90 @@ func TestPruningLeavesEphemeralNodesAndWhatIsAboveThem(t *testing.T) {
 	require.Equal(t, "/app\n/app/live\n/app/live/er\n/app/live/er/me\n", out)
 }
 
+// planOf wants n nodes below root, a hundred to a parent, itself among them.
+func planOf(root string, n int, data string) string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "%s:\n  children:\n", root)
+	for i := range n - 1 {
+		if i%100 == 0 {
+			fmt.Fprintf(&text, "    d%03d:\n      children:\n", i/100)
+			continue
+		}
+		fmt.Fprintf(&text, "        n%02d: %s\n", i%100, data)
+	}
+	return text.String()
+}
+
+func lastLine(out string) string {
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	return lines[len(lines)-1]
+}
+
+func TestAPlanOfFiveThousandNodesIsDoneWholeOrNotAtAll(t *testing.T) {
+	t.Parallel()
+	cluster := clienttest.Start(t, clienttest.WithServers(3))
+	c := cluster.Client(t)
+	servers := strings.Join(cluster.Addrs(), ",")
+	run := func(args ...string) string {
+		out, errw, code := inProcess(nil, append([]string{"-s", servers}, args...)...)
+		require.Zero(t, code, errw)
+		return out
+	}
+	old, young := planFile(t, planOf("/big", 5000, "old")), planFile(t, planOf("/big", 5000, "young"))
+	require.Contains(t, run("plan", old), "\ncreate /big/d049/n98: 3 B\n")
+	out := run("apply", old)
+	require.Equal(t, "done: 5000 create, 0 set, 0 setAcl, 0 delete; 0 nodes are right", lastLine(out))
+	top, err := c.Get(t.Context(), "/big", client.Linearizable())
+	require.NoError(t, err)
+	plant(t, c, "/big/stray", confirmAbove)
+
+	_, err = whenAsked(t, cluster, func() {
+		_, err := c.Set(t.Context(), "/big/d049/n98", []byte("theirs"))
+		require.NoError(t, err)
+	}, "apply", "--prune", young)
+	require.ErrorIs(t, err, errConflict)
+	require.ErrorContains(t, err, "apply: /big/d049/n98: somebody changed it meanwhile, nothing was done (set: version")
+	for n, err := range c.Walk(t.Context(), "/big") { // it has seen what c set, and so what came before
+		require.NoError(t, err)
+		require.NotEqual(t, "young", string(n.Data), n.Path)
+	}
+
+	out, err = whenAsked(t, cluster, func() {}, "apply", "--prune", young)
+	require.NoError(t, err)
+	require.Equal(t, "done: 0 create, 4949 set, 0 setAcl, 101 delete; 51 nodes are right", lastLine(out))
+	last, err := c.Get(t.Context(), "/big/d049/n98", client.Linearizable())
+	require.NoError(t, err)
+	for n, err := range c.Walk(t.Context(), "/big", client.KeysOnly()) {
+		require.NoError(t, err)
+		require.True(t, n.Stat.Mzxid == last.Stat.Mzxid || n.Stat.Mzxid == top.Stat.Mzxid, n.Path)
+	}
+	require.Equal(t, "to do: 0 create, 0 set, 0 setAcl, 0 delete; 5000 nodes are right\n", run("plan", "--prune", young))
+}
+
 func TestAPlanBeyondOneTransactionIsRefusedWhole(t *testing.T) {
 	t.Parallel()
 	cluster := clienttest.Start(t)
-	for n, want := range map[int]int{maxSteps: exitOK, maxSteps + 1: exitError} {
-		text := fmt.Sprintf("/n%d:\n  children:\n", n)
-		for i := range n - 1 {
-			text += fmt.Sprintf("    n%d: data\n", i)
+	big := strings.Repeat("x", 300<<10)
+	for name, c := range map[string]struct {
+		plan string
+		want string // "" that it is done
+	}{
+		"/fits": {planOf("/fits", maxSteps, "data"), ""},
+		"/more": {planOf("/more", maxSteps+1, "data"), "apply: too large: it takes 10001 operations and one transaction has room for 10000; " +
+			"nothing was done; in parts it would fit, each done whole or not at all"},
+		"/bytes": {planOf("/bytes", 6, big), "apply: its 6 operations are too much for one transaction, nothing was done: multi: too large: " +
+			"a request of 1229"},
+	} {
+		_, errw, code := inProcess(nil, "-s", cluster.Addrs()[0], "apply", planFile(t, c.plan))
+		if c.want == "" {
+			require.Zero(t, code, errw)
+		} else {
+			require.Equal(t, exitError, code, errw)
+			require.Contains(t, errw, c.want)
 		}
-		_, errw, code := inProcess(nil, "-s", cluster.Addrs()[0], "apply", planFile(t, text))
-		require.Equal(t, want, code, errw)
-		if want != exitOK {
-			require.Contains(t, errw, "it takes 1001 operations and one transaction has room for 1000; nothing was done")
-		}
-		st, err := cluster.Client(t).Exists(t.Context(), fmt.Sprintf("/n%d", n))
+		st, err := cluster.Client(t).Exists(t.Context(), name)
 		require.NoError(t, err)
-		require.Equal(t, want == exitOK, st != nil)
+		require.Equal(t, c.want == "", st != nil, name)
 	}
 }
 

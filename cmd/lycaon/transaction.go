@@ -27,36 +27,51 @@ type step struct {
 var maxSteps = int(protocol.DefaultLimits().MaxMultiOps)
 
 // commit does all steps or none.
-func commit(ctx context.Context, c *client.Client, what string, steps []step) (*client.MultiResult, error) {
+func commit(ctx context.Context, c *client.Client, what string, steps []step) error {
 	if len(steps) > maxSteps {
-		return nil, fmt.Errorf("%s: %w: it takes %d operations and one transaction has room for %d; nothing was done",
-			what, client.ErrTooLarge, len(steps), maxSteps)
+		return fmt.Errorf("%s: %w: it takes %d operations and one transaction has room for %d; nothing was done; "+
+			"in parts it would fit, each done whole or not at all", what, client.ErrTooLarge, len(steps), maxSteps)
 	}
+	_, err := c.Commit(ctx, operations(steps)...)
+	return explain(what, steps, err)
+}
+
+// commitWithResults is commit for few steps, that tells what each made.
+func commitWithResults(ctx context.Context, c *client.Client, what string, steps []step) (*client.MultiResult, error) {
+	res, err := c.Multi(ctx, operations(steps)...)
+	return res, explain(what, steps, err)
+}
+
+func operations(steps []step) []client.Op {
 	ops := make([]client.Op, len(steps))
 	for i, s := range steps {
 		ops[i] = s.op
 	}
-	res, err := c.Multi(ctx, ops...)
+	return ops
+}
+
+// explain says of a failed transaction which step was to blame, and why.
+func explain(what string, steps []step, err error) error {
 	culprit, ok := errors.AsType[*client.MultiError](err)
 	switch {
 	case errors.Is(err, client.ErrFenced):
-		return nil, fmt.Errorf("%s: %w", what, errConflict)
+		return fmt.Errorf("%s: %w", what, errConflict)
 	case errors.Is(err, client.ErrTooLarge):
-		return nil, fmt.Errorf("%s: too much for one transaction, nothing was done: %w", what, err)
+		return fmt.Errorf("%s: its %d operations are too much for one transaction, nothing was done: %w", what, len(steps), err)
 	case !ok:
-		return res, err
+		return err
 	}
 	s := steps[culprit.Index]
 	if s.seen && conflicts(culprit.Err) {
-		return nil, fmt.Errorf("%s: %s: %w (%s: %w)", what, s.path, errConflict, s.does, culprit.Err)
+		return fmt.Errorf("%s: %s: %w (%s: %w)", what, s.path, errConflict, s.does, culprit.Err)
 	}
 	if s.does == "create" && errors.Is(culprit.Err, client.ErrNoNode) {
-		return nil, fmt.Errorf("%s: create %s: %w: the parent %s; nothing was done", what, s.path, culprit.Err, znode.Parent(s.path))
+		return fmt.Errorf("%s: create %s: %w: the parent %s; nothing was done", what, s.path, culprit.Err, znode.Parent(s.path))
 	}
 	if call, ok := errors.AsType[*client.Error](err); ok && call.Detail != "" {
-		return nil, fmt.Errorf("%s: %s %s: %w: %s; nothing was done", what, s.does, s.path, culprit.Err, call.Detail)
+		return fmt.Errorf("%s: %s %s: %w: %s; nothing was done", what, s.does, s.path, culprit.Err, call.Detail)
 	}
-	return nil, fmt.Errorf("%s: %s %s: %w; nothing was done", what, s.does, s.path, culprit.Err)
+	return fmt.Errorf("%s: %s %s: %w; nothing was done", what, s.does, s.path, culprit.Err)
 }
 
 func conflicts(err error) bool {

@@ -108,7 +108,7 @@ func (e *env) copyTree(ctx context.Context, from, to string, depth int) error {
 		bytes += len(n.data)
 	}
 	if len(creates) > 0 {
-		if _, err := commit(ctx, c, "cp", append(checks, creates...)); err != nil {
+		if err := commit(ctx, c, "cp", append(checks, creates...)); err != nil {
 			return err
 		}
 	}
@@ -147,7 +147,7 @@ func (e *env) moveTree(ctx context.Context, from, to string, yes bool) error {
 		steps[len(steps)-1-i] = step{client.OpDelete(path, client.IfVersion(n.stat.Version)), "delete", path, true}
 		bytes += len(n.data)
 	}
-	if _, err := commit(ctx, c, "mv", steps); err != nil {
+	if err := commit(ctx, c, "mv", steps); err != nil {
 		return err
 	}
 	return e.summary("moved", from, to, len(nodes), int64(bytes), time.Since(start), nil)

@@ -19,9 +19,10 @@ func newMulti(e *env) *cobra.Command {
 	return &cobra.Command{
 		Use:   "multi COMMAND...",
 		Short: "Do several changes as one transaction",
-		Long: fmt.Sprintf(`Do all of the commands or none, each of them one argument, so in quotes. With - alone
-they are read from standard input, one a line, and end there. At most %d are
-possible. The commands, with flags as in the commands of the same name, are
+		Long: `Do all of the commands or none, each of them one argument, so in quotes. With - alone
+they are read from standard input, one a line, and end there. About 1,000 are
+possible; apply has room for 10,000. The commands, with flags as in the commands of
+the same name, are
 
   create [-s] [-e] [-c] [-t TIME] [--if-absent] PATH [DATA [ACL]]
   set [-v VERSION] PATH DATA
@@ -29,7 +30,7 @@ possible. The commands, with flags as in the commands of the same name, are
   delete [-v VERSION] PATH
   check PATH VERSION            nothing is done unless the node is at this version
 
-Each sees what those before it did. The paths of what was created are printed.`, maxSteps),
+Each sees what those before it did. The paths of what was created are printed.`,
 		Example: "  multi 'create /a x' 'set -v 3 /b y' 'check /c 3'\n  multi - < changes",
 		GroupID: groupTree,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -189,7 +190,7 @@ func (e *env) multi(ctx context.Context, steps []step) error {
 	if err != nil {
 		return err
 	}
-	done, err := commit(ctx, c, "multi", steps)
+	done, err := commitWithResults(ctx, c, "multi", steps)
 	if err != nil {
 		return err
 	}

@@ -88,6 +88,7 @@ type planned struct {
 // children before parents.
 type plan struct {
 	wished                 map[string]bool
+	parents                map[string]bool // known to be there
 	changes                []planned
 	write, deletions, acls []step
 	right                  int // nodes that need no change
@@ -107,10 +108,9 @@ func (e *env) apply(ctx context.Context, file string, opt applyOptions) error {
 	if err != nil {
 		return err
 	}
-	p := plan{wished: map[string]bool{}}
-	for i := range wishes {
-		p.wished[wishes[i].path] = true
-		if err := p.add(ctx, c, &wishes[i]); err != nil {
+	p := plan{wished: map[string]bool{}, parents: map[string]bool{}}
+	for page := range slices.Chunk(wishes, planPage) {
+		if err := p.addPage(ctx, c, page); err != nil {
 			return err
 		}
 	}
@@ -130,21 +130,66 @@ func (e *env) apply(ctx context.Context, file string, opt applyOptions) error {
 			return err
 		}
 	}
-	if _, err := commit(ctx, c, "apply", slices.Concat(p.write, p.deletions, p.acls)); err != nil {
+	if err := commit(ctx, c, "apply", slices.Concat(p.write, p.deletions, p.acls)); err != nil {
 		return err
 	}
 	return e.printOutcome(&p, true)
 }
 
-// add compares one node with what it should be.
-func (p *plan) add(ctx context.Context, c *client.Client, w *wish) error {
-	n, err := c.Get(ctx, w.path)
-	if errors.Is(err, client.ErrNoNode) {
-		return p.create(ctx, c, w)
+// planPage is how many nodes are read in one request.
+const planPage = 100
+
+// addPage compares nodes with what they should be.
+func (p *plan) addPage(ctx context.Context, c *client.Client, page []wish) error {
+	var reads []client.ReadOp
+	for i := range page {
+		reads = append(reads, client.ReadGet(page[i].path), client.ReadACL(page[i].path))
 	}
+	found, err := c.MultiRead(ctx, reads)
 	if err != nil {
 		return err
 	}
+	for i := range page {
+		w, n, acl := &page[i], &found[2*i], &found[2*i+1]
+		p.wished[w.path] = true
+		if err := readAlone(ctx, c, w.path, n, acl); err != nil {
+			return err
+		}
+		switch {
+		case errors.Is(n.Err, client.ErrNoNode):
+			err = p.create(ctx, c, w)
+		case n.Err != nil:
+			err = n.Err
+		case acl.Err != nil && w.acl != nil:
+			err = acl.Err
+		default:
+			p.add(w, &n.Node, acl)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readAlone reads again what did not fit into one reply beside the others.
+func readAlone(ctx context.Context, c *client.Client, path string, n, acl *client.ReadResult) error {
+	if !errors.Is(n.Err, client.ErrTooLarge) && !errors.Is(acl.Err, client.ErrTooLarge) {
+		return nil
+	}
+	whole, err := c.Get(ctx, path)
+	if n.Err = err; err == nil {
+		n.Node = *whole
+	}
+	again, err := c.MultiRead(ctx, []client.ReadOp{client.ReadACL(path)})
+	if err == nil {
+		*acl = again[0]
+	}
+	return err
+}
+
+// add compares one node with what it should be.
+func (p *plan) add(w *wish, n *client.Node, acl *client.ReadResult) {
 	right := true
 	if w.hasData && (!bytes.Equal(n.Data, w.data) || (n.Data == nil) != (w.data == nil)) {
 		right = false
@@ -154,27 +199,20 @@ func (p *plan) add(ctx context.Context, c *client.Client, w *wish) error {
 	} else {
 		p.write = append(p.write, step{client.OpCheck(w.path, n.Stat.Version), "check", w.path, true})
 	}
-	if w.acl != nil {
-		acl, err := c.GetACL(ctx, w.path)
-		if err != nil {
-			return err
-		}
-		if !slices.Equal(acl, w.acl) {
-			right = false
-			p.setACLs++
-			p.tell("setAcl", w.path, aclText(w.acl)+", now "+aclText(acl))
-			p.acls = append(p.acls, step{client.OpSetACL(w.path, w.acl, client.IfVersion(n.Stat.Aversion)), "setAcl", w.path, true})
-		}
+	if w.acl != nil && !slices.Equal(acl.ACL, w.acl) {
+		right = false
+		p.setACLs++
+		p.tell("setAcl", w.path, aclText(w.acl)+", now "+aclText(acl.ACL))
+		p.acls = append(p.acls, step{client.OpSetACL(w.path, w.acl, client.IfVersion(acl.Stat.Aversion)), "setAcl", w.path, true})
 	}
 	if right {
 		p.right++
 	}
-	return nil
 }
 
 // create plans a node, whose parent is planned or there.
 func (p *plan) create(ctx context.Context, c *client.Client, w *wish) error {
-	if parent := znode.Parent(w.path); !p.wished[parent] {
+	if parent := znode.Parent(w.path); !p.wished[parent] && !p.parents[parent] {
 		st, err := c.Exists(ctx, parent)
 		if err != nil {
 			return err
@@ -182,6 +220,7 @@ func (p *plan) create(ctx context.Context, c *client.Client, w *wish) error {
 		if st == nil {
 			return fmt.Errorf("create %s: %w: the parent %s; nothing was done", w.path, client.ErrNoNode, parent)
 		}
+		p.parents[parent] = true
 	}
 	var opts []client.CreateOption
 	if w.acl != nil {
