@@ -91,11 +91,13 @@ func TestBubbleALeaderThatStopsHandsOver(t *testing.T) {
 		c := p.client(nil)
 		defer c.Abandon()
 		p.put(c, "/before", time.Second)
+		term := p.server(old).Status().Term
 		stopped := make(chan struct{})
 		go func() { defer close(stopped); p.stop(old) }()
 		took := p.put(c, "/after", 5*time.Second)
 		require.Less(t, took, 100*time.Millisecond)
 		<-stopped
+		require.Equal(t, term+1, p.server(p.ready()).Status().Term, "one election, by arrangement")
 	})
 }
 

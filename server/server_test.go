@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/lycaon-io/lycaon/client"
+	"github.com/lycaon-io/lycaon/server/front"
 	"github.com/lycaon-io/lycaon/server/raftlog"
 )
 
@@ -221,7 +222,7 @@ func TestSilentClientsDoNotHoldUpAClose(t *testing.T) {
 		defer conn.Close()
 	}
 	dial(t, s)
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), front.HandshakeTimeout*3/4)
 	defer cancel()
 	require.NoError(t, s.Close(ctx))
 	require.NoError(t, ctx.Err())

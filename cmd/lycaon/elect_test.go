@@ -17,7 +17,7 @@ func TestALeaderThatIsKilledIsFollowedByTheNext(t *testing.T) {
 	c, addr := cluster.Client(t), cluster.Addrs()[0]
 	listener := begin(t, addr, "elect", "--listen", "/e")
 	listener.says("nobody leads")
-	first := begin(t, addr, "elect", "/e", "one")
+	first := begin(t, addr, "--session-timeout", killedTimeout, "elect", "/e", "one")
 	first.says("Leading /e, token ")
 	listener.says("one leads, token ")
 	second := begin(t, addr, "elect", "/e", "two", "--", "sh", "-c", `echo token $LYCAON_ELECT_TOKEN; trap 'exit 7' TERM; while :; do sleep 0.02; done`)

@@ -142,11 +142,11 @@ func TestAFrameWithoutAHeaderEndsTheConnection(t *testing.T) {
 func TestASilentConnectionIsClosed(t *testing.T) {
 	s := start(t)
 	c := s.dial()
-	c.hello(openHello(100))
 	began := time.Now()
+	c.hello(openHello(100))
 	last := c.awaitEnd()
 	require.Equal(t, protocol.Closing, last.Code)
-	require.GreaterOrEqual(t, time.Since(began), 95*time.Millisecond)
+	require.GreaterOrEqual(t, time.Since(began), 100*time.Millisecond)
 	require.EqualValues(t, 1, s.front.Stats().Idle)
 }
 
