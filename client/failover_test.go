@@ -496,7 +496,9 @@ func TestAServersAnswerIsToldBeforeConnectionsThatFail(t *testing.T) {
 		done := c.getAsync(t.Context(), "/x")
 		r := p.next()
 		f.cut.Store(true)
-		p.answer(r, func(m *protocol.Message) { m.Code, m.More = protocol.NotReady, &protocol.More{Detail: "no leader for 15s"} })
+		p.answer(r, func(m *protocol.Message) {
+			m.Code, m.More = protocol.NotReady, &protocol.More{Detail: "no leader for 15s"}
+		})
 		err := (<-done).err
 		require.ErrorIs(t, err, ErrDisconnected)
 		require.ErrorIs(t, err, ErrNotReady)

@@ -41,7 +41,7 @@ func begin(t *testing.T, addr string, args ...string) *running {
 // says waits for a line of the output that begins so, and returns the rest.
 func (r *running) says(prefix string) string {
 	r.t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(waitLong); ; time.Sleep(time.Millisecond) {
 		for line := range strings.Lines(r.out.String()) {
 			if rest, ok := strings.CutPrefix(line, prefix); ok && strings.HasSuffix(rest, "\n") {
 				return strings.TrimSpace(rest)
@@ -55,7 +55,7 @@ func (r *running) exits() int {
 	r.t.Helper()
 	select {
 	case <-r.ended:
-	case <-time.After(20 * time.Second):
+	case <-time.After(waitLong):
 		require.FailNow(r.t, "the program goes on", "%q %q", r.out.String(), r.errw.String())
 	}
 	return r.cmd.ProcessState.ExitCode()
@@ -66,7 +66,7 @@ func waiters(t *testing.T, c *client.Client, path string, n int) {
 	require.Eventually(t, func() bool {
 		names, err := c.Children(t.Context(), path)
 		return (err == nil || n == 0) && len(names) == n
-	}, 20*time.Second, 5*time.Millisecond, "%d nodes below %s", n, path)
+	}, waitLong, 5*time.Millisecond, "%d nodes below %s", n, path)
 }
 
 func TestALockOfAKilledProcessGoesToTheNext(t *testing.T) {
@@ -100,7 +100,7 @@ func gone(t *testing.T, pid string) {
 	t.Helper()
 	n, err := strconv.Atoi(pid)
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return syscall.Kill(n, 0) == syscall.ESRCH }, 10*time.Second, 5*time.Millisecond, "process %d goes on", n)
+	require.Eventually(t, func() bool { return syscall.Kill(n, 0) == syscall.ESRCH }, waitLong, 5*time.Millisecond, "process %d goes on", n)
 }
 
 func TestTheCommandOfALostLockIsEnded(t *testing.T) {

@@ -24,6 +24,9 @@ import (
 // are built, and watched by the race detector, as the tests are.
 const asLycaon = "LYCAON_TEST_AS_PROGRAM"
 
+// waitLong is how long is waited for what takes no time on a machine at rest.
+const waitLong = 20 * time.Second
+
 func TestMain(m *testing.M) {
 	if os.Getenv(asLycaon) != "" {
 		main()
@@ -141,7 +144,7 @@ func (s *serverProcess) stop() {
 	begin := time.Now()
 	require.NoError(s.t, s.cmd.Process.Signal(syscall.SIGTERM))
 	require.NoError(s.t, s.cmd.Wait(), s.logs.String())
-	require.Less(s.t, time.Since(begin), 20*time.Second)
+	require.Less(s.t, time.Since(begin), waitLong)
 }
 
 func openClient(t *testing.T, addr string, opts ...client.Option) *client.Client {

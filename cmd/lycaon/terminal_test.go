@@ -94,7 +94,7 @@ func (term *terminal) types(keys string) {
 // before.
 func (term *terminal) shows(text string) {
 	term.t.Helper()
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(waitLong); ; time.Sleep(time.Millisecond) {
 		screen := term.screen.String()
 		if at := strings.Index(screen[term.seen:], text); at >= 0 {
 			term.seen += at + len(text)
@@ -123,7 +123,7 @@ func (term *terminal) exits() int {
 	go func() { term.cmd.Wait(); close(done) }()
 	select {
 	case <-done:
-	case <-time.After(10 * time.Second):
+	case <-time.After(waitLong):
 		require.FailNow(term.t, "the program goes on", "%q", term.screen.String())
 	}
 	return term.cmd.ProcessState.ExitCode()

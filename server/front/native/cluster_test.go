@@ -73,7 +73,7 @@ func TestWhoWaitsForASessionIsToldWhenThereIsNoHope(t *testing.T) {
 			welcomed := make(chan protocol.Code, 1)
 			conn := s.dial()
 			go func() { welcomed <- conn.hello(openHello(10_000)).Code }()
-			require.Eventually(t, func() bool { return s.core.Stats().Arrivals == 1 }, 5*time.Second, time.Millisecond)
+			require.Eventually(t, func() bool { return s.core.Stats().Arrivals == 1 }, patience, time.Millisecond)
 			c.lose(s, &gate)
 			require.Equal(t, c.want, <-welcomed)
 			require.Zero(t, s.core.Stats().Arrivals)

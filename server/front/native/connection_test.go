@@ -163,7 +163,7 @@ func TestConnectionsBeyondABoundAreToldSo(t *testing.T) {
 			require.Equal(t, protocol.TooManyConnections, s.dial().hello(guestHello).Code)
 			require.EqualValues(t, 1, s.front.Stats().ConnectionsRefused)
 			first.Close()
-			require.Eventually(t, func() bool { return s.front.Stats().Connections < 2 }, 5*time.Second, time.Millisecond)
+			require.Eventually(t, func() bool { return s.front.Stats().Connections < 2 }, patience, time.Millisecond)
 			require.Equal(t, protocol.OK, s.dial().hello(guestHello).Code)
 		})
 	}
@@ -206,7 +206,7 @@ func TestASlowReaderIsCutOffAndHurtsNobody(t *testing.T) {
 	case <-time.After(30 * time.Second):
 		t.Fatal("the slow reader was never cut off")
 	}
-	require.Eventually(t, func() bool { return s.front.Stats().Connections == 1 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return s.front.Stats().Connections == 1 }, patience, time.Millisecond)
 	_, err = writer.Get(ctx, "/big")
 	require.NoError(t, err)
 }
@@ -291,9 +291,9 @@ func TestAnAttachWhoseSocketCloseIsGivenUp(t *testing.T) {
 	h := protocol.Hello{MinVersion: 1, MaxVersion: 1, Mode: protocol.HelloAttach, Session: w.Session, Password: w.Password, Attempt: 1, TimeoutMs: 10_000}
 	_, err := late.Write(protocol.AppendHello(protocol.Magic[:], &h))
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return s.core.Stats().Arrivals == 1 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return s.core.Stats().Arrivals == 1 }, patience, time.Millisecond)
 	late.Close()
-	require.Eventually(t, func() bool { return s.core.Stats().Arrivals == 0 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return s.core.Stats().Arrivals == 0 }, patience, time.Millisecond)
 	s.log.Hold(false)
 }
 
@@ -346,7 +346,7 @@ func TestAPanicEndsOneConnectionOnly(t *testing.T) {
 	c.send(protocol.Request{Op: protocol.OpStatus, Xid: 1})
 	c.awaitEnd()
 	// The socket is closed before the panic is counted.
-	require.Eventually(t, func() bool { return s.front.Stats().Panics == 1 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return s.front.Stats().Panics == 1 }, patience, time.Millisecond)
 	_, err := s.open().Get(t.Context(), "/")
 	require.NoError(t, err)
 }

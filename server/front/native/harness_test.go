@@ -22,6 +22,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// patience is how long is waited for what takes no time on a machine at rest.
+const patience = 30 * time.Second
+
 // server is a Front with the native protocol.
 type server struct {
 	t     testing.TB
@@ -146,7 +149,7 @@ func (r *raw) mustReceive() protocol.Message {
 // awaitEnd reads until the server closes, and returns the last message.
 func (r *raw) awaitEnd() (last protocol.Message) {
 	r.t.Helper()
-	r.SetReadDeadline(time.Now().Add(10 * time.Second))
+	r.SetReadDeadline(time.Now().Add(patience))
 	for {
 		m, err := r.receive()
 		if err != nil {

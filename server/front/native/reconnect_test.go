@@ -105,7 +105,7 @@ func TestASessionMovesToAnotherClient(t *testing.T) {
 func TestMoreAnswersAtOnceThanAnOutboxHolds(t *testing.T) {
 	s := start(t)
 	ctx := t.Context()
-	c := s.open()
+	c := s.open(client.WithSessionTimeout(time.Minute), client.WithRequestTimeout(time.Minute)) // it takes a second of work
 	_, err := c.Create(ctx, "/big", make([]byte, 1<<20))
 	require.NoError(t, err)
 	s.log.Hold(true)
@@ -116,7 +116,7 @@ func TestMoreAnswersAtOnceThanAnOutboxHolds(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	require.Eventually(t, func() bool { return s.core.Stats().Requests == 1 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return s.core.Stats().Requests == 1 }, patience, time.Millisecond)
 	const reads = 40
 	for range reads {
 		wg.Go(func() {
@@ -125,7 +125,7 @@ func TestMoreAnswersAtOnceThanAnOutboxHolds(t *testing.T) {
 			}
 		})
 	}
-	require.Eventually(t, func() bool { return s.core.Stats().Parked == reads }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return s.core.Stats().Parked == reads }, patience, time.Millisecond)
 	s.log.Hold(false)
 	wg.Wait()
 	require.NotZero(t, s.front.Stats().SlowConsumers)

@@ -110,7 +110,7 @@ func (s *server) neverOpens(opts ...client.Option) error {
 		_, err := client.Open(ctx, []string{s.addr}, append(opts, client.WithRequestTimeout(time.Minute))...)
 		failed <- err
 	}()
-	require.Eventually(s.t, func() bool { return s.front.Stats().HandshakesFailed >= enough }, 20*time.Second, time.Millisecond)
+	require.Eventually(s.t, func() bool { return s.front.Stats().HandshakesFailed >= enough }, patience, time.Millisecond)
 	giveUp()
 	return <-failed
 }
