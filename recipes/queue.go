@@ -288,8 +288,8 @@ const anyVersion = -1
 
 // Ack takes the item out of the queue for good, if it is still this taker's. Without
 // a deadline it waits for the answer as long as the session lives. ErrLost says that
-// somebody else has the item now, or will, unless an Ack before failed with a
-// client.Error with Maybe.
+// somebody else has the item now, or will; but if there is a client.Error with Maybe in
+// it, or was in the error of an Ack before, the item may be out of the queue.
 func (i *Item) Ack(ctx context.Context) error {
 	ctx = patient{bare{ctx}}
 	h := i.held

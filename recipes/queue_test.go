@@ -128,6 +128,37 @@ func (l *ledger) ack(item string) int {
 	return len(l.acked)
 }
 
+// unheard has its session end, once it is deaf, when a write is done and before the answer.
+type unheard struct {
+	*client.Client
+	deaf bool
+}
+
+func (u *unheard) Multi(ctx context.Context, ops ...client.Op) (*client.MultiResult, error) {
+	if res, err := u.Client.Multi(ctx, ops...); err != nil || !u.deaf {
+		return res, err
+	}
+	u.Abandon()
+	return nil, &client.Error{Op: "multi", Err: client.ErrSessionExpired, Maybe: true}
+}
+
+func TestAnAckThatMayBeDoneSaysSo(t *testing.T) {
+	t.Parallel()
+	ctx := limited(t)
+	c := &unheard{Client: one.Client(t)}
+	q := recipes.NewQueue(c, place(t))
+	require.NoError(t, q.Put(ctx, nil))
+	i, err := q.Take(ctx)
+	require.NoError(t, err)
+	c.deaf = true
+	err = i.Ack(ctx)
+	require.ErrorIs(t, err, recipes.ErrLost)
+	e, ok := errors.AsType[*client.Error](err)
+	require.True(t, ok)
+	require.True(t, e.Maybe)
+	require.Empty(t, children(t, one.Client(t), place(t)+"/entries"))
+}
+
 func TestDeathsOfConsumersLoseNothingAndDoubleNothingAcknowledged(t *testing.T) {
 	t.Parallel()
 	const items, consumers = 80, 4
