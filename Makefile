@@ -1,7 +1,7 @@
 GO      ?= go
 FUZZTIME ?= 10s
 
-.PHONY: build run cluster test lint fuzz faults replay soak-sim compat downstream differential bench clean
+.PHONY: build run cluster test lint fuzz faults recipe-faults replay soak-sim compat downstream differential bench clean
 
 ## build: compile bin/lycaon
 build:
@@ -32,6 +32,10 @@ fuzz:
 ## faults: real servers killed, paused, cut off, slowed down and filled up, FAULTS_ROUNDS times (10 by default); wants root
 faults:
 	FAULTS_ROUNDS=$${FAULTS_ROUNDS:-10} $(GO) test -count=1 -timeout 24h -v -run TestFaults ./server/faults
+
+## recipe-faults: LYCAON_RECIPE_GRANTS grants (10,000 by default) of locks, leases, leaderships and items while servers and holders are killed and paused
+recipe-faults:
+	LYCAON_RECIPE_GRANTS=$${LYCAON_RECIPE_GRANTS:-10000} $(GO) test -count=1 -timeout 2h -v ./server/faults/recipes
 
 ## replay: check the history again that a run of faults left in HISTORY
 replay:

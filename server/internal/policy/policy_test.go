@@ -72,6 +72,7 @@ var arrows = map[string][]string{
 
 	"server/sim":                 {"server/pipeline", "server/replicate", "server/state", "server/watch", "session", "protocol", "znode"},
 	"server/faults":              {"client", "protocol", "server/raftlog", "server/state", "znode"},
+	"server/faults/recipes":      {},
 	"server/compat/differential": {"server/compat/rig", "protocol/jute"},
 	"server/compat/clients":      {},
 	"server/compat/downstream":   {},
