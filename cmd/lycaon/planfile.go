@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -22,30 +23,31 @@ type wish struct {
 	data    []byte
 	hasData bool // else any is right
 	acl     client.ACL
+	kind    *znode.Kind
+	ttlMs   int64
 }
 
 // planReader turns a YAML document into wishes.
 type planReader struct {
 	file   string
-	tops   []string // paths of the first level
 	wishes map[string]wish
 }
 
 // readPlan reads a file, - for in. The wishes are sorted, parents first.
-func readPlan(file string, in io.Reader) (tops []string, wishes []wish, err error) {
+func readPlan(file string, in io.Reader) (wishes []wish, err error) {
 	raw, err := planBytes(file, in)
 	if err != nil {
-		return nil, nil, usageError{err}
+		return nil, usageError{err}
 	}
 	r := planReader{file: file, wishes: map[string]wish{}}
 	if err := r.read(raw); err != nil {
-		return nil, nil, usageError{err}
+		return nil, usageError{err}
 	}
 	for _, w := range r.wishes {
 		wishes = append(wishes, w)
 	}
 	slices.SortFunc(wishes, func(a, b wish) int { return comparePaths(a.path, b.path) })
-	return r.tops, wishes, nil
+	return wishes, nil
 }
 
 func planBytes(file string, in io.Reader) ([]byte, error) {
@@ -61,21 +63,31 @@ func comparePaths(a, b string) int {
 }
 
 func (r *planReader) read(raw []byte) error {
+	if doc, err := readJSON(raw); doc != nil || err != nil {
+		return errors.Join(err, r.document(doc))
+	}
 	var doc, more yaml.Node
 	in := yaml.NewDecoder(bytes.NewReader(raw))
 	if err := in.Decode(&doc); err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("%s: %w", r.file, err)
 	}
 	if len(doc.Content) == 0 {
-		return fmt.Errorf("%s: there is no node in it", r.file)
+		return fmt.Errorf("%s: %w", r.file, errNoNodes)
 	}
 	if err := in.Decode(&more); !errors.Is(err, io.EOF) {
 		return errors.Join(fmt.Errorf("%s: want one document", r.file), err)
 	}
-	return r.mapping(doc.Content[0], "paths to nodes", func(key string, value *yaml.Node) error {
-		r.tops = append(r.tops, key)
-		return r.node(key, value)
-	})
+	return r.document(doc.Content[0])
+}
+
+var errNoNodes = errors.New("there is no node in it")
+
+func (r *planReader) document(n *yaml.Node) error {
+	err := r.mapping(n, "paths to nodes", r.node)
+	if err == nil && len(r.wishes) == 0 {
+		err = r.fault(n, "%w", errNoNodes)
+	}
+	return err
 }
 
 func (r *planReader) fault(at *yaml.Node, format string, args ...any) error {
@@ -114,12 +126,15 @@ func (r *planReader) node(path string, n *yaml.Node) error {
 		r.wishes[path] = w
 		return nil
 	}
-	err := r.mapping(n, "data, dataBase64, acl and children", func(key string, value *yaml.Node) error {
+	err := r.mapping(n, "data, dataBase64, acl, kind, ttl and children", func(key string, value *yaml.Node) error {
 		if key == "children" {
 			return r.children(path, value)
 		}
 		return r.field(&w, key, value)
 	})
+	if isTTL := w.kind != nil && *w.kind == znode.TTL; err == nil && isTTL != (w.ttlMs != 0) {
+		err = r.fault(n, "%s: kind: ttl and ttl: TIME go together", path)
+	}
 	r.wishes[path] = w
 	return err
 }
@@ -138,7 +153,7 @@ func (r *planReader) field(w *wish, key string, n *yaml.Node) (err error) {
 		return r.fault(n, "%s wants a single value", key)
 	}
 	isData := key == "data" || key == "dataBase64"
-	if isData && w.hasData || key == "acl" && w.acl != nil {
+	if isData && w.hasData || key == "acl" && w.acl != nil || key == "kind" && w.kind != nil || key == "ttl" && w.ttlMs != 0 {
 		return r.fault(n, "%s: %s is given twice", w.path, key)
 	}
 	w.hasData = w.hasData || isData
@@ -151,8 +166,12 @@ func (r *planReader) field(w *wish, key string, n *yaml.Node) (err error) {
 		w.data, err = base64.StdEncoding.DecodeString(n.Value)
 	case "acl":
 		w.acl, err = planACL(n.Value)
+	case "kind":
+		w.kind, err = planKind(n.Value)
+	case "ttl":
+		w.ttlMs, err = planTTL(n.Value)
 	default:
-		return r.fault(n, "unknown key %q; known keys: data dataBase64 acl children", key)
+		return r.fault(n, "unknown key %q; known keys: data dataBase64 acl kind ttl children", key)
 	}
 	if err != nil {
 		return r.fault(n, "%s: %w", key, err)
@@ -168,4 +187,39 @@ func planACL(text string) (client.ACL, error) {
 		err = errors.New("auth is whoever applies it; name the identity (whoami shows yours)")
 	}
 	return acl, err
+}
+
+// planKind knows the kinds that a plan can make: an ephemeral node lives and
+// dies with the session of a program.
+func planKind(text string) (*znode.Kind, error) {
+	for kind, name := range kindNames {
+		if name == text && kind != znode.Ephemeral {
+			return &kind, nil
+		}
+	}
+	return nil, fmt.Errorf("%q: want persistent, container or ttl", text)
+}
+
+func planTTL(text string) (ms int64, err error) {
+	ttl, err := time.ParseDuration(text)
+	if ms = ttl.Milliseconds(); err == nil && (ms < 1 || ms > znode.MaxTTLMs) {
+		err = fmt.Errorf("%s is not within 1ms to %d ms", text, int64(znode.MaxTTLMs))
+	}
+	return ms, err
+}
+
+// createOptions are those of the node that w wants, where none is.
+func (w *wish) createOptions() []client.CreateOption {
+	var opts []client.CreateOption
+	if w.acl != nil {
+		opts = append(opts, client.WithACL(w.acl))
+	}
+	switch {
+	case w.kind == nil:
+	case *w.kind == znode.Container:
+		opts = append(opts, client.Container())
+	case *w.kind == znode.TTL:
+		opts = append(opts, client.TTL(msDuration(w.ttlMs)))
+	}
+	return opts
 }

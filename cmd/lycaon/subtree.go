@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -64,6 +65,55 @@ func readACLs(ctx context.Context, c *client.Client, what, root string, nodes []
 		n.acl = r.ACL
 	}
 	return nil
+}
+
+// lookPage is how many nodes are looked at in one request.
+const lookPage = 100
+
+// sight is what was found at a path, data and ACL at one instant, unless they
+// were too large to be read together.
+type sight struct {
+	client.Node
+	acl      client.ACL
+	aversion int64 // of acl
+	err      error // of the node
+	aclErr   error // of the ACL alone
+}
+
+// look reads nodes and their ACLs.
+func look(ctx context.Context, c *client.Client, paths []string) ([]sight, error) {
+	reads := make([]client.ReadOp, 0, 2*len(paths))
+	for _, path := range paths {
+		reads = append(reads, client.ReadGet(path), client.ReadACL(path))
+	}
+	found, err := c.MultiRead(ctx, reads)
+	if err != nil {
+		return nil, err
+	}
+	sights := make([]sight, len(paths))
+	for i, path := range paths {
+		n, acl := &found[2*i], &found[2*i+1]
+		if errors.Is(n.Err, client.ErrTooLarge) || errors.Is(acl.Err, client.ErrTooLarge) {
+			if err := lookAlone(ctx, c, path, n, acl); err != nil {
+				return nil, err
+			}
+		}
+		sights[i] = sight{n.Node, acl.ACL, acl.Stat.Aversion, n.Err, acl.Err}
+	}
+	return sights, nil
+}
+
+// lookAlone reads again what did not fit into one reply beside the others.
+func lookAlone(ctx context.Context, c *client.Client, path string, n, acl *client.ReadResult) error {
+	whole, err := c.Get(ctx, path)
+	if n.Err = err; err == nil {
+		n.Node = *whole
+	}
+	again, err := c.MultiRead(ctx, []client.ReadOp{client.ReadACL(path)})
+	if err == nil {
+		*acl = again[0]
+	}
+	return err
 }
 
 // aclText is the form that commands take an ACL in.

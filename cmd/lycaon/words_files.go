@@ -36,27 +36,33 @@ snapshot save keeps everything.`
 
 func newImport(e *env) *cobra.Command {
 	var existing existingFlag
+	var format formFlag
 	var zk zkImport
 	cmd := &cobra.Command{
-		Use:   "import {DIR PATH | --zk-snapshot FILE [--zk-log FILE|DIR]... [PATH]}",
-		Short: "Load a directory tree, or ZooKeeper's files, into a tree of nodes",
-		Long: `Load a directory into PATH; missing parents of PATH are created. What cannot come
-along is skipped and listed with its reason: symbolic links, devices and sockets,
-unreadable files, files larger than a node may be, and names that no node may
-have (ZooKeeper's rules: valid UTF-8, no control characters).
+		Use:   "import {FILE [PATH] | --zk-snapshot FILE [--zk-log FILE|DIR]... [PATH]}",
+		Short: "Load a directory, a document or ZooKeeper's files into a tree of nodes",
+		Long: `Load a tree that export wrote, or another of its form, into PATH; missing parents of
+PATH are created. A document without PATH goes where its paths say; one that is a
+single tree may go elsewhere. FILE may be - for standard input.
+
+Of a directory what cannot come along is skipped and listed with its reason:
+symbolic links, devices and sockets, unreadable files, files larger than a node may
+be, and names that no node may have (ZooKeeper's rules: valid UTF-8, no control
+characters).
 ` + filesHelp + `
+` + documentHelp + `
 ` + zkImportHelp + `
 
-An import is made of many changes, each of up to ` + fmt.Sprint(target.MaxOps) + ` nodes. After an error, run it again
+An import is made of many changes, each of up to ` + fmt.Sprint(target.MaxOps) + ` nodes; apply makes one. After an error, run it again
 with --existing keep: what is there already is passed over.`,
-		Example: "  import /etc /etc\n  import --existing replace ./config /app/config\n" +
+		Example: "  import /etc /etc\n  import --existing replace ./config /app/config\n  import app.yaml\n" +
 			"  import --zk-snapshot version-2/snapshot.100000a1 --zk-log version-2",
 		GroupID: groupTree,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if zk.wanted() {
 				return zk.check(args)
 			}
-			return exactArgs(2)(cmd, args)
+			return rangeArgs(1, 2)(cmd, args)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			policy, err := existing.policy()
@@ -67,15 +73,35 @@ with --existing keep: what is there already is passed over.`,
 				zk.existing = policy
 				return e.importZooKeeper(cmd.Context(), &zk)
 			}
-			if err := znode.ValidatePath(args[1]); err != nil {
-				return usageError{err}
-			}
-			return e.importTree(cmd.Context(), args[0], args[1], policy)
+			return e.importInto(cmd.Context(), args, &format, policy)
 		},
 	}
 	existing.add(cmd)
+	format.add(cmd)
 	zk.addFlags(cmd)
 	return cmd
+}
+
+// importInto reads what args are: a file or directory, and perhaps a path.
+func (e *env) importInto(ctx context.Context, args []string, format *formFlag, existing target.Existing) error {
+	form, err := format.form(args[0])
+	if err != nil {
+		return err
+	}
+	to := ""
+	if len(args) > 1 {
+		to = args[1]
+		if err := znode.ValidatePath(to); err != nil {
+			return usageError{err}
+		}
+	}
+	switch {
+	case form != formDir:
+		return e.importDocument(ctx, args[0], to, existing)
+	case to == "":
+		return usageError{errors.New("import of a directory wants the PATH to put it at")}
+	}
+	return e.importTree(ctx, args[0], to, existing)
 }
 
 var existingPolicies = map[string]target.Existing{"fail": target.Refuse, "keep": target.Keep, "replace": target.Replace}
@@ -134,21 +160,38 @@ func below(root, rel string) string {
 
 func newExport(e *env) *cobra.Command {
 	var replace bool
+	var format formFlag
 	cmd := &cobra.Command{
-		Use:   "export PATH DIR",
-		Short: "Write a tree of nodes into a directory",
-		Long: `Write the node PATH and all below it into DIR, which must be absent or empty; with
---replace files that exist are written over, and none is ever deleted. Nodes are
-read one page after another while others may write; snapshot save is one instant.
-Of / the system nodes below /zookeeper are left out.
-` + filesHelp,
-		Example: "  export /app /tmp/app",
+		Use:   "export PATH [FILE]",
+		Short: "Write a tree of nodes into a directory or a document",
+		Long: `Write the node PATH and all below it into FILE, a directory or a document, or without
+FILE a document to standard output. A directory must be absent or empty, a document
+absent; with --replace files that exist are written over, and none is ever deleted.
+Nodes are read one page after another while others may write; snapshot save is one
+instant. Of / the system nodes below /zookeeper are left out.
+` + filesHelp + `
+` + documentHelp,
+		Example: "  export /app /tmp/app\n  export /app app.yaml\n  export /app -f json | jq keys",
 		GroupID: groupTree,
-		Args:    exactArgs(2),
+		Args:    rangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return e.exportTree(cmd.Context(), args[0], args[1], replace)
+			file := "-"
+			if len(args) > 1 {
+				file = args[1]
+			} else if format.text == "" && e.out.form == formJSON {
+				format.text = string(formJSONTree)
+			}
+			form, err := format.form(file)
+			if err != nil {
+				return err
+			}
+			if form != formDir {
+				return e.exportDocument(cmd.Context(), args[0], file, form, replace)
+			}
+			return e.exportTree(cmd.Context(), args[0], file, replace)
 		},
 	}
+	format.add(cmd)
 	cmd.Flags().BoolVar(&replace, "replace", false, "write over files that exist")
 	return cmd
 }
@@ -240,12 +283,16 @@ func (e *env) summary(did, from, to string, nodes int, bytes int64, took time.Du
 		}
 		return e.out.value(map[string]any{"from": from, "to": to, "nodes": nodes, "bytes": bytes, "ms": took.Milliseconds(), "skipped": skips})
 	}
-	for _, s := range skips {
-		fmt.Fprintf(e.errw, "skipped %q: %s\n", s.Path, s.Reason)
-	}
+	e.tellSkipped(skips)
 	line := fmt.Sprintf("%s %d nodes, %d bytes from %s to %s in %s", did, nodes, bytes, from, to, took.Round(time.Millisecond))
 	if len(skips) > 0 {
 		line += fmt.Sprintf("; skipped %d, listed above", len(skips))
 	}
 	return e.out.line("%s", line)
+}
+
+func (e *env) tellSkipped(skips []skipped) {
+	for _, s := range skips {
+		fmt.Fprintf(e.errw, "skipped %q: %s\n", s.Path, s.Reason)
+	}
 }

@@ -101,7 +101,7 @@ func TestOfSeveralFormsTheTypedFlagTellsWhichArgumentsThereAre(t *testing.T) {
 		}
 		return names
 	}
-	require.Equal(t, []string{"DIR", "PATH"}, names(newImport(e)))
+	require.Equal(t, []string{"FILE", "PATH"}, names(newImport(e)))
 	cmd := newImport(e)
 	require.NoError(t, cmd.Flags().Set("zk-snapshot", "snapshot.1"))
 	require.Equal(t, []string{"PATH"}, names(cmd))

@@ -7,6 +7,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -14,13 +17,16 @@ import (
 	"github.com/lycaon-io/lycaon/znode"
 )
 
-const planHelp = `FILE, - for standard input, is YAML or JSON: a mapping of paths to nodes. A node is a
-text, its data, or a mapping of
+const planHelp = `FILE, - for standard input, is YAML or JSON: a mapping of paths to nodes, as export
+writes it. A node is a text, its data, or a mapping of
 
   data         a text, null for null data; without it any data is right
   dataBase64   or data that is no text
   acl          scheme:id:perms[,...]; without it any ACL is right, and a node that is
                created is open to everyone
+  kind         persistent, container or ttl; without it any kind is right, and a node
+               that is created is persistent
+  ttl          of kind ttl: 10m
   children     a mapping of names to nodes
 
 Nodes that are not in FILE stay as they are. With --prune those below its paths are
@@ -100,7 +106,7 @@ func (p *plan) tell(action, path, text string) {
 }
 
 func (e *env) apply(ctx context.Context, file string, opt applyOptions) error {
-	tops, wishes, err := readPlan(file, e.in)
+	wishes, err := readPlan(file, e.in)
 	if err != nil {
 		return err
 	}
@@ -109,13 +115,13 @@ func (e *env) apply(ctx context.Context, file string, opt applyOptions) error {
 		return err
 	}
 	p := plan{wished: map[string]bool{}, parents: map[string]bool{}}
-	for page := range slices.Chunk(wishes, planPage) {
+	for page := range slices.Chunk(wishes, lookPage) {
 		if err := p.addPage(ctx, c, page); err != nil {
 			return err
 		}
 	}
 	if opt.prune {
-		if err := p.prune(ctx, c, tops); err != nil {
+		if err := p.prune(ctx, c, topsOf(wishes)); err != nil {
 			return err
 		}
 	}
@@ -136,34 +142,28 @@ func (e *env) apply(ctx context.Context, file string, opt applyOptions) error {
 	return e.printOutcome(&p, true)
 }
 
-// planPage is how many nodes are read in one request.
-const planPage = 100
-
 // addPage compares nodes with what they should be.
 func (p *plan) addPage(ctx context.Context, c *client.Client, page []wish) error {
-	var reads []client.ReadOp
+	paths := make([]string, len(page))
 	for i := range page {
-		reads = append(reads, client.ReadGet(page[i].path), client.ReadACL(page[i].path))
+		paths[i] = page[i].path
 	}
-	found, err := c.MultiRead(ctx, reads)
+	found, err := look(ctx, c, paths)
 	if err != nil {
 		return err
 	}
 	for i := range page {
-		w, n, acl := &page[i], &found[2*i], &found[2*i+1]
+		w, n := &page[i], &found[i]
 		p.wished[w.path] = true
-		if err := readAlone(ctx, c, w.path, n, acl); err != nil {
-			return err
-		}
 		switch {
-		case errors.Is(n.Err, client.ErrNoNode):
+		case errors.Is(n.err, client.ErrNoNode):
 			err = p.create(ctx, c, w)
-		case n.Err != nil:
-			err = n.Err
-		case acl.Err != nil && w.acl != nil:
-			err = acl.Err
+		case n.err != nil:
+			err = n.err
+		case n.aclErr != nil && w.acl != nil:
+			err = n.aclErr
 		default:
-			p.add(w, &n.Node, acl)
+			err = p.add(w, n)
 		}
 		if err != nil {
 			return err
@@ -172,42 +172,31 @@ func (p *plan) addPage(ctx context.Context, c *client.Client, page []wish) error
 	return nil
 }
 
-// readAlone reads again what did not fit into one reply beside the others.
-func readAlone(ctx context.Context, c *client.Client, path string, n, acl *client.ReadResult) error {
-	if !errors.Is(n.Err, client.ErrTooLarge) && !errors.Is(acl.Err, client.ErrTooLarge) {
-		return nil
-	}
-	whole, err := c.Get(ctx, path)
-	if n.Err = err; err == nil {
-		n.Node = *whole
-	}
-	again, err := c.MultiRead(ctx, []client.ReadOp{client.ReadACL(path)})
-	if err == nil {
-		*acl = again[0]
-	}
-	return err
-}
-
 // add compares one node with what it should be.
-func (p *plan) add(w *wish, n *client.Node, acl *client.ReadResult) {
+func (p *plan) add(w *wish, n *sight) error {
+	if w.kind != nil && (*w.kind != n.Stat.Kind || w.ttlMs != n.Stat.TTLMs) {
+		return fmt.Errorf("%s: it is %s and shall be %s: no node changes its kind, delete it first; nothing was done",
+			w.path, kindText(n.Stat), kindText(client.Stat{Kind: *w.kind, TTLMs: w.ttlMs}))
+	}
 	right := true
 	if w.hasData && (!bytes.Equal(n.Data, w.data) || (n.Data == nil) != (w.data == nil)) {
 		right = false
 		p.sets++
-		p.tell("set", w.path, fmt.Sprintf("%s, now %s", dataSize(&client.Node{Data: w.data}), dataSize(n)))
+		p.tell("set", w.path, fmt.Sprintf("%s, now %s", valueText(w.data), valueText(n.Data)))
 		p.write = append(p.write, step{client.OpSet(w.path, w.data, client.IfVersion(n.Stat.Version)), "set", w.path, true})
 	} else {
 		p.write = append(p.write, step{client.OpCheck(w.path, n.Stat.Version), "check", w.path, true})
 	}
-	if w.acl != nil && !slices.Equal(acl.ACL, w.acl) {
+	if w.acl != nil && !slices.Equal(n.acl, w.acl) {
 		right = false
 		p.setACLs++
-		p.tell("setAcl", w.path, aclText(w.acl)+", now "+aclText(acl.ACL))
-		p.acls = append(p.acls, step{client.OpSetACL(w.path, w.acl, client.IfVersion(acl.Stat.Aversion)), "setAcl", w.path, true})
+		p.tell("setAcl", w.path, aclText(w.acl)+", now "+aclText(n.acl))
+		p.acls = append(p.acls, step{client.OpSetACL(w.path, w.acl, client.IfVersion(n.aversion)), "setAcl", w.path, true})
 	}
 	if right {
 		p.right++
 	}
+	return nil
 }
 
 // create plans a node, whose parent is planned or there.
@@ -222,13 +211,9 @@ func (p *plan) create(ctx context.Context, c *client.Client, w *wish) error {
 		}
 		p.parents[parent] = true
 	}
-	var opts []client.CreateOption
-	if w.acl != nil {
-		opts = append(opts, client.WithACL(w.acl))
-	}
 	p.creates++
-	p.tell("create", w.path, dataSize(&client.Node{Data: w.data}))
-	p.write = append(p.write, step{client.OpCreate(w.path, w.data, opts...), "create", w.path, true})
+	p.tell("create", w.path, valueText(w.data))
+	p.write = append(p.write, step{client.OpCreate(w.path, w.data, w.createOptions()...), "create", w.path, true})
 	return nil
 }
 
@@ -236,7 +221,6 @@ func (p *plan) create(ctx context.Context, c *client.Client, w *wish) error {
 func (p *plan) prune(ctx context.Context, c *client.Client, tops []string) error {
 	stays := maps.Clone(p.wished)
 	var there []*client.Node
-	seen := map[string]bool{} // one top may be below another
 	for _, top := range tops {
 		for n, err := range c.Walk(ctx, top, client.KeysOnly()) {
 			if errors.Is(err, client.ErrNoNode) {
@@ -245,10 +229,9 @@ func (p *plan) prune(ctx context.Context, c *client.Client, tops []string) error
 			if err != nil {
 				return err
 			}
-			if !seen[n.Path] && !isSystem(n.Path) {
+			if !isSystem(n.Path) {
 				there = append(there, n)
 			}
-			seen[n.Path] = true
 		}
 	}
 	slices.SortFunc(there, func(a, b *client.Node) int { return comparePaths(b.Path, a.Path) })
@@ -261,6 +244,15 @@ func (p *plan) prune(ctx context.Context, c *client.Client, tops []string) error
 		p.deletions = append(p.deletions, step{client.OpDelete(n.Path, client.IfVersion(n.Stat.Version)), "delete", n.Path, true})
 	}
 	return nil
+}
+
+// valueText is data as a line has room for it: itself, or its size.
+func valueText(data []byte) string {
+	const room = 60
+	if data == nil || len(data) > room || !utf8.Valid(data) || bytes.ContainsFunc(data, unicode.IsControl) {
+		return dataSize(&client.Node{Data: data})
+	}
+	return strconv.Quote(string(data))
 }
 
 func (e *env) printPlan(p *plan) error {

@@ -214,7 +214,7 @@ func (w *Writer) send() error {
 
 // fly is one transaction. Flush waits for it.
 func (w *Writer) fly(b batch) {
-	_, err := w.client.Multi(w.ctx, b.ops...)
+	_, err := w.client.Commit(w.ctx, b.ops...)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	defer w.answered.Broadcast()
