@@ -36,6 +36,9 @@ func newVersion(e *env) *cobra.Command {
 			if e.out.structured() {
 				return e.out.value(map[string]string{"version": version()})
 			}
+			if e.out.compat() {
+				return e.out.line("ZooKeeper CLI version: %s", version())
+			}
 			return e.out.line("%s", version())
 		},
 	}

@@ -34,6 +34,7 @@ var unsteady = []struct {
 	with string
 }{
 	{regexp.MustCompile(`\d{4}-\d\d-\d\dT[0-9:.]+Z`), "TIME"},
+	{regexp.MustCompile(`(?m)^([cm]time) = \w{3} \w{3} \d\d \d\d:\d\d:\d\d \w+ \d{4}$`), "$1 = TIME"},
 	{regexp.MustCompile(`"(ctimeMs|mtimeMs|clockMs|connectedMs|heardMs|ms|bytes)":\d+`), `"$1":N`},
 	{regexp.MustCompile(`\b\d\w*s ago  +`), "TIME ago  "},
 	{regexp.MustCompile(`\b\d\w*s ago`), "TIME ago"},

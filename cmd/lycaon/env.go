@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -123,12 +124,15 @@ type env struct {
 	shell   bool // a session stays between commands
 	cwd     string
 	closed  bool // by close, until connect
+	greeted bool // as ZooKeeper's shell greets
+	literal bool // data is what it is, as in ZooKeeper's shell
 	settled bool
 	conn    *client.Client
 	guest   bool
 	history func() []string
 	ask     func(question string) (string, error) // nil where nobody can answer
 	watches watches
+	states  sync.WaitGroup // of what tells the states of the session
 }
 
 func newEnv(in io.Reader, out, errw io.Writer, getenv func(string) string) *env {
@@ -204,6 +208,7 @@ func (e *env) connect(ctx context.Context, guest bool) (*client.Client, error) {
 		return nil, err
 	}
 	e.guest = guest
+	e.tellStates()
 	return e.conn, nil
 }
 
@@ -223,6 +228,7 @@ func (e *env) close() {
 		fmt.Fprintln(e.errw, "lycaon: the session was not closed and ends by its timeout:", err)
 	}
 	e.conn = nil
+	e.states.Wait()
 }
 
 // errQuiet ends a command whose message has been printed already.

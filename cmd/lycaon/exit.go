@@ -95,6 +95,9 @@ func exitCode(err error) int {
 	if status := exitStatus(0); errors.As(err, &status) {
 		return int(status)
 	}
+	if zoo := (zooError{}); errors.As(err, &zoo) {
+		return zoo.code
+	}
 	for _, row := range exitCodes {
 		if errors.Is(err, row.err) {
 			return row.code

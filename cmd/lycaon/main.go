@@ -24,16 +24,27 @@ func run(args []string, in io.Reader, out, errw io.Writer, getenv func(string) s
 	defer stop()
 	e := newEnv(in, out, errw, getenv)
 	defer e.close()
-	root := newRoot(e)
-	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	err := e.run(ctx, args)
 	if flushed := e.out.flush(); err == nil {
 		err = flushed
 	}
-	if err != nil && !errors.Is(err, errQuiet) {
+	if zoo := (zooError{}); errors.As(err, &zoo) {
+		fmt.Fprintln(errw, zoo.text)
+	} else if err != nil && !errors.Is(err, errQuiet) {
 		fmt.Fprintln(errw, "lycaon:", describe(err))
 	}
 	return exitCode(err)
+}
+
+// run runs a command line.
+func (e *env) run(ctx context.Context, args []string) error {
+	if zoo, words := zooCommandLine(e, args); zoo != nil {
+		defer zoo.close()
+		return runZoo(ctx, zoo, words)
+	}
+	root := newRoot(e)
+	root.SetArgs(args)
+	return root.ExecuteContext(ctx)
 }
 
 const rootLong = `Lycaon keeps a replicated tree of small nodes for locks, configuration and discovery.
@@ -47,7 +58,7 @@ also an environment variable: --server is LYCAON_SERVER.
 
 Forms of the output: text for people; json, one value a line, and yaml, one document
 a value, for programs; table, a value a row, of which long ones are cut; compat, the
-text of ZooKeeper's shell where it has the command.
+text of ZooKeeper's shell where it has the command, with its exit codes, 1 and 127.
 
 Exit codes: 0 ok, 1 error, 2 usage, 3 not found, 4 version mismatch, 5 not
 permitted, 6 session lost, 7 no server available; from 10 on see serve --help.`

@@ -112,10 +112,11 @@ func (p printer) statBlock(s client.Stat) error {
 		s.Czxid, p.time(s.CtimeMs), s.Mzxid, p.time(s.MtimeMs), s.Pzxid)
 	fmt.Fprintf(&b, "cversion = %d\ndataVersion = %d\naclVersion = %d\nephemeralOwner = 0x%x\ndataLength = %d\nnumChildren = %d\n",
 		s.Cversion, s.Version, s.Aversion, s.Owner, s.DataLength, s.NumChildren)
-	switch s.Kind {
-	case znode.Container:
+	switch {
+	case p.compat():
+	case s.Kind == znode.Container:
 		b.WriteString("kind = container\n")
-	case znode.TTL:
+	case s.Kind == znode.TTL:
 		fmt.Fprintf(&b, "kind = ttl, %s\n", time.Duration(s.TTLMs)*time.Millisecond)
 	}
 	_, err := io.WriteString(p.w, b.String())

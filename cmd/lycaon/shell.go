@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,6 +34,9 @@ with / begin there: a, ./a and ../a. Outside the shell paths begin with /.
 Words are cut at blanks; '...', "..." and a backslash keep them together, and a word
 that begins with # begins a comment.
 
+With --compat before shell it takes and prints what ZooKeeper's shell does; a script
+then goes on behind an error, and its exit code is that of its last line.
+
 Earlier lines, but for those of addauth, are kept in ~/.config/lycaon/history;
 LYCAON_HISTORY names another file.`,
 		GroupID: groupOther,
@@ -57,26 +61,44 @@ func runScript(ctx context.Context, e *env) error {
 	lines := bufio.NewScanner(e.in)
 	lines.Buffer(nil, maxLine)
 	e.in = strings.NewReader("")
+	e.greet(ctx, "disabled")
 	var ran []string
+	var last error // with which ZooKeeper's shell ends, having told it
 	e.history = func() []string { return ran }
 	for number := 1; lines.Scan(); number++ {
 		if strings.TrimSpace(lines.Text()) == "" {
 			continue
 		}
 		line, err := e.redo(lines.Text())
-		if err != nil {
-			return fmt.Errorf("line %d: %w", number, err)
-		}
 		ran = append(ran, line)
-		quit, err := runLine(ctx, e, line)
-		if err != nil {
-			return fmt.Errorf("line %d: %w", number, err)
+		quit := false
+		if err == nil {
+			quit, err = runLine(ctx, e, line)
 		}
-		if quit {
-			return nil
+		switch {
+		case quit:
+			return last
+		case err == nil:
+			last = nil
+		case e.out.compat():
+			e.report(err)
+			last = exitStatus(exitCode(err))
+		default:
+			return fmt.Errorf("line %d: %w", number, err)
 		}
 	}
-	return lines.Err()
+	return cmp.Or(lines.Err(), last)
+}
+
+// report tells a person what went wrong.
+func (e *env) report(err error) {
+	switch zoo := (zooError{}); {
+	case err == nil, errors.Is(err, errQuiet):
+	case errors.As(err, &zoo):
+		fmt.Fprintln(e.errw, zoo.text)
+	default:
+		fmt.Fprintln(e.errw, describe(err))
+	}
 }
 
 // prompt is an interactive shell at work.
@@ -87,8 +109,10 @@ type prompt struct {
 }
 
 func runPrompt(ctx context.Context, e *env) error {
-	if _, err := e.session(ctx); err != nil {
-		return err
+	if !e.out.compat() {
+		if _, err := e.session(ctx); err != nil {
+			return err
+		}
 	}
 	// From here on Ctrl-C belongs to the line or the command, not to the shell.
 	ctx, stop := signal.NotifyContext(context.WithoutCancel(ctx), syscall.SIGTERM)
@@ -110,7 +134,9 @@ func runPrompt(ctx context.Context, e *env) error {
 		rl.SetPrompt(question)
 		return rl.ReadLine()
 	}
-	fmt.Fprintln(e.out.w, "Connected. help lists the commands, Tab completes, quit ends.")
+	if !e.greet(ctx, "enabled") {
+		fmt.Fprintln(e.out.w, "Connected. help lists the commands, Tab completes, quit ends.")
+	}
 	return p.loop(ctx)
 }
 
@@ -132,14 +158,13 @@ func (p *prompt) loop(ctx context.Context) error {
 			continue
 		}
 		if line, err = p.env.redo(line); err != nil {
-			fmt.Fprintln(p.env.errw, err)
+			p.lines = append(p.lines, line)
+			p.env.report(err)
 			continue
 		}
 		p.remember(line)
 		quit, err := p.run(ctx, line)
-		if err != nil && !errors.Is(err, errQuiet) {
-			fmt.Fprintln(p.env.errw, describe(err))
-		}
+		p.env.report(err)
 		if quit {
 			return nil
 		}
@@ -174,30 +199,49 @@ func (p *prompt) text() string {
 	if c := p.env.conn; c != nil {
 		state = strings.ToUpper(c.Session().State().String())
 	}
+	if p.env.out.compat() {
+		return p.env.zooPrompt(len(p.lines))
+	}
 	return fmt.Sprintf("[lycaon: %s(%s) %s %d] ", p.env.target.server, state, p.env.cwd, len(p.lines))
 }
 
-// redo replaces "redo N" by line N of this run.
+// redo replaces "redo N" by line N of this run. A line with a mistake comes back
+// as it was.
 func (e *env) redo(line string) (string, error) {
 	words := strings.Fields(line)
 	if len(words) == 0 || words[0] != "redo" {
 		return line, nil
 	}
 	lines := e.history()
-	if len(words) == 2 {
-		if n, err := strconv.Atoi(words[1]); err == nil && n >= 0 && n < len(lines) {
-			return lines[n], e.out.line("%s", lines[n])
-		}
+	n, err := strconv.Atoi(strings.Join(words[1:], " "))
+	known := err == nil && n >= 0 && n < len(lines)
+	switch {
+	case e.out.compat() && known:
+		return zooRedo(line, lines[n])
+	case e.out.compat():
+		return zooRedo(line, "")
+	case len(lines) == 0:
+		return line, usageError{errors.New("usage: redo N, with N as history shows it; there is no earlier line")}
+	case !known:
+		return line, usageError{fmt.Errorf("usage: redo N, with N as history shows it, 0 to %d", len(lines)-1)}
+	case isRedo(lines[n]):
+		return line, usageError{fmt.Errorf("line %d is a redo itself", n)}
 	}
-	if len(lines) == 0 {
-		return "", usageError{errors.New("usage: redo N, with N as history shows it; there is no earlier line")}
-	}
-	return "", usageError{fmt.Errorf("usage: redo N, with N as history shows it, 0 to %d", len(lines)-1)}
+	return lines[n], e.out.line("%s", lines[n])
 }
 
-// runLine runs one line with fresh flags. It tells whether the shell is to end.
+func isRedo(line string) bool {
+	words := strings.Fields(line)
+	return len(words) > 0 && words[0] == "redo"
+}
+
+// runLine runs one line. It tells whether the shell is to end.
 func runLine(ctx context.Context, e *env, line string) (quit bool, err error) {
-	words, err := splitWords(line)
+	words, run := splitZoo(line), runZoo
+	if !e.out.compat() {
+		run = runWords
+		words, err = splitWords(line)
+	}
 	if err != nil || len(words) == 0 {
 		return false, err
 	}
@@ -207,12 +251,16 @@ func runLine(ctx context.Context, e *env, line string) (quit bool, err error) {
 	if e.conn != nil && e.conn.Session().Context().Err() != nil {
 		fmt.Fprintf(e.errw, "the session was lost (%v); a new one is opened\n", context.Cause(e.conn.Session().Context()))
 	}
+	return false, run(ctx, e, words)
+}
+
+// runWords runs one command with fresh flags.
+func runWords(ctx context.Context, e *env, words []string) error {
 	defer func(was printer) { e.out = was }(e.out)
 	e.out = e.out.apart()
 	root := newShellRoot(e)
 	root.SetArgs(words)
-	err = root.ExecuteContext(ctx)
-	return false, errors.Join(err, e.out.flush())
+	return errors.Join(root.ExecuteContext(ctx), e.out.flush())
 }
 
 // shellUsage is that of cobra without the name of a program, which here has
@@ -263,7 +311,13 @@ func newHistory(e *env) *cobra.Command {
 		GroupID: groupOther,
 		Args:    exactArgs(0),
 		RunE: func(*cobra.Command, []string) error {
-			for i, line := range e.history() {
+			lines := e.history()
+			from := 0
+			if e.out.compat() {
+				from = max(0, len(lines)-zooHistory)
+			}
+			for i, line := range lines[from:] {
+				i += from
 				if err := e.out.line("%d - %s", i, line); err != nil {
 					return err
 				}

@@ -215,3 +215,25 @@ func TestAnImportInTheShellShowsItsProgress(t *testing.T) {
 	term.shows("importing")
 	term.shows("imported 2 nodes")
 }
+
+func TestTheCompatShellLooksLikeZooKeepers(t *testing.T) {
+	t.Parallel()
+	addr := clienttest.Start(t).Addrs()[0]
+	term := startTerminal(t, lycaon("-s", addr, "--compat", "shell"))
+	term.shows("Connecting to " + addr)
+	term.shows("WatchedEvent state:SyncConnected type:None path:null zxid: -1")
+	term.shows("[zk: " + addr + "(CONNECTED) 0] ")
+	term.types("create /a x" + keyEnter)
+	term.shows("Created /a")
+	term.shows("[zk: " + addr + "(CONNECTED) 1] ")
+	term.types("redo 7" + keyEnter)
+	term.shows("Command index out of range")
+	term.types("close" + keyEnter)
+	term.shows("WatchedEvent state:Closed type:None path:null zxid: -1")
+	term.shows("[zk: " + addr + "(CLOSED) 3] ")
+	term.types("history" + keyEnter)
+	term.shows("1 - redo 7")
+	term.shows("Not connected")
+	term.types("quit" + keyEnter)
+	require.Zero(t, term.exits())
+}

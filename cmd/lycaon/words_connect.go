@@ -31,6 +31,9 @@ the identities of addauth are shown again.`,
 			if e.out.structured() {
 				return e.out.value(map[string]any{"server": e.target.server, "session": c.Session().ID()})
 			}
+			if e.out.compat() {
+				return nil
+			}
 			return e.out.line("connected to %s, session %s", e.target.server, c.Session().ID())
 		},
 	}

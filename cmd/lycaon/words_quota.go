@@ -133,12 +133,28 @@ func quotaAt(ctx context.Context, c *client.Client, path string) (znode.Limits, 
 	return limits, node, err
 }
 
+// quotaOnLineError is of a node that has another with a quota above or below it.
+type quotaOnLineError struct{ path, other string }
+
+func (e *quotaOnLineError) Error() string {
+	where := map[string]string{"parent": "above", "child": "below"}[e.kin()]
+	return fmt.Sprintf("setquota %s: %s %s it has a quota, and only the nearest would count", e.path, e.other, where)
+}
+
+// kin is what the other is to the node.
+func (e *quotaOnLineError) kin() string {
+	if strings.HasPrefix(e.other, e.path+"/") {
+		return "child"
+	}
+	return "parent"
+}
+
 // aloneOnItsLine refuses a quota above or below another, of which only the
 // nearest would count, as zkCli does.
 func aloneOnItsLine(ctx context.Context, c *client.Client, path string) error {
 	for up := znode.Parent(path); up != "/"; up = znode.Parent(up) {
 		if _, _, err := quotaAt(ctx, c, up); err == nil {
-			return fmt.Errorf("setquota %s: %s above it has a quota, and only the nearest would count", path, up)
+			return &quotaOnLineError{path: path, other: up}
 		} else if !errors.Is(err, client.ErrNoNode) {
 			return err
 		}
@@ -151,7 +167,7 @@ func aloneOnItsLine(ctx context.Context, c *client.Client, path string) error {
 			return err
 		}
 		if of, ok := strings.CutSuffix(strings.TrimPrefix(node.Path, quotaNodes), "/"+limitsName); ok && of != path {
-			return fmt.Errorf("setquota %s: %s below it has a quota, and only the nearest would count", path, of)
+			return &quotaOnLineError{path: path, other: of}
 		}
 	}
 	return nil
@@ -174,6 +190,9 @@ func (e *env) quotaSet(ctx context.Context, c *client.Client, path string, limit
 	q := znode.Quota{Path: path, Limits: limits}
 	if err := usageOf(ctx, c, &q); err != nil {
 		return err
+	}
+	if e.out.compat() {
+		return e.zooWarnings(q)
 	}
 	if limit, bound, figure := q.Exceeded(); limit != "" {
 		fmt.Fprintf(e.errw, "lycaon: %s has %d already, its %s is %d\n", path, figure, limit, bound)
@@ -226,7 +245,14 @@ func newListQuota(e *env) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if e.out.compat() {
+				fmt.Fprintf(e.errw, "absolute path is %s%s/%s\n", quotaNodes, args[0], limitsName)
+			}
 			limits, _, err := quotaAt(ctx, c, args[0])
+			if e.out.compat() && errors.Is(err, client.ErrNoNode) {
+				fmt.Fprintf(e.errw, "quota for %s does not exist.\n", args[0])
+				return nil
+			}
 			if err != nil {
 				return err
 			}
@@ -259,6 +285,9 @@ func newDelQuota(e *env) *cobra.Command {
 				return err
 			}
 			limits, old, err := quotaAt(ctx, c, path)
+			if e.out.compat() && errors.Is(err, client.ErrNoNode) {
+				return e.out.line("Quota does not exist for %s", path)
+			}
 			if err != nil {
 				return err
 			}

@@ -67,6 +67,8 @@ func (e *env) printNode(n *client.Node, stat, b64, hexdump, raw bool) error {
 		err = e.out.line("null")
 	case b64:
 		err = e.out.line("%s", base64.StdEncoding.EncodeToString(n.Data))
+	case hexdump && e.out.compat():
+		_, err = fmt.Fprint(e.out.w, zooHexDump(n.Data))
 	case hexdump:
 		_, err = fmt.Fprint(e.out.w, hex.Dump(n.Data))
 	default:
@@ -182,20 +184,29 @@ func newStat(e *env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return e.watching(cmd.Context(), c, watch, args[0], watchData, func() error {
+			absent := &client.Error{Op: "stat", Path: args[0], Err: client.ErrNoNode}
+			missing := false // ZooKeeper's shell watches what it misses
+			err = e.watching(cmd.Context(), c, watch, args[0], watchData, func() error {
 				st, err := c.Exists(cmd.Context(), args[0])
 				switch {
 				case err != nil:
 					return err
+				case st == nil && watch && e.out.compat():
+					missing = true
+					return nil
 				case st == nil && watch:
 					return e.out.line("%s does not exist yet", args[0])
 				case st == nil:
-					return &client.Error{Op: "stat", Path: args[0], Err: client.ErrNoNode}
+					return absent
 				case e.out.structured():
 					return e.out.value(statValue(*st))
 				}
 				return e.out.statBlock(*st)
 			})
+			if err == nil && missing {
+				return absent
+			}
+			return err
 		},
 	}
 	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "tell the next change")

@@ -2,8 +2,11 @@ package main
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/lycaon-io/lycaon/znode"
 )
 
 func newAddAuth(e *env) *cobra.Command {
@@ -62,6 +65,9 @@ func newWhoAmI(e *env) *cobra.Command {
 				return err
 			}
 			for _, id := range ids {
+				if user, _, ok := strings.Cut(id.ID, ":"); ok && e.out.compat() && id.Scheme == znode.SchemeDigest {
+					id.ID = user
+				}
 				if err := e.out.line("%s: %s", id.Scheme, id.ID); err != nil {
 					return err
 				}

@@ -29,7 +29,7 @@ removewatches or the end of the session: of the node and all below it, or with
 			if !known {
 				return usageError{fmt.Errorf("--mode %q: want PERSISTENT or PERSISTENT_RECURSIVE", mode)}
 			}
-			if !e.shell {
+			if !e.shell && !e.out.compat() {
 				return usageError{errors.New("addWatch is for the shell, with which its watch ends; on its own watch PATH prints the changes")}
 			}
 			c, err := e.session(cmd.Context())
@@ -104,6 +104,9 @@ func (e *env) printRemoved(path string, removed []*standing) error {
 	slices.Sort(kinds)
 	if e.out.structured() {
 		return e.out.value(map[string]any{"path": path, "removed": kinds})
+	}
+	if e.out.compat() {
+		return e.out.zooRemoved(path, kinds)
 	}
 	for _, kind := range kinds {
 		if err := e.out.line("removed the %s watch of %s", kind, path); err != nil {

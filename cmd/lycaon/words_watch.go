@@ -162,6 +162,9 @@ func (p printer) event(event client.Event) error {
 	if p.structured() {
 		return p.now(map[string]any{"type": event.Type.String(), "path": event.Path, "zxid": event.Zxid})
 	}
+	if p.compat() {
+		return p.zooEvent(event)
+	}
 	return p.line("WATCH %s %s zxid 0x%x", event.Type, event.Path, event.Zxid)
 }
 

@@ -81,6 +81,10 @@ func (e *env) printCreated(n *client.Node) error {
 	if n.Existed {
 		return e.out.line("Exists %s", n.Path)
 	}
+	if e.out.compat() {
+		_, err := fmt.Fprintf(e.errw, "Created %s\n", n.Path)
+		return err
+	}
 	return e.out.line("Created %s", n.Path)
 }
 
@@ -139,6 +143,7 @@ func (e *env) dataArg(args []string, i int) ([]byte, error) {
 	}
 	text := args[i]
 	switch {
+	case e.literal:
 	case text == "-":
 		return io.ReadAll(e.in)
 	case strings.HasPrefix(text, "@@"), strings.HasPrefix(text, "@-"):
@@ -248,7 +253,7 @@ wants --yes where nobody can be asked.`, confirmAbove),
 			if err != nil {
 				return err
 			}
-			if below >= confirmAbove && !yes {
+			if below >= confirmAbove && !yes && !e.out.compat() {
 				if err := e.confirm(fmt.Sprintf("delete %s and %d nodes below it?", args[0], below)); err != nil {
 					return err
 				}
