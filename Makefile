@@ -1,7 +1,7 @@
 GO      ?= go
 FUZZTIME ?= 10s
 
-.PHONY: build run cluster test lint fuzz faults recipe-faults replay soak-sim compat downstream differential bench clean
+.PHONY: build run cluster test lint fuzz faults recipe-faults replay soak-sim compat downstream differential bench bench-peers clean
 
 ## build: compile bin/lycaon
 build:
@@ -60,6 +60,10 @@ differential:
 ## bench: benchmarks beside the code, then the server over TCP beside the floor
 bench:
 	./.ci/bench
+
+## bench-peers: beside ZooKeeper and etcd, into docs/PERFORMANCE.md; hours, or some 20 minutes with ARGS=-short; wants root to install ZooKeeper
+bench-peers:
+	./.ci/bench-peers $(ARGS)
 
 clean:
 	rm -rf bin

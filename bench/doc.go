@@ -2,7 +2,8 @@
 // of its own. One server is put under load beside a floor: a bare loop that
 // speaks the same frames from a map and syncs a file once a group, with no
 // tree, no session and no consensus. Three servers are struck by faults, and
-// restarted, beside three of ZooKeeper and three of etcd. What is compared
-// runs in turn, and the figure to read is the ratio, since the machine's speed
-// drifts.
+// restarted, beside three of ZooKeeper and three of etcd. All of it together is
+// compared by peers, cell by cell into a file, and told by report. What is
+// compared runs in turn, and the figure to read is the ratio, since the
+// machine's speed drifts.
 package main

@@ -23,8 +23,8 @@ const (
 
 func isLycaon(entrant string) bool { return strings.HasPrefix(entrant, "lycaon") }
 
-// entrants are all that can be compared. heap is that of ZooKeeper's servers.
-func entrants(binary, heap string) []entrant {
+// entrants are all that can be compared, by the binaries of their servers.
+func entrants(binary, etcdBinary string) []entrant {
 	zk := func(addr string) (loader, error) {
 		p, err := dialZK(addr)
 		return pipeLoader{p}, err
@@ -44,8 +44,8 @@ func entrants(binary, heap string) []entrant {
 			return callLoader{c}, err
 		}},
 		{throughZK, "the program that loads ZooKeeper", l, actZK, zk},
-		{"zookeeper", "a bare client of its protocol", zookeeper{heap: heap}, actZK, zk},
-		{"etcd", "clientv3", etcd{}, dialEtcdActor, func(addr string) (loader, error) {
+		{"zookeeper", "a bare client of its protocol", zookeeper{}, actZK, zk},
+		{"etcd", "clientv3", etcd{binary: etcdBinary}, dialEtcdActor, func(addr string) (loader, error) {
 			c, err := openEtcd(addr)
 			return callLoader{c}, err
 		}},

@@ -15,17 +15,31 @@ import (
 
 // etcd is built from the version in go.mod and runs at its defaults: every
 // entry synced, heartbeats of 100 ms, elections after 1 s.
-type etcd struct{}
+type etcd struct {
+	binary string // built when servers are laid if empty
+}
 
 func (etcd) name() string { return "etcd" }
 
 // picks: its client spreads requests over all servers.
 func (etcd) picks() bool { return false }
 
-func (etcd) lay(dir string, n int) ([]*member, error) {
-	binary := filepath.Join(dir, "etcd")
+// buildEtcd puts its binary into a folder.
+func buildEtcd(dir string) (string, error) {
+	binary := filepath.Join(dir, "etcd.bin")
 	if out, err := exec.Command("go", "build", "-o", binary, "go.etcd.io/etcd/server/v3").CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("building etcd, which wants the folder of this program: %w: %s", err, out)
+		return "", fmt.Errorf("building etcd, which wants the folder of this program: %w: %s", err, out)
+	}
+	return binary, nil
+}
+
+func (e etcd) lay(dir string, n int) ([]*member, error) {
+	binary := e.binary
+	if binary == "" {
+		var err error
+		if binary, err = buildEtcd(dir); err != nil {
+			return nil, err
+		}
 	}
 	peers, err := freeAddrs(n)
 	if err != nil {

@@ -30,9 +30,13 @@ func main() {
 	rolled := flag.Bool("rolling", false, "restart three servers each, one after the other, under load")
 	strikes := flag.String("fault", "kill,stop,term,disk", "of -failover: kill -9, SIGSTOP, SIGTERM, a hanging disk")
 	file := flag.String("json", "", "of -failover and -rolling: write the figures to this file too")
-	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if len(os.Args) > 1 && commands[os.Args[1]] != nil {
+		exit(commands[os.Args[1]](ctx, os.Args[2:]))
+		return
+	}
+	flag.Parse()
 	var err error
 	switch {
 	case *floorAddr != "":
@@ -52,7 +56,14 @@ func main() {
 			return compare(ctx, *binary, dir, *beside, *length, *rounds, *servers, *only, *asZooKeeper)
 		})
 	}
-	if err != nil {
+	exit(err)
+}
+
+// commands have flags of their own.
+var commands = map[string]func(ctx context.Context, args []string) error{"peers": playPeers, "report": playReport}
+
+func exit(err error) {
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}

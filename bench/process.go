@@ -79,8 +79,7 @@ func start(addr string, args ...string) (*process, error) {
 	}
 	p.addr = addr
 	for deadline := time.Now().Add(10 * time.Second); ; {
-		if nc, err := net.DialTimeout("tcp", addr, time.Second); err == nil {
-			nc.Close()
+		if listens(addr) {
 			return p, nil
 		}
 		if time.Now().After(deadline) {
@@ -89,6 +88,15 @@ func start(addr string, args ...string) (*process, error) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
+}
+
+func listens(addr string) bool {
+	nc, err := net.DialTimeout("tcp", addr, time.Second)
+	if err != nil {
+		return false
+	}
+	nc.Close()
+	return true
 }
 
 func (p *process) pid() int { return p.cmd.Process.Pid }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -12,19 +11,20 @@ import (
 )
 
 // zookeeper is Debian's ZooKeeper (package zookeeper), at its defaults: every
-// transaction synced, ticks of 2 s, followers given up after 5 of them.
-type zookeeper struct {
-	heap string // of each server's Java; 1g if empty
-}
+// transaction synced, a heap of 1 GB, ticks of 2 s, followers given up after 5 of them.
+type zookeeper struct{}
 
-const zookeeperClasses = "/usr/share/java/slf4j-nop.jar:/usr/share/java/zookeeper.jar"
+const (
+	zookeeperJar     = "/usr/share/java/zookeeper.jar"
+	zookeeperClasses = "/usr/share/java/slf4j-nop.jar:" + zookeeperJar
+)
 
 func (zookeeper) name() string { return "zookeeper" }
 
 func (zookeeper) picks() bool { return true }
 
-func (z zookeeper) lay(dir string, n int) ([]*member, error) {
-	if _, err := os.Stat("/usr/share/java/zookeeper.jar"); err != nil {
+func (zookeeper) lay(dir string, n int) ([]*member, error) {
+	if _, err := os.Stat(zookeeperJar); err != nil {
 		return nil, fmt.Errorf("apt-get install zookeeper: %w", err)
 	}
 	var servers strings.Builder
@@ -53,7 +53,7 @@ func (z zookeeper) lay(dir string, n int) ([]*member, error) {
 		if err := os.WriteFile(data+".cfg", []byte(config), 0o644); err != nil {
 			return nil, err
 		}
-		all[i] = &member{addr: addr, args: []string{"java", "-Xmx" + cmp.Or(z.heap, "1g"), "-cp", zookeeperClasses,
+		all[i] = &member{addr: addr, args: []string{"java", "-Xmx1g", "-cp", zookeeperClasses,
 			"org.apache.zookeeper.server.quorum.QuorumPeerMain", data + ".cfg"}}
 	}
 	return all, nil

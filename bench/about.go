@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// about is what cells were measured on, and how.
+type about struct {
+	At       time.Time         `json:"at"`
+	Machine  string            `json:"machine"`
+	Disk     string            `json:"disk"`
+	Versions map[string]string `json:"versions"`
+	Command  string            `json:"command"`
+	LengthS  float64           `json:"length_s"`
+	Load     string            `json:"load"`
+}
+
+func lookAround(ctx context.Context, c *comparison) (about, error) {
+	disk, err := syncSpeed(c.dir)
+	a := about{At: time.Now().UTC(), Machine: machine(), Disk: disk, LengthS: c.length.Seconds(), Load: loadAverage(),
+		Command: "go run . " + strings.Join(os.Args[1:], " ")}
+	a.Versions = map[string]string{
+		"lycaon":    says(ctx, c.binary, "--version") + ", commit " + says(ctx, "git", "describe", "--always", "--dirty"),
+		"zookeeper": "Debian " + says(ctx, "dpkg-query", "-W", "-f", "${Version}", "zookeeper") + ", " + says(ctx, "java", "--version"),
+		"etcd":      says(ctx, c.etcd, "--version"),
+		"go":        runtime.Version(),
+	}
+	return a, err
+}
+
+// says is the first line that a command prints.
+func says(ctx context.Context, name string, args ...string) string {
+	out, err := exec.CommandContext(ctx, name, args...).Output()
+	if err != nil {
+		return "unknown"
+	}
+	first, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
+	return first
+}
+
+func machine() string {
+	return fmt.Sprintf("%d cores of %s, %d GiB, Linux %s", runtime.NumCPU(), fieldOf("/proc/cpuinfo", "model name"),
+		statusKiB(contents("/proc/meminfo"), "MemTotal")>>20, strings.TrimSpace(contents("/proc/sys/kernel/osrelease")))
+}
+
+func contents(file string) string {
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return ""
+	}
+	return string(raw)
+}
+
+func fieldOf(file, name string) string {
+	for l := range strings.Lines(contents(file)) {
+		if key, value, ok := strings.Cut(l, ":"); ok && strings.TrimSpace(key) == name {
+			return strings.TrimSpace(value)
+		}
+	}
+	return "an unknown kind"
+}
+
+// syncSpeed is what one append of 1 KiB made durable takes in a folder.
+func syncSpeed(dir string) (string, error) {
+	file, err := os.Create(filepath.Join(dir, "sync"))
+	if err != nil {
+		return "", err
+	}
+	defer os.Remove(file.Name())
+	defer file.Close()
+	var took []time.Duration
+	for begin := time.Now(); time.Since(begin) < time.Second; {
+		at := time.Now()
+		if _, err := file.Write(make([]byte, valueBytes)); err != nil {
+			return "", err
+		}
+		if err := syscall.Fdatasync(int(file.Fd())); err != nil {
+			return "", err
+		}
+		took = append(took, time.Since(at))
+	}
+	slices.Sort(took)
+	return fmt.Sprintf("1 KiB appended and synced: p50 %.2f ms, p99 %.2f ms", ms(took[len(took)/2]), ms(took[len(took)*99/100])), nil
+}

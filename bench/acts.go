@@ -1,0 +1,325 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/lycaon-io/lycaon/protocol"
+)
+
+// act is one scene of the comparison that runs on servers with little in them.
+type act struct {
+	name     string
+	followed bool // wants a follower
+	play     func(v *venue, e entrant, length time.Duration) (figures, error)
+}
+
+// acts are played in this order.
+func acts() []act {
+	all := []act{
+		closedLoop(workload{name: "writes", conns: 32, depth: 32, writes: 100}),
+		closedLoop(workload{name: "10 % reads", conns: 32, depth: 32, writes: 90}),
+		closedLoop(workload{name: "50 % reads", conns: 32, depth: 32, writes: 50}),
+		closedLoop(workload{name: "90 % reads", conns: 32, depth: 32, writes: 10}),
+		closedLoop(workload{name: "reads", conns: 32, depth: 32}),
+		closedLoop(workload{name: "linearizable reads", conns: 32, depth: 32, level: protocol.Linearizable}),
+		closedLoop(workload{name: "one client, writes", conns: 1, depth: 1, writes: 100}),
+		closedLoop(workload{name: "one client at a follower, writes", conns: 1, depth: 1, writes: 100, at: 1}),
+		closedLoop(workload{name: "one client, reads", conns: 1, depth: 1}),
+		openLoop(workload{name: "open loop, 2,000 writes/s", conns: 32, writes: 100}, 2000),
+		openLoop(workload{name: "open loop, 8,000 writes/s", conns: 32, writes: 100}, 8000),
+		openLoop(workload{name: "open loop, 10,000/s with 90 % reads", conns: 32, writes: 10}, 10_000),
+		{name: "sessions", play: churnSessions},
+		{name: "one change to 100 watchers", play: tellWatchers(100)},
+		{name: "one change to 1,000 watchers", play: tellWatchers(1000)},
+		{name: "listing of 10,000 children", play: listChildren},
+	}
+	return all
+}
+
+// venue is the servers of one system while scenes are played on them.
+type venue struct {
+	*ensemble
+	ready  bool // has the nodes that acts read and write
+	leader int
+}
+
+func closedLoop(w workload) act {
+	return act{name: w.name, followed: w.at > 0, play: func(v *venue, e entrant, length time.Duration) (figures, error) {
+		return v.figures(underLoad(v.from(v.leader), v.pids(), w, e.loader, func(l loader, i int, start time.Time) (tally, error) {
+			return l.closed(w, uint64(i), start.Add(length))
+		}))
+	}}
+}
+
+// openLoop sends so many requests a second, whatever the answers take.
+func openLoop(w workload, perSecond int) act {
+	return act{name: w.name, play: func(v *venue, e entrant, length time.Duration) (figures, error) {
+		return v.figures(underLoad(v.from(v.leader), v.pids(), w, e.loader, func(l loader, i int, start time.Time) (tally, error) {
+			return l.paced(w, uint64(i), share(start, start.Add(length), perSecond, w.conns, i))
+		}))
+	}}
+}
+
+// share is the schedule of the ith of n connections that together send
+// perSecond requests a second, evenly.
+func share(start, end time.Time, perSecond, n, i int) schedule {
+	every := time.Duration(n) * time.Second / time.Duration(perSecond)
+	return schedule{first: start.Add(every * time.Duration(i) / time.Duration(n)), end: end, every: every}
+}
+
+// figures are those of a load, and the memory after it.
+func (v *venue) figures(r result, err error) (figures, error) {
+	if err != nil {
+		return nil, err
+	}
+	rss, _, err := v.memory()
+	return figures{rate: r.rate(), p50Ms: ms(r.p50), p95Ms: ms(r.p95), p99Ms: ms(r.p99), cpuPerK: r.cpuPerK(),
+		rssMiB: float64(rss >> 20), refusals: float64(r.refused)}, err
+}
+
+func ms(d time.Duration) float64 { return d.Seconds() * 1e3 }
+
+// memory is what the largest server holds, resident and anonymous, in bytes.
+func (v *venue) memory() (rss, anonymous int, err error) {
+	for _, pid := range v.pids() {
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		if err != nil {
+			return 0, 0, err
+		}
+		rss, anonymous = max(rss, statusKiB(string(status), "VmRSS")<<10), max(anonymous, statusKiB(string(status), "RssAnon")<<10)
+	}
+	return rss, anonymous, nil
+}
+
+// statusKiB is a line of /proc/PID/status; 0 if there is none.
+func statusKiB(status, name string) int {
+	for l := range strings.Lines(status) {
+		if rest, ok := strings.CutPrefix(l, name+":"); ok {
+			if fields := strings.Fields(rest); len(fields) > 0 {
+				n, _ := strconv.Atoi(fields[0])
+				return n
+			}
+		}
+	}
+	return 0
+}
+
+// prepare makes what the acts read and write, through one entrant for all that
+// share the servers.
+func (v *venue) prepare(e entrant) error {
+	if v.ready {
+		return nil
+	}
+	a, err := e.dial(v.members[0].addr)
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	for _, path := range []string{"/bench", "/many", "/watched"} {
+		if err := a.create(path, nil); err != nil {
+			return err
+		}
+	}
+	err = errors.Join(v.fill(e, counted(nodes, nodePath), make([]byte, valueBytes)), v.fill(e, counted(children, child), nil))
+	if err == nil {
+		err = v.warm(e)
+	}
+	v.ready = err == nil
+	return err
+}
+
+// warmFor is load that nobody counts: a virtual machine compiles what is hot.
+const warmFor = 3 * time.Second
+
+func (v *venue) warm(e entrant) error {
+	_, err := closedLoop(workload{conns: 32, depth: 32, writes: 50}).play(v, e, warmFor)
+	return err
+}
+
+// fill creates nodes on 32 connections.
+func (v *venue) fill(e entrant, next func() (string, bool), data []byte) error {
+	return eachOf(32, func(i int) error {
+		l, err := e.loader(v.members[i%len(v.members)].addr)
+		if err != nil {
+			return err
+		}
+		return errors.Join(l.fill(next, data), l.Close())
+	})
+}
+
+// timed has several clients do something again and again for a length of time.
+func (v *venue) timed(clients int, length time.Duration, do func(client, n int) error) (figures, error) {
+	before, err := cpuOf(v.pids())
+	if err != nil {
+		return nil, err
+	}
+	start := time.Now()
+	parts := make([]tally, clients)
+	failed := eachOf(clients, func(i int) error {
+		for n := 0; time.Since(start) < length; n++ {
+			at := time.Now()
+			if err := do(i, n); err != nil {
+				return err
+			}
+			parts[i].answered = append(parts[i].answered, sample{at, time.Since(at)})
+		}
+		return nil
+	})
+	elapsed := time.Since(start)
+	after, err := cpuOf(v.pids())
+	if err := errors.Join(failed, err); err != nil {
+		return nil, err
+	}
+	var whole tally
+	for _, p := range parts {
+		whole.join(p)
+	}
+	return v.figures(whole.result(elapsed, after-before))
+}
+
+// churnSessions opens a session, makes an ephemeral node and closes, by 32
+// clients at once.
+func churnSessions(v *venue, e entrant, length time.Duration) (figures, error) {
+	addrs := v.from(v.leader)
+	return v.timed(churners, length, func(client, n int) error {
+		a, err := e.dial(addrs[client%len(addrs)])
+		if err != nil {
+			return err
+		}
+		return errors.Join(a.ephemeral(fmt.Sprintf("/bench/ephemeral-%d", client)), a.Close())
+	})
+}
+
+// listChildren lists by 8 clients.
+func listChildren(v *venue, e entrant, length time.Duration) (figures, error) {
+	addrs := v.from(v.leader)
+	actors := make([]actor, listers)
+	for i := range actors {
+		a, err := e.dial(addrs[i%len(addrs)])
+		if err != nil {
+			return nil, err
+		}
+		defer a.Close()
+		actors[i] = a
+	}
+	return v.timed(listers, length, func(client, _ int) error { return actors[client].list("/many") })
+}
+
+// tellWatchers changes a node and waits until the last of n connections that
+// watch it is told; again for as long as there is time.
+func tellWatchers(n int) func(v *venue, e entrant, length time.Duration) (figures, error) {
+	return func(v *venue, e entrant, length time.Duration) (figures, error) {
+		addrs := v.from(v.leader)
+		writer, err := e.dial(addrs[0])
+		if err != nil {
+			return nil, err
+		}
+		defer writer.Close()
+		actors := make([]actor, n)
+		defer func() {
+			eachOf(n, func(i int) error {
+				if actors[i] != nil {
+					return actors[i].Close()
+				}
+				return nil
+			})
+		}()
+		if err := eachOf(n, func(i int) error {
+			a, err := e.dial(addrs[i%len(addrs)])
+			if err != nil {
+				return err
+			}
+			actors[i] = a
+			return a.watch("/watched")
+		}); err != nil {
+			return nil, err
+		}
+		return v.tell(writer, actors, length)
+	}
+}
+
+// leastChanges is how often watchers are told at least.
+const leastChanges = 5
+
+func (v *venue) tell(writer actor, actors []actor, length time.Duration) (figures, error) {
+	before, err := cpuOf(v.pids())
+	if err != nil {
+		return nil, err
+	}
+	var t tally
+	told := make(chan error, len(actors))
+	for start := time.Now(); time.Since(start) < length || len(t.answered) < leastChanges; {
+		for _, a := range actors {
+			go func() { told <- a.event() }()
+		}
+		at := time.Now()
+		if err := writer.change("/watched"); err != nil {
+			return nil, err
+		}
+		for range actors {
+			if err = cmp.Or(err, <-told); err != nil {
+				return nil, err
+			}
+		}
+		t.answered = append(t.answered, sample{at, time.Since(at)})
+		if err := eachOf(len(actors), func(i int) error {
+			if !actors[i].again() {
+				return nil
+			}
+			return actors[i].watch("/watched")
+		}); err != nil {
+			return nil, err
+		}
+	}
+	after, err := cpuOf(v.pids())
+	if err != nil {
+		return nil, err
+	}
+	var sum time.Duration
+	for _, s := range t.answered {
+		sum += s.took
+	}
+	f, err := v.figures(t.result(sum, after-before))
+	if err == nil {
+		f[cpuPerK] /= float64(len(actors)) // a piece of news, not a change
+	}
+	return f, err
+}
+
+// play runs one act and settles who leads before.
+func (v *venue) play(ctx context.Context, a act, e entrant, length time.Duration) (f figures, err error) {
+	if v.leader, err = v.healthy(ctx); err != nil {
+		return nil, err
+	}
+	if err := v.prepare(e); err != nil {
+		return nil, fmt.Errorf("preparing: %w", err)
+	}
+	return a.play(v, e, length)
+}
+
+func sceneNames() []string {
+	var names []string
+	for _, a := range acts() {
+		names = append(names, a.name)
+	}
+	for _, n := range []int{hundredThousand, million} {
+		names = append(names, createScene(n), restartScene(n))
+	}
+	return append(names, snapshotScene, killScene, pauseScene)
+}
+
+// placeOf orders scenes as they are told.
+func placeOf(scene string) int {
+	if i := slices.Index(sceneNames(), scene); i >= 0 {
+		return i
+	}
+	return 1 << 10
+}

@@ -1,0 +1,290 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+const (
+	hundredThousand = 100_000
+	million         = 1_000_000
+
+	snapshotScene = "4,000 writes/s while a snapshot of 1,000,000 nodes is taken"
+
+	snapshotRate   = 4000
+	snapshotWithin = 45 * time.Second // until the server takes one by itself
+	lookForFiles   = 10 * time.Millisecond
+	readyWithin    = 3 * time.Minute
+)
+
+func createScene(n int) string  { return "create " + thousands(n) + " nodes" }
+func restartScene(n int) string { return "kill -9 to ready, " + thousands(n) + " nodes" }
+
+// thousands writes a number with commas.
+func thousands(n int) string {
+	text := fmt.Sprint(n)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
+}
+
+// bulk is what is measured of many nodes: on servers of its own, since whatever
+// comes later would be measured with them.
+func (c *comparison) bulk(ctx context.Context, servers, count, run int, e entrant) error {
+	scenes := []string{createScene(count), restartScene(count)}
+	if count == million {
+		scenes = append(scenes, snapshotScene)
+	}
+	if !slices.ContainsFunc(scenes, func(scene string) bool { return c.wanted(servers, scene, e.name, run) }) {
+		return nil
+	}
+	dir := filepath.Join(c.dir, fmt.Sprintf("bulk-%d-%d-%d", servers, count, run))
+	defer os.RemoveAll(dir)
+	ensemble, err := raise(ctx, e.system, dir, servers)
+	if err != nil {
+		return c.results.add(servers, scenes[0], e.name, run, nil, err)
+	}
+	defer ensemble.fell()
+	v := &venue{ensemble: ensemble}
+	made, err := v.makeMany(e, count)
+	if err := errors.Join(c.results.add(servers, scenes[0], e.name, run, made, err), ctx.Err()); err != nil {
+		return err
+	}
+	if count == million {
+		quiet, err := v.writeThroughSnapshot(ctx, e)
+		if err := c.results.add(servers, snapshotScene, e.name, run, quiet, err); err != nil {
+			return err
+		}
+	}
+	took, err := v.restart(ctx)
+	return errors.Join(c.results.add(servers, scenes[1], e.name, run, figures{seconds: took.Seconds()}, err), ctx.Err())
+}
+
+// makeMany creates nodes of 100 bytes with paths of 37, on three levels.
+func (v *venue) makeMany(e entrant, count int) (figures, error) {
+	a, err := e.dial(v.members[0].addr)
+	if err != nil {
+		return nil, err
+	}
+	defer a.Close()
+	dirs := (count + fan - 1) / fan
+	for d := -1; d < dirs; d++ {
+		path := "/fill"
+		if d >= 0 {
+			path = directory(d)
+		}
+		if err := a.create(path, nil); err != nil {
+			return nil, err
+		}
+	}
+	rss, anonymous, err := v.memory()
+	if err != nil {
+		return nil, err
+	}
+	before, err := cpuOf(v.pids())
+	if err != nil {
+		return nil, err
+	}
+	begin := time.Now()
+	if err := v.fill(e, counted(count, leaf), make([]byte, 100)); err != nil {
+		return nil, err
+	}
+	elapsed := time.Since(begin)
+	after, err := cpuOf(v.pids())
+	if err != nil {
+		return nil, err
+	}
+	rssAfter, anonymousAfter, err := v.memory()
+	n := float64(count)
+	return figures{rate: n / elapsed.Seconds(), cpuPerK: (after - before).Seconds() / n * 1000, rssMiB: float64(rssAfter >> 20),
+		nodeBytes: float64(rssAfter-rss) / n, nodeAnon: float64(anonymousAfter-anonymous) / n}, err
+}
+
+// restart kills every server with -9, starts them again and waits until the
+// first of them has answered a write.
+func (v *venue) restart(ctx context.Context) (time.Duration, error) {
+	ctx, cancel := context.WithTimeout(ctx, readyWithin)
+	defer cancel()
+	for _, m := range v.members {
+		m.process.signal(syscall.SIGKILL)
+	}
+	for _, m := range v.members {
+		<-m.process.ended
+	}
+	begin := time.Now()
+	for _, m := range v.members {
+		if err := m.start(); err != nil {
+			return 0, err
+		}
+	}
+	for try := 250 * time.Millisecond; ; try += try / 4 {
+		err := v.tryWrite(ctx, try)
+		if err == nil {
+			return time.Since(begin), nil
+		}
+		if ctx.Err() != nil {
+			return 0, fmt.Errorf("not ready within %v: %w", readyWithin, err)
+		}
+	}
+}
+
+// tryWrite waits until the first server listens, and gives a new session with a
+// write the time of one try.
+func (v *venue) tryWrite(ctx context.Context, try time.Duration) error {
+	m := v.members[0]
+	for !listens(m.addr) {
+		if !m.process.running() {
+			return fmt.Errorf("it has ended: %v", m.process.cmd.ProcessState)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(lookForFiles):
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, try)
+	defer cancel()
+	s, err := v.open(ctx, []string{m.addr})
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	return s.write(ctx)
+}
+
+// writeThroughSnapshot writes at a rate until a snapshot has been taken, and
+// tells those requests that were due meanwhile from the others.
+func (v *venue) writeThroughSnapshot(ctx context.Context, e entrant) (figures, error) {
+	ctx, cancel := context.WithTimeout(ctx, snapshotWithin)
+	defer cancel()
+	leader, err := v.healthy(ctx)
+	if err != nil {
+		return nil, err
+	}
+	v.leader = leader
+	if err := v.prepare(e); err != nil {
+		return nil, err
+	}
+	active, trigger := v.snapshots()
+	look := watchSpans(active)
+	defer look.stop()
+	triggered := make(chan error, 1)
+	w := workload{conns: 8, writes: 100}
+	var whole tally
+	for second := 0; ; second++ {
+		if second == 2 && trigger != nil {
+			go func() { triggered <- trigger(ctx) }()
+		}
+		part, err := v.pacedSecond(e, w)
+		if err != nil {
+			return nil, err
+		}
+		whole.join(part)
+		if look.over() && second >= 3 {
+			break
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, errors.New("no snapshot was taken")
+		}
+	}
+	if trigger != nil {
+		if err := <-triggered; err != nil {
+			return nil, err
+		}
+	}
+	return throughFigures(whole, look.stop())
+}
+
+func (v *venue) pacedSecond(e entrant, w workload) (tally, error) {
+	parts := make([]tally, w.conns)
+	addrs := v.from(v.leader)
+	start := time.Now().Add(50 * time.Millisecond) // until all are connected
+	err := eachOf(w.conns, func(i int) error {
+		l, err := e.loader(addrs[i%len(addrs)])
+		if err != nil {
+			return err
+		}
+		parts[i], err = l.paced(w, uint64(i), share(start, start.Add(time.Second), snapshotRate, w.conns, i))
+		return errors.Join(err, l.Close())
+	})
+	var whole tally
+	for _, p := range parts {
+		whole.join(p)
+	}
+	return whole, err
+}
+
+// throughFigures splits requests by whether a snapshot was being taken when
+// they were due.
+func throughFigures(t tally, spans []span) (figures, error) {
+	during, quiet := tally{refused: t.refused}, tally{}
+	for _, s := range t.answered {
+		if slices.ContainsFunc(spans, func(sp span) bool { return !s.at.Before(sp.begin) && !s.at.After(sp.end) }) {
+			during.answered = append(during.answered, s)
+		} else {
+			quiet.answered = append(quiet.answered, s)
+		}
+	}
+	d, err := during.result(time.Second, 0)
+	if err != nil {
+		return nil, errors.New("no request was due while the snapshot was taken")
+	}
+	q, err := quiet.result(time.Second, 0)
+	if err != nil {
+		return nil, errors.New("no request was due beside the snapshot")
+	}
+	var length time.Duration
+	for _, sp := range spans {
+		length += sp.end.Sub(sp.begin)
+	}
+	return figures{p50Ms: ms(d.p50), p95Ms: ms(d.p95), p99Ms: ms(d.p99), quietP99Ms: ms(q.p99), snapshotS: length.Seconds(),
+		refusals: float64(d.refused)}, nil
+}
+
+// snapshots tells whether a server is taking one. etcd takes none by itself that
+// has to do with its keys, so trigger asks it for one.
+func (v *venue) snapshots() (active func() bool, trigger func(ctx context.Context) error) {
+	switch v.system.(type) {
+	case lycaon:
+		return func() bool { return len(found(v.dir, "*/snapshots/*.tmp")) > 0 }, nil
+	case zookeeper:
+		return func() bool { return slices.ContainsFunc(found(v.dir, "*/version-2/snapshot.*"), beingWritten) }, nil
+	}
+	var saving atomic.Bool
+	return saving.Load, func(ctx context.Context) error {
+		saving.Store(true)
+		defer saving.Store(false)
+		c, err := dialEtcd(ctx, []string{v.members[v.leader].addr})
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		from, err := c.Snapshot(ctx)
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(io.Discard, from)
+		return errors.Join(err, from.Close())
+	}
+}
+
+func found(dir, pattern string) []string {
+	names, _ := filepath.Glob(filepath.Join(dir, pattern)) // fails for a bad pattern alone
+	return names
+}
+
+// beingWritten goes by the file's time: a snapshot is written without a pause.
+func beingWritten(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && time.Since(info.ModTime()) < 200*time.Millisecond && !strings.HasSuffix(name, ".tmp")
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/lycaon-io/lycaon/protocol"
+)
+
+// stalling is a client whose server does nothing for a while.
+type stalling struct {
+	until  time.Time
+	calls  atomic.Int64
+	refuse bool
+}
+
+func (s *stalling) answer() error {
+	s.calls.Add(1)
+	time.Sleep(max(time.Millisecond, time.Until(s.until)))
+	if s.refuse {
+		return errors.New("refused")
+	}
+	return nil
+}
+
+func (s *stalling) get(context.Context, int, protocol.Consistency) error { return s.answer() }
+func (s *stalling) set(context.Context, int) error                       { return s.answer() }
+func (s *stalling) create(context.Context, string, []byte) error         { return s.answer() }
+func (s *stalling) Close() error                                         { return nil }
+
+// pipeOf is the same as a pipe: answers in order, one at a time.
+type pipeOf struct {
+	*stalling
+	sent, acks uint64
+}
+
+func (p *pipeOf) get(int, protocol.Consistency) { p.sent++ }
+func (p *pipeOf) set(int)                       { p.sent++ }
+func (p *pipeOf) create(string, []byte)         { p.sent++ }
+func (p *pipeOf) flush() error                  { return nil }
+func (p *pipeOf) asked() uint64                 { return p.sent }
+func (p *pipeOf) answered() uint64              { return p.acks }
+func (p *pipeOf) buffered() bool                { return p.acks < p.sent && !time.Now().Before(p.until) }
+func (p *pipeOf) receive() error {
+	time.Sleep(time.Until(p.until))
+	p.acks++
+	if p.refuse {
+		return zkError(-1)
+	}
+	return nil
+}
+
+func (p *pipeOf) await(until time.Time) (bool, error) {
+	if p.buffered() {
+		return true, nil
+	}
+	time.Sleep(min(time.Until(until), max(0, time.Until(p.until))))
+	return p.buffered(), nil
+}
+
+func TestWhatCameDueInAStallCountsFromThen(t *testing.T) {
+	for name, open := range map[string]func(s *stalling) loader{
+		"a client with calls": func(s *stalling) loader { return callLoader{s} },
+		"a pipe":              func(s *stalling) loader { return pipeLoader{&pipeOf{stalling: s}} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				start := time.Now()
+				l := open(&stalling{until: start.Add(500 * time.Millisecond)})
+				got, err := l.paced(workload{writes: 50}, 1, schedule{first: start, end: start.Add(time.Second), every: 10 * time.Millisecond})
+				require.NoError(t, err)
+				require.Len(t, got.answered, 100)
+				r, err := got.result(time.Second, 0)
+				require.NoError(t, err)
+				require.InDelta(t, 490*time.Millisecond, r.p99, float64(10*time.Millisecond))
+				require.InDelta(t, 450*time.Millisecond, r.p95, float64(10*time.Millisecond))
+				require.Less(t, r.p50, 20*time.Millisecond)
+			})
+		})
+	}
+}
+
+func TestRefusalsAreCounted(t *testing.T) {
+	for _, l := range []loader{callLoader{&stalling{refuse: true}}, pipeLoader{&pipeOf{stalling: &stalling{refuse: true}}}} {
+		synctest.Test(t, func(t *testing.T) {
+			start := time.Now()
+			got, err := l.paced(workload{writes: 100}, 1, schedule{first: start, end: start.Add(time.Second), every: 10 * time.Millisecond})
+			require.NoError(t, err)
+			require.Equal(t, 100, got.refused)
+			require.Empty(t, got.answered)
+		})
+	}
+}
+
+func TestTheSharesOfAllConnectionsAreTheRate(t *testing.T) {
+	start := time.UnixMilli(0)
+	end := start.Add(time.Second)
+	seen := map[time.Time]bool{}
+	for i := range 32 {
+		s := share(start, end, 8000, 32, i)
+		for n := 0; s.due(n).Before(end); n++ {
+			require.False(t, seen[s.due(n)], "two at once")
+			seen[s.due(n)] = true
+		}
+	}
+	require.Len(t, seen, 8000)
+}
+
+func TestPathsAreHandedOutOnce(t *testing.T) {
+	next := counted(3, leaf)
+	var got []string
+	for path, ok := next(); ok; path, ok = next() {
+		got = append(got, path)
+	}
+	require.Equal(t, []string{leaf(0), leaf(1), leaf(2)}, got)
+}

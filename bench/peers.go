@@ -1,0 +1,296 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	killScene  = "leader killed with -9, to the next write"
+	pauseScene = "leader paused with SIGSTOP, to the next write"
+)
+
+// struck are the faults of the comparison, and the scenes they are told as.
+var struck = map[string]string{"kill": killScene, "stop": pauseScene}
+
+// comparison is a run over all scenes and entrants.
+type comparison struct {
+	dir      string
+	binary   string
+	etcd     string // its binary
+	servers  []int
+	runs     int
+	bulkRuns int
+	millions []int // the numbers of servers on which a million nodes are created
+	length   time.Duration
+	only     string
+	names    string
+	results  *results
+}
+
+const peersHelp = `usage: go run . peers [flags]
+
+Runs every scene on Lycaon, ZooKeeper and etcd in turn, and adds what it gave to a
+file of results. What is there already is not run again, so a run that was ended
+goes on where it was. The report is made from the file: go run . report FILE
+
+`
+
+func playPeers(ctx context.Context, args []string) error {
+	c := &comparison{}
+	f := flag.NewFlagSet("peers", flag.ContinueOnError)
+	f.Usage = func() {
+		fmt.Fprint(f.Output(), peersHelp)
+		f.PrintDefaults()
+	}
+	out := f.String("out", "results.json", "the file of results, a JSON value a line")
+	dir := f.String("dir", "", "where the servers keep their data (default: a temporary folder)")
+	short := f.Bool("short", false, "1 run of 2 s, a million nodes on one server alone: some 20 minutes")
+	servers := f.String("servers", "1,3", "how many of each")
+	millions := f.String("millions", "1,3", "on how many servers a million nodes are created")
+	f.StringVar(&c.binary, "lycaon", "../bin/lycaon", "the server's binary")
+	f.IntVar(&c.runs, "runs", 5, "of each scene, in turn")
+	f.IntVar(&c.bulkRuns, "bulk-runs", 3, "of the scenes with 100,000 and more nodes, at most as many as -runs")
+	f.DurationVar(&c.length, "length", 5*time.Second, "of one run")
+	f.StringVar(&c.only, "only", "", "run the scenes whose name contains this")
+	f.StringVar(&c.names, "entrants", "", "run these alone, separated by semicolons")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	if *short {
+		c.runs, c.length, *millions = 1, 2*time.Second, "1"
+	}
+	c.bulkRuns = min(c.bulkRuns, c.runs)
+	var err error
+	if c.servers, err = numbers(*servers); err != nil {
+		return err
+	}
+	if c.millions, err = numbers(*millions); err != nil {
+		return err
+	}
+	if c.results, err = openResults(*out); err != nil {
+		return err
+	}
+	defer c.results.file.Close()
+	return inFolder(*dir, func(dir string) error {
+		c.dir = dir
+		return c.run(ctx)
+	})
+}
+
+// numbers reads a comma-separated list, which may be empty.
+func numbers(list string) ([]int, error) {
+	var all []int
+	for text := range strings.SplitSeq(list, ",") {
+		if text == "" {
+			continue
+		}
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 {
+			return nil, fmt.Errorf("%q: want numbers of servers, separated by commas", list)
+		}
+		all = append(all, n)
+	}
+	return all, nil
+}
+
+func (c *comparison) run(ctx context.Context) error {
+	if err := c.requirements(); err != nil {
+		return err
+	}
+	a, err := lookAround(ctx, c)
+	if err != nil {
+		return err
+	}
+	if err := c.results.begin(a); err != nil {
+		return err
+	}
+	for _, n := range c.servers {
+		if err := c.small(ctx, n); err != nil {
+			return err
+		}
+	}
+	if err := c.faults(ctx); err != nil {
+		return err
+	}
+	for _, count := range []int{hundredThousand, million} {
+		for _, n := range c.servers {
+			if err := c.many(ctx, n, count); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// wanted tells whether a cell was asked for and is not there yet.
+func (c *comparison) wanted(servers int, scene, entrant string, run int) bool {
+	return strings.Contains(scene, c.only) && !c.results.has(servers, scene, entrant, run)
+}
+
+// small plays the acts, each on all entrants in turn, so that a drift of the
+// machine hits all alike. All servers run all the time, idle but for one kind.
+func (c *comparison) small(ctx context.Context, servers int) error {
+	all, err := entrantsNamed(entrants(c.binary, c.etcd), c.names)
+	if err != nil {
+		return err
+	}
+	venues := map[string]*venue{} // by system, raised when there is something to play on it
+	defer func() {
+		for _, v := range venues {
+			v.fell()
+		}
+	}()
+	for run := 1; run <= c.runs; run++ {
+		for _, a := range acts() {
+			if a.followed && servers == 1 {
+				continue
+			}
+			for _, e := range all {
+				if !c.wanted(servers, a.name, e.name, run) {
+					continue
+				}
+				if err := c.perform(ctx, venues, servers, a, e, run); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (c *comparison) perform(ctx context.Context, venues map[string]*venue, servers int, a act, e entrant, run int) error {
+	name := e.system.name()
+	if venues[name] == nil {
+		raised, err := raise(ctx, e.system, filepath.Join(c.dir, fmt.Sprintf("small-%d", servers)), servers)
+		if err != nil {
+			return err
+		}
+		venues[name] = &venue{ensemble: raised}
+	}
+	f, err := venues[name].play(ctx, a, e, c.length)
+	return errors.Join(c.results.add(servers, a.name, e.name, run, f, err), ctx.Err())
+}
+
+// many plays the scenes of many nodes. The Go client adds nothing to them.
+func (c *comparison) many(ctx context.Context, servers, count int) error {
+	if count == million && !slices.Contains(c.millions, servers) {
+		return nil
+	}
+	all, err := entrantsNamed(entrants(c.binary, c.etcd), c.names)
+	if err != nil {
+		return err
+	}
+	for run := 1; run <= c.bulkRuns; run++ {
+		for _, e := range all {
+			if e.name == throughGo || e.name == throughZK && count == million {
+				continue
+			}
+			if err := c.bulk(ctx, servers, count, run, e); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// asZooKeeper is servers of Lycaon whose clients are those of ZooKeeper.
+type asZooKeeper struct{ lycaon }
+
+func (asZooKeeper) name() string { return throughZK }
+
+func (asZooKeeper) open(ctx context.Context, addrs []string) (session, error) {
+	return openZK(ctx, addrs)
+}
+
+// faults strikes the leaders of three servers each.
+func (c *comparison) faults(ctx context.Context) error {
+	if !slices.Contains(c.servers, 3) {
+		return nil
+	}
+	chosen, err := entrantsNamed(entrants(c.binary, c.etcd), c.names)
+	if err != nil {
+		return err
+	}
+	ensembles := map[string]*ensemble{}
+	defer func() {
+		for _, e := range ensembles {
+			e.fell()
+		}
+	}()
+	for run := 1; run <= c.runs; run++ {
+		for _, f := range faults {
+			scene, played := struck[f.name]
+			if !played {
+				continue
+			}
+			for _, e := range chosen {
+				if e.name == native || !c.wanted(3, scene, e.name, run) { // a bare client finds no other server
+					continue
+				}
+				if err := c.strike(ctx, ensembles, f, scene, e, run); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (c *comparison) strike(ctx context.Context, ensembles map[string]*ensemble, f fault, scene string, e entrant, run int) (err error) {
+	s := e.system
+	if e.name == throughZK {
+		s = asZooKeeper{lycaon{c.binary}}
+	}
+	if ensembles[e.name] == nil {
+		if ensembles[e.name], err = raise(ctx, s, filepath.Join(c.dir, "faults"), 3); err != nil {
+			return err
+		}
+	}
+	t, err := ensembles[e.name].try(ctx, f)
+	for tries := 1; errors.Is(err, errMoved) && tries < 5; tries++ { // by itself, as on a machine with too much to do
+		t, err = ensembles[e.name].try(ctx, f)
+	}
+	return errors.Join(c.results.add(3, scene, e.name, run, struckFigures(t), err), ctx.Err())
+}
+
+func struckFigures(t trial) figures {
+	f := figures{seconds: t.Views["any"].RecoveredS}
+	for _, name := range []string{"at the leader", "of all"} {
+		if v, seen := t.Views[name]; seen {
+			f[leaderS], f[refusals] = v.RecoveredS, float64(v.Failed)
+		}
+	}
+	return f
+}
+
+// requirements builds etcd and says what is missing.
+func (c *comparison) requirements() error {
+	if _, err := os.Stat(c.binary); err != nil {
+		return fmt.Errorf("make build first: %w", err)
+	}
+	chosen, err := entrantsNamed(entrants(c.binary, ""), c.names)
+	if err != nil {
+		return err
+	}
+	for _, e := range chosen {
+		switch e.system.(type) {
+		case zookeeper:
+			_, err = os.Stat(zookeeperJar)
+		case etcd:
+			c.etcd, err = buildEtcd(c.dir)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w (make bench-peers installs what is missing)", e.name, err)
+		}
+	}
+	return nil
+}

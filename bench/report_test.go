@@ -1,0 +1,210 @@
+package main
+
+import (
+	"encoding/xml"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestResultsGoOnWhereTheyWere(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "results.json")
+	r, err := openResults(name)
+	require.NoError(t, err)
+	require.NoError(t, r.begin(about{Machine: "m", LengthS: 2}))
+	require.NoError(t, r.add(1, "writes", "etcd", 1, figures{rate: 10}, nil))
+	require.NoError(t, r.add(1, "writes", "zookeeper", 1, figures{rate: 1}, errors.New("broken")))
+	require.NoError(t, r.file.Close())
+
+	r, err = openResults(name)
+	require.NoError(t, err)
+	require.True(t, r.has(1, "writes", "etcd", 1))
+	require.False(t, r.has(1, "writes", "etcd", 2))
+	require.False(t, r.has(3, "writes", "etcd", 1))
+	require.False(t, r.has(1, "writes", "zookeeper", 1), "what failed is run again")
+	require.NoError(t, r.add(1, "writes", "zookeeper", 1, figures{rate: 7}, nil))
+	require.NoError(t, r.file.Close())
+
+	r, err = loadResults(name)
+	require.NoError(t, err)
+	require.Len(t, r.Cells, 2, "and replaces it")
+	require.True(t, r.has(1, "writes", "zookeeper", 1))
+	require.Equal(t, "m", r.Abouts[0].Machine)
+	copied := filepath.Join(t.TempDir(), "copy.json")
+	require.NoError(t, r.copyTo(copied))
+	again, err := loadResults(copied)
+	require.NoError(t, err)
+	require.Equal(t, r.Cells, again.Cells)
+
+	require.NoError(t, os.WriteFile(name, []byte("{\"cell\":{}}\nnonsense\n"), 0o644))
+	_, err = loadResults(name)
+	require.ErrorContains(t, err, "line 2")
+}
+
+// sample cells: Lycaon is ahead in writes, behind in latency.
+func someCells() []cell {
+	made := func(servers int, scene, entrant string, f ...figures) (all []cell) {
+		for i := range f {
+			all = append(all, cell{Servers: servers, Scene: scene, Entrant: entrant, Run: i + 1, Figures: f[i]})
+		}
+		return all
+	}
+	var all []cell
+	all = append(all, made(1, "writes", native, figures{rate: 900, cpuPerK: 0.01}, figures{rate: 1200, cpuPerK: 0.02}, figures{rate: 1000, cpuPerK: 0.03})...)
+	all = append(all, made(1, "writes", "zookeeper", figures{rate: 500, cpuPerK: 0.04})...)
+	all = append(all, made(1, "one client, reads", native, figures{p50Ms: 0.4, rate: 5})...)
+	all = append(all, made(1, "one client, reads", "zookeeper", figures{p50Ms: 0.2, rate: 5})...)
+	all = append(all, made(3, killScene, throughGo, figures{seconds: 0.3, leaderS: 0.5})...)
+	all = append(all, made(3, killScene, "etcd", figures{seconds: 1.5, leaderS: 0})...)
+	return append(all, cell{Servers: 3, Scene: "reads", Entrant: "etcd", Run: 1, Error: "lost\nit"})
+}
+
+func TestARatioIsHowMuchBetterLycaonIs(t *testing.T) {
+	s := summarizeCells(someCells())
+	for _, c := range []struct {
+		name          string
+		servers       int
+		y             yardstick
+		entrant, peer string
+		want          float64
+		notComparable bool
+	}{
+		{"more a second", 1, yardstick{"writes", rate}, native, "zookeeper", 2, false},
+		{"less CPU", 1, yardstick{"writes", cpuPerK}, native, "zookeeper", 2, false},
+		{"longer", 1, yardstick{"one client, reads", p50Ms}, native, "zookeeper", 0.5, false},
+		{"sooner", 3, yardstick{killScene, seconds}, throughGo, "etcd", 5, false},
+		{"against 0", 3, yardstick{killScene, leaderS}, throughGo, "etcd", 0, true},
+		{"against what was not measured", 1, yardstick{"writes", rate}, native, "etcd", 0, true},
+	} {
+		got, ok := s.ratio(c.servers, c.y, c.entrant, c.peer)
+		require.Equal(t, !c.notComparable, ok, c.name)
+		require.InDelta(t, c.want, got, 1e-9, c.name)
+	}
+}
+
+func TestThePageSaysWhereLycaonIsBehindAndWhatFailed(t *testing.T) {
+	r := &results{Cells: someCells(), Abouts: []about{{Machine: "2 cores", Command: "go run . peers"}}}
+	s := summarizeCells(r.Cells)
+	text := r.markdown(s, s.plots(), "performance")
+	require.Contains(t, text, "**Where Lycaon is behind**, of 4 comparisons: once.\n\n- 1 server, one client, reads, p50 ms: lycaon 0.4, zookeeper 0.2 (0.50 x)\n")
+	require.Contains(t, text, "- 3 servers, reads, etcd, run 1: lost; it\n")
+	require.Contains(t, text, "| writes, per s | 500 |  | 1,000 | 2.0 x |  |  |  |  |  |\n")
+	require.Contains(t, text, "| one client, reads, p50 ms | 0.2 |  | 0.4 | **0.50 x** |")
+	require.Contains(t, text, "| writes | lycaon | 3 | 1,000 (900 to 1,200) |")
+	require.Contains(t, text, "![One server: done a second (more is better)](performance/1-throughput.svg)")
+	require.Contains(t, text, "`go run . peers`")
+}
+
+func TestAPageKeepsWhatIsOutsideTheMarks(t *testing.T) {
+	page := "# Title\n" + beginMark + "\nold\n" + endMark + "\nend\n"
+	got, err := between(page, "new\n")
+	require.NoError(t, err)
+	require.Equal(t, "# Title\n"+beginMark+"\n\nnew\n\n"+endMark+"\nend\n", got)
+	twice, err := between(got, "new\n")
+	require.NoError(t, err)
+	require.Equal(t, got, twice)
+	_, err = between("# Title\n"+beginMark, "new")
+	require.ErrorContains(t, err, "wants the lines")
+}
+
+func TestAPlotIsAnSVGWithABarForEachFigure(t *testing.T) {
+	for _, p := range summarizeCells(someCells()).plots() {
+		svg := p.svg()
+		d, bars := xml.NewDecoder(strings.NewReader(svg)), 0
+		for {
+			token, err := d.Token()
+			if err == io.EOF {
+				break
+			}
+			require.NoError(t, err, svg)
+			if e, ok := token.(xml.StartElement); ok && e.Name.Local == "title" {
+				bars++
+			}
+		}
+		want := 1 // the title of the whole
+		for _, g := range p.groups {
+			want += len(g.bars)
+		}
+		require.Equal(t, want, bars, p.file)
+		require.NotContains(t, svg, "NaN")
+		require.NotContains(t, svg, "Inf")
+	}
+	empty := plot{title: "a < b & c"}
+	require.Contains(t, empty.svg(), "a &lt; b &amp; c")
+}
+
+func TestAScaleHasRoomForEveryBar(t *testing.T) {
+	for _, c := range []struct{ values, want []float64 }{
+		{[]float64{0.3, 20}, []float64{0.1, 100}},
+		{[]float64{10}, []float64{1, 10}},
+		{[]float64{15, 16}, []float64{10, 100}},
+		{nil, []float64{1, 10}},
+	} {
+		p := plot{groups: []plotGroup{{}}}
+		for _, v := range c.values {
+			p.groups[0].bars = append(p.groups[0].bars, bar{native, v})
+		}
+		least, most := p.bounds()
+		require.InDeltaSlice(t, c.want, []float64{least, most}, 1e-9, "%v", c.values)
+	}
+}
+
+func TestNumbersHaveThreeDigits(t *testing.T) {
+	for want, v := range map[string]float64{"0": 0, "0.0123": 0.012345, "1.5": 1.5, "999": 999.4, "1,000": 999.6, "9,994": 9994, "10 k": 9996, "72.1 k": 72_100,
+		"1 M": 999_600, "1.09 M": 1_091_062} {
+		require.Equal(t, want, number(v))
+	}
+	for want, n := range map[string]int{"0": 0, "999": 999, "1,000": 1000, "1,234,567": 1_234_567} {
+		require.Equal(t, want, thousands(n))
+	}
+}
+
+func TestRequestsAreSplitByTheSnapshot(t *testing.T) {
+	at := func(ms int) time.Time { return time.UnixMilli(int64(ms)) }
+	var whole tally
+	for i := range 100 {
+		took := time.Millisecond
+		if i >= 40 && i <= 49 {
+			took = 20 * time.Millisecond
+		}
+		whole.answered = append(whole.answered, sample{at(i), took})
+	}
+	got, err := throughFigures(whole, []span{{at(40), at(49)}})
+	require.NoError(t, err)
+	require.InDelta(t, 20, got[p99Ms], 1e-9)
+	require.InDelta(t, 1, got[quietP99Ms], 1e-9)
+	require.InDelta(t, 0.009, got[snapshotS], 1e-9)
+	_, err = throughFigures(whole, []span{{at(200), at(300)}})
+	require.ErrorContains(t, err, "while the snapshot was taken")
+}
+
+func TestASpanIsOverWhenItIsSoNoMore(t *testing.T) {
+	at := func(ms int) time.Time { return time.UnixMilli(int64(ms)) }
+	s := &spans{}
+	for i, is := range []bool{false, true, true, false, false, true} {
+		s.note(is, at(i))
+		require.Equal(t, i == 3 || i == 4, s.over(), i)
+	}
+	require.Equal(t, []span{{at(1), at(3)}, {at(5), at(5)}}, s.seen)
+}
+
+func TestEverySceneHasItsPlace(t *testing.T) {
+	seen := map[string]bool{}
+	for _, name := range sceneNames() {
+		require.False(t, seen[name], name)
+		seen[name] = true
+		require.NotEmpty(t, yardsticksOf(name), name)
+		for _, y := range yardsticksOf(name) {
+			require.NotEmpty(t, figureNames[y.figure], name)
+		}
+	}
+	for _, e := range entrantNames() {
+		require.NotEmpty(t, colours[e], e)
+	}
+}

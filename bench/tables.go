@@ -1,0 +1,291 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+const (
+	beginMark = "<!-- begin: made by bench report -->"
+	endMark   = "<!-- end: made by bench report -->"
+)
+
+const reportHelp = `usage: go run . report [flags] FILE...
+
+Makes tables and plots of files of results, and puts them into a page between two
+marks. Of a cell that is in several files the last one counts.
+
+`
+
+func playReport(_ context.Context, args []string) error {
+	f := flag.NewFlagSet("report", flag.ContinueOnError)
+	f.Usage = func() {
+		fmt.Fprint(f.Output(), reportHelp)
+		f.PrintDefaults()
+	}
+	page := f.String("page", "", "the page whose marked part is written anew (default: print it)")
+	plots := f.String("plots", "", "the folder for the plots and a copy of all results")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	if f.NArg() == 0 {
+		f.Usage()
+		return errors.New("report wants a file of results")
+	}
+	all := &results{done: map[cellKey]bool{}}
+	for _, name := range f.Args() {
+		r, err := loadResults(name)
+		if err != nil {
+			return err
+		}
+		all.Abouts = append(all.Abouts, r.Abouts...)
+		for _, c := range r.Cells {
+			all.keep(c)
+		}
+	}
+	if len(all.Abouts) == 0 {
+		return errors.New("there are no results in it")
+	}
+	return all.report(*page, *plots)
+}
+
+func (r *results) report(page, plots string) error {
+	s := summarizeCells(r.Cells)
+	var images []plot
+	if plots != "" {
+		images = s.plots()
+		if err := os.MkdirAll(plots, 0o755); err != nil {
+			return err
+		}
+		for _, p := range images {
+			if err := os.WriteFile(filepath.Join(plots, p.file), []byte(p.svg()), 0o644); err != nil {
+				return err
+			}
+		}
+		if err := r.copyTo(filepath.Join(plots, "results.json")); err != nil {
+			return err
+		}
+	}
+	text := r.markdown(s, images, filepath.Base(plots))
+	if page == "" {
+		fmt.Print(text)
+		return nil
+	}
+	old, err := os.ReadFile(page)
+	if err != nil {
+		return err
+	}
+	written, err := between(string(old), text)
+	if err != nil {
+		return fmt.Errorf("%s: %w", page, err)
+	}
+	return os.WriteFile(page, []byte(written), 0o644)
+}
+
+// copyTo writes a file of results that holds all of these.
+func (r *results) copyTo(name string) error {
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	for i := range r.Abouts {
+		if err := enc.Encode(line{About: &r.Abouts[i]}); err != nil {
+			return err
+		}
+	}
+	for i := range r.Cells {
+		if err := enc.Encode(line{Cell: &r.Cells[i]}); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(name, []byte(b.String()), 0o644)
+}
+
+// between puts text between the two marks of a page.
+func between(page, text string) (string, error) {
+	before, rest, ok := strings.Cut(page, beginMark)
+	_, after, closed := strings.Cut(rest, endMark)
+	if !ok || !closed {
+		return "", fmt.Errorf("wants the lines %s and %s", beginMark, endMark)
+	}
+	return before + beginMark + "\n\n" + text + "\n" + endMark + after, nil
+}
+
+func (r *results) markdown(s *summary, images []plot, folder string) string {
+	var b strings.Builder
+	r.tellAbout(&b)
+	s.tellBehind(&b)
+	for _, n := range s.serverCounts() {
+		fmt.Fprintf(&b, "### %s\n\n", heading(n))
+		for _, p := range images {
+			if p.servers == n {
+				fmt.Fprintf(&b, "![%s](%s/%s)\n\n", p.title, folder, p.file)
+			}
+		}
+		s.compareAll(&b, n)
+		s.tellAll(&b, n)
+	}
+	return b.String()
+}
+
+func heading(servers int) string {
+	if servers == 1 {
+		return "One server"
+	}
+	return fmt.Sprintf("%d servers, clients spread over all", servers)
+}
+
+// tellAbout says on what, with what and how it was measured: the first run,
+// and what differed in those that added to it.
+func (r *results) tellAbout(b *strings.Builder) {
+	first := r.Abouts[0]
+	fmt.Fprintf(b, "Measured from %s on.\n\n- Machine: %s. Every server and client ran on it, over loopback.\n- Disk: %s.\n",
+		first.At.Format("2006-01-02 15:04 UTC"), first.Machine, first.Disk)
+	for _, name := range sortedNames(first.Versions) {
+		fmt.Fprintf(b, "- %s: %s\n", name, first.Versions[name])
+	}
+	for _, a := range r.Abouts {
+		fmt.Fprintf(b, "- Command at %s, load %s: `%s` (runs of %g s)\n", a.At.Format("15:04"), a.Load, a.Command, a.LengthS)
+		if a.Machine != first.Machine || a.Versions["lycaon"] != first.Versions["lycaon"] {
+			fmt.Fprintf(b, "  - with %s on %s\n", a.Versions["lycaon"], a.Machine)
+		}
+	}
+	b.WriteString("\n")
+}
+
+// pairs are which entrants of Lycaon are compared with which peers: the bare
+// clients with all, the same program with itself, a Go client with the other.
+var pairs = []struct{ entrant, peer string }{
+	{native, "zookeeper"}, {native, "etcd"}, {throughZK, "zookeeper"}, {throughGo, "etcd"},
+}
+
+// tellBehind lists what is worse than a peer, which is what to read first.
+func (s *summary) tellBehind(b *strings.Builder) {
+	var lines []string
+	compared := 0
+	for _, n := range s.serverCounts() {
+		for _, y := range s.yardsticks(n) {
+			for _, p := range pairs {
+				ratio, ok := s.ratio(n, y, p.entrant, p.peer)
+				if !ok {
+					continue
+				}
+				if compared++; ratio < 1 {
+					ours, _ := s.median(n, y, p.entrant)
+					theirs, _ := s.median(n, y, p.peer)
+					lines = append(lines, fmt.Sprintf("- %d server%s, %s: %s %s, %s %s (%.2f x)\n", n, plural(n), y.label(), p.entrant, number(ours), p.peer, number(theirs), ratio))
+				}
+			}
+		}
+	}
+	fmt.Fprintf(b, "**Where Lycaon is behind**, of %d comparisons: %s.\n\n", compared, count(len(lines), "nowhere", "once", "%d times"))
+	for _, l := range lines {
+		b.WriteString(l)
+	}
+	if len(lines) > 0 {
+		b.WriteString("\n")
+	}
+	if len(s.failed) > 0 {
+		fmt.Fprintf(b, "**Runs that failed**, and are in no median: %d.\n\n", len(s.failed))
+		for _, c := range s.failed {
+			fmt.Fprintf(b, "- %d server%s, %s, %s, run %d: %s\n", c.Servers, plural(c.Servers), c.Scene, c.Entrant, c.Run, strings.ReplaceAll(c.Error, "\n", "; "))
+		}
+		b.WriteString("\n")
+	}
+}
+
+func plural(n int) string {
+	if n == 1 {
+		return ""
+	}
+	return "s"
+}
+
+func count(n int, none, one, many string) string {
+	switch n {
+	case 0:
+		return none
+	case 1:
+		return one
+	}
+	return fmt.Sprintf(many, n)
+}
+
+// compareAll is the table of medians with the ratios: how much better Lycaon is,
+// bold where it is worse.
+func (s *summary) compareAll(b *strings.Builder, servers int) {
+	columns := []string{"zookeeper", "etcd", native, throughZK, throughGo}
+	b.WriteString("Medians. A ratio is how much better Lycaon is: twice as much and half as long are both 2.0 x; **bold** is worse than the peer.\n\n")
+	b.WriteString("| | ZooKeeper | etcd | Lycaon | x ZooKeeper | x etcd | Lycaon as ZooKeeper | x ZooKeeper | Lycaon, Go client | x etcd |\n")
+	b.WriteString("|---|---|---|---|---|---|---|---|---|---|\n")
+	for _, y := range s.yardsticks(servers) {
+		cells := map[string]string{}
+		for _, c := range columns {
+			if v, ok := s.median(servers, y, c); ok {
+				cells[c] = number(v)
+			}
+		}
+		ratio := func(i int) string { return s.ratioText(servers, y, pairs[i].entrant, pairs[i].peer) }
+		row := []string{y.label(), cells["zookeeper"], cells["etcd"], cells[native], ratio(0), ratio(1), cells[throughZK], ratio(2), cells[throughGo], ratio(3)}
+		fmt.Fprintf(b, "| %s |\n", strings.Join(row, " | "))
+	}
+	b.WriteString("\n")
+}
+
+func (s *summary) ratioText(servers int, y yardstick, entrant, peer string) string {
+	ratio, ok := s.ratio(servers, y, entrant, peer)
+	switch {
+	case !ok:
+		return ""
+	case ratio < 1:
+		return fmt.Sprintf("**%.2f x**", ratio)
+	}
+	return fmt.Sprintf("%.1f x", ratio)
+}
+
+// tellAll is the table of everything: median, and the least and the most of all
+// runs where there are several.
+func (s *summary) tellAll(b *strings.Builder, servers int) {
+	order := []string{rate, p50Ms, p95Ms, p99Ms, cpuPerK, rssMiB, refusals}
+	b.WriteString("<details><summary>Everything: median (least to most)</summary>\n\n| scene | of | runs |")
+	for _, f := range order {
+		fmt.Fprintf(b, " %s |", figureNames[f])
+	}
+	b.WriteString(" more |\n|---|---|---|" + strings.Repeat("---|", len(order)+1) + "\n")
+	for _, scene := range s.scenes(servers) {
+		for _, e := range entrantNames() {
+			figures := s.spreads[servers][scene][e]
+			if len(figures) == 0 {
+				continue
+			}
+			fmt.Fprintf(b, "| %s | %s | %d |", scene, e, s.runs[cellKey{servers: servers, scene: scene, entrant: e}])
+			for _, f := range order {
+				fmt.Fprintf(b, " %s |", spreadText(figures, f))
+			}
+			var more []string
+			for _, f := range sortedNames(figures) {
+				if !slices.Contains(order, f) {
+					more = append(more, figureNames[f]+" "+spreadText(figures, f))
+				}
+			}
+			fmt.Fprintf(b, " %s |\n", strings.Join(more, "; "))
+		}
+	}
+	b.WriteString("\n</details>\n\n")
+}
+
+func spreadText(figures map[string]spread, name string) string {
+	s, ok := figures[name]
+	switch {
+	case !ok:
+		return ""
+	case s.Min == s.Max:
+		return number(s.Median)
+	}
+	return fmt.Sprintf("%s (%s to %s)", number(s.Median), number(s.Min), number(s.Max))
+}
