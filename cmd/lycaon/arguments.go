@@ -19,7 +19,7 @@ type argument struct {
 var (
 	pathNames  = words("PATH FROM TO A B PREFIX")
 	localNames = words("FILE DIR CMD ARGS") // of this machine: its own shell knows them best
-	otherNames = words("SERVERS DATA VALUE ACL SCHEME VERSION GLOB RE ID ID=HOST:PORT ID[=HOST:PORT] N COMMAND")
+	otherNames = words("SESSION SERVERS DATA VALUE ACL SCHEME VERSION GLOB RE ID ID=HOST:PORT ID[=HOST:PORT] N COMMAND")
 )
 
 func words(text string) map[string]bool {
@@ -105,10 +105,13 @@ func argumentAt(cmd *cobra.Command, i int) argument {
 }
 
 // adopt gives every command what all have: its paths are made absolute before
-// anything looks at them.
+// anything looks at them, and Tab completes its arguments.
 func (e *env) adopt(cmd *cobra.Command) {
 	for _, sub := range cmd.Commands() {
 		e.adopt(sub)
+	}
+	if cmd.ValidArgsFunction == nil {
+		cmd.ValidArgsFunction = e.completeArgument
 	}
 	check := cmd.Args
 	cmd.Args = func(cmd *cobra.Command, args []string) error {

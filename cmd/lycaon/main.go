@@ -73,7 +73,10 @@ func newRoot(e *env) *cobra.Command {
 		TraverseChildren:      true, // -s before the command is the server, behind it the command's own flag
 		SilenceErrors:         true,
 		SilenceUsage:          true,
-		PersistentPreRunE:     func(*cobra.Command, []string) error { return e.settle() },
+		PersistentPreRunE: func(cmd *cobra.Command, args []string) error {
+			e.beforeCompleting(cmd, args)
+			return e.settle()
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return unknownCommand(cmd, args[0])
@@ -92,8 +95,7 @@ func newRoot(e *env) *cobra.Command {
 	root.AddGroup(&cobra.Group{ID: groupServer, Title: "Server:"}, &cobra.Group{ID: groupTree, Title: "The tree:"},
 		&cobra.Group{ID: groupOther, Title: "Sessions and more:"})
 	root.SetHelpCommand(newHelp())
-	root.SetCompletionCommandGroupID(groupOther)
-	root.AddCommand(newServe(e), newSnapshot(e), newMigrate(e), newShell(e))
+	root.AddCommand(newServe(e), newSnapshot(e), newMigrate(e), newShell(e), newCompletion())
 	root.AddCommand(shellWords(e)...)
 	e.adopt(root)
 	return root
@@ -128,10 +130,11 @@ func unknownCommand(root *cobra.Command, name string) error {
 
 func newHelp() *cobra.Command {
 	return &cobra.Command{
-		Use:              "help [COMMAND]",
-		Short:            "Tell what a command does",
-		GroupID:          groupOther,
-		PersistentPreRun: func(*cobra.Command, []string) {}, // help needs no settings
+		Use:               "help [COMMAND]",
+		Short:             "Tell what a command does",
+		GroupID:           groupOther,
+		PersistentPreRun:  func(*cobra.Command, []string) {}, // help needs no settings
+		ValidArgsFunction: offerCommands,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			about, rest, err := cmd.Root().Find(args)
 			if err != nil || len(rest) > 0 {

@@ -24,9 +24,9 @@ func newShell(e *env) *cobra.Command {
 	return &cobra.Command{
 		Use:   "shell",
 		Short: "Talk to a server interactively",
-		Long: `Open a session and take commands, one a line. Tab completes commands and paths, the
-arrows and Ctrl-R find earlier lines, Ctrl-C ends a command, Ctrl-D or quit the
-shell. Lines from a pipe or a file run as a script, which ends at the first error.
+		Long: `Open a session and take commands, one a line. Tab completes commands, flags and what
+they take, and paths; behind a - it tells the flags. The arrows and Ctrl-R find earlier
+lines, Ctrl-C ends a command, Ctrl-D or quit the shell. Lines from a pipe or a file run as a script, which ends at the first error.
 
 cd makes a node the current one, which the prompt shows, and paths that do not begin
 with / begin there: a, ./a and ../a. Outside the shell paths begin with /.
@@ -118,16 +118,17 @@ func runPrompt(ctx context.Context, e *env) error {
 	ctx, stop := signal.NotifyContext(context.WithoutCancel(ctx), syscall.SIGTERM)
 	defer stop()
 	p := &prompt{env: e}
+	tab := &completer{env: e}
 	rl, err := readline.NewFromConfig(&readline.Config{
 		HistoryFile: e.historyFile(), HistoryLimit: historyLines, HistorySearchFold: true,
-		AutoComplete: &completer{env: e}, Undo: true, DisableAutoSaveHistory: true,
+		AutoComplete: tab, Undo: true, DisableAutoSaveHistory: true,
 	})
 	if err != nil {
 		return err
 	}
 	defer rl.Close()
 	defer context.AfterFunc(ctx, func() { rl.Close() })() // wakes a ReadLine
-	p.rl = rl
+	p.rl, tab.tell = rl, rl.Stdout()
 	e.out.w, e.errw = rl.Stdout(), rl.Stderr()
 	e.history = func() []string { return p.lines }
 	e.ask = func(question string) (string, error) {
@@ -285,6 +286,7 @@ Flags:
 func newShellRoot(e *env) *cobra.Command {
 	root := &cobra.Command{
 		SilenceErrors: true, SilenceUsage: true,
+		PersistentPreRun:  e.beforeCompleting,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 		Args:              cobra.ArbitraryArgs,
 		RunE:              func(cmd *cobra.Command, args []string) error { return unknownCommand(cmd, args[0]) },

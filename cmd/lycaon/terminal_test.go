@@ -31,6 +31,7 @@ type terminal struct {
 const (
 	keyCtrlC = "\x03"
 	keyCtrlD = "\x04"
+	keyCtrlU = "\x15"
 	keyTab   = "\t"
 	keyEnter = "\r"
 

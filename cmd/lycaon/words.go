@@ -28,6 +28,14 @@ type lastWord struct {
 	quote rune // that is open at its end, else 0
 }
 
+// close is what ends the quote that is open.
+func (w lastWord) close() string {
+	if w.quote == 0 {
+		return ""
+	}
+	return string(w.quote)
+}
+
 // scanWords tells the words of a line that end before it does, and the one in
 // which it ends.
 func scanWords(line string) (words []string, last lastWord) {

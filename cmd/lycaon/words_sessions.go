@@ -18,7 +18,7 @@ const placeHelp = `Where the client of another session is only the superuser see
 
 func newSession(e *env) *cobra.Command {
 	return &cobra.Command{
-		Use:   "session [ID]",
+		Use:   "session [SESSION]",
 		Short: "Tell about a session: this one, or any by its id",
 		Long: `Tell about the session of this shell, or about any by its id, 0x... or decimal: its
 timeout, its ephemeral nodes, from where its client is connected to which server,
@@ -381,7 +381,7 @@ func newKillSession(e *env) *cobra.Command {
 	var yes bool
 	var reason string
 	cmd := &cobra.Command{
-		Use:   "kill-session ID",
+		Use:   "kill-session SESSION",
 		Short: "End a session as if it had expired",
 		Long: `End a session, with its ephemeral nodes, as if its timeout had passed. Its client hears
 that it has expired, "killed by an administrator" and the reason; why tells the same
