@@ -4,15 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"syscall"
 	"time"
 
 	"golang.org/x/term"
-
-	"github.com/lycaon-io/lycaon/recipes"
 )
 
 // child is a process that runs while something is held.
@@ -25,6 +25,21 @@ type child struct {
 // pipeDelay is how long the output of a child is copied after its end, which
 // what it left running would hold open without end.
 const pipeDelay = time.Second
+
+// program is a command to be run.
+type program struct {
+	argv    []string
+	environ []string  // beside what this command has, and how to reach the servers
+	in      io.Reader // nil: nothing
+}
+
+// input is what a command may read that runs in the place of this one.
+func (e *env) input() io.Reader {
+	if e.ask != nil { // the prompt reads the terminal
+		return nil
+	}
+	return e.in
+}
 
 // checkCommand fails before anything is held for a command that there is not.
 func checkCommand(argv []string) error {
@@ -39,15 +54,12 @@ func checkCommand(argv []string) error {
 
 // startChild begins a process. It gets a group of its own, so that signals
 // reach all of it, unless a terminal is its input, whose keys go to one group.
-func (e *env) startChild(argv, environ []string) (*child, error) {
-	c := &child{cmd: exec.Command(argv[0], argv[1:]...), ended: make(chan error, 1)}
-	c.cmd.Stdout, c.cmd.Stderr = e.out.w, e.errw
-	if e.ask == nil { // else the prompt reads the terminal
-		c.cmd.Stdin = e.in
-	}
-	in, isFile := e.in.(*os.File)
+func (e *env) startChild(p program) (*child, error) {
+	c := &child{cmd: exec.Command(p.argv[0], p.argv[1:]...), ended: make(chan error, 1)}
+	c.cmd.Stdin, c.cmd.Stdout, c.cmd.Stderr = p.in, e.out.w, e.errw
+	in, isFile := p.in.(*os.File)
 	c.group = !isFile || !term.IsTerminal(int(in.Fd()))
-	c.cmd.Env = append(os.Environ(), environ...)
+	c.cmd.Env = slices.Concat(os.Environ(), e.target.environ(), p.environ)
 	c.cmd.WaitDelay = pipeDelay
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: c.group}
 	endWithParent(c.cmd.SysProcAttr)
@@ -94,15 +106,15 @@ func (c *child) status(err error) error {
 
 const signalled = 128
 
-// runHeld runs a command while h is held. If h is lost it gets SIGTERM, and
-// SIGKILL after the grace; if ctx ends, SIGTERM alone, and h is held until the
-// command has ended.
-func (e *env) runHeld(ctx context.Context, h *recipes.Held, argv, environ []string, grace time.Duration) error {
-	c, err := e.startChild(argv, environ)
+// runUnder runs a command while held lasts. When that ends the command gets
+// SIGTERM, and SIGKILL after the grace; if ctx ends, SIGTERM alone, and what is
+// held stays so until the command has ended.
+func (e *env) runUnder(ctx, held context.Context, p program, grace time.Duration) error {
+	c, err := e.startChild(p)
 	if err != nil {
 		return usageError{err}
 	}
-	stop, lost, kill := ctx.Done(), h.Context().Done(), (<-chan time.Time)(nil)
+	stop, lost, kill := ctx.Done(), held.Done(), (<-chan time.Time)(nil)
 	for {
 		select {
 		case err := <-c.ended:
@@ -112,7 +124,7 @@ func (e *env) runHeld(ctx context.Context, h *recipes.Held, argv, environ []stri
 			c.signal(syscall.SIGTERM)
 		case <-lost:
 			lost = nil
-			fmt.Fprintf(e.errw, "lycaon: %v; ending %s\n", context.Cause(h.Context()), argv[0])
+			fmt.Fprintf(e.errw, "lycaon: %v; ending %s\n", context.Cause(held), p.argv[0])
 			c.signal(syscall.SIGTERM)
 			kill = time.After(grace)
 		case <-kill:

@@ -30,6 +30,7 @@ type contact struct {
 	adminToken     string
 	useTLS         bool
 	ca, cert, key  string
+	guards         []string
 }
 
 func (t *contact) addFlags(f *pflag.FlagSet) {
@@ -44,6 +45,7 @@ func (t *contact) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&t.ca, "ca", "", "`FILE` of certificates to trust instead of the system's")
 	f.StringVar(&t.cert, "cert", "", "`FILE` of our certificate, for servers that ask")
 	f.StringVar(&t.key, "key", "", "`FILE` of its key")
+	f.StringArrayVar(&t.guards, "guard", nil, "write only while this node is the one that transaction CZXID made, as `PATH@CZXID`; lock and the like set it for their commands")
 }
 
 // options turns the flags into what the client takes.

@@ -76,6 +76,7 @@ var exitCodes = []struct {
 	{client.ErrNoAuth, exitAuth},
 	{client.ErrAuthFailed, exitAuth},
 	{client.ErrSessionExpired, exitSession},
+	{client.ErrFenced, exitSession},
 	{client.ErrDisconnected, exitUnavailable},
 	{client.ErrNotReady, exitUnavailable},
 	{client.ErrThrottled, exitUnavailable},

@@ -14,6 +14,7 @@ import (
 
 	"github.com/lycaon-io/lycaon/client"
 	"github.com/lycaon-io/lycaon/client/clienttest"
+	"github.com/lycaon-io/lycaon/znode"
 )
 
 // running is a run of the program that goes on.
@@ -132,6 +133,58 @@ func TestTheCommandOfALostLockIsEnded(t *testing.T) {
 			gone(t, pid)
 		})
 	}
+}
+
+func TestALycaonInTheCommandOfALostLockWritesNothing(t *testing.T) {
+	t.Parallel()
+	cluster := clienttest.Start(t)
+	c, addr := cluster.Client(t), cluster.Addrs()[0]
+	dir := t.TempDir()
+	const script = `trap '' TERM; "$0" create /x early; echo up; until [ -e go ]; do sleep 0.02; done
+		"$0" set /x late; echo set $?; "$0" multi 'set /x late'; echo multi $?; "$0" create -e /y; echo create $?; "$0" get /x
+		LYCAON_GUARD= "$0" create /unguarded; touch done; sleep 60`
+	r := begin(t, addr, "lock", "--grace", "1m", "/l", "--", "sh", "-c", "cd "+dir+"; "+script, os.Args[0])
+	r.says("up")
+	names, err := c.Children(t.Context(), "/l")
+	require.NoError(t, err)
+	require.NoError(t, c.Delete(t.Context(), "/l/"+names[0]))
+	_, err = c.Create(t.Context(), "/l/"+names[0], nil) // its like does not count
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(dir+"/go", nil, 0o600))
+	require.Eventually(t, func() bool { _, err := os.Stat(dir + "/done"); return err == nil }, 20*time.Second, 10*time.Millisecond, "%s%s", &r.out, &r.errw)
+	r.cmd.Process.Kill()
+	require.Equal(t, "Created /x\nup\nset 6\nmulti 6\ncreate 6\nearly\nCreated /unguarded\n", r.out.String())
+	require.Contains(t, r.errw.String(), "lycaon: set /x: the guard of the write is no more\n")
+}
+
+func TestACommandReachesTheServersOfTheOneThatRanIt(t *testing.T) {
+	t.Parallel()
+	cluster := clienttest.Start(t)
+	addr := cluster.Addrs()[0]
+	_, err := cluster.Client(t).Create(t.Context(), "/app", nil)
+	require.NoError(t, err)
+	out, errw, code := oneShot(t, addr+"/app", "--auth", "digest:ann:a b", "--auth", "digest:super:test", "--session-timeout", "7s",
+		"lock", "/l", "--", "sh", "-c", `"$0" create /x; "$0" whoami; "$0" lock /m -- "$0" create /y; "$0" shell`, os.Args[0])
+	require.Zero(t, code, errw)
+	require.Equal(t, "Created /x\nAuth scheme: User\nip: 127.0.0.1\ndigest: "+znode.DigestID("ann", "a b")+"\ndigest: "+
+		znode.DigestID("super", "test")+"\nsuper: super\nCreated /y\n", out)
+	require.Contains(t, mustShot(t, addr, "ls", "/app"), "x, y")
+}
+
+func TestAsManyAsMayHoldALock(t *testing.T) {
+	t.Parallel()
+	cluster := clienttest.Start(t)
+	addr := cluster.Addrs()[0]
+	first := begin(t, addr, "lock", "--holders", "2", "/l")
+	first.says("Locked /l, token ")
+	second := begin(t, addr, "lock", "--holders", "2", "/l")
+	second.says("Locked /l, token ")
+	_, errw, code := oneShot(t, addr, "lock", "-n", "--holders", "2", "/l", "--", "echo", "ran")
+	require.Equal(t, exitError, code)
+	require.Contains(t, errw, "locked by somebody else")
+	require.NoError(t, first.cmd.Process.Signal(syscall.SIGINT))
+	require.Zero(t, first.exits(), first.errw.String())
+	require.Equal(t, "ran\n", mustShot(t, addr, "lock", "--holders", "2", "/l", "--", "echo", "ran"))
 }
 
 func TestALockIsNotWaitedForWithNoWait(t *testing.T) {

@@ -54,7 +54,8 @@ const rootLong = `Lycaon keeps a replicated tree of small nodes for locks, confi
   lycaon COMMAND --help    one command, from here or in the shell
 
 The options below come before the command; -o may also stand behind it. Each is
-also an environment variable: --server is LYCAON_SERVER.
+also an environment variable: --server is LYCAON_SERVER. One that may be repeated
+takes its values there one a line.
 
 Forms of the output: text for people; json, one value a line, and yaml, one document
 a value, for programs; table, a value a row, of which long ones are cut; compat, the
@@ -75,7 +76,7 @@ func newRoot(e *env) *cobra.Command {
 		SilenceUsage:          true,
 		PersistentPreRunE: func(cmd *cobra.Command, args []string) error {
 			e.beforeCompleting(cmd, args)
-			return e.settle()
+			return e.prepare(cmd)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {

@@ -41,11 +41,27 @@ func applyEnv(flags *pflag.FlagSet, getenv func(string) string) error {
 		if failed != nil || f.Changed || value == "" || f.Name == "help" {
 			return
 		}
-		if err := flags.Set(f.Name, value); err != nil {
-			failed = usageError{fmt.Errorf("%s=%q: %w", envName(f.Name), value, err)}
+		for _, one := range valuesOf(f, value) {
+			if err := flags.Set(f.Name, one); err != nil {
+				failed = usageError{fmt.Errorf("%s=%q: %w", envName(f.Name), one, err)}
+			}
 		}
 	})
 	return failed
+}
+
+// valuesOf takes a variable apart: a flag that may be repeated has a value a
+// line.
+func valuesOf(f *pflag.Flag, variable string) []string {
+	if _, repeated := f.Value.(pflag.SliceValue); !repeated {
+		return []string{variable}
+	}
+	return strings.FieldsFunc(variable, func(r rune) bool { return r == '\n' })
+}
+
+// variable is the other way round: how an environment says it.
+func variable(flag string, values ...string) string {
+	return envName(flag) + "=" + strings.Join(values, "\n")
 }
 
 func applyFile(flags *pflag.FlagSet, file string) error {

@@ -3,10 +3,14 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
+
+	"github.com/lycaon-io/lycaon/client"
 )
 
 func settingsFlags() *pflag.FlagSet {
@@ -37,6 +41,38 @@ func TestFlagBeatsEnvironmentBeatsFileBeatsDefault(t *testing.T) {
 		require.Equal(t, want, flags.Lookup(name).Value.String(), name)
 	}
 	require.Equal(t, "", flags.Lookup("config").Value.String())
+}
+
+func TestWhatMayBeRepeatedHasALineOfItsVariableEach(t *testing.T) {
+	var given contact
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	given.addFlags(flags)
+	from := contact{server: "h:1/app", timeout: time.Second, sessionTimeout: time.Minute, useTLS: true, auth: []string{"digest:a:b c", "digest:d:e"},
+		ca: "/ca.pem", cert: "/cert.pem", key: "/key.pem", adminToken: "/token", guards: []string{"/a b@1", "/@@0x2"}}
+	env := map[string]string{}
+	for _, v := range from.environ() {
+		name, value, _ := strings.Cut(v, "=")
+		env[name] = value
+	}
+	require.NoError(t, applyEnv(flags, func(k string) string { return env[k] }))
+	given.output = ""
+	require.Equal(t, from, given, "what is handed to a command arrives")
+}
+
+func TestAGuardIsAPathAndATransaction(t *testing.T) {
+	for text, want := range map[string]client.Guard{
+		"/l@7": client.NewGuard("/l", 7), "/a@b@0x10": client.NewGuard("/a@b", 16), "/with blank@1": client.NewGuard("/with blank", 1),
+	} {
+		g, err := parseGuard(text)
+		require.NoError(t, err, text)
+		require.Equal(t, want, g, text)
+	}
+	for _, text := range []string{"", "/l", "/l@", "/l@x", "@7", "l@7", "/l/@7", "/l@-1"} {
+		_, err := parseGuard(text)
+		require.ErrorContains(t, err, "guard", text)
+	}
+	_, errw, code := inProcess(nil, "--guard", "/l", "ls", "/")
+	require.Equal(t, exitUsage, code, errw)
 }
 
 func TestASettingThatCannotBeTakenNamesItsPlaceAndTheRule(t *testing.T) {

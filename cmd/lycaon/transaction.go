@@ -55,7 +55,7 @@ func explain(what string, steps []step, err error) error {
 	culprit, ok := errors.AsType[*client.MultiError](err)
 	switch {
 	case errors.Is(err, client.ErrFenced):
-		return fmt.Errorf("%s: %w", what, errConflict)
+		return fmt.Errorf("%s: %w; nothing was done", what, client.ErrFenced)
 	case errors.Is(err, client.ErrTooLarge):
 		return fmt.Errorf("%s: its %d operations are too much for one transaction, nothing was done: %w", what, len(steps), err)
 	case !ok:

@@ -76,7 +76,7 @@ func (e *env) campaign(ctx context.Context, args []string, grace time.Duration) 
 	}
 	return e.whileHeld(ctx, "elect "+path, h, func() error {
 		if len(argv) > 0 {
-			return e.runHeld(ctx, h, argv, heldEnviron("ELECT", path, h), grace)
+			return e.runUnder(ctx, h.Context(), program{argv, e.heldEnviron("ELECT", path, h.Guard()), e.input()}, grace)
 		}
 		return e.holdOn(ctx, h, "Leading", path)
 	})

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/lycaon-io/lycaon/client"
 	"github.com/lycaon-io/lycaon/recipes"
 	"github.com/lycaon-io/lycaon/znode"
 )
@@ -24,10 +26,16 @@ gets SIGTERM and, after --grace, SIGKILL; the exit code is 6 then. Meanwhile
 somebody else may hold it already: what must not happen twice has to go by the
 token. Signals go to CMD's process group, but to CMD alone where a terminal is its
 input. On Linux CMD is also killed if this command dies. Otherwise the exit code is
-CMD's own, 128 and the signal's number if a signal ended it.`
+CMD's own, 128 and the signal's number if a signal ended it.
+
+A lycaon in CMD reaches the same servers as the same user: LYCAON_SERVER, LYCAON_AUTH
+and so on are set. What it writes is guarded by LYCAON_GUARD, which names what is
+held: once that is lost the cluster refuses every write of it, and its exit code
+is 6. For a write to another cluster LYCAON_GUARD must be emptied.`
 
 func newLock(e *env) *cobra.Command {
 	var noWait bool
+	var holders int64
 	var grace time.Duration
 	cmd := &cobra.Command{
 		Use:   "lock PATH [-- CMD ARGS...]",
@@ -37,13 +45,17 @@ gets it first; the lock is that of package recipes, and of Curator's
 InterProcessMutex. Without CMD it is held until Ctrl-C, and its token printed. With
 -n it does not wait: if somebody holds the lock the exit code is 1.
 
+With --holders N so many may hold it at a time, in the order in which they asked:
+the semaphore of package recipes, and Curator's InterProcessSemaphoreV2. All must
+give the same N, and nobody may take PATH for a lock without it.
+
 CMD finds in its environment
   LYCAON_LOCK_PATH     PATH
   LYCAON_LOCK_NODE     the node that holds it
   LYCAON_LOCK_TOKEN    the fencing token: a number higher than that of every earlier
                        holder, by which other systems can refuse a late one
 ` + childHelp,
-		Example: "  lock /locks/backup -- pg_dump app\n  lock -n /locks/cron/nightly -- ./nightly.sh\n  lock /locks/deploy",
+		Example: "  lock /locks/backup -- pg_dump app\n  lock -n /locks/cron/nightly -- ./nightly.sh\n  lock --holders 3 /slots/build -- make\n  lock /locks/deploy",
 		GroupID: groupOther,
 		Args:    heldArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -51,18 +63,19 @@ CMD finds in its environment
 			if err := checkCommand(argv); err != nil {
 				return err
 			}
-			h, err := e.lock(cmd.Context(), path, noWait)
+			h, err := e.lock(cmd.Context(), path, holders, noWait)
 			if err != nil {
 				return err
 			}
 			return e.whileHeld(cmd.Context(), "lock "+path, h, func() error {
 				if len(argv) > 0 {
-					return e.runHeld(cmd.Context(), h, argv, heldEnviron("LOCK", path, h), grace)
+					return e.runUnder(cmd.Context(), h.Context(), program{argv, e.heldEnviron("LOCK", path, h.Guard()), e.input()}, grace)
 				}
 				return e.holdOn(cmd.Context(), h, "Locked", path)
 			})
 		},
 	}
+	cmd.Flags().Int64Var(&holders, "holders", 0, "let `N` hold it at a time")
 	cmd.Flags().BoolVarP(&noWait, "no-wait", "n", false, "fail at once if somebody holds it")
 	graceFlag(cmd, &grace)
 	return cmd
@@ -89,7 +102,7 @@ func heldArgs(n int) cobra.PositionalArgs {
 	}
 }
 
-func (e *env) lock(ctx context.Context, path string, noWait bool) (*recipes.Held, error) {
+func (e *env) lock(ctx context.Context, path string, holders int64, noWait bool) (*recipes.Held, error) {
 	if err := znode.ValidatePath(path); err != nil {
 		return nil, usageError{err}
 	}
@@ -97,11 +110,16 @@ func (e *env) lock(ctx context.Context, path string, noWait bool) (*recipes.Held
 	if err != nil {
 		return nil, err
 	}
-	m := recipes.NewMutex(c, path)
-	if noWait {
-		return m.TryLock(ctx)
+	wait, try := recipes.NewMutex(c, path).Lock, recipes.NewMutex(c, path).TryLock
+	if holders != 0 {
+		s := recipes.NewSemaphore(c, path, holders)
+		wait = func(ctx context.Context) (*recipes.Held, error) { return s.Acquire(ctx, 1) }
+		try = func(ctx context.Context) (*recipes.Held, error) { return s.TryAcquire(ctx, 1) }
 	}
-	h, err := m.Lock(ctx)
+	if noWait {
+		return try(ctx)
+	}
+	h, err := wait(ctx)
 	return h, gaveUp(ctx, "lock "+path, err)
 }
 
@@ -138,12 +156,14 @@ func (e *env) holdOn(ctx context.Context, h *recipes.Held, did, path string) err
 	return nil
 }
 
-// heldEnviron tells a command what is held for it.
-func heldEnviron(kind, path string, h *recipes.Held) []string {
+// heldEnviron tells a command what is held for it, and has a lycaon in it write
+// only while it is.
+func (e *env) heldEnviron(kind, path string, g client.Guard) []string {
 	prefix := envPrefix + kind
 	return []string{
 		prefix + "_PATH=" + path,
-		prefix + "_NODE=" + h.Guard().Path(),
-		fmt.Sprintf("%s_TOKEN=%d", prefix, h.Guard().Token()),
+		prefix + "_NODE=" + g.Path(),
+		fmt.Sprintf("%s_TOKEN=%d", prefix, g.Token()),
+		variable("guard", append(slices.Clip(e.target.guards), fmt.Sprintf("%s@%d", g.Path(), g.Token()))...),
 	}
 }
