@@ -125,6 +125,9 @@ func (b *DoubleBarrier) ready() string { return join(b.path, readyName) }
 // less.
 func (e *Entry) Context() context.Context { return e.held.ctx }
 
+// Guard is that of one's own node.
+func (e *Entry) Guard() client.Guard { return e.held.guard }
+
 // Leave waits until all have left, as long as ctx and the session last. If it
 // fails, one has left all the same.
 func (e *Entry) Leave(ctx context.Context) error {

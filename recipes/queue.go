@@ -137,6 +137,18 @@ func (q *Queue) Take(ctx context.Context) (*Item, error) {
 	return i, wrap("take", q.path, err)
 }
 
+// ErrEmpty: there is no item that may be taken.
+var ErrEmpty = errors.New("no item in the queue")
+
+// TryTake returns ErrEmpty where Take would wait.
+func (q *Queue) TryTake(ctx context.Context) (*Item, error) {
+	i, _, err := q.claimOne(ctx, client.Linearizable())
+	if i == nil && err == nil {
+		err = ErrEmpty
+	}
+	return i, wrap("try take", q.path, err)
+}
+
 // waitInLine lets one at a time watch the queue, so that an item wakes one.
 func (q *Queue) waitInLine(ctx context.Context) (*Item, error) {
 	gate, err := q.takers.acquire(ctx, lockKind, nil, behindAll)
@@ -188,8 +200,8 @@ func (q *Queue) news(ctx context.Context, w *client.Watch, ready time.Time) erro
 
 // claimOne takes the first item that nobody has. If there is none it returns when
 // the next delayed one is ready.
-func (q *Queue) claimOne(ctx context.Context) (*Item, time.Time, error) {
-	free, err := q.free(ctx)
+func (q *Queue) claimOne(ctx context.Context, opts ...client.ListOption) (*Item, time.Time, error) {
+	free, err := q.free(ctx, opts...)
 	if err != nil {
 		return nil, time.Time{}, err
 	}
@@ -212,28 +224,58 @@ func (q *Queue) claimOne(ctx context.Context) (*Item, time.Time, error) {
 	return nil, time.UnixMilli(next), nil
 }
 
-// free lists the items that nobody has, in the order of their turns.
-func (q *Queue) free(ctx context.Context) ([]entry, error) {
-	names, err := q.c.Children(ctx, q.entries)
+// QueueEntry is an item that is in the queue.
+type QueueEntry struct {
+	Name     string // of its node
+	Priority int
+	Ready    time.Time // when a delayed one may be taken; zero: at once
+	Taken    bool      // somebody works on it
+}
+
+// List tells what is in the queue, those that are taken too, in the order of
+// their turns. It is no older than anything that anybody has been told.
+func (q *Queue) List(ctx context.Context) ([]QueueEntry, error) {
+	entries, taken, err := q.list(ctx, client.Linearizable())
 	if err != nil {
-		return nil, unlessGone(err)
+		return nil, wrap("list", q.path, err)
 	}
-	claims, err := q.c.Children(ctx, q.taken)
+	var all []QueueEntry
+	for _, e := range entries {
+		item := QueueEntry{Name: e.name, Priority: e.priority, Taken: taken[e.name]}
+		if e.readyMs > 0 {
+			item.Ready = time.UnixMilli(e.readyMs)
+		}
+		all = append(all, item)
+	}
+	return all, nil
+}
+
+// free lists the items that nobody has, in the order of their turns.
+func (q *Queue) free(ctx context.Context, opts ...client.ListOption) ([]entry, error) {
+	entries, taken, err := q.list(ctx, opts...)
+	return slices.DeleteFunc(entries, func(e entry) bool { return taken[e.name] }), err
+}
+
+func (q *Queue) list(ctx context.Context, opts ...client.ListOption) (entries []entry, taken map[string]bool, err error) {
+	names, err := q.c.Children(ctx, q.entries, opts...)
+	if err != nil {
+		return nil, nil, unlessGone(err)
+	}
+	claims, err := q.c.Children(ctx, q.taken, opts...)
 	if unlessGone(err) != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	taken := map[string]bool{}
+	taken = map[string]bool{}
 	for _, name := range claims {
 		taken[name] = true
 	}
-	var free []entry
 	for _, name := range names {
-		if e, ok := parseEntry(name); ok && !taken[name] {
-			free = append(free, e)
+		if e, ok := parseEntry(name); ok {
+			entries = append(entries, e)
 		}
 	}
-	slices.SortFunc(free, byTurn)
-	return free, nil
+	slices.SortFunc(entries, byTurn)
+	return entries, taken, nil
 }
 
 // claim takes one item. It returns none if somebody was faster.

@@ -255,3 +255,37 @@ func TestOneTakerWakesPerItem(t *testing.T) {
 	require.LessOrEqual(t, c.lists.Load()-before, int64(7*takers))
 	t.Logf("%d items, %d lists", takers, c.lists.Load()-before)
 }
+
+func TestAQueueListsWhatIsInIt(t *testing.T) {
+	t.Parallel()
+	ctx := limited(t)
+	c := one.Client(t)
+	q := recipes.NewQueue(c, place(t))
+	_, err := q.TryTake(ctx)
+	require.ErrorIs(t, err, recipes.ErrEmpty)
+	items, err := q.List(ctx)
+	require.NoError(t, err)
+	require.Empty(t, items)
+
+	require.NoError(t, q.Put(ctx, []byte("last"), recipes.Priority(900)))
+	require.NoError(t, q.Put(ctx, []byte("first")))
+	before := time.Now().Truncate(time.Millisecond)
+	require.NoError(t, q.Put(ctx, []byte("later"), recipes.Priority(1), recipes.Delay(time.Hour)))
+	i, err := q.TryTake(ctx)
+	require.NoError(t, err)
+	require.Equal(t, "first", string(i.Data))
+	items, err = q.List(ctx)
+	require.NoError(t, err)
+	require.Len(t, items, 3)
+	require.False(t, items[0].Ready.Before(before.Add(time.Hour)))
+	items[0].Ready, items[0].Name = time.Time{}, ""
+	require.Equal(t, []recipes.QueueEntry{
+		{Priority: 1}, {Name: "entry-100-0000000001", Priority: 100, Taken: true}, {Name: "entry-900-0000000000", Priority: 900},
+	}, items)
+	require.NoError(t, i.Ack(ctx))
+	last, err := q.TryTake(ctx)
+	require.NoError(t, err)
+	require.Equal(t, "last", string(last.Data))
+	_, err = q.TryTake(ctx)
+	require.ErrorIs(t, err, recipes.ErrEmpty, "one is taken, one is for later")
+}

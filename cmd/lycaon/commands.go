@@ -15,6 +15,7 @@ func shellWords(e *env) []*cobra.Command {
 		newGetACL(e), newSetACL(e), newTree(e), newCount(e), newWatch(e), newImport(e), newExport(e),
 		newAddAuth(e), newWhoAmI(e), newSync(e), newEphemerals(e), newSession(e), newVersion(e), newStatus(e),
 		newSessions(e), newOwner(e), newWhy(e), newKillSession(e), newMembers(e),
+		newQueue(e), newBarrier(e), newCounter(e),
 		newMember(e), newTransferLeader(e), newSetQuota(e), newListQuota(e), newDelQuota(e),
 		newLock(e), newElect(e), newFind(e), newGrep(e), newDu(e), newCp(e), newMv(e), newDiff(e), newMulti(e), newPlan(e), newApply(e),
 		newAddWatch(e), newRemoveWatches(e), newPrintWatches(e), newConfig(e), newReconfig(e), newConnect(e), newClose(e),

@@ -35,12 +35,13 @@ var unsteady = []struct {
 }{
 	{regexp.MustCompile(`\d{4}-\d\d-\d\dT[0-9:.]+Z`), "TIME"},
 	{regexp.MustCompile(`(?m)^([cm]time) = \w{3} \w{3} \d\d \d\d:\d\d:\d\d \w+ \d{4}$`), "$1 = TIME"},
-	{regexp.MustCompile(`"(ctimeMs|mtimeMs|clockMs|connectedMs|heardMs|ms|bytes)":\d+`), `"$1":N`},
+	{regexp.MustCompile(`"(ctimeMs|mtimeMs|clockMs|connectedMs|heardMs|readyMs|ms|bytes)":\d+`), `"$1":N`},
 	{regexp.MustCompile(`\b\d\w*s ago  +`), "TIME ago  "},
 	{regexp.MustCompile(`\b\d\w*s ago`), "TIME ago"},
 	{regexp.MustCompile(`(?m)((?:ctimeMs|mtimeMs):? +)\d+$`), "${1}N"}, // as YAML and as a table
 	{regexp.MustCompile(`127\.0\.0\.1:\d{4,}`), "ADDR"},
 	{regexp.MustCompile(`in \d+(\.\d+)?(µs|ms|s)\b`), "in TIME"},
+	{regexp.MustCompile(`-t\d{13}-`), "-tTIME-"}, // of a delayed item
 	{regexp.MustCompile(`/tmp/[^ "]*/`), "TMP/"},
 }
 

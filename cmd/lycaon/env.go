@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/lycaon-io/lycaon/client"
+	"github.com/lycaon-io/lycaon/recipes"
 )
 
 // contact says which servers to talk to, and as whom.
@@ -134,7 +135,8 @@ type env struct {
 	history func() []string
 	ask     func(question string) (string, error) // nil where nobody can answer
 	watches watches
-	states  sync.WaitGroup // of what tells the states of the session
+	states  sync.WaitGroup            // of what tells the states of the session
+	entries map[string]*recipes.Entry // double barriers that the shell has entered
 }
 
 func newEnv(in io.Reader, out, errw io.Writer, getenv func(string) string) *env {
@@ -226,6 +228,7 @@ func (e *env) close() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
+	e.leaveAll(ctx)
 	if err := e.conn.Close(ctx); err != nil {
 		fmt.Fprintln(e.errw, "lycaon: the session was not closed and ends by its timeout:", err)
 	}

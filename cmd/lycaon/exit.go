@@ -54,6 +54,7 @@ var exitCodes = []struct {
 	code int
 }{
 	{recipes.ErrLost, exitSession},
+	{recipes.ErrEmpty, exitNotFound},
 	{errNotConnected, exitSession},
 	{errNoWatch, exitNotFound},
 	{errConflict, exitVersion},

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/spf13/cobra"
-
 	"github.com/lycaon-io/lycaon/client"
 )
 
@@ -166,46 +164,4 @@ func (p printer) event(event client.Event) error {
 		return p.zooEvent(event)
 	}
 	return p.line("WATCH %s %s zxid 0x%x", event.Type, event.Path, event.Zxid)
-}
-
-func newWatch(e *env) *cobra.Command {
-	var recursive bool
-	var count int
-	cmd := &cobra.Command{
-		Use:   "watch PATH",
-		Short: "Print every change of a node until Ctrl-C",
-		Long: `Print every change of a node, which need not exist, with -r of all below it too, until
-Ctrl-C or --count. A line that says gap means that changes are missing there, which
-happens only after a long disconnection; the state is told anew after it.`,
-		Example: "  watch -r /app\n  watch -n 1 /app/go && echo started",
-		GroupID: groupTree,
-		Args:    exactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := e.session(cmd.Context())
-			if err != nil {
-				return err
-			}
-			var opts []client.WatchOption
-			if recursive {
-				opts = append(opts, client.Subtree())
-			}
-			w, err := c.Watch(cmd.Context(), args[0], opts...)
-			if err != nil {
-				return err
-			}
-			defer w.Close()
-			for n := 0; count == 0 || n < count; n++ {
-				switch err := tellEvent(cmd.Context(), e.out, w); {
-				case errors.Is(err, context.Canceled):
-					return nil
-				case err != nil:
-					return err
-				}
-			}
-			return nil
-		},
-	}
-	cmd.Flags().BoolVarP(&recursive, "recursive", "r", false, "the whole tree below, too")
-	cmd.Flags().IntVarP(&count, "count", "n", 0, "end after this many changes; 0 = never")
-	return cmd
 }
