@@ -32,7 +32,7 @@ type (
 )
 
 // Sessions tells of live sessions and where the client of each is: of one, or
-// of a page of all, by rising id. Which of them a server holds that does not
+// of a page of all, by rising id. Paths are those of the server, whatever the chroot. Which of them a server holds that does not
 // answer is not told; the page names it. It wants the superuser's identity, but
 // for one's own session.
 func (c *Client) Sessions(ctx context.Context, q SessionQuery) (*SessionPage, error) {

@@ -190,7 +190,7 @@ func messageSamples() []messageSample {
 		reply("transferLeader", Message{Op: OpTransferLeader}),
 		reply("sessions", Message{Op: OpSessions, More: &More{Sessions: &SessionPage{
 			Sessions: []LiveSession{
-				{ID: 9, TimeoutMs: 10_000, Generation: 3, Ephemerals: 2, ServerID: 1, ClientAddr: "[fd00::7]:41234", ConnectedMs: 86_400_000, HeardMs: 250, Watches: 400},
+				{ID: 9, TimeoutMs: 10_000, Generation: 3, Ephemerals: 2, ServerID: 1, ClientAddr: "[fd00::7]:41234", ConnectedMs: 86_400_000, HeardMs: 250, Watches: 400, Paths: []string{"/a", "/a/b"}},
 				{ID: 1 << 33, TimeoutMs: 4000, Generation: 1},
 			},
 			More: true, Silent: []uint64{2, 300},

@@ -10,6 +10,10 @@ import (
 // MaxSessionPage is how many sessions one reply to OpSessions tells of at most.
 const MaxSessionPage = 1000
 
+// MaxSessionPaths is how many of its ephemeral nodes a session that is asked for
+// alone is told with: so many of the longest paths fit in a frame.
+const MaxSessionPaths = 256
+
 // SessionQuery is the body of OpSessions: one session alone, or a page of all.
 type SessionQuery struct {
 	Session uint64 // this one alone; 0: a page
@@ -29,6 +33,7 @@ type LiveSession struct {
 	ConnectedMs int64  // since when
 	HeardMs     int64  // since the client was last heard
 	Watches     int
+	Paths       []string // the first of its ephemeral nodes, if it was asked for alone
 }
 
 // SessionPage answers OpSessions.
@@ -88,7 +93,7 @@ func appendSessionPage(b []byte, p *SessionPage) []byte {
 }
 
 func appendLiveSession(b []byte, s *LiveSession) []byte {
-	b = appendArray(b, 9)
+	b = appendArray(b, 10)
 	b = appendUint(b, s.ID)
 	b = appendInt(b, s.TimeoutMs)
 	b = appendUint(b, s.Generation)
@@ -97,7 +102,8 @@ func appendLiveSession(b []byte, s *LiveSession) []byte {
 	b = appendText(b, s.ClientAddr, maxAddrBytes)
 	b = appendInt(b, s.ConnectedMs)
 	b = appendInt(b, s.HeardMs)
-	return appendInt(b, int64(s.Watches))
+	b = appendInt(b, int64(s.Watches))
+	return appendNames(b, s.Paths)
 }
 
 func (t *tuple) sessionPage() *SessionPage {
@@ -129,6 +135,11 @@ func (d *decoder) liveSession() (s LiveSession) {
 		HeardMs:     t.optInt(0),
 		Watches:     int(t.optUintUpTo(math.MaxInt32)),
 	}
+	if t.has() {
+		for n := d.array(MaxSessionPaths); n > 0 && d.err == nil; n-- {
+			s.Paths = append(s.Paths, d.str())
+		}
+	}
 	t.end()
 	return s
 }
@@ -136,7 +147,10 @@ func (d *decoder) liveSession() (s LiveSession) {
 func (p *SessionPage) size() int {
 	n := 3*markBytes + numberBytes*(1+len(p.Silent))
 	for i := range p.Sessions {
-		n += markBytes + 9*numberBytes + len(p.Sessions[i].ClientAddr)
+		n += 3*markBytes + 9*numberBytes + len(p.Sessions[i].ClientAddr)
+		for _, path := range p.Sessions[i].Paths {
+			n += markBytes + len(path)
+		}
 	}
 	return n
 }

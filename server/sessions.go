@@ -46,9 +46,11 @@ func (s *Server) livingSessions(q *protocol.SessionQuery) *protocol.SessionPage 
 				page.More = q.Session == 0
 				return
 			}
-			page.Sessions = append(page.Sessions, protocol.LiveSession{
-				ID: r.ID, TimeoutMs: r.TimeoutMs, Generation: r.Generation, Ephemerals: m.Tree().NumEphemerals(r.ID),
-			})
+			of := protocol.LiveSession{ID: r.ID, TimeoutMs: r.TimeoutMs, Generation: r.Generation, Ephemerals: m.Tree().NumEphemerals(r.ID)}
+			if q.Session != 0 {
+				of.Paths, _ = m.Tree().Ephemerals(r.ID, "", "", protocol.MaxSessionPaths)
+			}
+			page.Sessions = append(page.Sessions, of)
 		}
 	})
 	return page

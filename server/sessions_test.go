@@ -54,6 +54,7 @@ func TestSessionsOfAllServersAreToldByEach(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, one.Sessions, 1)
 		require.EqualValues(t, 2, one.Sessions[0].ServerID)
+		require.Equal(t, []string{"/mine"}, one.Sessions[0].Paths)
 		none, err := admin.Sessions(t.Context(), client.SessionQuery{Session: 1 << 40})
 		require.NoError(t, err)
 		require.Equal(t, &client.SessionPage{}, none)

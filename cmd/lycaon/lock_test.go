@@ -39,6 +39,12 @@ func begin(t *testing.T, addr string, args ...string) *running {
 	return r
 }
 
+// beginSteady is begin with a session that a slow machine does not lose.
+func beginSteady(t *testing.T, addr string, args ...string) *running {
+	t.Helper()
+	return begin(t, addr, append([]string{"--session-timeout", "30s"}, args...)...)
+}
+
 // says waits for a line of the output that begins so, and returns the rest.
 func (r *running) says(prefix string) string {
 	r.t.Helper()
@@ -143,7 +149,7 @@ func TestALycaonInTheCommandOfALostLockWritesNothing(t *testing.T) {
 	const script = `trap '' TERM; "$0" create /x early; echo up; until [ -e go ]; do sleep 0.02; done
 		"$0" set /x late; echo set $?; "$0" multi 'set /x late'; echo multi $?; "$0" create -e /y; echo create $?; "$0" get /x
 		LYCAON_GUARD= "$0" create /unguarded; touch done; sleep 60`
-	r := begin(t, addr, "lock", "--grace", "1m", "/l", "--", "sh", "-c", "cd "+dir+"; "+script, os.Args[0])
+	r := beginSteady(t, addr, "lock", "--grace", "1m", "/l", "--", "sh", "-c", "cd "+dir+"; "+script, os.Args[0])
 	r.says("up")
 	names, err := c.Children(t.Context(), "/l")
 	require.NoError(t, err)
@@ -175,9 +181,9 @@ func TestAsManyAsMayHoldALock(t *testing.T) {
 	t.Parallel()
 	cluster := clienttest.Start(t)
 	addr := cluster.Addrs()[0]
-	first := begin(t, addr, "lock", "--holders", "2", "/l")
+	first := beginSteady(t, addr, "lock", "--holders", "2", "/l")
 	first.says("Locked /l, token ")
-	second := begin(t, addr, "lock", "--holders", "2", "/l")
+	second := beginSteady(t, addr, "lock", "--holders", "2", "/l")
 	second.says("Locked /l, token ")
 	_, errw, code := oneShot(t, addr, "lock", "-n", "--holders", "2", "/l", "--", "echo", "ran")
 	require.Equal(t, exitError, code)

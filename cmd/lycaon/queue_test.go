@@ -18,10 +18,10 @@ func TestTheItemOfAKilledTakerGoesToTheNext(t *testing.T) {
 	cluster := clienttest.Start(t, clienttest.WithSessionTimeouts(time.Second, time.Minute))
 	addr := cluster.Addrs()[0]
 	mustShot(t, addr, "queue", "put", "/q", "work")
-	first := begin(t, addr, "queue", "take", "/q", "--", "sh", "-c", `echo pid $$; echo item $LYCAON_ITEM; exec sleep 60`)
+	first := begin(t, addr, "--session-timeout", "3s", "queue", "take", "/q", "--", "sh", "-c", `echo pid $$; echo item $LYCAON_ITEM; exec sleep 60`)
 	require.Equal(t, "work", first.says("item "))
 	require.Contains(t, mustShot(t, addr, "queue", "ls", "/q"), "taken")
-	second := begin(t, addr, "queue", "take", "/q", "--", "sh", "-c", `echo item $(cat); echo token $LYCAON_QUEUE_TOKEN`)
+	second := beginSteady(t, addr, "queue", "take", "/q", "--", "sh", "-c", `echo item $(cat); echo token $LYCAON_QUEUE_TOKEN`)
 	require.NoError(t, first.cmd.Process.Kill())
 	require.Zero(t, second.exits(), second.errw.String())
 	require.Equal(t, "work", second.says("item "))
@@ -34,7 +34,7 @@ func TestAnItemThatIsLostWhileItsCommandRunsIsNotAcknowledged(t *testing.T) {
 	cluster := clienttest.Start(t)
 	c, addr := cluster.Client(t), cluster.Addrs()[0]
 	mustShot(t, addr, "queue", "put", "/q", "work")
-	r := begin(t, addr, "queue", "take", "/q", "--", "sh", "-c", `trap 'exit 0' TERM; echo node $LYCAON_QUEUE_NODE; while :; do sleep 0.02; done`)
+	r := beginSteady(t, addr, "queue", "take", "/q", "--", "sh", "-c", `trap 'exit 0' TERM; echo node $LYCAON_QUEUE_NODE; while :; do sleep 0.02; done`)
 	require.NoError(t, c.Delete(t.Context(), r.says("node ")))
 	require.Equal(t, exitSession, r.exits(), r.errw.String())
 	require.Equal(t, "work\n", mustShot(t, addr, "queue", "take", "--ack", "/q"))
@@ -44,7 +44,7 @@ func TestAWatchEndsWithItsSession(t *testing.T) {
 	t.Parallel()
 	cluster := clienttest.Start(t)
 	admin := cluster.Client(t, client.WithCredentials(cluster.Superuser()))
-	r := begin(t, cluster.Addrs()[0], "watch", "/w")
+	r := beginSteady(t, cluster.Addrs()[0], "watch", "/w")
 	watching := func() (client.SessionID, bool) {
 		page, err := admin.Sessions(t.Context(), client.SessionQuery{})
 		if err != nil {
@@ -64,7 +64,7 @@ func TestCtrlCEndsAWatchBehindItsCommand(t *testing.T) {
 	cluster := clienttest.Start(t)
 	addr := cluster.Addrs()[0]
 	mustShot(t, addr, "create", "/w")
-	r := begin(t, addr, "watch", "--from", "0", "/w", "--", "sh", "-c",
+	r := beginSteady(t, addr, "watch", "--from", "0", "/w", "--", "sh", "-c",
 		`trap 'echo told; exit 7' TERM; echo up $LYCAON_WATCH_TYPE; while :; do sleep 0.02; done`)
 	require.Equal(t, "created", r.says("up "))
 	require.NoError(t, r.cmd.Process.Signal(syscall.SIGINT))
@@ -78,10 +78,10 @@ func TestTwoBeginTogetherAndEndTogether(t *testing.T) {
 	cluster := clienttest.Start(t)
 	c, addr := cluster.Client(t), cluster.Addrs()[0]
 	dir := t.TempDir()
-	slow := begin(t, addr, "barrier", "enter", "/b", "2", "--", "sh", "-c", `echo runs; until [ -e `+dir+`/end ]; do sleep 0.02; done`)
+	slow := beginSteady(t, addr, "barrier", "enter", "/b", "2", "--", "sh", "-c", `echo runs; until [ -e `+dir+`/end ]; do sleep 0.02; done`)
 	waiters(t, c, "/b", 1)
 	require.Empty(t, slow.out.String(), "it runs before the other has come")
-	quick := begin(t, addr, "barrier", "enter", "/b", "2", "--", "sh", "-c", `echo runs; exit 3`)
+	quick := beginSteady(t, addr, "barrier", "enter", "/b", "2", "--", "sh", "-c", `echo runs; exit 3`)
 	slow.says("runs")
 	quick.says("runs")
 	require.NoError(t, os.WriteFile(dir+"/end", nil, 0o600))

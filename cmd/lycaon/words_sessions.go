@@ -13,16 +13,16 @@ import (
 	"github.com/lycaon-io/lycaon/client"
 )
 
-const placeHelp = `Where the client of another session is only the superuser sees (--auth or
---admin-token before the command); of one's own session it is always told.`
+const placeHelp = `Where the client of another session is, and which nodes it has, only the superuser
+sees (--auth or --admin-token before the command); of one's own all is told.`
 
 func newSession(e *env) *cobra.Command {
 	return &cobra.Command{
 		Use:   "session [SESSION]",
 		Short: "Tell about a session: this one, or any by its id",
 		Long: `Tell about the session of this shell, or about any by its id, 0x... or decimal: its
-timeout, its ephemeral nodes, from where its client is connected to which server,
-since when, when it was last heard, how much it watches; and how it ended for a while after.
+timeout, from where its client is connected to which server, since when, when it was
+last heard, how much it watches, and its ephemeral nodes; or, for a while after, how it ended.
 ` + placeHelp,
 		Example: "  session\n  session 0x1f",
 		GroupID: groupOther,
@@ -138,6 +138,13 @@ func (p place) value() *placeJSON {
 	return placeValue(p.of)
 }
 
+func (p place) paths() []string {
+	if p.of == nil {
+		return nil
+	}
+	return p.of.Paths
+}
+
 func placeValue(s *client.LiveSession) *placeJSON {
 	return &placeJSON{ServerID: s.ServerID, ClientAddr: s.ClientAddr, ConnectedMs: s.ConnectedMs, HeardMs: s.HeardMs, Watches: s.Watches}
 }
@@ -151,6 +158,7 @@ type aliveJSON struct {
 	Generation uint64 `json:"generation"`
 	Ephemerals int    `json:"ephemerals"`
 	*placeJSON
+	Paths []string `json:"paths,omitempty"`
 }
 
 // endedJSON is that of one that has ended, or of which nothing is known.
@@ -166,16 +174,33 @@ func (e *env) printSession(s *client.SessionInfo, p place) error {
 		return e.printEnd(s)
 	}
 	if e.out.structured() {
-		return e.out.value(aliveJSON{s.ID, true, s.TimeoutMs, s.Generation, s.Ephemerals, p.value()})
+		return e.out.value(aliveJSON{s.ID, true, s.TimeoutMs, s.Generation, s.Ephemerals, p.value(), p.paths()})
 	}
 	if err := e.out.line("session 0x%x: alive, timeout %s, connection number %d, %d ephemeral nodes",
 		s.ID, time.Duration(s.TimeoutMs)*time.Millisecond, s.Generation, s.Ephemerals); err != nil {
 		return err
 	}
+	where := p.text()
 	if v := p.value(); v != nil {
-		return e.out.line("%s, connected %s, heard %s, %d watches", p.text(), ago(v.ConnectedMs), ago(v.HeardMs), v.Watches)
+		where = fmt.Sprintf("%s, connected %s, heard %s, %d watches", where, ago(v.ConnectedMs), ago(v.HeardMs), v.Watches)
 	}
-	return e.out.line("%s", p.text())
+	if err := e.out.line("%s", where); err != nil {
+		return err
+	}
+	return e.printPaths(p)
+}
+
+// printPaths lists what a session has, as far as it was told.
+func (e *env) printPaths(p place) error {
+	for _, path := range p.paths() {
+		if err := e.out.line("  %s", path); err != nil {
+			return err
+		}
+	}
+	if p.of == nil || p.of.Ephemerals <= len(p.of.Paths) {
+		return nil
+	}
+	return e.out.line("  and %d more", p.of.Ephemerals-len(p.of.Paths))
 }
 
 func (e *env) printEnd(s *client.SessionInfo) error {
