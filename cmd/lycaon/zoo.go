@@ -1,11 +1,11 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"strings"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
 
@@ -70,10 +70,10 @@ func findZooWord(name string) *zooWord {
 func runZoo(ctx context.Context, e *env, words []string) error {
 	word := findZooWord(words[0])
 	if word == nil {
-		if cmd, _, err := newShellRoot(e).Find(words[:1]); err == nil && cmd.HasParent() && cmd.Name() != "help" {
-			return runWords(ctx, e, words)
+		if !isOurs(newShellRoot(e), words[0]) {
+			return unknownZooWord(words[0])
 		}
-		return unknownZooWord(words[0])
+		return runWords(ctx, e, words)
 	}
 	if e.closed && !word.alone {
 		return e.out.line("Not connected")
@@ -89,6 +89,16 @@ func runZoo(ctx context.Context, e *env, words []string) error {
 		return e.out.line("Not connected")
 	}
 	return err
+}
+
+// isOurs tells whether a word is a command of ours, those included that cobra adds
+// for completion. help is not: ZooKeeper's shell has no such word.
+func isOurs(root *cobra.Command, name string) bool {
+	if root.Name() != "" {
+		root.InitDefaultCompletionCmd()
+	}
+	cmd, _, err := root.Find([]string{name})
+	return err == nil && cmd.HasParent() && cmd.Name() != "help" || name == cobra.ShellCompRequestCmd || name == cobra.ShellCompNoDescRequestCmd
 }
 
 // zooRedo is the earlier line in place of a redo, "" if there is none.
@@ -113,11 +123,11 @@ func zooCommandLine(e *env, args []string) (*env, []string) {
 	zoo.flags.SetInterspersed(false)
 	zoo.flags.Usage = func() {}
 	zoo.target.addFlags(zoo.flags)
-	if cmp.Or(zoo.flags.Parse(args), zoo.settle()) != nil || !zoo.out.compat() || zoo.flags.NArg() == 0 {
+	if zoo.flags.Parse(args) != nil || zoo.settle() != nil || !zoo.out.compat() || zoo.flags.NArg() == 0 {
 		return nil, nil
 	}
 	words := zoo.flags.Args()
-	if cmd, _, err := newRoot(newEnv(e.in, e.out.w, e.errw, e.getenv)).Find(words[:1]); findZooWord(words[0]) == nil && err == nil && cmd.HasParent() && cmd.Name() != "help" {
+	if findZooWord(words[0]) == nil && isOurs(newRoot(newEnv(e.in, e.out.w, e.errw, e.getenv)), words[0]) {
 		return nil, nil
 	}
 	zoo.shell = true // it has a session, and waits for no event

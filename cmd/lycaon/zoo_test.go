@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"regexp"
@@ -59,7 +60,8 @@ var zooSession = []struct{ line, differs string }{
 	{"setquota -n 4 /zookeeper/quota", ""}, {"setquota -n 4 q", ""}, {"listquota /q", ""}, {"delquota /q", ""}, {"delquota -n /q", ""}, {"setquota -n 5 -b 7 /q/w/e", together}, {"delquota /q/w/e", together},
 	{"setquota -n 2 /q", ""}, {"setquota -b 4 /q", ""}, {"setquota -N 9 /q", ""}, {"setquota -B 3 /q", ""}, {"listquota /q", ""}, {"setquota -n 5 /q/w", ""}, {"delquota -n /q", ""}, {"delquota -n -b /q", together}, {"delquota -B /q", ""}, {"delquota -N /q", ""},
 	{"delquota -x /q", ""}, {"delquota /q", ""}, {"delquota /q", ""}, {"setquota -n 9 /q/w", ""}, {"setquota -n 9 /q", ""}, {"listquota", ""}, {"listquota /none", ""}, {"delquota", ""}, {"delquota /none", ""},
-	{"getEphemerals /mine", ""}, {"getEphemerals /none", ""}, {"getEphemerals e", ""}, {"getAllChildrenNumber", ""}, {"getAllChildrenNumber /q", ""}, {"getAllChildrenNumber /none", ""},
+	{"create /hard", ""}, {"setquota -N 1 /hard", ""}, {"set /zookeeper/quota enforce=on", ""}, {"create /hard/x", ""}, {"setquota -B 2 /hard", ""}, {"set /hard 123", ""},
+	{"set /zookeeper/quota enforce=off", ""}, {"getEphemerals /mine", ""}, {"getEphemerals /none", ""}, {"getEphemerals e", ""}, {"getAllChildrenNumber", ""}, {"getAllChildrenNumber /q", ""}, {"getAllChildrenNumber /none", ""},
 	{"history", ""}, {"redo", ""}, {"redo 4", ""}, {"redo 5", ""},
 	{"printwatches", ""}, {"printwatches off", ""}, {"printwatches", ""}, {"printwatches on", ""}, {"printwatches maybe", onOrOff}, {"printwatches on", ""},
 	{"config", ""}, {"config -c", ""}, {"config -s", ""}, {"config -x", ""},
@@ -272,4 +274,32 @@ func TestAHexDumpIsThatOfNetty(t *testing.T) {
 |00000010| 0a ff 7e                                        |..~             |
 +--------+-------------------------------------------------+----------------+
 `, zooHexDump([]byte("0123456789abcdef\n\xff~")))
+}
+
+func TestTheFormOfZooKeepersShellMayComeFromTheEnvironment(t *testing.T) {
+	t.Parallel()
+	addr := clienttest.Start(t).Addrs()[0]
+	shot := func(args ...string) (out, errw string, code int) {
+		var o, e bytes.Buffer
+		code = run(args, nil, &o, &e, func(name string) string {
+			return map[string]string{"LYCAON_COMPAT": "true", "LYCAON_SERVER": addr}[name]
+		})
+		return o.String(), e.String(), code
+	}
+	_, errw, code := shot("get", "/none")
+	require.Equal(t, "Node does not exist: /none\n", errw)
+	require.Equal(t, 1, code)
+	_, errw, code = shot("create", "-e", "/mine", "@x")
+	require.Equal(t, "Created /mine\n", errw)
+	require.Zero(t, code)
+	_, _, code = shot("frobnicate")
+	require.Equal(t, 127, code)
+	out, _, code := shot("-o", "json", "ls", "/")
+	require.Equal(t, "[\"zookeeper\"]\n", out, "what is typed goes before what is set")
+	require.Zero(t, code)
+	for _, ours := range [][]string{{"count", "/"}, {"completion", "bash"}, {"__complete", "ge"}, {"snapshot", "--help"}} {
+		out, errw, code := shot(ours...)
+		require.Zero(t, code, errw)
+		require.NotEmpty(t, out)
+	}
 }
