@@ -209,8 +209,15 @@ func (c *Client) Delete(ctx context.Context, path string, opts ...DeleteOption) 
 
 // RaiseSequence makes the number that the next Sequential node under path gets
 // at least atLeast, for a tree that is copied from elsewhere. It is for the
-// superuser alone.
+// superuser alone. It goes into no transaction with others, so the guards of ctx
+// are looked at just before; a late one does no harm but to skip numbers.
 func (c *Client) RaiseSequence(ctx context.Context, path string, atLeast int64) error {
+	if len(guardsOf(ctx)) > 0 {
+		if _, err := c.Multi(ctx); err != nil {
+			return err
+		}
+		ctx = context.WithValue(ctx, guardKey{}, nil)
+	}
 	full, err := c.cfg.full(path)
 	_, err = c.write(ctx, path, protocol.WriteOp{Op: protocol.OpRaiseSequence, Path: full, AtLeast: atLeast}, err)
 	return err

@@ -41,6 +41,9 @@ func TestAWriteUnderAGuardHappensOnlyWhileItsNodeIsThere(t *testing.T) {
 	require.ErrorAs(t, err, &culprit)
 	require.Equal(t, 1, culprit.Index, "guards are not counted")
 
+	super := s.open(client.WithCredentials(client.AdminToken(adminToken)))
+	require.NoError(t, super.RaiseSequence(ctx, "/a", 7))
+
 	// Deleted and made again, it is another node.
 	require.NoError(t, holder.Delete(t.Context(), "/lock"))
 	_, err = holder.Create(t.Context(), "/lock", nil)
@@ -53,6 +56,10 @@ func TestAWriteUnderAGuardHappensOnlyWhileItsNodeIsThere(t *testing.T) {
 	require.ErrorIs(t, other.Delete(ctx, "/a"), client.ErrFenced)
 	require.NoError(t, holder.Delete(t.Context(), "/lock"))
 	require.ErrorIs(t, other.SetACL(ctx, "/a", znode.OpenACL), client.ErrFenced)
+	require.ErrorIs(t, super.RaiseSequence(ctx, "/a", 9), client.ErrFenced)
+	made, err = other.Create(t.Context(), "/a/s-", nil, client.Sequential())
+	require.NoError(t, err)
+	require.Equal(t, "/a/s-0000000007", made.Path)
 	node, err := other.Get(ctx, "/a")
 	require.NoError(t, err, "reads are not guarded")
 	require.Equal(t, "3", string(node.Data))
