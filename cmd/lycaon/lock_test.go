@@ -157,7 +157,7 @@ func TestALycaonInTheCommandOfALostLockWritesNothing(t *testing.T) {
 	_, err = c.Create(t.Context(), "/l/"+names[0], nil) // its like does not count
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(dir+"/go", nil, 0o600))
-	require.Eventually(t, func() bool { _, err := os.Stat(dir + "/done"); return err == nil }, 20*time.Second, 10*time.Millisecond, "%s%s", &r.out, &r.errw)
+	require.Eventually(t, func() bool { _, err := os.Stat(dir + "/done"); return err == nil }, waitLong, 10*time.Millisecond, "%s%s", &r.out, &r.errw)
 	r.cmd.Process.Kill()
 	require.Equal(t, "Created /x\nup\nset 6\nmulti 6\ncreate 6\nearly\nCreated /unguarded\n", r.out.String())
 	require.Contains(t, r.errw.String(), "lycaon: set /x: the guard of the write is no more\n")

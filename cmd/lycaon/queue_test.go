@@ -53,7 +53,7 @@ func TestAWatchEndsWithItsSession(t *testing.T) {
 		i := slices.IndexFunc(page.Sessions, func(s client.LiveSession) bool { return s.Watches > 0 })
 		return client.SessionID(page.Sessions[max(i, 0)].ID), i >= 0
 	}
-	require.Eventually(t, func() bool { _, found := watching(); return found }, 20*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { _, found := watching(); return found }, waitLong, 5*time.Millisecond)
 	id, _ := watching()
 	cluster.ExpireSession(id)
 	require.Equal(t, exitSession, r.exits(), r.errw.String())

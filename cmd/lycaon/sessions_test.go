@@ -43,6 +43,27 @@ func TestTheClientOfAKilledSessionHearsWhy(t *testing.T) {
 	require.Equal(t, exitNotFound, code)
 }
 
+func TestKillSessionAsksAtThePrompt(t *testing.T) {
+	cluster := clienttest.Start(t)
+	victim := cluster.Client(t)
+	term := startTerminal(t, lycaon("-s", cluster.Addrs()[0], "--auth", asSuper, "shell"))
+	term.shows("0] ")
+	term.types("kill-session " + victim.Session().ID().String() + keyEnter)
+	term.shows("with 0 ephemeral nodes, client 127.0.0.1:")
+	term.shows("[y/N] ")
+	term.types("n" + keyEnter)
+	term.shows("not confirmed")
+	term.shows("1] ")
+	require.NoError(t, victim.Session().Context().Err())
+	term.types("kill-session " + victim.Session().ID().String() + keyEnter)
+	term.shows("[y/N] ")
+	term.types("y" + keyEnter)
+	term.shows("ended, killed by an administrator")
+	<-victim.Session().Context().Done()
+	term.types(keyCtrlD)
+	require.Zero(t, term.exits())
+}
+
 func TestSessionsAreListedInPages(t *testing.T) {
 	t.Parallel()
 	cluster := clienttest.Start(t)
