@@ -38,9 +38,10 @@ func run(args []string, in io.Reader, out, errw io.Writer, getenv func(string) s
 
 // run runs a command line.
 func (e *env) run(ctx context.Context, args []string) error {
-	if zoo, words := zooCommandLine(e, args); zoo != nil {
+	zoo, args := zooCommandLine(e, args)
+	if zoo != nil {
 		defer zoo.close()
-		return runZoo(ctx, zoo, words)
+		return runZoo(ctx, zoo, zoo.flags.Args())
 	}
 	root := newRoot(e)
 	root.SetArgs(args)

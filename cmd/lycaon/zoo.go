@@ -114,23 +114,61 @@ func zooRedo(line, earlier string) (string, error) {
 	return earlier, nil
 }
 
-// zooCommandLine is an environment for a command line that is to be taken as
-// ZooKeeper's shell takes it, and its words; nil if it is another. What is wrong
-// with the options before the command is for the other way to tell.
+// zooCommandLine is the environment of a command line that is to be taken as
+// ZooKeeper's shell takes it, nil for another: that comes back with the options as
+// our own, and as a shell without a command. What is wrong with the options is for
+// the other way to tell.
 func zooCommandLine(e *env, args []string) (*env, []string) {
 	zoo := newEnv(e.in, e.out.w, e.errw, e.getenv)
 	zoo.flags = pflag.NewFlagSet("", pflag.ContinueOnError)
 	zoo.flags.SetInterspersed(false)
 	zoo.flags.Usage = func() {}
 	zoo.target.addFlags(zoo.flags)
-	if zoo.flags.Parse(args) != nil || zoo.settle() != nil || !zoo.out.compat() || zoo.flags.NArg() == 0 {
-		return nil, nil
+	options := zooOptions(zoo.flags, args)
+	if zoo.flags.Parse(options) != nil || zoo.settle() != nil || !zoo.out.compat() {
+		return nil, args
 	}
 	words := zoo.flags.Args()
-	if findZooWord(words[0]) == nil && isOurs(newRoot(newEnv(e.in, e.out.w, e.errw, e.getenv)), words[0]) {
-		return nil, nil
+	switch {
+	case len(words) == 0:
+		return nil, append(options, "shell")
+	case findZooWord(words[0]) == nil && isOurs(newRoot(newEnv(e.in, e.out.w, e.errw, e.getenv)), words[0]):
+		return nil, options
 	}
 	zoo.shell = true // it has a session, and waits for no event
 	zoo.history = func() []string { return []string{"null"} }
-	return zoo, words
+	return zoo, nil
+}
+
+// zooOptions turns the options of ZooKeeper's shell, which stand before the
+// command, into ours. It waits for the connection in any case, and -r changes
+// nothing: no server without a quorum opens a session.
+func zooOptions(flags *pflag.FlagSet, args []string) (options []string) {
+	for i := 0; i < len(args); i++ {
+		option, unit := args[i], ""
+		switch {
+		case option == "--" || !strings.HasPrefix(option, "-"):
+			return append(options, args[i:]...)
+		case option == "-r" || option == "-waitforconnection":
+			continue
+		case option == "-server":
+			option = "--server"
+		case option == "-timeout":
+			option, unit = "--session-timeout", "ms"
+		}
+		options = append(options, option)
+		if hasValueBehind(flags, option) && i+1 < len(args) {
+			i++
+			options = append(options, args[i]+unit)
+		}
+	}
+	return options
+}
+
+func hasValueBehind(flags *pflag.FlagSet, option string) bool {
+	f := flags.Lookup(strings.TrimPrefix(option, "--"))
+	if len(option) == 2 {
+		f = flags.ShorthandLookup(option[1:])
+	}
+	return f != nil && f.NoOptDefVal == ""
 }

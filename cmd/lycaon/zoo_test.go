@@ -265,6 +265,23 @@ func TestEveryWordOfZooKeepersShellIsACommandOfOursWithItsFlags(t *testing.T) {
 	}
 }
 
+func TestTheOptionsOfZooKeepersShellAreTaken(t *testing.T) {
+	t.Parallel()
+	addr := clienttest.Start(t).Addrs()[0]
+	for args, want := range map[string]string{
+		"-server ADDR --compat ls /":                          "[zookeeper]\n",
+		"--compat -server ADDR ls /":                          "[zookeeper]\n",
+		"--compat -timeout 5000 -r -server ADDR ls /":         "[zookeeper]\n",
+		"-o compat -waitforconnection -server ADDR/none ls /": "Node does not exist: /\n",
+		"-server ADDR --compat count /zookeeper":              "2\n",
+		"-server ADDR --compat":                               "Connecting to ADDR\nWelcome to ZooKeeper!\nJLine support is disabled\n\nWATCHER::\n\nWatchedEvent state:SyncConnected type:None path:null zxid: -1\n[zookeeper]\n",
+		"-server ADDR ls /":                                   "lycaon: unknown command \"ADDR\"; lycaon help lists them\n",
+	} {
+		out, errw, _ := inProcess(strings.NewReader("ls /\nprintwatches off\nquit\n"), strings.Fields(strings.ReplaceAll(args, "ADDR", addr))...)
+		require.Equal(t, want, strings.ReplaceAll(out+errw, addr, "ADDR"), args)
+	}
+}
+
 func TestAHexDumpIsThatOfNetty(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, `         +-------------------------------------------------+
