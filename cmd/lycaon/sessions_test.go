@@ -43,6 +43,19 @@ func TestTheClientOfAKilledSessionHearsWhy(t *testing.T) {
 	require.Equal(t, exitNotFound, code)
 }
 
+func TestALockOfAKilledSessionSaysWhoTookIt(t *testing.T) {
+	t.Parallel()
+	cluster := clienttest.Start(t)
+	addr := cluster.Addrs()[0]
+	r := beginSteady(t, addr, "lock", "/l", "--", "sh", "-c", "echo node $LYCAON_LOCK_NODE; exec sleep 60")
+	st, err := cluster.Client(t).Exists(t.Context(), r.says("node "))
+	require.NoError(t, err)
+	_, errw, code := inProcess(nil, "-s", addr, "--auth", asSuper, "kill-session", "-y", fmt.Sprint(st.Owner))
+	require.Zero(t, code, errw)
+	require.Equal(t, exitSession, r.exits())
+	require.Contains(t, r.errw.String(), "lycaon: lock /l: the grant is lost: session expired: killed by an administrator\n")
+}
+
 func TestKillSessionAsksAtThePrompt(t *testing.T) {
 	cluster := clienttest.Start(t)
 	victim := cluster.Client(t)

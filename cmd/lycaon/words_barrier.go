@@ -133,12 +133,12 @@ func (e *env) enter(ctx context.Context, path string, n int, argv []string, grac
 			}
 		}
 	}
-	return leave(ctx, entry, err)
+	return e.leave(ctx, entry, err)
 }
 
 // leave leaves, and returns what was before unless one's place was lost. After
 // Ctrl-C the others are not waited for, but the last one gets to tidy up.
-func leave(ctx context.Context, entry *recipes.Entry, before error) error {
+func (e *env) leave(ctx context.Context, entry *recipes.Entry, before error) error {
 	interrupted := ctx.Err() != nil
 	if interrupted {
 		var cancel context.CancelFunc
@@ -147,7 +147,7 @@ func leave(ctx context.Context, entry *recipes.Entry, before error) error {
 	}
 	left := entry.Leave(ctx)
 	if left != nil && (errors.Is(left, recipes.ErrLost) || !interrupted) {
-		return left
+		return e.lossOf(left)
 	}
 	return before
 }
@@ -176,7 +176,7 @@ func newBarrierLeave(e *env) *cobra.Command {
 				return usageError{fmt.Errorf("barrier leave %s: this shell has not entered it; on its own barrier enter PATH N -- CMD leaves by itself", path)}
 			}
 			delete(e.entries, path)
-			if err := leave(cmd.Context(), entry, nil); err != nil {
+			if err := e.leave(cmd.Context(), entry, nil); err != nil {
 				return err
 			}
 			return e.saidBarrier(path, "left")

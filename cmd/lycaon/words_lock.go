@@ -17,6 +17,7 @@ import (
 const (
 	childGrace  = 5 * time.Second // between SIGTERM and SIGKILL
 	releaseWait = 5 * time.Second
+	newsWait    = 500 * time.Millisecond
 )
 
 const childHelp = `
@@ -131,11 +132,26 @@ func (e *env) whileHeld(ctx context.Context, what string, h *recipes.Held, f fun
 	released := h.Release(ctx)
 	switch {
 	case errors.Is(released, recipes.ErrLost):
-		return fmt.Errorf("%s: %w", what, released)
+		return fmt.Errorf("%s: %w", what, e.lossOf(released))
 	case released != nil:
 		fmt.Fprintf(e.errw, "lycaon: %s: not released, it ends with the session: %v\n", what, released)
 	}
 	return err
+}
+
+// lossOf tells of a loss that the session's end took what was held along: the
+// deletion of a node comes before that news, by a moment.
+func (e *env) lossOf(err error) error {
+	session := e.conn.Session().Context()
+	if !errors.Is(err, recipes.ErrLost) {
+		return err
+	}
+	select {
+	case <-session.Done():
+		return fmt.Errorf("%w: %w", recipes.ErrLost, context.Cause(session))
+	case <-time.After(newsWait):
+		return err
+	}
 }
 
 // holdOn says what is held and keeps it until Ctrl-C or its loss.

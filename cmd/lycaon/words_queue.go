@@ -178,7 +178,7 @@ func (t *taking) work(ctx context.Context, item *recipes.Item) error {
 		settle = item.Nack
 	}
 	if settled := settle(context.WithoutCancel(ctx)); settled != nil { // as long as the session lives
-		return settled
+		return t.env.lossOf(settled)
 	}
 	return err
 }

@@ -197,10 +197,10 @@ func (e *env) printPaths(p place) error {
 			return err
 		}
 	}
-	if p.of == nil || p.of.Ephemerals <= len(p.of.Paths) {
-		return nil
+	if paths := p.paths(); len(paths) > 0 && len(paths) < p.of.Ephemerals {
+		return e.out.line("  and %d more", p.of.Ephemerals-len(paths))
 	}
-	return e.out.line("  and %d more", p.of.Ephemerals-len(p.of.Paths))
+	return nil
 }
 
 func (e *env) printEnd(s *client.SessionInfo) error {
