@@ -64,6 +64,9 @@ same servers as the same user.`,
 				opts = append(opts, client.Subtree())
 			}
 			if cmd.Flags().Changed("from") {
+				if err := f.reached(cmd.Context(), from); err != nil {
+					return err
+				}
 				opts = append(opts, client.FromZxid(from))
 			}
 			if f.watch, err = f.c.Watch(cmd.Context(), f.path, opts...); err != nil {
@@ -78,6 +81,16 @@ same servers as the same user.`,
 	cmd.Flags().BoolVar(&f.data, "data", false, "tell the data, too")
 	cmd.Flags().Uint64Var(&from, "from", 0, "begin behind the transaction `ZXID`, 0x... or decimal")
 	return cmd
+}
+
+// reached refuses a transaction that is yet to come: it is another cluster's, and
+// a watch from there would be silent about all before it.
+func (f *follow) reached(ctx context.Context, zxid uint64) error {
+	now, err := f.c.Barrier(ctx)
+	if err == nil && zxid > now {
+		err = usageError{fmt.Errorf("--from 0x%x: the cluster has come to 0x%x", zxid, now)}
+	}
+	return err
 }
 
 func (f *follow) run(ctx context.Context) error {
@@ -154,7 +167,7 @@ func (f *follow) runFor(ctx context.Context, event client.Event, node *client.No
 	err := f.env.runUnder(ctx, context.Background(), program{f.argv, environ, in}, time.Duration(0))
 	if err != nil && ctx.Err() == nil {
 		fmt.Fprintf(f.env.errw, "lycaon: watch %s: %s failed for %s %s; --from 0x%x begins with that event again\n",
-			f.path, f.argv[0], event.Type, event.Path, event.Zxid-1)
+			f.path, f.argv[0], event.Type, event.Path, max(event.Zxid, 1)-1)
 	}
 	return err
 }
