@@ -40,6 +40,7 @@ func acts() []act {
 		{name: "one change to 100 watchers", play: tellWatchers(100)},
 		{name: "one change to 1,000 watchers", play: tellWatchers(1000)},
 		{name: "listing of 10,000 children", play: listChildren},
+		{name: idleScene, play: idle},
 	}
 	return all
 }
@@ -224,14 +225,7 @@ func tellWatchers(n int) func(v *venue, e entrant, length time.Duration) (figure
 		}
 		defer writer.Close()
 		actors := make([]actor, n)
-		defer func() {
-			eachOf(n, func(i int) error {
-				if actors[i] != nil {
-					return actors[i].Close()
-				}
-				return nil
-			})
-		}()
+		defer closeActors(actors)
 		if err := eachOf(n, func(i int) error {
 			a, err := e.dial(addrs[i%len(addrs)])
 			if err != nil {
@@ -244,6 +238,54 @@ func tellWatchers(n int) func(v *venue, e entrant, length time.Duration) (figure
 		}
 		return v.tell(writer, actors, length)
 	}
+}
+
+const (
+	idleScene = "idle, 1,000 sessions"
+	idleFor   = 5 * time.Second // at least: a tick of the CPU's clock is 10 ms
+)
+
+// idle leaves 1,000 sessions alone with their signs of life, three in the time
+// of a session as most clients give them.
+func idle(v *venue, e entrant, length time.Duration) (figures, error) {
+	addrs := v.from(v.leader)
+	actors := make([]actor, idlers)
+	defer closeActors(actors)
+	if err := eachOf(idlers, func(i int) (err error) {
+		if actors[i], err = e.dial(addrs[i%len(addrs)]); err == nil {
+			err = actors[i].ephemeral(fmt.Sprintf("/bench/idle-%d", i))
+		}
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	before, err := cpuOf(v.pids())
+	if err != nil {
+		return nil, err
+	}
+	const every = sessionLength / 3
+	begin, end := time.Now(), time.Now().Add(max(length, idleFor))
+	failed := eachOf(idlers, func(i int) error {
+		for at := begin.Add(every * time.Duration(i) / idlers); at.Before(end); at = at.Add(every) {
+			time.Sleep(time.Until(at))
+			if err := actors[i].ping(); err != nil {
+				return err
+			}
+		}
+		time.Sleep(time.Until(end))
+		return nil
+	})
+	after, err := cpuOf(v.pids())
+	return figures{idlePercent: (after - before).Seconds() / time.Since(begin).Seconds() / float64(len(v.members)) * 100}, errors.Join(failed, err)
+}
+
+func closeActors(actors []actor) {
+	eachOf(len(actors), func(i int) error {
+		if actors[i] != nil {
+			return actors[i].Close()
+		}
+		return nil
+	})
 }
 
 // leastChanges is how often watchers are told at least.

@@ -99,6 +99,12 @@ func (e *ensemble) fell() {
 	}
 }
 
+// end ends every server and removes what they kept.
+func (e *ensemble) end() {
+	e.fell()
+	os.RemoveAll(e.dir)
+}
+
 func (e *ensemble) addrs() []string {
 	var addrs []string
 	for _, m := range e.members {

@@ -30,6 +30,7 @@ type actor interface {
 	list(parent string) error // the names of 10,000 children at most
 	watch(path string) error  // until the next event, at least
 	again() bool              // whether watch is due again after an event
+	ping() error              // a sign of life, unless the client gives them by itself
 	event() error             // waits for one
 	Close() error
 }
@@ -66,6 +67,7 @@ const (
 	fillDepth    = 32 // nodes that a connection creates at once
 	mostInFlight = 1024
 	answerWithin = 30 * time.Second // of a request under load
+	sendWithin   = 10 * time.Second // of when it is due; later it counts as refused
 )
 
 var errNoAnswer = fmt.Errorf("no answer within %v", answerWithin)
@@ -137,6 +139,10 @@ func (p pipeLoader) paced(w workload, seed uint64, s schedule) (tally, error) {
 	for i := 0; ; {
 		now, asked := time.Now(), p.asked()
 		for ; !s.due(i).After(now) && s.due(i).Before(s.end) && p.asked()-p.answered() < mostInFlight; i++ {
+			if now.Sub(s.due(i)) > sendWithin {
+				t.refused++
+				continue
+			}
 			one(p, w, rng)
 			sent[p.asked()%mostInFlight] = begin(s.due(i), now)
 		}
@@ -250,7 +256,12 @@ func (c callLoader) paced(w workload, seed uint64, s schedule) (tally, error) {
 	depth := min(mostInFlight, 1+int(s.end.Sub(s.first)/s.every))
 	return several(depth, seed, func(rng *rand.Rand, t *tally) {
 		for due := range queue {
-			c.call(w, rng, begin(due, time.Now()), t)
+			now := time.Now()
+			if now.Sub(due) > sendWithin {
+				t.refused++
+				continue
+			}
+			c.call(w, rng, begin(due, now), t)
 		}
 	}), nil
 }

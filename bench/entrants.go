@@ -108,6 +108,8 @@ func (a nativeActor) watch(path string) error {
 
 func (nativeActor) again() bool { return false }
 
+func (a nativeActor) ping() error { return a.ask(&protocol.Request{Op: protocol.OpPing}) }
+
 func (a nativeActor) event() error {
 	frame, err := protocol.ReadFrame(a.in, a.buf, protocol.DefaultLimits().MaxFrame)
 	a.buf = frame[:0]
@@ -144,6 +146,7 @@ func (a zkActor) list(parent string) error {
 }
 func (a zkActor) watch(path string) error { return a.ask(zkExists, append(zkString(nil, path), 1)) }
 func (zkActor) again() bool               { return true }
+func (a zkActor) ping() error             { return a.ask(zkPing, nil) }
 func (a zkActor) event() error            { return a.zkPipe.event() }
 
 // goClient is package client, as a program uses it.
@@ -218,6 +221,7 @@ func (a goActor) watch(path string) (err error) {
 }
 
 func (goActor) again() bool { return false }
+func (goActor) ping() error { return nil }
 
 func (a goActor) event() error {
 	ctx, cancel := context.WithTimeout(context.Background(), answerWithin)
@@ -309,6 +313,11 @@ func (a etcdActor) watch(path string) error {
 }
 
 func (etcdActor) again() bool { return false }
+
+func (a etcdActor) ping() error {
+	_, err := a.c.KeepAliveOnce(context.Background(), a.lease)
+	return err
+}
 
 func (a etcdActor) event() error {
 	if a.told == 0 {

@@ -299,3 +299,14 @@ func drive(p pipe, w workload, rng *rand.Rand, deadline time.Time) (tally, error
 		}
 	}
 }
+
+// eachOf runs f for n clients at once and joins what goes wrong.
+func eachOf(n int, f func(i int) error) error {
+	errs := make([]error, n)
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() { errs[i] = f(i) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}

@@ -24,8 +24,6 @@ func main() {
 	servers := flag.Int("servers", 1, "of Lycaon, each asked by its share of the clients (the floor stays alone)")
 	beside := flag.String("beside", "floor", "what the same load is put on in turn: floor, or zookeeper with as many servers")
 	asZooKeeper := flag.Bool("zk", false, "put the load on Lycaon in ZooKeeper's protocol, by the program that loads ZooKeeper")
-	playing := flag.Bool("scenes", false, "play the scenes: sessions, watchers, listing, create, memory, restart")
-	count := flag.Int("nodes", 100_000, "made by the scene create")
 	failing := flag.Bool("failover", false, "strike the leaders of three servers each of Lycaon, ZooKeeper and etcd (20 rounds are worth quoting)")
 	rolled := flag.Bool("rolling", false, "restart three servers each, one after the other, under load")
 	strikes := flag.String("fault", "kill,stop,term,disk", "of -failover: kill -9, SIGSTOP, SIGTERM, a hanging disk")
@@ -50,8 +48,6 @@ func main() {
 				return playFailover(ctx, dir, *binary, *only, *strikes, *rounds, *file)
 			case *rolled:
 				return playRolling(ctx, dir, *binary, *only, *rounds, *file)
-			case *playing:
-				return playScenes(ctx, *binary, dir, *beside, *only, *count, *servers)
 			}
 			return compare(ctx, *binary, dir, *beside, *length, *rounds, *servers, *only, *asZooKeeper)
 		})

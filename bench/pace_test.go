@@ -98,6 +98,22 @@ func TestRefusalsAreCounted(t *testing.T) {
 	}
 }
 
+func TestWhatCannotBeSentForLongIsGivenUp(t *testing.T) {
+	for _, open := range []func(s *stalling) loader{
+		func(s *stalling) loader { return callLoader{s} },
+		func(s *stalling) loader { return pipeLoader{&pipeOf{stalling: s}} },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			start := time.Now()
+			l := open(&stalling{until: start.Add(sendWithin + 5*time.Second)})
+			got, err := l.paced(workload{writes: 100}, 1, schedule{first: start, end: start.Add(10 * time.Second), every: time.Millisecond})
+			require.NoError(t, err)
+			require.InDelta(t, 10_000, len(got.answered)+got.refused, 1)
+			require.InDelta(t, 5000-mostInFlight, got.refused, 10)
+		})
+	}
+}
+
 func TestTheSharesOfAllConnectionsAreTheRate(t *testing.T) {
 	start := time.UnixMilli(0)
 	end := start.Add(time.Second)

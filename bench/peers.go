@@ -34,6 +34,7 @@ type comparison struct {
 	only     string
 	names    string
 	results  *results
+	raised   int // servers, so far
 }
 
 const peersHelp = `usage: go run . peers [flags]
@@ -53,12 +54,12 @@ func playPeers(ctx context.Context, args []string) error {
 	}
 	out := f.String("out", "results.json", "the file of results, a JSON value a line")
 	dir := f.String("dir", "", "where the servers keep their data (default: a temporary folder)")
-	short := f.Bool("short", false, "1 run of 2 s, a million nodes on one server alone: some 20 minutes")
+	short := f.Bool("short", false, "1 run of 2 s, a million nodes on one server alone, if no other flag says otherwise")
 	servers := f.String("servers", "1,3", "how many of each")
 	millions := f.String("millions", "1,3", "on how many servers a million nodes are created")
 	f.StringVar(&c.binary, "lycaon", "../bin/lycaon", "the server's binary")
 	f.IntVar(&c.runs, "runs", 5, "of each scene, in turn")
-	f.IntVar(&c.bulkRuns, "bulk-runs", 3, "of the scenes with 100,000 and more nodes, at most as many as -runs")
+	f.IntVar(&c.bulkRuns, "bulk-runs", 3, "of the scenes with 100,000 nodes and more")
 	f.DurationVar(&c.length, "length", 5*time.Second, "of one run")
 	f.StringVar(&c.only, "only", "", "run the scenes whose name contains this")
 	f.StringVar(&c.names, "entrants", "", "run these alone, separated by semicolons")
@@ -66,9 +67,14 @@ func playPeers(ctx context.Context, args []string) error {
 		return err
 	}
 	if *short {
-		c.runs, c.length, *millions = 1, 2*time.Second, "1"
+		given := map[string]bool{}
+		f.Visit(func(f *flag.Flag) { given[f.Name] = true })
+		for name, value := range map[string]string{"runs": "1", "bulk-runs": "1", "length": "2s", "millions": "1"} {
+			if !given[name] {
+				f.Set(name, value)
+			}
+		}
 	}
-	c.bulkRuns = min(c.bulkRuns, c.runs)
 	var err error
 	if c.servers, err = numbers(*servers); err != nil {
 		return err
@@ -110,20 +116,33 @@ func (c *comparison) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := c.results.begin(a); err != nil {
-		return err
-	}
-	for _, n := range c.servers {
-		if err := c.small(ctx, n); err != nil {
+	c.results.begin(a)
+	for run := 1; run <= max(c.runs, c.bulkRuns); run++ {
+		if err := c.once(ctx, run); err != nil {
 			return err
 		}
 	}
-	if err := c.faults(ctx); err != nil {
-		return err
+	return nil
+}
+
+// once is one run of everything, on servers of its own.
+func (c *comparison) once(ctx context.Context, run int) error {
+	if run <= c.runs {
+		for _, n := range c.servers {
+			if err := c.small(ctx, n, run); err != nil {
+				return err
+			}
+		}
+		if err := c.faults(ctx, run); err != nil {
+			return err
+		}
+	}
+	if run > c.bulkRuns {
+		return nil
 	}
 	for _, count := range []int{hundredThousand, million} {
 		for _, n := range c.servers {
-			if err := c.many(ctx, n, count); err != nil {
+			if err := c.many(ctx, n, count, run); err != nil {
 				return err
 			}
 		}
@@ -138,7 +157,7 @@ func (c *comparison) wanted(servers int, scene, entrant string, run int) bool {
 
 // small plays the acts, each on all entrants in turn, so that a drift of the
 // machine hits all alike. All servers run all the time, idle but for one kind.
-func (c *comparison) small(ctx context.Context, servers int) error {
+func (c *comparison) small(ctx context.Context, servers, run int) error {
 	all, err := entrantsNamed(entrants(c.binary, c.etcd), c.names)
 	if err != nil {
 		return err
@@ -146,42 +165,50 @@ func (c *comparison) small(ctx context.Context, servers int) error {
 	venues := map[string]*venue{} // by system, raised when there is something to play on it
 	defer func() {
 		for _, v := range venues {
-			v.fell()
+			v.end()
 		}
 	}()
-	for run := 1; run <= c.runs; run++ {
-		for _, a := range acts() {
-			if a.followed && servers == 1 {
+	for _, a := range acts() {
+		if a.followed && servers == 1 {
+			continue
+		}
+		for _, e := range all {
+			if !c.wanted(servers, a.name, e.name, run) {
 				continue
 			}
-			for _, e := range all {
-				if !c.wanted(servers, a.name, e.name, run) {
-					continue
-				}
-				if err := c.perform(ctx, venues, servers, a, e, run); err != nil {
-					return err
-				}
+			if err := c.perform(ctx, venues, servers, a, e, run); err != nil {
+				return err
 			}
 		}
 	}
 	return nil
 }
 
+// room is a new folder for the data of servers.
+func (c *comparison) room() string {
+	c.raised++
+	return filepath.Join(c.dir, fmt.Sprint(c.raised))
+}
+
 func (c *comparison) perform(ctx context.Context, venues map[string]*venue, servers int, a act, e entrant, run int) error {
 	name := e.system.name()
 	if venues[name] == nil {
-		raised, err := raise(ctx, e.system, filepath.Join(c.dir, fmt.Sprintf("small-%d", servers)), servers)
+		raised, err := raise(ctx, e.system, c.room(), servers)
 		if err != nil {
 			return err
 		}
 		venues[name] = &venue{ensemble: raised}
 	}
 	f, err := venues[name].play(ctx, a, e, c.length)
+	if err != nil { // of servers that are broken nothing more is to be learnt
+		venues[name].end()
+		delete(venues, name)
+	}
 	return errors.Join(c.results.add(servers, a.name, e.name, run, f, err), ctx.Err())
 }
 
 // many plays the scenes of many nodes. The Go client adds nothing to them.
-func (c *comparison) many(ctx context.Context, servers, count int) error {
+func (c *comparison) many(ctx context.Context, servers, count, run int) error {
 	if count == million && !slices.Contains(c.millions, servers) {
 		return nil
 	}
@@ -189,14 +216,12 @@ func (c *comparison) many(ctx context.Context, servers, count int) error {
 	if err != nil {
 		return err
 	}
-	for run := 1; run <= c.bulkRuns; run++ {
-		for _, e := range all {
-			if e.name == throughGo || e.name == throughZK && count == million {
-				continue
-			}
-			if err := c.bulk(ctx, servers, count, run, e); err != nil {
-				return err
-			}
+	for _, e := range all {
+		if e.name == throughGo || e.name == throughZK && count == million {
+			continue
+		}
+		if err := c.bulk(ctx, servers, count, run, e); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -212,7 +237,7 @@ func (asZooKeeper) open(ctx context.Context, addrs []string) (session, error) {
 }
 
 // faults strikes the leaders of three servers each.
-func (c *comparison) faults(ctx context.Context) error {
+func (c *comparison) faults(ctx context.Context, run int) error {
 	if !slices.Contains(c.servers, 3) {
 		return nil
 	}
@@ -223,22 +248,20 @@ func (c *comparison) faults(ctx context.Context) error {
 	ensembles := map[string]*ensemble{}
 	defer func() {
 		for _, e := range ensembles {
-			e.fell()
+			e.end()
 		}
 	}()
-	for run := 1; run <= c.runs; run++ {
-		for _, f := range faults {
-			scene, played := struck[f.name]
-			if !played {
+	for _, f := range faults {
+		scene, played := struck[f.name]
+		if !played {
+			continue
+		}
+		for _, e := range chosen {
+			if e.name == native || !c.wanted(3, scene, e.name, run) { // a bare client finds no other server
 				continue
 			}
-			for _, e := range chosen {
-				if e.name == native || !c.wanted(3, scene, e.name, run) { // a bare client finds no other server
-					continue
-				}
-				if err := c.strike(ctx, ensembles, f, scene, e, run); err != nil {
-					return err
-				}
+			if err := c.strike(ctx, ensembles, f, scene, e, run); err != nil {
+				return err
 			}
 		}
 	}
@@ -251,7 +274,7 @@ func (c *comparison) strike(ctx context.Context, ensembles map[string]*ensemble,
 		s = asZooKeeper{lycaon{c.binary}}
 	}
 	if ensembles[e.name] == nil {
-		if ensembles[e.name], err = raise(ctx, s, filepath.Join(c.dir, "faults"), 3); err != nil {
+		if ensembles[e.name], err = raise(ctx, s, c.room(), 3); err != nil {
 			return err
 		}
 	}

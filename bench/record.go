@@ -28,6 +28,8 @@ const (
 	nodeAnon   = "anonymous_bytes_a_node"
 	quietP99Ms = "quiet_p99_ms"
 	snapshotS  = "snapshot_s"
+
+	idlePercent = "percent_of_a_core_a_server"
 )
 
 // cell is one run of one scene on one entrant.
@@ -57,6 +59,7 @@ type results struct {
 	Abouts []about
 	Cells  []cell
 	done   map[cellKey]bool // without an error
+	about  *about           // of this run, until there is a cell of it
 }
 
 // line is one of the file: one or the other.
@@ -124,9 +127,17 @@ func (r *results) has(servers int, scene, entrant string, run int) bool {
 	return r.done[cellKey{servers, scene, entrant, run}]
 }
 
-func (r *results) begin(a about) error {
-	r.Abouts = append(r.Abouts, a)
-	return r.write(line{About: &a})
+func (r *results) begin(a about) { r.about = &a }
+
+// introduce writes what a run is measured on before its first cell.
+func (r *results) introduce() error {
+	if r.about == nil {
+		return nil
+	}
+	a := r.about
+	r.about = nil
+	r.Abouts = append(r.Abouts, *a)
+	return r.write(line{About: a})
 }
 
 // add keeps what a run gave, in the file at once.
@@ -134,6 +145,9 @@ func (r *results) add(servers int, scene, entrant string, run int, f figures, fa
 	c := cell{Servers: servers, Scene: scene, Entrant: entrant, Run: run, At: time.Now().UTC(), Load: loadAverage(), Figures: f}
 	if failed != nil {
 		c.Error, c.Figures = failed.Error(), nil
+	}
+	if err := r.introduce(); err != nil {
+		return err
 	}
 	r.keep(c)
 	tellCell(&c)

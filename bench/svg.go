@@ -74,7 +74,7 @@ func (s *summary) group(servers int, y yardstick) plotGroup {
 
 const (
 	plotWidth = 860
-	labels    = 330 // width of the labels' column
+	labels    = 340 // width of the labels' column
 	scale     = 440 // of the longest bar
 	barHeight = 12
 	groupGap  = 10
@@ -106,7 +106,7 @@ func (p *plot) svg() string {
 	}
 	y := plotHead
 	for _, g := range p.groups {
-		fmt.Fprintf(&b, `<text x="%d" y="%d" text-anchor="end">%s</text>`+"\n", labels-8, y+len(g.bars)*barHeight/2+4, html.EscapeString(g.label))
+		fmt.Fprintf(&b, `<text x="%d" y="%d" font-size="10" text-anchor="end">%s</text>`+"\n", labels-8, y+len(g.bars)*barHeight/2+4, html.EscapeString(g.label))
 		for _, bar := range g.bars {
 			width := math.Log10(bar.value/least) / decades * scale
 			fmt.Fprintf(&b, `<rect x="%d" y="%d" width="%.1f" height="%d" fill="%s"><title>%s: %s</title></rect><text x="%.1f" y="%d" font-size="9">%s</text>`+"\n",

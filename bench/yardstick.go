@@ -25,7 +25,7 @@ func (y yardstick) label() string {
 var figureNames = map[string]string{
 	rate: "per s", p50Ms: "p50 ms", p95Ms: "p95 ms", p99Ms: "p99 ms", cpuPerK: "CPU s per 1,000", rssMiB: "MiB", refusals: "errors",
 	seconds: "s", leaderS: "s, client at the leader", nodeBytes: "bytes a node", nodeAnon: "anonymous bytes a node",
-	quietP99Ms: "p99 ms without", snapshotS: "s of snapshot",
+	idlePercent: "% of a core a server", quietP99Ms: "p99 ms without", snapshotS: "s of snapshot",
 }
 
 // yardsticksOf are the figures that count in a scene.
@@ -42,6 +42,8 @@ func yardsticksOf(scene string) []yardstick {
 		names = []string{seconds, leaderS}
 	case scene == createScene(hundredThousand): // too few for a figure of memory
 		names = []string{rate, cpuPerK}
+	case scene == idleScene:
+		names = []string{idlePercent}
 	case scene == createScene(million):
 		names = []string{rate, cpuPerK, nodeBytes}
 	default:

@@ -23,8 +23,10 @@ type zkPipe struct {
 }
 
 const (
-	zkGetData = 4
-	zkSync    = 9
+	zkGetData     = 4
+	zkGetChildren = 8
+	zkSync        = 9
+	zkPing        = 11
 )
 
 func dialZK(addr string) (pipe, error) {
@@ -137,4 +139,28 @@ func (p *zkPipe) buffered() bool   { return p.in.Buffered() > 0 }
 func (p *zkPipe) Close() error {
 	p.zkSession.close()
 	return nil
+}
+
+// ask sends one request and awaits its answer.
+func (p *zkPipe) ask(op uint32, body []byte) error {
+	p.request(op, body, 1)
+	return errors.Join(p.flush(), p.receive())
+}
+
+func dialZKPipe(addr string) (*zkPipe, error) {
+	p, err := dialZK(addr)
+	if err != nil {
+		return nil, err
+	}
+	return p.(*zkPipe), nil
+}
+
+// event reads one frame, which no request asked for.
+func (p *zkPipe) event() error {
+	var head [4]byte
+	if _, err := io.ReadFull(p.in, head[:]); err != nil {
+		return err
+	}
+	_, err := p.in.Discard(int(binary.BigEndian.Uint32(head[:])))
+	return err
 }
