@@ -32,15 +32,17 @@ last heard, how much it watches, and its ephemeral nodes; or, for a while after,
 			if err != nil {
 				return err
 			}
-			info, err := c.SessionInfo(cmd.Context(), id)
+			p, err := e.place(cmd.Context(), c, id)
 			if err != nil {
 				return err
 			}
-			place, err := e.place(cmd.Context(), c, id)
-			if err != nil {
-				return err
+			info := p.info()
+			if info == nil {
+				if info, err = c.SessionInfo(cmd.Context(), id); err != nil {
+					return err
+				}
 			}
-			return e.printSession(info, place)
+			return e.printSession(info, p)
 		},
 	}
 }
@@ -92,6 +94,15 @@ func (e *env) place(ctx context.Context, c *client.Client, id client.SessionID) 
 		return place{}, nil
 	}
 	return place{of: &page.Sessions[0], silent: page.Silent}, nil
+}
+
+// info is what SessionInfo would tell, by the same server at the same time; nil
+// if it is not known.
+func (p place) info() *client.SessionInfo {
+	if p.of == nil {
+		return nil
+	}
+	return &client.SessionInfo{ID: p.of.ID, Alive: true, TimeoutMs: p.of.TimeoutMs, Generation: p.of.Generation, Ephemerals: p.of.Ephemerals}
 }
 
 // text is the second half of a sentence about a session.
