@@ -19,7 +19,7 @@ import (
 const (
 	catchUpWithin = 30 * time.Second       // a server that joins with a vote
 	catchUpRetry  = 200 * time.Millisecond // of its promotion
-	publishWithin = 5 * time.Second        // the changed membership, in the tree
+	publishWithin = 20 * time.Second       // the changed membership, in the tree
 	maxConfigFile = 1 << 20
 )
 
