@@ -142,10 +142,10 @@ func (e *env) whileHeld(ctx context.Context, what string, h *recipes.Held, f fun
 // lossOf tells of a loss that the session's end took what was held along: the
 // deletion of a node comes before that news, by a moment.
 func (e *env) lossOf(err error) error {
-	session := e.conn.Session().Context()
-	if !errors.Is(err, recipes.ErrLost) {
+	if e.conn == nil || !errors.Is(err, recipes.ErrLost) {
 		return err
 	}
+	session := e.conn.Session().Context()
 	select {
 	case <-session.Done():
 		return fmt.Errorf("%w: %w", recipes.ErrLost, context.Cause(session))

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -70,94 +69,6 @@ func parseSession(text string) (client.SessionID, error) {
 		return 0, usageError{fmt.Errorf("session id %q: want a number, 0x... or decimal", text)}
 	}
 	return client.SessionID(id), nil
-}
-
-// place is where the client of a session is, as far as that may be told and is
-// known.
-type place struct {
-	hidden bool // from who is not the superuser
-	silent []uint64
-	of     *client.LiveSession // nil if it is hidden or the session has ended
-}
-
-func (e *env) place(ctx context.Context, c *client.Client, id client.SessionID) (place, error) {
-	if id == 0 {
-		return place{}, nil
-	}
-	page, err := c.Sessions(ctx, client.SessionQuery{Session: uint64(id)})
-	switch {
-	case errors.Is(err, client.ErrNoAuth), errors.Is(err, client.ErrUnimplemented): // by a server of an older version
-		return place{hidden: true}, nil
-	case err != nil:
-		return place{}, err
-	case len(page.Sessions) == 0:
-		return place{}, nil
-	}
-	return place{of: &page.Sessions[0], silent: page.Silent}, nil
-}
-
-// info is what SessionInfo would tell, by the same server at the same time; nil
-// if it is not known.
-func (p place) info() *client.SessionInfo {
-	if p.of == nil {
-		return nil
-	}
-	return &client.SessionInfo{ID: p.of.ID, Alive: true, TimeoutMs: p.of.TimeoutMs, Generation: p.of.Generation, Ephemerals: p.of.Ephemerals}
-}
-
-// text is the second half of a sentence about a session.
-func (p place) text() string {
-	switch {
-	case p.hidden:
-		return "where its client is only the superuser sees"
-	case p.of == nil:
-		return "it has just ended"
-	case p.of.ServerID == 0 && len(p.silent) > 0:
-		return fmt.Sprintf("not connected, unless to %s, of which there is no answer", serverNames(p.silent))
-	case p.of.ServerID == 0:
-		return "not connected"
-	}
-	return fmt.Sprintf("client %s at server %d", p.of.ClientAddr, p.of.ServerID)
-}
-
-func serverNames(ids []uint64) string {
-	names := make([]string, len(ids))
-	for i, id := range ids {
-		names[i] = strconv.FormatUint(id, 10)
-	}
-	return "server " + strings.Join(names, " and ")
-}
-
-// ago words a time that has passed, as exactly as a person wants it.
-func ago(ms int64) string {
-	return fmt.Sprintf("%s ago", (time.Duration(ms) * time.Millisecond).Round(time.Second))
-}
-
-// placeJSON is what the server that holds a session tells of it.
-type placeJSON struct {
-	ServerID    uint64 `json:"serverId"`
-	ClientAddr  string `json:"clientAddr"`
-	ConnectedMs int64  `json:"connectedMs"`
-	HeardMs     int64  `json:"heardMs"`
-	Watches     int    `json:"watches"`
-}
-
-func (p place) value() *placeJSON {
-	if p.of == nil || p.of.ServerID == 0 {
-		return nil
-	}
-	return placeValue(p.of)
-}
-
-func (p place) paths() []string {
-	if p.of == nil {
-		return nil
-	}
-	return p.of.Paths
-}
-
-func placeValue(s *client.LiveSession) *placeJSON {
-	return &placeJSON{ServerID: s.ServerID, ClientAddr: s.ClientAddr, ConnectedMs: s.ConnectedMs, HeardMs: s.HeardMs, Watches: s.Watches}
 }
 
 // aliveJSON is the form of a live session in JSON output: without a place its
@@ -411,63 +322,4 @@ func (e *env) printSessions(page *client.SessionPage, first bool) error {
 		return nil
 	}
 	return e.out.table(rows)
-}
-
-func newKillSession(e *env) *cobra.Command {
-	var yes bool
-	var reason string
-	cmd := &cobra.Command{
-		Use:   "kill-session SESSION",
-		Short: "End a session as if it had expired",
-		Long: `End a session, with its ephemeral nodes, as if its timeout had passed. Its client hears
-that it has expired, "killed by an administrator" and the reason; why tells the same
-for a while. What the client then does is its own matter: a program that
-opens a new session goes on in that one. The command asks first, and wants the
-superuser's identity, --auth or --admin-token before it.`,
-		Example: "  kill-session 0x1f\n  kill-session -y --reason 'host is gone' 0x1f",
-		GroupID: groupOther,
-		Args:    exactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			id, err := parseSession(args[0])
-			if err != nil {
-				return err
-			}
-			cause := "killed by an administrator"
-			if reason != "" {
-				cause += ": " + reason
-			}
-			return e.administer(cmd.Context(), func(c *client.Client) error {
-				return e.kill(cmd.Context(), c, id, cause, yes)
-			})
-		},
-	}
-	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
-	cmd.Flags().StringVar(&reason, "reason", "", "`TEXT` that its client is told, too")
-	return cmd
-}
-
-func (e *env) kill(ctx context.Context, c *client.Client, id client.SessionID, cause string, yes bool) error {
-	if !yes {
-		page, err := c.Sessions(ctx, client.SessionQuery{Session: uint64(id)})
-		switch {
-		case err != nil:
-			return err
-		case len(page.Sessions) == 0:
-			return fmt.Errorf("kill-session %s: %w", id, errNoSession)
-		}
-		p := place{of: &page.Sessions[0], silent: page.Silent}
-		if err := e.confirm(fmt.Sprintf("kill session %s with %d ephemeral nodes, %s?", id, p.of.Ephemerals, p.text())); err != nil {
-			return err
-		}
-	}
-	err := c.ExpireSession(ctx, id, cause)
-	switch {
-	case errors.Is(err, client.ErrSessionExpired):
-		return fmt.Errorf("kill-session %s: %w", id, errNoSession)
-	case err != nil:
-		return err
-	case e.out.structured():
-		return e.out.value(map[string]any{"id": uint64(id), "cause": cause})
-	}
-	return e.out.line("session %s: ended, %s", id, cause)
 }
