@@ -20,6 +20,7 @@ func shellWords(e *env) []*cobra.Command {
 		newLock(e), newElect(e), newFind(e), newGrep(e), newDu(e), newCp(e), newMv(e), newDiff(e), newMulti(e), newPlan(e), newApply(e),
 		newAddWatch(e), newRemoveWatches(e), newPrintWatches(e), newConfig(e), newReconfig(e), newConnect(e), newClose(e),
 		newBench(e),
+		newEdit(e), newTouch(e),
 	}
 	for _, cmd := range words {
 		e.addOutputFlag(cmd)

@@ -126,9 +126,10 @@ type env struct {
 	target  contact
 	shell   bool // a session stays between commands
 	cwd     string
-	closed  bool // by close, until connect
-	greeted bool // as ZooKeeper's shell greets
-	literal bool // data is what it is, as in ZooKeeper's shell
+	tty     io.Writer // beneath the prompt, for programs that want it whole; nil outside it
+	closed  bool      // by close, until connect
+	greeted bool      // as ZooKeeper's shell greets
+	literal bool      // data is what it is, as in ZooKeeper's shell
 	settled bool
 	conn    *client.Client
 	guest   bool
@@ -254,7 +255,7 @@ func describe(err error) string {
 			return text + "; is the server running? (-s H:P or LYCAON_SERVER says where)"
 		}
 	case errors.As(err, &call) && call.Op == "create" && errors.Is(err, client.ErrNoNode):
-		return fmt.Sprintf("%s: the parent %s (-p creates missing parents)", text, call.Path[:strings.LastIndexByte(call.Path, '/')])
+		return fmt.Sprintf("%s: the parent %s (create -p makes missing parents)", text, call.Path[:strings.LastIndexByte(call.Path, '/')])
 	}
 	return text
 }

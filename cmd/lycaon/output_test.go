@@ -67,7 +67,7 @@ func TestAnErrorIsToldWithWhatHelps(t *testing.T) {
 		"open: no connection to a server: TLS with a:1: tls: unknown authority; see --tls, --ca, --cert and --key": noServer(errors.New("TLS with a:1: tls: unknown authority")),
 		"open: no connection to a server: a:1: dial tcp: refused; b:2: EOF" + where:                                noServer(errors.New("a:1: dial tcp: refused"), errors.New("b:2: EOF")),
 		"open: no connection to a server: too many connections: 2 are":                                             noServer(errors.New("too many connections: 2 are")),
-		"create /a/b: node does not exist: the parent /a (-p creates missing parents)":                             &client.Error{Op: "create", Path: "/a/b", Err: client.ErrNoNode},
+		"create /a/b: node does not exist: the parent /a (create -p makes missing parents)":                        &client.Error{Op: "create", Path: "/a/b", Err: client.ErrNoNode},
 		"get /a/b: node does not exist":                                                                            &client.Error{Op: "get", Path: "/a/b", Err: client.ErrNoNode},
 	} {
 		require.Equal(t, want, describe(err))

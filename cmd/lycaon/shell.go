@@ -6,19 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"os/signal"
 	"strconv"
 	"strings"
-	"syscall"
 
-	"github.com/ergochat/readline"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 )
-
-const historyLines = 1000
 
 func newShell(e *env) *cobra.Command {
 	return &cobra.Command{
@@ -37,7 +31,7 @@ that begins with # begins a comment.
 With --compat before shell it takes and prints what ZooKeeper's shell does; a script
 then goes on behind an error, and its exit code is that of its last line.
 
-Earlier lines, but for those of addauth, are kept in ~/.config/lycaon/history;
+Earlier lines, but for those that may hold a password, are kept in ~/.config/lycaon/history;
 LYCAON_HISTORY names another file.`,
 		GroupID: groupOther,
 		Args:    exactArgs(0),
@@ -99,111 +93,6 @@ func (e *env) report(err error) {
 	default:
 		fmt.Fprintln(e.errw, describe(err))
 	}
-}
-
-// prompt is an interactive shell at work.
-type prompt struct {
-	env   *env
-	rl    *readline.Instance
-	lines []string // of this run, for history and redo
-}
-
-func runPrompt(ctx context.Context, e *env) error {
-	if !e.out.compat() {
-		if _, err := e.session(ctx); err != nil {
-			return err
-		}
-	}
-	// From here on Ctrl-C belongs to the line or the command, not to the shell.
-	ctx, stop := signal.NotifyContext(context.WithoutCancel(ctx), syscall.SIGTERM)
-	defer stop()
-	p := &prompt{env: e}
-	tab := &completer{env: e}
-	rl, err := readline.NewFromConfig(&readline.Config{
-		HistoryFile: e.historyFile(), HistoryLimit: historyLines, HistorySearchFold: true,
-		AutoComplete: tab, Undo: true, DisableAutoSaveHistory: true,
-	})
-	if err != nil {
-		return err
-	}
-	defer rl.Close()
-	defer context.AfterFunc(ctx, func() { rl.Close() })() // wakes a ReadLine
-	p.rl, tab.tell = rl, rl.Stdout()
-	e.out.w, e.errw = rl.Stdout(), rl.Stderr()
-	e.history = func() []string { return p.lines }
-	e.ask = func(question string) (string, error) {
-		rl.SetPrompt(question)
-		return rl.ReadLine()
-	}
-	if !e.greet(ctx, "enabled") {
-		fmt.Fprintln(e.out.w, "Connected. help lists the commands, Tab completes, quit ends.")
-	}
-	return p.loop(ctx)
-}
-
-func (p *prompt) loop(ctx context.Context) error {
-	for ctx.Err() == nil {
-		p.rl.SetPrompt(p.text())
-		line, err := p.rl.ReadLine()
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case errors.Is(err, readline.ErrInterrupt):
-			continue
-		case errors.Is(err, io.EOF):
-			return nil
-		case err != nil:
-			return err
-		}
-		if strings.TrimSpace(line) == "" {
-			continue
-		}
-		if line, err = p.env.redo(line); err != nil {
-			p.lines = append(p.lines, line)
-			p.env.report(err)
-			continue
-		}
-		p.remember(line)
-		quit, err := p.run(ctx, line)
-		p.env.report(err)
-		if quit {
-			return nil
-		}
-	}
-	return nil
-}
-
-// remember keeps a line, but a password for this run alone.
-func (p *prompt) remember(line string) {
-	p.lines = append(p.lines, line)
-	if words, err := splitWords(line); err == nil && len(words) > 0 && words[0] == "addauth" {
-		return
-	}
-	if err := p.rl.SaveToHistory(line); err != nil {
-		fmt.Fprintln(p.env.errw, "the line is not in the history file:", err)
-	}
-}
-
-// run lets Ctrl-C end the command without ending the shell.
-func (p *prompt) run(ctx context.Context, line string) (quit bool, err error) {
-	command, stop := signal.NotifyContext(ctx, os.Interrupt)
-	defer stop()
-	quit, err = runLine(command, p.env, line)
-	if command.Err() != nil {
-		fmt.Fprintln(p.env.out.w) // behind the ^C
-	}
-	return quit, err
-}
-
-func (p *prompt) text() string {
-	state := "CLOSED"
-	if c := p.env.conn; c != nil {
-		state = strings.ToUpper(c.Session().State().String())
-	}
-	if p.env.out.compat() {
-		return p.env.zooPrompt(len(p.lines))
-	}
-	return fmt.Sprintf("[lycaon: %s(%s) %s %d] ", p.env.target.server, state, p.env.cwd, len(p.lines))
 }
 
 // redo replaces "redo N" by line N of this run. A line with a mistake comes back

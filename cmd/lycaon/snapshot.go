@@ -68,7 +68,9 @@ func (e *env) saveSnapshot(ctx context.Context, file string) (state.Info, error)
 	}
 	defer os.Remove(tmp.Name())
 	defer tmp.Close()
-	if _, err := c.Snapshot(ctx, tmp); errors.Is(err, client.ErrNoAuth) {
+	bar := e.progressOf("saving", "bytes")
+	defer bar.Finish()
+	if _, err := c.Snapshot(ctx, io.MultiWriter(tmp, bar)); errors.Is(err, client.ErrNoAuth) {
 		return state.Info{}, fmt.Errorf("%w; --admin-token DATA-DIR/admin.token before the command shows it", err)
 	} else if err != nil {
 		return state.Info{}, err
@@ -118,10 +120,13 @@ their full timeout when the server starts.`,
 			if s.server.DataDir == "" {
 				return usageError{fmt.Errorf("restore wants --data-dir DIR")}
 			}
+			bar := e.progressOf("restoring", "")
+			defer bar.Finish()
 			info, err := server.RestoreSnapshot(cmd.Context(), args[0], s.server)
 			if err != nil {
 				return err
 			}
+			bar.Finish()
 			return e.printImage("restored into "+s.server.DataDir, info)
 		},
 	}

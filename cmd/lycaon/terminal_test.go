@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -45,7 +46,7 @@ func startTerminal(t *testing.T, cmd *exec.Cmd) *terminal {
 	term := &terminal{t: t, keys: master, cmd: cmd, history: t.TempDir() + "/history"}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	cmd.Env = append(cmd.Env, "TERM=xterm", "LYCAON_HISTORY="+term.history)
+	cmd.Env = slices.Concat([]string{"LYCAON_HISTORY=" + term.history}, cmd.Env, []string{"TERM=xterm"})
 	require.NoError(t, cmd.Start())
 	require.NoError(t, slave.Close())
 	copied := make(chan struct{})
@@ -206,7 +207,7 @@ func TestAnIdentityOutlivesTheSessionAndStaysOutOfTheHistory(t *testing.T) {
 	require.NotContains(t, string(kept), "secret")
 }
 
-func TestAnImportInTheShellShowsItsProgress(t *testing.T) {
+func TestAnImportAndAnExportInTheShellShowTheirProgress(t *testing.T) {
 	cluster := clienttest.Start(t)
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(dir+"/file", []byte("data"), 0o600))
@@ -215,6 +216,9 @@ func TestAnImportInTheShellShowsItsProgress(t *testing.T) {
 	term.types("import " + dir + " /there" + keyEnter)
 	term.shows("importing")
 	term.shows("imported 2 nodes")
+	term.types("export /there " + dir + "/copy" + keyEnter)
+	term.shows("exporting")
+	term.shows("exported 2 nodes")
 }
 
 func TestTheCompatShellLooksLikeZooKeepers(t *testing.T) {

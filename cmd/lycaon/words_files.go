@@ -11,9 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/lycaon-io/lycaon/client"
 	"github.com/lycaon-io/lycaon/cmd/lycaon/internal/target"
@@ -216,6 +214,7 @@ func (e *env) exportTree(ctx context.Context, source, dir string, replace bool) 
 	}
 	defer root.Close()
 	w, bar, start := newTreeWriter(root, replace), e.progress("exporting"), time.Now()
+	defer bar.Finish()
 	var skips []skipped
 	for node, err := range c.Walk(ctx, source) {
 		if err != nil {
@@ -260,19 +259,6 @@ func outputRoot(dir string, replace bool) (*os.Root, error) {
 		return nil, err
 	}
 	return root, nil
-}
-
-// progress is a bar on a terminal and nothing elsewhere.
-func (e *env) progress(doing string) *progressbar.ProgressBar {
-	return progressbar.NewOptions(-1, progressbar.OptionSetDescription(doing), progressbar.OptionSetWriter(e.errw),
-		progressbar.OptionSetVisibility(e.barsAreSeen()), progressbar.OptionShowCount(), progressbar.OptionSetItsString("nodes"),
-		progressbar.OptionShowIts(), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())
-}
-
-func (e *env) barsAreSeen() bool {
-	errw, isFile := e.errw.(*os.File)
-	seen := e.ask != nil || isFile && term.IsTerminal(int(errw.Fd())) // the shell's prompt stands between it and the terminal
-	return seen && !e.out.structured()
 }
 
 // summary says what was moved, and lists what was not.

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
 	"github.com/lycaon-io/lycaon/client"
@@ -210,7 +209,7 @@ func (e *env) bothSides(ctx context.Context, m *migration) (*zooKeeperSide, *lyc
 }
 
 // passed tells of one walk, if there is something to tell.
-func (e *env) passed(bar *progressbar.ProgressBar, m *migration, number int, p migrate.Pass) {
+func (e *env) passed(bar *progress, m *migration, number int, p migrate.Pass) {
 	if p.Created+p.Changed+p.Deleted == 0 && number > 1 {
 		return
 	}

@@ -258,6 +258,8 @@ wants --yes where nobody can be asked.`, confirmAbove),
 					return err
 				}
 			}
+			bar := e.progressOf(fmt.Sprintf("deleting %d nodes", below+1), "")
+			defer bar.Finish()
 			return c.Delete(cmd.Context(), args[0], client.Recursive())
 		},
 	}
