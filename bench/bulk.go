@@ -173,10 +173,10 @@ func (v *venue) writeThroughSnapshot(ctx context.Context, e entrant) (figures, e
 	if err := v.prepare(e); err != nil {
 		return nil, err
 	}
-	for active, _ := v.snapshots(time.Time{}); active() && ctx.Err() == nil; { // one that the nodes have brought about
+	active, trigger := v.snapshots()
+	for active() && ctx.Err() == nil { // one that the nodes themselves have brought about
 		time.Sleep(lookForFiles)
 	}
-	active, trigger := v.snapshots(time.Now())
 	look := watchSpans(active)
 	defer look.stop()
 	triggered := make(chan error, 1)
@@ -252,16 +252,14 @@ func throughFigures(t tally, spans []span) (figures, error) {
 		refusals: float64(d.refused)}, nil
 }
 
-// snapshots tells whether a server is taking one that it has begun since then.
-// Lycaon writes into a folder of a name that ends in .tmp (so do those that it
-// removes, which are older), ZooKeeper into a file without a pause. etcd takes
-// none by itself that has to do with its keys, so trigger asks it for one.
-func (v *venue) snapshots(since time.Time) (active func() bool, trigger func(ctx context.Context) error) {
+// snapshots tells whether a server is taking one. etcd takes none by itself that
+// has to do with its keys, so trigger asks it for one.
+func (v *venue) snapshots() (active func() bool, trigger func(ctx context.Context) error) {
 	switch v.system.(type) {
 	case lycaon:
-		return v.anyFile("*/snapshots/*.tmp/state", func(written time.Time) bool { return written.After(since) }), nil
+		return v.writing("*/snapshots/*.tmp/state"), nil
 	case zookeeper:
-		return v.anyFile("*/version-2/snapshot.*", func(written time.Time) bool { return time.Since(written) < writtenWithin }), nil
+		return v.writing("*/version-2/snapshot.*"), nil
 	}
 	var saving atomic.Bool
 	return saving.Load, func(ctx context.Context) error {
@@ -281,13 +279,14 @@ func (v *venue) snapshots(since time.Time) (active func() bool, trigger func(ctx
 	}
 }
 
-// anyFile tells whether there is a file of that time.
-func (v *venue) anyFile(pattern string, is func(modified time.Time) bool) func() bool {
+// writing tells whether a file is being written, by its time: snapshots are
+// written without a pause.
+func (v *venue) writing(pattern string) func() bool {
 	return func() bool {
 		names, _ := filepath.Glob(filepath.Join(v.dir, pattern)) // fails for a bad pattern alone
 		return slices.ContainsFunc(names, func(name string) bool {
 			info, err := os.Stat(name)
-			return err == nil && is(info.ModTime())
+			return err == nil && time.Since(info.ModTime()) < writtenWithin
 		})
 	}
 }

@@ -43,6 +43,8 @@ var unsteady = []struct {
 	{regexp.MustCompile(`in \d+(\.\d+)?(µs|ms|s)\b`), "in TIME"},
 	{regexp.MustCompile(`-t\d{13}-`), "-tTIME-"}, // of a delayed item
 	{regexp.MustCompile(`/tmp/[^ "]*/`), "TMP/"},
+	{regexp.MustCompile(`\d+ bytes, zxid 0x\w+ of`), "N bytes, zxid ZXID of"},
+	{regexp.MustCompile(`digest("?[: ]"?)[0-9a-f]{16}`), "digest${1}DIGEST"},
 }
 
 // What besides differs where servers tell of themselves.
@@ -53,6 +55,8 @@ var unsteadyServers = []struct {
 	{regexp.MustCompile(`\b[0-9a-f]{16}\b`), "DIGEST"},
 	{regexp.MustCompile(`ADDR:\d+:`), "ADDR:PORT:"},
 	{regexp.MustCompile(`version=[0-9a-f]+`), "version=HEX"},
+	{regexp.MustCompile(`"(uptimeMs|zxid|term|commitIndex|appliedIndex|lag|contactMs|sessions|connections|dataBytes|logBytes)":\d+`), `"$1":N`},
+	{regexp.MustCompile(`"version":"[0-9a-f]+"`), `"version":"ZXID"`}, // of the configuration
 	{regexp.MustCompile(`(\S)  +`), "$1  "}, // how wide a column is
 	{regexp.MustCompile(`(?m)^(\d+  ADDR  \w+  [a-z ]+)(?:  \d+){5}  (\d+)`), "$1  TERM  APPLIED  LAG  SESSIONS  CONNS  $2"},
 }

@@ -37,7 +37,7 @@ type contact struct {
 func (t *contact) addFlags(f *pflag.FlagSet) {
 	f.StringVarP(&t.server, "server", "s", "127.0.0.1:2181", "servers to try, `H:P[,H:P...][/chroot]`")
 	f.StringVarP(&t.output, "output", "o", "text", "`FORM` of the output: "+formList)
-	f.BoolVar(&t.compat, "compat", false, "be as ZooKeeper's shell in output, flags, errors and exit codes: short for -o compat")
+	f.BoolVar(&t.compat, "compat", false, "print what ZooKeeper's shell prints: short for -o compat")
 	f.DurationVar(&t.timeout, "timeout", 10*time.Second, "give up on a request after this long")
 	f.DurationVar(&t.sessionTimeout, "session-timeout", 10*time.Second, "ask the server for this session timeout")
 	f.StringArrayVar(&t.auth, "auth", nil, "identity, as `digest:USER:PASSWORD`; may be repeated")
