@@ -2,6 +2,7 @@ package recipes_test
 
 import (
 	"context"
+	"errors"
 	"math"
 	"sync"
 	"sync/atomic"
@@ -67,6 +68,74 @@ func TestABarrierHoldsWhoComesByAServerThatIsBehind(t *testing.T) {
 	}
 	require.NoError(t, b.Lower(ctx))
 	require.NoError(t, <-passed)
+}
+
+// stirred is a client at a server that hears of some changes only when a watch is set.
+type stirred struct {
+	*client.Client
+	stir func()
+}
+
+func (s stirred) Watch(ctx context.Context, path string, opts ...client.WatchOption) (*client.Watch, error) {
+	w, err := s.Client.Watch(ctx, path, opts...)
+	s.stir()
+	return w, err
+}
+
+// unmoved fails if f returns before wanted is done, for which it has some time.
+func unmoved(t *testing.T, c *client.Client, f func() error, wanted func()) {
+	t.Helper()
+	var done atomic.Bool
+	ended := make(chan error, 1)
+	go func() {
+		err := f()
+		if err == nil && !done.Load() {
+			err = errors.New("it did not wait")
+		}
+		ended <- err
+	}()
+	for range 20 {
+		_, err := c.Barrier(limited(t))
+		require.NoError(t, err)
+	}
+	done.Store(true)
+	wanted()
+	require.NoError(t, <-ended)
+}
+
+func TestABarrierThatWasLoweredBeforeIsUp(t *testing.T) {
+	t.Parallel()
+	ctx := limited(t)
+	b := recipes.NewBarrier(one.Client(t), place(t))
+	require.NoError(t, b.Raise(ctx))
+	c := stirred{one.Client(t), sync.OnceFunc(func() {
+		if err := errors.Join(b.Lower(ctx), b.Raise(ctx)); err != nil {
+			t.Error(err)
+		}
+	})}
+	unmoved(t, c.Client, func() error { return recipes.NewBarrier(c, place(t)).Wait(ctx) },
+		func() { require.NoError(t, b.Lower(ctx)) })
+}
+
+func TestARoundThatWasBeforeLetsNobodyEnter(t *testing.T) {
+	t.Parallel()
+	ctx := limited(t)
+	other := one.Client(t)
+	_, err := other.Create(ctx, place(t), nil)
+	require.NoError(t, err)
+	c := stirred{one.Client(t), sync.OnceFunc(func() {
+		_, err := other.Create(ctx, place(t)+"/ready", nil)
+		if err = errors.Join(err, other.Delete(ctx, place(t)+"/ready")); err != nil {
+			t.Error(err)
+		}
+	})}
+	unmoved(t, c.Client, func() error {
+		_, err := recipes.NewDoubleBarrier(c, place(t), 2).Enter(ctx)
+		return err
+	}, func() {
+		_, err := recipes.NewDoubleBarrier(other, place(t), 2).Enter(ctx)
+		require.NoError(t, err)
+	})
 }
 
 func TestADoubleBarrierIsEnteredAndLeftTogether(t *testing.T) {

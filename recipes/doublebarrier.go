@@ -92,7 +92,7 @@ func (e *Entry) await(ctx context.Context, w *client.Watch) error {
 	}
 	n, err := e.b.c.Get(ctx, e.b.ready())
 	if errors.Is(err, client.ErrNoNode) {
-		if err := told(ctx, w); err != nil {
+		if err := told(ctx, w, e.held.guard.Token()); err != nil {
 			return err
 		}
 		n, err = e.b.c.Get(ctx, e.b.ready())
@@ -103,11 +103,12 @@ func (e *Entry) await(ctx context.Context, w *client.Watch) error {
 	return unlessGone(err)
 }
 
-// told returns when a watch for a creation has seen it.
-func told(ctx context.Context, w *client.Watch) error {
+// told returns when a watch for a creation has seen one after zxid. A server that was
+// behind when the watch was set tells of former rounds too.
+func told(ctx context.Context, w *client.Watch, zxid uint64) error {
 	for {
 		e, err := w.Next(ctx)
-		if err != nil || e.Type == client.EventCreated || e.Type == client.EventPresent {
+		if err != nil || e.Type == client.EventCreated && e.Zxid > zxid || e.Type == client.EventPresent && e.Stat.Czxid > zxid {
 			return err
 		}
 	}

@@ -75,7 +75,8 @@ func (h *Held) watch(ctx context.Context, n client.Node) error {
 }
 
 // gone returns when the node that transaction czxid made is deleted, by a watch
-// that was set while it was there.
+// that was set while it was there, or before by a server that was behind: that tells
+// of the end of its predecessors too.
 func gone(ctx context.Context, w *client.Watch, czxid uint64) error {
 	there := true
 	for {
@@ -87,7 +88,7 @@ func gone(ctx context.Context, w *client.Watch, czxid uint64) error {
 			there = false
 		case e.Type == client.EventPresent:
 			there = e.Stat.Czxid == czxid
-		case e.Type == client.EventDeleted, e.Type == client.EventSynced && !there:
+		case e.Type == client.EventDeleted && e.Zxid > czxid, e.Type == client.EventSynced && !there:
 			return nil
 		}
 	}
