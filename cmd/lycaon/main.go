@@ -63,7 +63,7 @@ a value, for programs; table, a value a row, of which long ones are cut; compat,
 text of ZooKeeper's shell where it has the command, with its exit codes, 1 and 127.
 
 Exit codes: 0 ok, 1 error, 2 usage, 3 not found, 4 version mismatch, 5 not
-permitted, 6 session or grant lost, 7 no server available; from 10 on see serve --help.`
+permitted, 6 session lost, 7 no server available; from 10 on see serve --help.`
 
 func newRoot(e *env) *cobra.Command {
 	root := &cobra.Command{

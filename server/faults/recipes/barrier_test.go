@@ -13,43 +13,38 @@ import (
 // barrierPatience is for a barrier that its keeper has left, raised, for another.
 const barrierPatience = time.Second
 
-// barrier has one who raises and lowers, and others who come now and then.
+// barrier has one who raises and lowers, and others who come as soon as it is up.
 func (w *world) barrier(at string, waiters int) {
-	var mu sync.Mutex
 	life := 0
-	now := func() string {
-		mu.Lock()
-		defer mu.Unlock()
-		return fmt.Sprintf("%s/%d", at, life)
-	}
 	w.act("keeper of "+at, func(_ *someone, c *client.Client) error {
-		b := recipes.NewBarrier(c, now())
+		path := fmt.Sprintf("%s/%d", at, life)
+		b := recipes.NewBarrier(c, path)
 		if err := b.Raise(w.ctx); err != nil {
 			return err
 		}
-		w.tell(event{What: raised, Lock: now()})
+		w.tell(event{What: raised, Lock: path})
 		w.pause()
-		w.tell(event{What: lowers, Lock: now()})
+		w.tell(event{What: lowers, Lock: path})
 		err := b.Lower(w.ctx)
-		if err != nil { // and may still be lowered, some day
-			mu.Lock()
-			defer mu.Unlock()
-			life++
+		if err != nil {
+			life++ // as it may still be lowered, some day
 		}
 		return err
 	})
 	for i := range waiters {
 		name := fmt.Sprintf("waiter %d at %s", i, at)
 		w.act(name, func(_ *someone, c *client.Client) error {
-			path := now()
-			w.tell(event{What: waits, Lock: path, Grant: name})
 			brief, cancel := context.WithTimeout(w.load, barrierPatience)
 			defer cancel()
-			if err := recipes.NewBarrier(c, path).Wait(brief); err != nil {
+			up, ok := w.await(brief, w.now(), func(e event) bool { return e.What == raised })
+			if !ok {
+				return nil
+			}
+			w.tell(event{What: waits, Lock: up.Lock, Grant: name})
+			if err := recipes.NewBarrier(c, up.Lock).Wait(brief); err != nil {
 				return err
 			}
-			w.tell(event{What: passed, Lock: path, Grant: name})
-			w.pause()
+			w.tell(event{What: passed, Lock: up.Lock, Grant: name})
 			return nil
 		})
 	}

@@ -57,9 +57,13 @@ func during(do func(f func(context.Context) error) error) (grant, error) {
 	began := make(chan struct{})
 	go func() {
 		r.end <- do(func(ctx context.Context) error {
-			r.ctx = ctx
-			close(began)
-			<-r.stop
+			select {
+			case <-r.stop: // Run leads again, after a loss
+			default:
+				r.ctx = ctx
+				close(began)
+				<-r.stop
+			}
 			return nil
 		})
 	}()

@@ -198,23 +198,23 @@ func (t *tenure) giveBack(ctx context.Context, c *client.Client) bool {
 
 const (
 	stubbornPause = 2 * time.Millisecond
-	stubbornTries = 5 // late ones, at least
+	stubbornTries = 5 // too late, at each resource
 )
 
 // insist writes on and on, without a look at the context of the grant, until it has
-// been refused some times. Beside the session of the grant it has one that outlives it,
-// which aside opens anew when it must; nil ends it.
+// tried some times after somebody else has come. Beside the session of the grant it has
+// one that outlives it, which aside opens anew when it must; nil ends it.
 func (t *tenure) insist(c *client.Client, aside func() *client.Client) {
 	for late := 0; late < stubbornTries; time.Sleep(stubbornPause) {
 		side := aside()
 		if side == nil {
 			return
 		}
-		t.write(c)
-		t.writeBare(side)
-		denied := !t.offer()
-		if t.write(side) == fenced && (denied || t.grant.Token() == 0) {
+		if !t.offer() {
 			late++
 		}
+		t.write(c)
+		t.write(side)
+		t.writeBare(side)
 	}
 }

@@ -2,6 +2,7 @@ package recipes_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -66,6 +67,26 @@ func (w *world) cutOff(r recipe, lock string) {
 			w.cuts.Add(1)
 		}
 		return nil
+	})
+}
+
+// sabotage has somebody who deletes nodes of those who hold and of those who wait, whose
+// sessions live on. Of a semaphore it would have to know which leases are one grant's.
+func (w *world) sabotage(dirs ...string) {
+	w.act("saboteur", func(_ *someone, c *client.Client) error {
+		dir := dirs[rand.IntN(len(dirs))]
+		names, err := c.Children(w.load, dir)
+		if len(names) > 0 {
+			err = c.Delete(w.load, dir+"/"+names[rand.IntN(len(names))])
+		}
+		if err == nil && len(names) > 0 {
+			w.deleted.Add(1)
+		}
+		w.pause()
+		if errors.Is(err, client.ErrNoNode) {
+			return nil
+		}
+		return err
 	})
 }
 

@@ -1,6 +1,7 @@
 package recipes_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -47,11 +48,13 @@ func TestRecipesUnderFaults(t *testing.T) {
 	n := newNemesis(w, seed(t))
 	for w.ctx.Err() == nil && w.idle(wanted, children) != "" {
 		n.round(first)
-		t.Logf("%d grants, %d items", w.granted(), w.counted(acked))
+		t.Logf("%d grants, %d items; %s", w.granted(), w.counted(acked), cmp.Or(w.idle(wanted, children), "enough"))
 	}
 	w.enough()
 	w.actors.Wait()
-	require.Empty(t, w.idle(wanted, children))
+	if what := w.idle(wanted, children); what != "" {
+		t.Errorf("within %v: %s", within, what)
+	}
 	w.check(n, children)
 }
 
@@ -70,7 +73,7 @@ func (w *world) idle(grants int, children []*child) string {
 			return c.Name + " was never struck"
 		}
 	}
-	for name, n := range map[string]*atomic.Int64{"cut off": &w.cuts, "read in the cache": &w.mirrored, "looked up": &w.lookups, "taken in order": &w.batched} {
+	for name, n := range map[string]*atomic.Int64{"cut off": &w.cuts, "deleted": &w.deleted, "read in the cache": &w.mirrored, "looked up": &w.lookups, "taken in order": &w.batched} {
 		if n.Load() == 0 {
 			return name + " never"
 		}
@@ -142,6 +145,7 @@ func (w *world) begin() (children []*child) {
 	require.NoError(w.t, w.prepareAnchor("/quick/registry"))
 	w.directory("/quick/registry")
 	w.batches("/batches")
+	w.sabotage("/quick/mutex", "/quick/rwmutex", "/quick/election", "/quick/election run", "/quick/group", "/contested/mutex", "/queue/taken")
 	w.barrier("/barrier", 3)
 	w.double("/double", 3)
 	return children
@@ -171,9 +175,11 @@ func (w *world) child(o order, first int64, dir string) *child {
 // check reads the history.
 func (w *world) check(n *nemesis, children []*child) {
 	t := w.t
-	for _, check := range append(w.atEnd, w.leftovers) {
-		for _, f := range check() {
-			t.Error(f)
+	if w.ctx.Err() == nil {
+		for _, check := range append(w.atEnd, w.leftovers) {
+			for _, f := range check() {
+				t.Error(f)
+			}
 		}
 	}
 	h := w.all()
@@ -191,7 +197,7 @@ const leftoverWithin = 30 * time.Second
 
 // leftovers are nodes of sessions that live and have given back, or given up, all that
 // they asked for.
-func (w *world) leftovers() (found []string) {
+func (w *world) leftovers() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, c := range w.open {
@@ -199,13 +205,13 @@ func (w *world) leftovers() (found []string) {
 		rig.Poll(leftoverWithin, func() bool {
 			var err error
 			names, err = c.Ephemerals(w.ctx, "/", client.Linearizable())
-			return c.Session().Context().Err() != nil || err == nil && len(names) == 0
+			return c.Session().Context().Err() != nil || w.ctx.Err() != nil || err == nil && len(names) == 0
 		})
 		if c.Session().Context().Err() == nil && len(names) > 0 {
-			found = append(found, fmt.Sprintf("left behind: %s", names))
+			return []string{fmt.Sprintf("left behind: %s", names)}
 		}
 	}
-	return found
+	return nil
 }
 
 // report has the figures, and fails where a fault has met nobody.
@@ -224,7 +230,7 @@ func (w *world) report(h history, n *nemesis, children []*child) {
 	late, _ := lateWrites(h)
 	items, _ := queueItems(h)
 	t.Logf("servers: %v", n.struck)
-	t.Logf("holders: %d paused beyond their session, %d killed, %d cut off; %d sessions of ours were lost", pauses, kills, w.cuts.Load(), w.expired.Load())
+	t.Logf("holders: %d paused beyond their session, %d killed, %d cut off, %d nodes deleted; %d sessions of ours were lost", pauses, kills, w.cuts.Load(), w.deleted.Load(), w.expired.Load())
 	t.Logf("%d grants", w.granted())
 	t.Logf("late writes: %+v", late)
 	t.Logf("queue: %+v, %d batches in order", items, w.batched.Load())

@@ -27,6 +27,7 @@ type world struct {
 	reader  *client.Client // for what is beside the load
 
 	expired, cuts              atomic.Int64 // sessions of ours that were lost, holders that were cut off
+	deleted                    atomic.Int64 // nodes of grants and of those who wait
 	mirrored, lookups, batched atomic.Int64
 
 	mu     sync.Mutex // guards what follows
