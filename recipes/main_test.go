@@ -62,7 +62,7 @@ func (s *standIn) end() {
 	}
 }
 
-const testTime = 20 * time.Second
+const testTime = time.Minute
 
 // limited is a test's context.
 func limited(t *testing.T) context.Context {
