@@ -57,7 +57,7 @@ var unsteadyServers = []struct {
 	{regexp.MustCompile(`version=[0-9a-f]+`), "version=HEX"},
 	{regexp.MustCompile(`"(uptimeMs|zxid|term|commitIndex|appliedIndex|lag|contactMs|sessions|connections|dataBytes|logBytes)":\d+`), `"$1":N`},
 	{regexp.MustCompile(`"version":"[0-9a-f]+"`), `"version":"ZXID"`}, // of the configuration
-	{regexp.MustCompile(`(\S)  +`), "$1  "}, // how wide a column is
+	{regexp.MustCompile(`(\S)  +`), "$1  "},                           // how wide a column is
 	{regexp.MustCompile(`(?m)^(\d+  ADDR  \w+  [a-z ]+)(?:  \d+){5}  (\d+)`), "$1  TERM  APPLIED  LAG  SESSIONS  CONNS  $2"},
 }
 

@@ -27,10 +27,15 @@ more than a short wait. A server that is stopped does so by itself.`,
 					return err
 				}
 			}
+			members, err := e.members(cmd.Context())
+			if err != nil {
+				return err
+			}
+			former := leaderOf(members)
 			if err := e.administer(cmd.Context(), func(c *client.Client) error { return c.TransferLeader(cmd.Context(), id) }); err != nil {
 				return err
 			}
-			return e.printLeader(cmd.Context())
+			return e.printLeader(cmd.Context(), func(leader uint64) bool { return leader == id || id == 0 && leader != former })
 		},
 	}
 }
@@ -41,24 +46,34 @@ const (
 	leaderPause  = 20 * time.Millisecond
 )
 
-// printLeader says who leads, as soon as the server that is asked has heard.
-func (e *env) printLeader(ctx context.Context) error {
+// printLeader says who leads, as soon as the server that is asked has heard of
+// one that was to be, or of whom it has heard after a while: others may have been
+// elected since.
+func (e *env) printLeader(ctx context.Context, wanted func(leader uint64) bool) error {
 	for end := time.Now().Add(leaderWithin); ; time.Sleep(leaderPause) {
 		members, err := e.members(ctx)
 		if err != nil {
 			return err
 		}
-		for _, m := range members {
-			switch {
-			case m.Role != "leader":
-			case e.out.structured():
-				return e.out.value(map[string]uint64{"leader": m.ID})
-			default:
-				return e.out.line("server %d leads", m.ID)
-			}
-		}
-		if time.Now().After(end) {
+		leader, late := leaderOf(members), time.Now().After(end)
+		switch {
+		case leader == 0 && late:
 			return fmt.Errorf("leadership was handed over, and the server that was asked has not heard to whom")
+		case leader == 0 || !wanted(leader) && !late:
+			continue
+		case e.out.structured():
+			return e.out.value(map[string]uint64{"leader": leader})
+		}
+		return e.out.line("server %d leads", leader)
+	}
+}
+
+// leaderOf is 0 where nobody is known to lead.
+func leaderOf(members []client.Member) uint64 {
+	for _, m := range members {
+		if m.Role == "leader" {
+			return m.ID
 		}
 	}
+	return 0
 }
