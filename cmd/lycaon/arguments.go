@@ -19,7 +19,7 @@ type argument struct {
 var (
 	pathNames  = words("PATH FROM TO A B PREFIX")
 	localNames = words("FILE DIR CMD ARGS") // of this machine: its own shell knows them best
-	otherNames = words("SESSION SERVERS DATA VALUE ACL SCHEME VERSION GLOB RE ID ID=HOST:PORT ID[=HOST:PORT] N COMMAND")
+	otherNames = words("TEMPLATE:FILE SESSION SERVERS DATA VALUE ACL SCHEME VERSION GLOB RE ID ID=HOST:PORT ID[=HOST:PORT] N COMMAND")
 )
 
 func words(text string) map[string]bool {

@@ -97,7 +97,7 @@ func newRoot(e *env) *cobra.Command {
 	root.AddGroup(&cobra.Group{ID: groupServer, Title: "Server:"}, &cobra.Group{ID: groupTree, Title: "The tree:"},
 		&cobra.Group{ID: groupOther, Title: "Sessions and more:"})
 	root.SetHelpCommand(newHelp())
-	root.AddCommand(newServe(e), newSnapshot(e), newMigrate(e), newShell(e), newCompletion())
+	root.AddCommand(newServe(e), newSnapshot(e), newMigrate(e), newShell(e), newCompletion(), newConfd(e))
 	root.AddCommand(shellWords(e)...)
 	e.adopt(root)
 	return root

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lycaon-io/lycaon/client"
+	"github.com/lycaon-io/lycaon/cmd/lycaon/internal/atomicfile"
 	"github.com/lycaon-io/lycaon/cmd/lycaon/internal/target"
 	"github.com/lycaon-io/lycaon/znode"
 )
@@ -89,16 +90,16 @@ func (e *env) exportDocument(ctx context.Context, source, file string, form tree
 		return usageError{fmt.Errorf("%s is there; --replace writes over it", file)}
 	}
 	start := time.Now()
-	out, err := newFileFor(file, 0o644)
+	out, err := atomicfile.Create(file, 0o644)
 	if err != nil {
 		return usageError{err}
 	}
-	defer out.discard()
+	defer out.Discard()
 	x := e.exporter(c, source, out, form)
 	if err := x.run(ctx); err != nil {
 		return err
 	}
-	if err := out.commit(); err != nil {
+	if err := out.Commit(); err != nil {
 		return err
 	}
 	return e.summary("exported", source, file, x.doc.nodes, x.doc.bytes, time.Since(start), x.skips)

@@ -1,4 +1,6 @@
-package main
+// Package atomicfile replaces files whole. It knows nothing of what is in them.
+// A File belongs to one goroutine.
+package atomicfile
 
 import (
 	"errors"
@@ -8,25 +10,28 @@ import (
 	"syscall"
 )
 
-// newFile is a file that is written beside the one whose name it then takes, so
+// File is a file that is written beside the one whose name it then takes, so
 // that whoever opens that name finds the old content or the new one, whole.
-type newFile struct {
+type File struct {
 	*os.File
 	name string
 }
 
-// newFileFor begins a new content of name, or of what name is a link to. A file
+// Create begins a new content of name, or of what name is a link to. A file
 // that is there passes on its mode and, as far as we may, its owner; else it
 // gets mode.
-func newFileFor(name string, mode fs.FileMode) (*newFile, error) {
+func Create(name string, mode fs.FileMode) (*File, error) {
 	if real, err := filepath.EvalSymlinks(name); err == nil {
 		name = real
 	}
 	tmp, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".tmp-*")
+	if path := (*fs.PathError)(nil); errors.As(err, &path) { // whose name nobody has chosen
+		return nil, &fs.PathError{Op: "make a file in", Path: filepath.Dir(name), Err: path.Err}
+	}
 	if err != nil {
 		return nil, err
 	}
-	f := &newFile{tmp, name}
+	f := &File{tmp, name}
 	if old, err := os.Stat(name); err == nil {
 		mode = old.Mode().Perm()
 		if stat, ok := old.Sys().(*syscall.Stat_t); ok {
@@ -34,14 +39,14 @@ func newFileFor(name string, mode fs.FileMode) (*newFile, error) {
 		}
 	}
 	if err := tmp.Chmod(mode); err != nil {
-		f.discard()
+		f.Discard()
 		return nil, err
 	}
 	return f, nil
 }
 
-// commit makes the new content the one of the name, and durable.
-func (f *newFile) commit() error {
+// Commit makes the new content the one of the name, and durable.
+func (f *File) Commit() error {
 	if err := errors.Join(f.Sync(), f.Close()); err != nil {
 		return err
 	}
@@ -56,8 +61,8 @@ func (f *newFile) commit() error {
 	return dir.Sync()
 }
 
-// discard takes the file away, unless it was committed.
-func (f *newFile) discard() {
+// Discard takes the file away, unless it was committed.
+func (f *File) Discard() {
 	f.Close()
 	os.Remove(f.File.Name())
 }
