@@ -41,6 +41,15 @@ func OpCheck(path string, version int64) Op {
 	}}
 }
 
+// OpGuard lets a Multi fail with ErrFenced unless g holds. Those of WithGuard
+// come before all operations; this one comes in its place, and is told by its index.
+func OpGuard(g Guard) Op {
+	return Op{func(c *Client) (protocol.WriteOp, error) {
+		full, err := c.cfg.full(g.path)
+		return protocol.WriteOp{Op: protocol.OpGuard, Path: full, Czxid: g.czxid}, err
+	}}
+}
+
 // MultiResult has one Node an operation: its path, and its Stat if the
 // operation answers one. Zxid is that of all of them.
 type MultiResult struct {
@@ -69,7 +78,7 @@ func (c *Client) Multi(ctx context.Context, ops ...Op) (*MultiResult, error) {
 }
 
 // Commit is Multi for many operations: it returns the zxid at which all of them
-// happened and no result of each. One request bounds it: 10,000 operations and
+// happened and no result of each. One request bounds it: 20,000 operations and
 // what a frame holds, 1 MiB.
 func (c *Client) Commit(ctx context.Context, ops ...Op) (zxid uint64, err error) {
 	writes, guards, err := c.writes(ctx, ops)

@@ -17,7 +17,7 @@ const (
 // What no setting can raise: the bounds of what a decoder makes of one frame.
 const (
 	maxDepth       = 32      // arrays within arrays
-	maxMultiOps    = 20_000  // of a multi, a multi-read and their results: beyond the limit, which is refused in better words
+	maxMultiOps    = 40_000  // of a multi, a multi-read and their results: beyond the limit, which is refused in better words
 	maxMade        = 128_000 // nodes that one multi creates, with missing parents: what the lock can be held for
 	maxResume      = 50_000  // watches in one OpResume; a client sends more in several
 	maxNames       = 1 << 20
@@ -41,7 +41,7 @@ func DefaultLimits() Limits {
 		MaxOutstanding:  1000,
 		MaxOutcomes:     1024,
 		MaxOutcomeBytes: 256 << 10,
-		MaxMultiOps:     10_000,
+		MaxMultiOps:     20_000,
 		MaxWatches:      50_000,
 	}
 }

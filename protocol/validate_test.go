@@ -134,14 +134,14 @@ func TestAMultiIsBoundedInOperations(t *testing.T) {
 	require.Equal(t, OK, code, detail)
 	code, detail = ValidateWrite(OpMulti, AppendBriefMulti(nil, ops), lim)
 	require.Equal(t, TooLarge, code)
-	require.Equal(t, "multi: too large: 10001 operations, at most 10000 are allowed", detail)
+	require.Equal(t, "multi: too large: 20001 operations, at most 20000 are allowed", detail)
 
 	reads := make([]Read, lim.MaxMultiOps+1)
 	code, _ = ValidateRead(&Read{Op: OpMultiRead, Reads: reads[1:]}, lim)
 	require.Equal(t, OK, code)
 	code, detail = ValidateRead(&Read{Op: OpMultiRead, Reads: reads}, lim)
 	require.Equal(t, TooLarge, code)
-	require.Contains(t, detail, "10001")
+	require.Contains(t, detail, "20001")
 }
 
 func TestAMultiIsBoundedByItsAnswer(t *testing.T) {

@@ -28,7 +28,21 @@ func TestAPlanIsNotAppliedAfterAChangeInBetween(t *testing.T) {
 		"of data that is to be set": func(root string) error { _, err := c.Set(ctx, root+"/set", []byte("theirs")); return err },
 		"of data that was right":    func(root string) error { _, err := c.Set(ctx, root+"/right", []byte("theirs")); return err },
 		"that creates":              func(root string) error { _, err := c.Create(ctx, root+"/new", nil); return err },
-		"that deletes":              func(root string) error { return c.Delete(ctx, root+"/right") },
+		"that deletes and makes it again": func(root string) error {
+			if err := c.Delete(ctx, root+"/right"); err != nil {
+				return err
+			}
+			_, err := c.Create(ctx, root+"/right", []byte("theirs"))
+			return err
+		},
+		"that makes again what is to be deleted": func(root string) error {
+			if err := c.Delete(ctx, root+"/0003"); err != nil {
+				return err
+			}
+			_, err := c.Create(ctx, root+"/0003", []byte("theirs"))
+			return err
+		},
+		"that deletes": func(root string) error { return c.Delete(ctx, root+"/right") },
 		"of an ACL": func(root string) error {
 			return c.SetACL(ctx, root+"/shut", client.ACL{{Perms: 31, Scheme: "world", ID: "anyone"}})
 		},
@@ -147,7 +161,7 @@ func TestAPlanBeyondOneTransactionIsRefusedWhole(t *testing.T) {
 		want string // "" that it is done
 	}{
 		"/fits": {planOf("/fits", maxSteps, "data"), ""},
-		"/more": {planOf("/more", maxSteps+1, "data"), "apply: too large: it takes 10001 operations and one transaction has room for 10000; " +
+		"/more": {planOf("/more", maxSteps+1, "data"), "apply: too large: it takes 20001 operations and one transaction has room for 20000; " +
 			"nothing was done; in parts it would fit, each done whole or not at all"},
 		"/bytes": {planOf("/bytes", 6, big), "apply: its 6 operations are too much for one transaction, nothing was done: multi: too large: " +
 			"a request of 1229"},

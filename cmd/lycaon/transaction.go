@@ -54,7 +54,7 @@ func operations(steps []step) []client.Op {
 func explain(what string, steps []step, err error) error {
 	culprit, ok := errors.AsType[*client.MultiError](err)
 	switch {
-	case errors.Is(err, client.ErrFenced):
+	case !ok && errors.Is(err, client.ErrFenced): // a guard that is on all writes
 		return fmt.Errorf("%s: %w; nothing was done", what, client.ErrFenced)
 	case errors.Is(err, client.ErrTooLarge):
 		return fmt.Errorf("%s: its %d operations are too much for one transaction, nothing was done: %w", what, len(steps), err)
@@ -75,7 +75,7 @@ func explain(what string, steps []step, err error) error {
 }
 
 func conflicts(err error) bool {
-	for _, kind := range []error{client.ErrBadVersion, client.ErrNoNode, client.ErrNodeExists, client.ErrNotEmpty} {
+	for _, kind := range []error{client.ErrBadVersion, client.ErrNoNode, client.ErrNodeExists, client.ErrNotEmpty, client.ErrFenced} {
 		if errors.Is(err, kind) {
 			return true
 		}

@@ -21,7 +21,7 @@ func newMulti(e *env) *cobra.Command {
 		Short: "Do several changes as one transaction",
 		Long: `Do all of the commands or none, each of them one argument, so in quotes. With - alone
 they are read from standard input, one a line, and end there. About 1,000 are
-possible; apply has room for 10,000. The commands, with flags as in the commands of
+possible; apply has room for 20,000. The commands, with flags as in the commands of
 the same name, are
 
   create [-s] [-e] [-c] [-t TIME] [--if-absent] PATH [DATA [ACL]]

@@ -66,9 +66,9 @@ func newApply(e *env) *cobra.Command {
 		Long: "Compare nodes with what FILE wants them to be, and change them in one transaction.\n\n" + planHelp + fmt.Sprintf(`
 The transaction rests on the versions that were read, also of nodes that are right
 already: if any node of FILE was set, made or deleted meanwhile nothing is done, and
-the exit code is 4. It has room for %d nodes, and in all for what one request takes
-(1 MiB); more is refused, never applied in pieces. To delete more than %d nodes it
-asks first, or wants --yes where nobody can be asked.`, maxSteps, confirmAbove),
+the exit code is 4. It has room for %d operations, one or two a node, and in all for
+what one request takes (1 MiB); more is refused, never applied in pieces. To delete
+more than %d nodes it asks first, or wants --yes where nobody can be asked.`, maxSteps, confirmAbove),
 		Example: planExample + "  apply --dry-run app.yaml\n  apply --prune app.yaml",
 		GroupID: groupTree,
 		Args:    exactArgs(1),
@@ -178,6 +178,7 @@ func (p *plan) add(w *wish, n *sight) error {
 		return fmt.Errorf("%s: it is %s and shall be %s: no node changes its kind, delete it first; nothing was done",
 			w.path, kindText(n.Stat), kindText(client.Stat{Kind: *w.kind, TTLMs: w.ttlMs}))
 	}
+	p.keep(&n.Node)
 	right := true
 	if w.hasData && (!bytes.Equal(n.Data, w.data) || (n.Data == nil) != (w.data == nil)) {
 		right = false
@@ -197,6 +198,14 @@ func (p *plan) add(w *wish, n *sight) error {
 		p.right++
 	}
 	return nil
+}
+
+// keep lets the transaction fail if n was deleted and made again, which its
+// version does not tell where it begins anew at the same.
+func (p *plan) keep(n *client.Node) {
+	if n.Stat.Version == 0 {
+		p.write = append(p.write, step{client.OpGuard(client.NewGuard(n.Path, n.Stat.Czxid)), "check", n.Path, true})
+	}
 }
 
 // create plans a node, whose parent is planned or there.
@@ -240,6 +249,7 @@ func (p *plan) prune(ctx context.Context, c *client.Client, tops []string) error
 			stays[znode.Parent(n.Path)] = true
 			continue
 		}
+		p.keep(n)
 		p.tell("delete", n.Path, "")
 		p.deletions = append(p.deletions, step{client.OpDelete(n.Path, client.IfVersion(n.Stat.Version)), "delete", n.Path, true})
 	}

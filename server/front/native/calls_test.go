@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -185,9 +186,9 @@ func TestACommitHasRoomForWhatAMultiHasNot(t *testing.T) {
 	var me *client.MultiError
 	require.ErrorAs(t, err, &me)
 	require.Equal(t, 9_000, me.Index)
-	_, err = c.Commit(ctx, append(ops, ops[0])...)
+	_, err = c.Commit(ctx, slices.Repeat(ops[:1], 20_001)...)
 	require.ErrorIs(t, err, client.ErrTooLarge)
-	require.ErrorContains(t, err, "10001 operations, at most 10000 are allowed")
+	require.ErrorContains(t, err, "20001 operations, at most 20000 are allowed")
 
 	lock, err := c.Create(ctx, "/lock", nil)
 	require.NoError(t, err)
