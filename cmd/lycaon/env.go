@@ -126,10 +126,10 @@ type env struct {
 	target  contact
 	shell   bool // a session stays between commands
 	cwd     string
-	tty     io.Writer // beneath the prompt, for programs that want it whole; nil outside it
-	closed  bool      // by close, until connect
-	greeted bool      // as ZooKeeper's shell greets
-	literal bool      // data is what it is, as in ZooKeeper's shell
+	screen  *screen // of the prompt, nil outside it
+	closed  bool    // by close, until connect
+	greeted bool    // as ZooKeeper's shell greets
+	literal bool    // data is what it is, as in ZooKeeper's shell
 	settled bool
 	conn    *client.Client
 	guest   bool

@@ -28,6 +28,7 @@ const asLycaon = "LYCAON_TEST_AS_PROGRAM"
 const waitLong = 20 * time.Second
 
 func TestMain(m *testing.M) {
+	completeWithin = time.Minute
 	if os.Getenv(asLycaon) != "" {
 		main()
 	}

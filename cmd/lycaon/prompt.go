@@ -28,7 +28,8 @@ type prompt struct {
 	followed *client.Client // by a goroutine that ends with it
 
 	mu     sync.Mutex
-	typing bool // a line is typed now, and nothing else touches env
+	typing bool   // a line is typed now, and nothing else touches env
+	shown  string // the prompt before it
 }
 
 func runPrompt(ctx context.Context, e *env) error {
@@ -54,8 +55,8 @@ func runPrompt(ctx context.Context, e *env) error {
 		fmt.Fprintln(e.errw, "lycaon: lines are not kept between runs:", err)
 	}
 	p := &prompt{env: e, rl: rl}
-	e.tty, tab.tell = e.out.w, rl.Stdout()
-	e.out.w, e.errw = rl.Stdout(), rl.Stderr()
+	e.screen, tab.tell = &screen{tty: e.out.w}, rl.Stdout()
+	e.out.w, e.errw = e.screen.layer(rl.Stdout()), e.screen.layer(rl.Stderr())
 	e.history = func() []string { return p.lines }
 	e.ask = p.ask
 	if !e.greet(ctx, "enabled") {
@@ -102,8 +103,8 @@ func (p *prompt) read() (string, error) {
 		go p.follow(c)
 	}
 	p.mu.Lock()
-	p.typing = true
-	p.rl.SetPrompt(p.text())
+	p.typing, p.shown = true, p.text()
+	p.rl.SetPrompt(p.shown)
 	p.mu.Unlock()
 	defer func() {
 		p.mu.Lock()
@@ -117,8 +118,9 @@ func (p *prompt) read() (string, error) {
 func (p *prompt) follow(c *client.Client) {
 	for range c.Session().States() {
 		p.mu.Lock()
-		if p.typing {
-			p.rl.SetPrompt(p.text())
+		if p.typing && p.shown != p.text() {
+			p.shown = p.text()
+			p.rl.SetPrompt(p.shown)
 			p.rl.Refresh()
 		}
 		p.mu.Unlock()

@@ -99,8 +99,9 @@ func (e *env) runEditor(file string, data []byte) ([]byte, error) {
 	editor := cmp.Or(e.getenv("VISUAL"), e.getenv("EDITOR"), "vi")
 	cmd := exec.Command("sh", "-c", editor+` "$0"`, file) // it may have arguments of its own
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = e.in, e.out.w, e.errw
-	if e.tty != nil {
-		cmd.Stdout, cmd.Stderr = e.tty, e.tty
+	if e.screen != nil {
+		cmd.Stdout, cmd.Stderr = e.screen.tty, e.screen.tty
+		defer e.screen.lend()()
 	}
 	if err := cmd.Run(); err != nil {
 		return nil, fmt.Errorf("editor %s: %w; nothing was written", editor, err)

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
 )
 
@@ -54,6 +55,16 @@ func commandsOf(cmd *cobra.Command, visit func(*cobra.Command)) {
 	if cmd.HasParent() && cmd.Runnable() {
 		visit(cmd)
 	}
+}
+
+// Flags are not looked through for paths. The first that takes one has to be.
+func TestNoFlagTakesAPathThatCouldBeRelative(t *testing.T) {
+	commandsOf(newShellRoot(newEnv(strings.NewReader(""), io.Discard, io.Discard, noEnv)), func(cmd *cobra.Command) {
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			name, _ := pflag.UnquoteUsage(f)
+			require.False(t, pathNames[name], "%s --%s", cmd.CommandPath(), f.Name)
+		})
+	})
 }
 
 func TestEveryWordOfAUsageLineIsKnown(t *testing.T) {
