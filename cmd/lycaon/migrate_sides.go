@@ -161,7 +161,7 @@ func (s *lycaonSide) Apply(ctx context.Context, changes []migrate.Change) (culpr
 	for i := range changes {
 		ops[i] = operation(&changes[i])
 	}
-	_, err = s.c.Multi(ctx, ops...)
+	_, err = s.c.Commit(ctx, ops...)
 	if failed := (*client.MultiError)(nil); errors.As(err, &failed) {
 		culprit = failed.Index
 	}

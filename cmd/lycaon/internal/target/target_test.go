@@ -123,6 +123,19 @@ func TestParentsComeBeforeTheirChildrenWhateverIsInFlight(t *testing.T) {
 	require.EqualValues(t, 3*wide+deep, n-system-1)
 }
 
+// Their results, which have the paths, are more than a session keeps of one
+// transaction.
+func TestAFullTransactionOfLongPathsIsWritten(t *testing.T) {
+	t.Parallel()
+	c := clienttest.Start(t).Client(t)
+	w := NewWriter(within(t), c, Config{Op: "import"})
+	for i := range MaxOps {
+		require.NoError(t, w.Put(Node{Path: fmt.Sprintf("/%0900d", i)}))
+	}
+	require.NoError(t, w.Flush())
+	require.Equal(t, MaxOps, w.Written())
+}
+
 func TestANodeThatIsThere(t *testing.T) {
 	t.Parallel()
 	cluster := clienttest.Start(t)
