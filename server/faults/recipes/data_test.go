@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/lycaon-io/lycaon/client"
 	"github.com/lycaon-io/lycaon/recipes"
 )
@@ -93,8 +95,10 @@ func (w *world) value(path string, updaters int) {
 const mirrored = 10 // paths that change in a cached tree
 
 // cache has writers, each below a directory of its own, who read their writes in a cache
-// of all of it. In the end caches are what the tree is.
+// of all of it. In the end caches are what the tree is, one of them since the beginning.
 func (w *world) cache(root string, writers int) {
+	_, err := w.newCache(w.reader, root)
+	require.NoError(w.t, err)
 	for i := range writers {
 		name := fmt.Sprintf("mirror %d of %s", i, root)
 		life := 0
@@ -108,13 +112,10 @@ func (w *world) cache(root string, writers int) {
 
 // mirror lives as long as the session.
 func (w *world) mirror(name string, c *client.Client, root, dir string) error {
-	k, err := recipes.NewCache(w.ctx, c, root)
+	k, err := w.newCache(c, root)
 	if err != nil {
 		return err
 	}
-	w.mu.Lock()
-	w.caches = append(w.caches, k)
-	w.mu.Unlock()
 	for n := 0; w.load.Err() == nil && c.Session().Context().Err() == nil; n++ {
 		at, data := fmt.Sprintf("%s/%d", dir, rand.IntN(mirrored)), fmt.Appendf(nil, "%s %d", name, n)
 		zxid, err := w.change(c, at, &data)
@@ -131,6 +132,17 @@ func (w *world) mirror(name string, c *client.Client, root, dir string) error {
 		w.pause()
 	}
 	return nil
+}
+
+// newCache is one that is compared in the end.
+func (w *world) newCache(c *client.Client, root string) (*recipes.Cache, error) {
+	k, err := recipes.NewCache(w.ctx, c, root)
+	if err == nil {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.caches = append(w.caches, k)
+	}
+	return k, err
 }
 
 // change sets the data of a node, or deletes it, which makes data nil.
