@@ -27,14 +27,25 @@ type about struct {
 func lookAround(ctx context.Context, c *comparison) (about, error) {
 	disk, err := syncSpeed(c.dir)
 	a := about{At: time.Now().UTC(), Machine: machine(), Disk: disk, LengthS: c.length.Seconds(), Load: loadAverage(),
-		Command: "go run . " + strings.Join(os.Args[1:], " ")}
+		Command: "go run . " + commandLine(os.Args[1:])}
 	a.Versions = map[string]string{
 		"lycaon":    says(ctx, c.binary, "--version") + ", commit " + says(ctx, "git", "describe", "--always", "--dirty"),
 		"zookeeper": "Debian " + says(ctx, "dpkg-query", "-W", "-f", "${Version}", "zookeeper") + ", " + says(ctx, "java", "--version"),
-		"etcd":      says(ctx, c.etcd, "--version"),
+		"etcd":      strings.TrimPrefix(says(ctx, c.etcd, "--version"), "etcd Version: "),
 		"go":        runtime.Version(),
 	}
 	return a, err
+}
+
+// commandLine is how arguments are typed.
+func commandLine(args []string) string {
+	typed := slices.Clone(args)
+	for i, a := range typed {
+		if a == "" || strings.ContainsAny(a, " ;") {
+			typed[i] = "'" + a + "'"
+		}
+	}
+	return strings.Join(typed, " ")
 }
 
 // says is the first line that a command prints.

@@ -200,6 +200,10 @@ func TestASpanIsOverWhenItIsSoNoMore(t *testing.T) {
 	require.Equal(t, []span{{at(1), at(3)}, {at(5), at(5)}}, s.seen)
 }
 
+func TestACommandIsToldAsItIsTyped(t *testing.T) {
+	require.Equal(t, "peers -only 'one client' -millions ''", commandLine([]string{"peers", "-only", "one client", "-millions", ""}))
+}
+
 func TestEverySceneHasItsPlace(t *testing.T) {
 	seen := map[string]bool{}
 	for _, name := range sceneNames() {

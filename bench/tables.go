@@ -147,7 +147,7 @@ func (r *results) tellAbout(b *strings.Builder) {
 	fmt.Fprintf(b, "Measured from %s on.\n\n- Machine: %s. Every server and client ran on it, over loopback.\n- Disk: %s.\n",
 		first.At.Format("2006-01-02 15:04 UTC"), first.Machine, first.Disk)
 	for _, name := range sortedNames(first.Versions) {
-		fmt.Fprintf(b, "- %s: %s\n", name, first.Versions[name])
+		fmt.Fprintf(b, "- %s: %s\n", name, strings.TrimPrefix(first.Versions[name], name+" "))
 	}
 	for _, a := range r.Abouts {
 		fmt.Fprintf(b, "- Command at %s, load %s: `%s` (runs of %g s)\n", a.At.Format("15:04"), a.Load, a.Command, a.LengthS)

@@ -23,7 +23,7 @@ func (y yardstick) label() string {
 
 // figureNames are how figures are told, with their units.
 var figureNames = map[string]string{
-	rate: "per s", p50Ms: "p50 ms", p95Ms: "p95 ms", p99Ms: "p99 ms", cpuPerK: "CPU s per 1,000", rssMiB: "MiB", refusals: "errors",
+	rate: "per s", p50Ms: "p50 ms", p95Ms: "p95 ms", p99Ms: "p99 ms", cpuPerK: "CPU s per 1,000", rssMiB: "MiB resident", refusals: "errors",
 	seconds: "s", leaderS: "s, client at the leader", nodeBytes: "bytes a node", nodeAnon: "anonymous bytes a node",
 	idlePercent: "% of a core a server", quietP99Ms: "p99 ms without", snapshotS: "s of snapshot",
 }
@@ -42,6 +42,8 @@ func yardsticksOf(scene string) []yardstick {
 		names = []string{seconds, leaderS}
 	case scene == createScene(hundredThousand): // too few for a figure of memory
 		names = []string{rate, cpuPerK}
+	case scene == "writes":
+		names = []string{rate, cpuPerK, rssMiB}
 	case scene == idleScene:
 		names = []string{idlePercent}
 	case scene == createScene(million):
