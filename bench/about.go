@@ -29,10 +29,15 @@ func lookAround(ctx context.Context, c *comparison) (about, error) {
 	a := about{At: time.Now().UTC(), Machine: machine(), Disk: disk, LengthS: c.length.Seconds(), Load: loadAverage(),
 		Command: "go run . " + commandLine(os.Args[1:])}
 	a.Versions = map[string]string{
-		"lycaon":    says(ctx, c.binary, "--version") + ", commit " + says(ctx, "git", "describe", "--always", "--dirty"),
+		"lycaon":    says(ctx, c.lycaon, "--version") + ", commit " + says(ctx, "git", "describe", "--always", "--dirty"),
 		"zookeeper": "Debian " + says(ctx, "dpkg-query", "-W", "-f", "${Version}", "zookeeper") + ", " + says(ctx, "java", "--version"),
-		"etcd":      strings.TrimPrefix(says(ctx, c.etcd, "--version"), "etcd Version: "),
 		"go":        runtime.Version(),
+	}
+	if c.etcd != "" {
+		a.Versions["etcd"] = strings.TrimPrefix(says(ctx, c.etcd, "--version"), "etcd Version: ")
+	}
+	if c.consul != "" {
+		a.Versions["consul"] = says(ctx, c.consul, "--version")
 	}
 	return a, err
 }

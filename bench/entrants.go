@@ -21,10 +21,16 @@ const (
 	throughZK = "lycaon as ZooKeeper"
 )
 
-func isLycaon(entrant string) bool { return strings.HasPrefix(entrant, "lycaon") }
+// entrantNames are those that there may be figures of.
+func entrantNames() []string {
+	return []string{native, throughGo, throughZK, "zookeeper", "etcd", "consul"}
+}
 
-// entrants are all that can be compared, by the binaries of their servers.
-func entrants(binary, etcdBinary string) []entrant {
+// binaries are those of the servers; without one of Consul it is left out.
+type binaries struct{ lycaon, etcd, consul string }
+
+// entrants are all that can be compared.
+func entrants(b binaries) []entrant {
 	zk := func(addr string) (loader, error) {
 		p, err := dialZK(addr)
 		return pipeLoader{p}, err
@@ -33,8 +39,8 @@ func entrants(binary, etcdBinary string) []entrant {
 		p, err := dialZKPipe(addr)
 		return zkActor{p}, err
 	}
-	l := lycaon{binary}
-	return []entrant{
+	l := lycaon{b.lycaon}
+	all := []entrant{
 		{native, "a bare client of the native protocol", l, dialNative, func(addr string) (loader, error) {
 			p, err := dialPipe(addr)
 			return pipeLoader{p}, err
@@ -45,11 +51,15 @@ func entrants(binary, etcdBinary string) []entrant {
 		}},
 		{throughZK, "the program that loads ZooKeeper", l, actZK, zk},
 		{"zookeeper", "a bare client of its protocol", zookeeper{}, actZK, zk},
-		{"etcd", "clientv3", etcd{binary: etcdBinary}, dialEtcdActor, func(addr string) (loader, error) {
+		{"etcd", "clientv3", etcd{binary: b.etcd}, dialEtcdActor, func(addr string) (loader, error) {
 			c, err := openEtcd(addr)
 			return callLoader{c}, err
 		}},
 	}
+	if b.consul != "" {
+		all = append(all, entrant{"consul", "HTTP", consul{b.consul}, dialConsul, loadConsul})
+	}
+	return all
 }
 
 // entrantsNamed are those of a comma-separated list; all without one.

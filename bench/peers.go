@@ -23,9 +23,8 @@ var struck = map[string]string{"kill": killScene, "stop": pauseScene}
 
 // comparison is a run over all scenes and entrants.
 type comparison struct {
-	dir      string
-	binary   string
-	etcd     string // its binary
+	dir string
+	binaries
 	servers  []int
 	runs     int
 	bulkRuns int
@@ -57,7 +56,8 @@ func playPeers(ctx context.Context, args []string) error {
 	short := f.Bool("short", false, "1 run of 2 s, a million nodes on one server alone, if no other flag says otherwise")
 	servers := f.String("servers", "1,3", "how many of each")
 	millions := f.String("millions", "1,3", "on how many servers a million nodes are created")
-	f.StringVar(&c.binary, "lycaon", "../bin/lycaon", "the server's binary")
+	f.StringVar(&c.lycaon, "lycaon", "../bin/lycaon", "the server's binary")
+	f.StringVar(&c.consul, "consul", "", "a binary of Consul, which is compared too then")
 	f.IntVar(&c.runs, "runs", 5, "of each scene, in turn")
 	f.IntVar(&c.bulkRuns, "bulk-runs", 3, "of the scenes with 100,000 nodes and more")
 	f.DurationVar(&c.length, "length", 5*time.Second, "of one run")
@@ -158,7 +158,7 @@ func (c *comparison) wanted(servers int, scene, entrant string, run int) bool {
 // small plays the acts, each on all entrants in turn, so that a drift of the
 // machine hits all alike. All servers run all the time, idle but for one kind.
 func (c *comparison) small(ctx context.Context, servers, run int) error {
-	all, err := entrantsNamed(entrants(c.binary, c.etcd), c.names)
+	all, err := entrantsNamed(entrants(c.binaries), c.names)
 	if err != nil {
 		return err
 	}
@@ -207,17 +207,23 @@ func (c *comparison) perform(ctx context.Context, venues map[string]*venue, serv
 	return errors.Join(c.results.add(servers, a.name, e.name, run, f, err), ctx.Err())
 }
 
-// many plays the scenes of many nodes. The Go client adds nothing to them.
+// leftOut says who is not asked for so many nodes: clients of the same servers
+// that add nothing, and Consul, which takes too long over a million.
+func leftOut(entrant string, count int) bool {
+	return entrant == throughGo || count == million && (entrant == throughZK || entrant == "consul")
+}
+
+// many plays the scenes of many nodes.
 func (c *comparison) many(ctx context.Context, servers, count, run int) error {
 	if count == million && !slices.Contains(c.millions, servers) {
 		return nil
 	}
-	all, err := entrantsNamed(entrants(c.binary, c.etcd), c.names)
+	all, err := entrantsNamed(entrants(c.binaries), c.names)
 	if err != nil {
 		return err
 	}
 	for _, e := range all {
-		if e.name == throughGo || e.name == throughZK && count == million {
+		if leftOut(e.name, count) {
 			continue
 		}
 		if err := c.bulk(ctx, servers, count, run, e); err != nil {
@@ -241,7 +247,7 @@ func (c *comparison) faults(ctx context.Context, run int) error {
 	if !slices.Contains(c.servers, 3) {
 		return nil
 	}
-	chosen, err := entrantsNamed(entrants(c.binary, c.etcd), c.names)
+	chosen, err := entrantsNamed(entrants(c.binaries), c.names)
 	if err != nil {
 		return err
 	}
@@ -271,7 +277,7 @@ func (c *comparison) faults(ctx context.Context, run int) error {
 func (c *comparison) strike(ctx context.Context, ensembles map[string]*ensemble, f fault, scene string, e entrant, run int) (err error) {
 	s := e.system
 	if e.name == throughZK {
-		s = asZooKeeper{lycaon{c.binary}}
+		s = asZooKeeper{lycaon{c.lycaon}}
 	}
 	if ensembles[e.name] == nil {
 		if ensembles[e.name], err = raise(ctx, s, c.room(), 3); err != nil {
@@ -297,10 +303,10 @@ func struckFigures(t trial) figures {
 
 // requirements builds etcd and says what is missing.
 func (c *comparison) requirements() error {
-	if _, err := os.Stat(c.binary); err != nil {
+	if _, err := os.Stat(c.lycaon); err != nil {
 		return fmt.Errorf("make build first: %w", err)
 	}
-	chosen, err := entrantsNamed(entrants(c.binary, ""), c.names)
+	chosen, err := entrantsNamed(entrants(c.binaries), c.names)
 	if err != nil {
 		return err
 	}

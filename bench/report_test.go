@@ -107,6 +107,15 @@ func TestThePageSaysWhereLycaonIsBehindAndWhatFailed(t *testing.T) {
 	require.Contains(t, text, "`go run . peers`")
 }
 
+func TestConsulHasItsColumnsWhereItWasMeasured(t *testing.T) {
+	r := &results{Abouts: []about{{}}, Cells: append(someCells(),
+		cell{Servers: 3, Scene: killScene, Entrant: "consul", Run: 1, Figures: figures{seconds: 9}})}
+	one, three, _ := strings.Cut(r.markdown(summarizeCells(r.Cells), nil, ""), "### 3 servers")
+	require.NotContains(t, one, "Consul")
+	require.Contains(t, three, "| Consul | Lycaon, Go client, x Consul |\n")
+	require.Contains(t, three, "| "+killScene+" |  | 1.5 |  |  |  |  |  | 0.3 | 5.0 x | 9 | 30.0 x |\n")
+}
+
 func TestAPageKeepsWhatIsOutsideTheMarks(t *testing.T) {
 	page := "# Title\n" + beginMark + "\nold\n" + endMark + "\nend\n"
 	got, err := between(page, "new\n")

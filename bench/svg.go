@@ -27,7 +27,7 @@ type bar struct {
 }
 
 var colours = map[string]string{
-	native: "#0b6e4f", throughGo: "#3aa17e", throughZK: "#8fd3b6", "zookeeper": "#c8553d", "etcd": "#4a6fa5",
+	native: "#0b6e4f", throughGo: "#3aa17e", throughZK: "#8fd3b6", "zookeeper": "#c8553d", "etcd": "#4a6fa5", "consul": "#b0568f",
 }
 
 // plots are the pictures of the page: what is done a second, what it takes, what
@@ -96,7 +96,7 @@ func (p *plot) svg() string {
 	fmt.Fprintf(&b, `<title>%s</title><rect width="100%%" height="100%%" fill="white"/>`+"\n", html.EscapeString(p.title))
 	fmt.Fprintf(&b, `<text x="10" y="18" font-size="14" font-weight="bold">%s</text>`+"\n", html.EscapeString(p.title))
 	for i, e := range entrantNames() {
-		x := 10 + i*160
+		x := 10 + i*140
 		fmt.Fprintf(&b, `<rect x="%d" y="28" width="10" height="10" fill="%s"/><text x="%d" y="37">%s</text>`+"\n", x, colours[e], x+14, html.EscapeString(e))
 	}
 	for at := least; at <= most*1.001; at *= 10 {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -146,8 +147,12 @@ func (r *results) tellAbout(b *strings.Builder) {
 	first := r.Abouts[0]
 	fmt.Fprintf(b, "Measured from %s on.\n\n- Machine: %s. Every server and client ran on it, over loopback.\n- Disk: %s.\n",
 		first.At.Format("2006-01-02 15:04 UTC"), first.Machine, first.Disk)
-	for _, name := range sortedNames(first.Versions) {
-		fmt.Fprintf(b, "- %s: %s\n", name, strings.TrimPrefix(first.Versions[name], name+" "))
+	versions := map[string]string{}
+	for _, a := range slices.Backward(r.Abouts) {
+		maps.Copy(versions, a.Versions)
+	}
+	for _, name := range sortedNames(versions) {
+		fmt.Fprintf(b, "- %s: %s\n", name, strings.TrimPrefix(versions[name], name+" "))
 	}
 	for _, a := range r.Abouts {
 		fmt.Fprintf(b, "- Command at %s, load %s: `%s` (runs of %g s)\n", a.At.Format("15:04"), a.Load, a.Command, a.LengthS)
@@ -161,7 +166,7 @@ func (r *results) tellAbout(b *strings.Builder) {
 // pairs are which entrants of Lycaon are compared with which peers: the bare
 // clients with all, the same program with itself, a Go client with the other.
 var pairs = []struct{ entrant, peer string }{
-	{native, "zookeeper"}, {native, "etcd"}, {throughZK, "zookeeper"}, {throughGo, "etcd"},
+	{native, "zookeeper"}, {native, "etcd"}, {throughZK, "zookeeper"}, {throughGo, "etcd"}, {throughGo, "consul"},
 }
 
 // tellBehind lists what is worse than a peer, which is what to read first.
@@ -219,22 +224,50 @@ func count(n int, none, one, many string) string {
 // compareAll is the table of medians with the ratios: how much better Lycaon is,
 // bold where it is worse.
 func (s *summary) compareAll(b *strings.Builder, servers int) {
-	columns := []string{"zookeeper", "etcd", native, throughZK, throughGo}
-	b.WriteString("Medians. A ratio is how much better Lycaon is: twice as much and half as long are both 2.0 x; **bold** is worse than the peer.\n\n")
-	b.WriteString("| | ZooKeeper | etcd | Lycaon | x ZooKeeper | x etcd | Lycaon as ZooKeeper | x ZooKeeper | Lycaon, Go client | x etcd |\n")
-	b.WriteString("|---|---|---|---|---|---|---|---|---|---|\n")
-	for _, y := range s.yardsticks(servers) {
-		cells := map[string]string{}
-		for _, c := range columns {
-			if v, ok := s.median(servers, y, c); ok {
-				cells[c] = number(v)
+	type column struct {
+		head string
+		text func(y yardstick) string
+	}
+	value := func(head, entrant string) column {
+		return column{head, func(y yardstick) string {
+			if v, ok := s.median(servers, y, entrant); ok {
+				return number(v)
 			}
+			return ""
+		}}
+	}
+	times := func(head, entrant, peer string) column {
+		return column{head, func(y yardstick) string { return s.ratioText(servers, y, entrant, peer) }}
+	}
+	columns := []column{value("ZooKeeper", "zookeeper"), value("etcd", "etcd"), value("Lycaon", native), times("x ZooKeeper", native, "zookeeper"),
+		times("x etcd", native, "etcd"), value("Lycaon as ZooKeeper", throughZK), times("x ZooKeeper", throughZK, "zookeeper"),
+		value("Lycaon, Go client", throughGo), times("x etcd", throughGo, "etcd")}
+	if s.measured(servers, "consul") {
+		columns = append(columns, value("Consul", "consul"), times("Lycaon, Go client, x Consul", throughGo, "consul"))
+	}
+	b.WriteString("Medians. A ratio is how much better Lycaon is: twice as much and half as long are both 2.0 x; **bold** is worse than the peer.\n\n|")
+	for _, c := range columns {
+		fmt.Fprintf(b, " | %s", c.head)
+	}
+	b.WriteString(" |\n|---|" + strings.Repeat("---|", len(columns)) + "\n")
+	for _, y := range s.yardsticks(servers) {
+		fmt.Fprintf(b, "| %s", y.label())
+		for _, c := range columns {
+			fmt.Fprintf(b, " | %s", c.text(y))
 		}
-		ratio := func(i int) string { return s.ratioText(servers, y, pairs[i].entrant, pairs[i].peer) }
-		row := []string{y.label(), cells["zookeeper"], cells["etcd"], cells[native], ratio(0), ratio(1), cells[throughZK], ratio(2), cells[throughGo], ratio(3)}
-		fmt.Fprintf(b, "| %s |\n", strings.Join(row, " | "))
+		b.WriteString(" |\n")
 	}
 	b.WriteString("\n")
+}
+
+// measured tells whether there is anything of an entrant.
+func (s *summary) measured(servers int, entrant string) bool {
+	for _, byEntrant := range s.spreads[servers] {
+		if len(byEntrant[entrant]) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *summary) ratioText(servers int, y yardstick, entrant, peer string) string {

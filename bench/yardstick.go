@@ -155,14 +155,6 @@ func (s *summary) yardsticks(servers int) []yardstick {
 	return all
 }
 
-func entrantNames() []string {
-	var names []string
-	for _, e := range entrants("", "") {
-		names = append(names, e.name)
-	}
-	return names
-}
-
 // number writes a figure with three digits that mean something.
 func number(v float64) string {
 	switch {
