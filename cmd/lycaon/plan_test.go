@@ -92,6 +92,20 @@ func TestPruningLeavesEphemeralNodesAndWhatIsAboveThem(t *testing.T) {
 	require.Equal(t, "/app\n/app/live\n/app/live/er\n/app/live/er/me\n", out)
 }
 
+func TestPruningLeavesWhatIsAboveNewNodes(t *testing.T) {
+	t.Parallel()
+	cluster := clienttest.Start(t)
+	c := cluster.Client(t)
+	for _, n := range []string{"/app", "/app/dead", "/app/between", "/app/between/dead"} {
+		_, err := c.Create(t.Context(), n, nil)
+		require.NoError(t, err)
+	}
+	_, errw, code := inProcess(nil, "-s", cluster.Addrs()[0], "apply", "--prune", planFile(t, "/app:\n/app/between/new: mine"))
+	require.Zero(t, code, errw)
+	out, _, _ := inProcess(nil, "-s", cluster.Addrs()[0], "ls", "-R", "/app")
+	require.Equal(t, "/app\n/app/between\n/app/between/new\n", out)
+}
+
 // planOf wants n nodes below root, a hundred to a parent, itself among them.
 func planOf(root string, n int, data string) string {
 	var text strings.Builder

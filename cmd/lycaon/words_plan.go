@@ -229,6 +229,11 @@ func (p *plan) create(ctx context.Context, c *client.Client, w *wish) error {
 // prune deletes what is below tops and not wished for, children first.
 func (p *plan) prune(ctx context.Context, c *client.Client, tops []string) error {
 	stays := maps.Clone(p.wished)
+	for path := range p.wished { // also what is above a node that is yet to be created
+		for path = znode.Parent(path); !stays[path]; path = znode.Parent(path) {
+			stays[path] = true
+		}
+	}
 	var there []*client.Node
 	for _, top := range tops {
 		for n, err := range c.Walk(ctx, top, client.KeysOnly()) {
