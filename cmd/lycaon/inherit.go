@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"strconv"
@@ -46,16 +47,21 @@ func (e *env) prepare(cmd *cobra.Command) error {
 	if err := e.settle(); err != nil {
 		return err
 	}
-	ctx := cmd.Context()
+	ctx, err := e.guarded(cmd.Context())
+	cmd.SetContext(ctx)
+	return err
+}
+
+// guarded puts the guards of the settings on all that is written under ctx.
+func (e *env) guarded(ctx context.Context) (context.Context, error) {
 	for _, text := range e.target.guards {
 		g, err := parseGuard(text)
 		if err != nil {
-			return usageError{err}
+			return ctx, usageError{err}
 		}
 		ctx = client.WithGuard(ctx, g)
 	}
-	cmd.SetContext(ctx)
-	return nil
+	return ctx, nil
 }
 
 func parseGuard(text string) (client.Guard, error) {

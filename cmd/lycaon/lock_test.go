@@ -147,7 +147,8 @@ func TestALycaonInTheCommandOfALostLockWritesNothing(t *testing.T) {
 	c, addr := cluster.Client(t), cluster.Addrs()[0]
 	dir := t.TempDir()
 	const script = `trap '' TERM; "$0" create /x early; echo up; until [ -e go ]; do sleep 0.02; done
-		"$0" set /x late; echo set $?; "$0" multi 'set /x late'; echo multi $?; "$0" create -e /y; echo create $?; "$0" get /x
+		"$0" set /x late; echo set $?; "$0" multi 'set /x late'; echo multi $?; "$0" create -e /y; echo create $?
+		"$0" --compat set /x late; echo compat $?; echo 'set /x late' | "$0" --compat >/dev/null; echo script $?; "$0" get /x
 		LYCAON_GUARD= "$0" create /unguarded; touch done; sleep 60`
 	r := beginSteady(t, addr, "lock", "--grace", "1m", "/l", "--", "sh", "-c", "cd "+dir+"; "+script, os.Args[0])
 	r.says("up")
@@ -159,7 +160,7 @@ func TestALycaonInTheCommandOfALostLockWritesNothing(t *testing.T) {
 	require.NoError(t, os.WriteFile(dir+"/go", nil, 0o600))
 	require.Eventually(t, func() bool { _, err := os.Stat(dir + "/done"); return err == nil }, waitLong, 10*time.Millisecond, "%s%s", &r.out, &r.errw)
 	r.cmd.Process.Kill()
-	require.Equal(t, "Created /x\nup\nset 6\nmulti 6\ncreate 6\nearly\nCreated /unguarded\n", r.out.String())
+	require.Equal(t, "Created /x\nup\nset 6\nmulti 6\ncreate 6\ncompat 1\nscript 1\nearly\nCreated /unguarded\n", r.out.String())
 	require.Contains(t, r.errw.String(), "lycaon: set /x: the guard of the write is no more\n")
 }
 

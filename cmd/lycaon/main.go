@@ -41,6 +41,10 @@ func (e *env) run(ctx context.Context, args []string) error {
 	zoo, args := zooCommandLine(e, args)
 	if zoo != nil {
 		defer zoo.close()
+		ctx, err := zoo.guarded(ctx)
+		if err != nil {
+			return err
+		}
 		return runZoo(ctx, zoo, zoo.flags.Args())
 	}
 	root := newRoot(e)
