@@ -107,7 +107,7 @@ func BenchmarkApplyCreate1KiB(bm *testing.B) {
 
 // One transaction of so many operations: what it holds the lock for.
 func BenchmarkApplyBriefMulti(bm *testing.B) {
-	for _, n := range []int{1000, 5000, 10_000} {
+	for _, n := range []int{5000, 10_000, 20_000} {
 		for name, op := range map[string]func(b *bench, i int) protocol.WriteOp{
 			"create": func(b *bench, i int) protocol.WriteOp { return create(fmt.Sprintf("/%d-%05d", b.xid, i), "data") },
 			"set":    func(_ *bench, i int) protocol.WriteOp { return set(fmt.Sprintf("/d%06d/node-%08d", i/1000, i), "data") },
@@ -119,7 +119,7 @@ func BenchmarkApplyBriefMulti(bm *testing.B) {
 			},
 		} {
 			bm.Run(fmt.Sprintf("%s/%d", name, n), func(bm *testing.B) {
-				b := fill(bm, 10_000)
+				b := fill(bm, 20_000)
 				var out Outcome
 				for bm.Loop() {
 					bm.StopTimer()
