@@ -48,10 +48,14 @@ func TestAMoveIsRefusedAfterAChangeInBetween(t *testing.T) {
 	c := cluster.Client(t)
 	ctx := t.Context()
 	for name, change := range map[string]func(root string) error{
-		"of data":                func(root string) error { _, err := c.Set(ctx, root+"/0007", []byte("new")); return err },
-		"that adds a child":      func(root string) error { _, err := c.Create(ctx, root+"/new", nil); return err },
-		"that deletes a child":   func(root string) error { return c.Delete(ctx, root+"/0007") },
-		"that adds a grandson":   func(root string) error { _, err := c.Create(ctx, root+"/0007/new", nil); return err },
+		"of data":              func(root string) error { _, err := c.Set(ctx, root+"/0007", []byte("new")); return err },
+		"that adds a child":    func(root string) error { _, err := c.Create(ctx, root+"/new", nil); return err },
+		"that deletes a child": func(root string) error { return c.Delete(ctx, root+"/0007") },
+		"that adds a grandson": func(root string) error { _, err := c.Create(ctx, root+"/0007/new", nil); return err },
+		"that deletes a child and makes it again": func(root string) error {
+			_, err := c.Multi(ctx, client.OpDelete(root+"/0007"), client.OpCreate(root+"/0007", []byte("other")))
+			return err
+		},
 		"that takes it all away": func(root string) error { return c.Delete(ctx, root, client.Recursive()) },
 	} {
 		root := "/" + strings.ReplaceAll(name, " ", "-")
@@ -73,19 +77,19 @@ func TestATreeBeyondOneTransactionIsNotMoved(t *testing.T) {
 	t.Parallel()
 	cluster := clienttest.Start(t)
 	c := cluster.Client(t)
-	plant(t, c, "/most", maxSteps/2-1)
-	plant(t, c, "/more", maxSteps/2)
+	plant(t, c, "/most", treeMost-1)
+	plant(t, c, "/more", treeMost)
 	_, errw, code := inProcess(nil, "-s", cluster.Addrs()[0], "mv", "--yes", "/more", "/moved")
 	require.Equal(t, exitError, code)
-	require.Contains(t, errw, "/more is more than the 10000 nodes that one transaction has room for; nothing was done")
+	require.Contains(t, errw, "/more is more than the 6666 nodes that one transaction has room for; nothing was done")
 	_, errw, code = inProcess(nil, "-s", cluster.Addrs()[0], "mv", "/most", "/moved")
 	require.Equal(t, exitUsage, code)
-	require.Contains(t, errw, "move /most and 9999 nodes below it? say --yes")
+	require.Contains(t, errw, "move /most and 6665 nodes below it? say --yes")
 	_, errw, code = inProcess(nil, "-s", cluster.Addrs()[0], "mv", "--yes", "/most", "/moved")
 	require.Zero(t, code, errw)
 	n, err := c.Count(t.Context(), "/moved")
 	require.NoError(t, err)
-	require.EqualValues(t, maxSteps/2-1, n)
+	require.EqualValues(t, treeMost-1, n)
 
 	big := bytes.Repeat([]byte("x"), 600<<10)
 	for _, name := range []string{"/big", "/big/1", "/big/2"} {

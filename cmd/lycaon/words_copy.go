@@ -25,7 +25,7 @@ changed between reading and writing. That bounds it to %d nodes, and in all to w
 one request takes (1 MiB); export and import take more.
 
 Ephemeral nodes are left out, since they are their sessions'. Numbers of sequential
-nodes begin anew below TO.`, maxSteps/2),
+nodes begin anew below TO.`, treeMost),
 		Example: "  cp /app/config /app/config.old\n  cp -r /app /backup/app",
 		GroupID: groupTree,
 		Args:    exactArgs(2),
@@ -53,7 +53,7 @@ all to what one request takes (1 MiB).
 
 The nodes of TO are new ones: their versions and the numbers of sequential nodes
 begin anew. A tree with ephemeral nodes, which are their sessions', is not moved.
-Above %d nodes it asks first, or wants --yes where nobody can be asked.`, maxSteps/2, confirmAbove),
+Above %d nodes it asks first, or wants --yes where nobody can be asked.`, treeMost, confirmAbove),
 		Example: "  mv /app/new /app/current",
 		GroupID: groupTree,
 		Args:    exactArgs(2),
@@ -63,6 +63,16 @@ Above %d nodes it asks first, or wants --yes where nobody can be asked.`, maxSte
 	}
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	return cmd
+}
+
+// treeMost is how many nodes one transaction can copy or move: each takes three
+// operations.
+var treeMost = maxSteps / 3
+
+// still fails if the node was deleted and made again: its version begins anew
+// then, and may be the same.
+func still(path string, n *twig) step {
+	return step{client.OpGuard(client.NewGuard(path, n.stat.Czxid)), "check", path, true}
 }
 
 // apart refuses to copy a tree into itself.
@@ -87,7 +97,7 @@ func (e *env) copyTree(ctx context.Context, from, to string, depth int) error {
 		return err
 	}
 	start := time.Now()
-	nodes, err := readSubtree(ctx, c, "cp", from, depth, maxSteps/2)
+	nodes, err := readSubtree(ctx, c, "cp", from, depth, treeMost)
 	if err != nil {
 		return err
 	}
@@ -103,7 +113,7 @@ func (e *env) copyTree(ctx context.Context, from, to string, depth int) error {
 		if err := copyable("cp", path, n.acl); err != nil {
 			return err
 		}
-		checks = append(checks, step{client.OpCheck(path, n.stat.Version), "check", path, true})
+		checks = append(checks, still(path, n), step{client.OpCheck(path, n.stat.Version), "check", path, true})
 		creates = append(creates, createStep(below(to, n.rel), n))
 		bytes += len(n.data)
 	}
@@ -124,7 +134,7 @@ func (e *env) moveTree(ctx context.Context, from, to string, yes bool) error {
 		return err
 	}
 	start := time.Now()
-	nodes, err := readSubtree(ctx, c, "mv", from, znode.MaxPathDepth, maxSteps/2)
+	nodes, err := readSubtree(ctx, c, "mv", from, znode.MaxPathDepth, treeMost)
 	if err != nil {
 		return err
 	}
@@ -133,6 +143,7 @@ func (e *env) moveTree(ctx context.Context, from, to string, yes bool) error {
 			return err
 		}
 	}
+	var guards []step
 	steps := make([]step, 2*len(nodes))
 	bytes := 0
 	for i := range nodes {
@@ -143,11 +154,12 @@ func (e *env) moveTree(ctx context.Context, from, to string, yes bool) error {
 		if err := copyable("mv", path, n.acl); err != nil {
 			return err
 		}
+		guards = append(guards, still(path, n))
 		steps[i] = createStep(below(to, n.rel), n)
 		steps[len(steps)-1-i] = step{client.OpDelete(path, client.IfVersion(n.stat.Version)), "delete", path, true}
 		bytes += len(n.data)
 	}
-	if err := commit(ctx, c, "mv", steps); err != nil {
+	if err := commit(ctx, c, "mv", append(guards, steps...)); err != nil {
 		return err
 	}
 	return e.summary("moved", from, to, len(nodes), int64(bytes), time.Since(start), nil)
