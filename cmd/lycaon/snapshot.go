@@ -5,12 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"github.com/lycaon-io/lycaon/client"
+	"github.com/lycaon-io/lycaon/cmd/lycaon/internal/atomicfile"
 	"github.com/lycaon-io/lycaon/server"
 	"github.com/lycaon-io/lycaon/server/state"
 )
@@ -62,20 +61,19 @@ func (e *env) saveSnapshot(ctx context.Context, file string) (state.Info, error)
 	if err != nil {
 		return state.Info{}, err
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".tmp-*")
+	tmp, err := atomicfile.Create(file, 0o600)
 	if err != nil {
 		return state.Info{}, usageError{err}
 	}
-	defer os.Remove(tmp.Name())
-	defer tmp.Close()
+	defer tmp.Discard()
+	if err := tmp.Chmod(0o600); err != nil { // whatever was there: it has what every ACL hides
+		return state.Info{}, err
+	}
 	bar := e.progressOf("saving", "bytes")
 	defer bar.Finish()
 	if _, err := c.Snapshot(ctx, io.MultiWriter(tmp, bar)); errors.Is(err, client.ErrNoAuth) {
 		return state.Info{}, fmt.Errorf("%w; --admin-token DATA-DIR/admin.token before the command shows it", err)
 	} else if err != nil {
-		return state.Info{}, err
-	}
-	if err := tmp.Sync(); err != nil {
 		return state.Info{}, err
 	}
 	if _, err := tmp.Seek(0, io.SeekStart); err != nil {
@@ -85,7 +83,7 @@ func (e *env) saveSnapshot(ctx context.Context, file string) (state.Info, error)
 	if err != nil {
 		return state.Info{}, fmt.Errorf("what the server sent does not verify: %w", err)
 	}
-	return info, os.Rename(tmp.Name(), file)
+	return info, tmp.Commit()
 }
 
 func newSnapshotInspect(e *env) *cobra.Command {

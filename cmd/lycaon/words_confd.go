@@ -93,7 +93,7 @@ func newConfd(e *env) *cobra.Command {
 	flags.BoolVar(&f.dryRun, "dry-run", false, "print what the files are to be, and end")
 	flags.StringVar(&f.check, "check", "", "`CMD` that a new content must pass; it is at $LYCAON_NEW")
 	flags.StringVar(&f.reload, "reload", "", "`CMD` to run when any file has changed")
-	flags.StringVar(&f.mode, "mode", "", "`MODE` of the files, as 0640; else they keep theirs, and a new one has 0644")
+	flags.StringVar(&f.mode, "mode", "", "`MODE` of the files, as 0640; else they keep theirs, and a new one has 0644 less the umask")
 	flags.StringVar(&f.wait, "wait", "200ms:2s", "after a change wait until all is quiet for the first of `MIN:MAX`, at most for the second")
 	flags.DurationVar(&f.timeout, "command-timeout", commandTimeout, "end a command after this long")
 	return cmd

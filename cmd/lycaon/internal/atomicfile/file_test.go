@@ -3,6 +3,7 @@ package atomicfile
 import (
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -16,6 +17,25 @@ func write(t *testing.T, name, text string, end func(*File) error) {
 	_, err = f.WriteString(text)
 	require.NoError(t, err)
 	require.NoError(t, end(f))
+}
+
+func TestANewFileHasTheModeThatTheUmaskLeaves(t *testing.T) {
+	defer syscall.Umask(syscall.Umask(0o077))
+	name := filepath.Join(t.TempDir(), "new")
+	write(t, name, "secret", (*File).Commit)
+	info, err := os.Stat(name)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode())
+}
+
+func TestWhatIsNoFileIsNotReplaced(t *testing.T) {
+	dir := t.TempDir()
+	pipe := filepath.Join(dir, "pipe")
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	for _, name := range []string{pipe, dir, os.DevNull} {
+		_, err := Create(name, 0o600)
+		require.ErrorIs(t, err, ErrSpecial, name)
+	}
 }
 
 func TestAFileIsReplacedWholeOrNotAtAll(t *testing.T) {

@@ -389,7 +389,8 @@ func TestAFileKeepsItsModeUnlessToldOtherwise(t *testing.T) {
 	r.template("old", `{{getv "/a"}}`, "echo reloaded >> log")
 	require.NoError(t, os.Chmod(r.write("old", ""), 0o604))
 	require.NoError(t, r.runner().Once(t.Context()))
-	require.Equal(t, os.FileMode(0o644), mode("new"))
+	require.NoError(t, os.WriteFile(r.file("like"), nil, 0o644))
+	require.Equal(t, mode("like"), mode("new"), "less the umask")
 	require.Equal(t, os.FileMode(0o604), mode("old"))
 	r.cfg.Mode = 0o640
 	require.NoError(t, r.runner().Once(t.Context()))

@@ -27,7 +27,7 @@ type Config struct {
 	Templates []Template
 	Check     string      // command that must succeed before a file is replaced; "" for none
 	Reload    string      // command to run when any file has changed; "" for none
-	Mode      fs.FileMode // of the files; 0: that of the file that is there, else 0644
+	Mode      fs.FileMode // of the files; 0: that of the file that is there, else 0644 less the umask
 
 	// After a change nothing happens until all has been quiet for WaitMin, at most WaitMax.
 	WaitMin, WaitMax time.Duration
@@ -195,10 +195,10 @@ func (r *Runner) install(ctx context.Context, t *Template, content []byte) error
 		return err
 	}
 	defer f.Discard()
-	if _, err := f.Write(content); err != nil {
+	if err := r.setMode(f.Name()); err != nil { // before there is anything in it that it keeps from others
 		return err
 	}
-	if err := r.setMode(f.Name()); err != nil {
+	if _, err := f.Write(content); err != nil {
 		return err
 	}
 	if r.cfg.Check != "" {
