@@ -3,8 +3,13 @@
 package main
 
 import (
+	"bytes"
+	"fmt"
+	"io"
 	"os"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -56,7 +61,8 @@ read go
 	_, err = c.Set(t.Context(), "/app.yaml", []byte("theirs"))
 	require.NoError(t, err)
 	term.types("mine\n")
-	term.shows("somebody changed it meanwhile; your text is in " + dir)
+	term.shows("somebody changed it meanwhile, nothing was done")
+	term.shows("; your text is in " + dir)
 	term.shows("/ 4] ")
 	node, err = c.Get(t.Context(), "/app.yaml")
 	require.NoError(t, err)
@@ -69,4 +75,30 @@ read go
 	require.Equal(t, "mine\n", string(kept))
 	term.types("edit /none" + keyEnter)
 	term.shows("get /none: node does not exist")
+}
+
+func TestAnEditDoesNotReplaceANodeThatWasMadeAgain(t *testing.T) {
+	t.Parallel()
+	cluster := clienttest.Start(t)
+	c, ctx, dir := cluster.Client(t), t.Context(), t.TempDir()
+	_, err := c.Create(ctx, "/conf", []byte("one"))
+	require.NoError(t, err)
+	variables := map[string]string{"EDITOR": fmt.Sprintf(`d='%s'; e() { touch "$d/open"; until [ -e "$d/go" ]; do sleep 0.02; done; echo mine > "$1"; }; e`, dir)}
+	var errw bytes.Buffer
+	code := make(chan int, 1)
+	go func() {
+		code <- run([]string{"-s", cluster.Addrs()[0], "edit", "/conf"}, nil, io.Discard, &errw, func(name string) string { return variables[name] })
+	}()
+	require.Eventually(t, func() bool { _, err := os.Stat(dir + "/open"); return err == nil }, waitLong, 10*time.Millisecond)
+	require.NoError(t, c.Delete(ctx, "/conf"))
+	_, err = c.Create(ctx, "/conf", []byte("theirs"))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(dir+"/go", nil, 0o600))
+	require.Equal(t, exitVersion, <-code)
+	require.Contains(t, errw.String(), "somebody changed it meanwhile, nothing was done (check: the guard of the write is no more); your text is in ")
+	node, err := c.Get(ctx, "/conf")
+	require.NoError(t, err)
+	require.Equal(t, "theirs", string(node.Data))
+	_, kept, _ := strings.Cut(strings.TrimSpace(errw.String()), "your text is in ")
+	require.NoError(t, os.Remove(kept))
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -61,16 +60,26 @@ func (e *env) edit(ctx context.Context, node string, stat bool) error {
 	}
 	var st *client.Stat
 	if err == nil {
-		st, err = c.Set(ctx, node, data, client.IfVersion(old.Stat.Version))
+		st, err = replaceData(ctx, c, node, data, old.Stat)
 	}
 	if err != nil {
-		if errors.Is(err, client.ErrBadVersion) {
-			err = fmt.Errorf("%w: somebody changed it meanwhile", err)
-		}
 		return fmt.Errorf("%w; your text is in %s", err, file)
 	}
 	os.Remove(file)
 	return e.printChanged(st, stat)
+}
+
+// replaceData sets the data of the very node that was read: one that was deleted
+// and made again may be at the same version.
+func replaceData(ctx context.Context, c *client.Client, node string, data []byte, read client.Stat) (*client.Stat, error) {
+	done, err := commitWithResults(ctx, c, "edit", []step{
+		{client.OpGuard(client.NewGuard(node, read.Czxid)), "check", node, true},
+		{client.OpSet(node, data, client.IfVersion(read.Version)), "set", node, true},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &done.Nodes[1].Stat, nil
 }
 
 // An editor may choose its colours by this.
