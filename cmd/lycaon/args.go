@@ -20,7 +20,7 @@ func rangeArgs(least, most int) cobra.PositionalArgs {
 		}
 		hint := ""
 		if len(args) > most && most > 0 {
-			hint = " (data with blanks needs quotes)"
+			hint = " (what has blanks needs quotes)"
 		}
 		return usageError{fmt.Errorf("usage: %s%s", commandUse(cmd), hint)}
 	}

@@ -32,6 +32,7 @@ func newVersion(e *env) *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
 		Short:   "Print the version of this program",
+		Example: "  version",
 		GroupID: groupOther,
 		Args:    exactArgs(0),
 		RunE: func(*cobra.Command, []string) error {

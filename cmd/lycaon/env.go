@@ -51,6 +51,9 @@ func (t *contact) addFlags(f *pflag.FlagSet) {
 
 // options turns the flags into what the client takes.
 func (t *contact) options() (servers []string, opts []client.Option, err error) {
+	if err := checkServers(t.server); err != nil {
+		return nil, nil, err
+	}
 	hosts, chroot, _ := strings.Cut(t.server, "/")
 	if chroot != "" {
 		opts = append(opts, client.WithChroot("/"+chroot))
@@ -138,6 +141,8 @@ type env struct {
 	watches watches
 	states  sync.WaitGroup            // of what tells the states of the session
 	entries map[string]*recipes.Entry // double barriers that the shell has entered
+
+	allSkips bool // import, export and cp list each node that they skip
 }
 
 func newEnv(in io.Reader, out, errw io.Writer, getenv func(string) string) *env {

@@ -135,6 +135,28 @@ func TestSkippedFilesAreListed(t *testing.T) {
 	}, summary.Skipped)
 }
 
+func TestOfManySkippedOfAKindTheFirstAreListed(t *testing.T) {
+	cluster := clienttest.Start(t)
+	dir := t.TempDir()
+	for i := range shownSkips + 2 {
+		require.NoError(t, os.Symlink("elsewhere", filepath.Join(dir, fmt.Sprintf("link-%d", i))))
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "z"), bytes.Repeat([]byte("x"), 1<<20+1), 0o644))
+	listed := func(args ...string) []string {
+		_, errw, code := inProcess(nil, append([]string{"-s", cluster.Addrs()[0], "import", "--existing", "keep", dir, "/t"}, args...)...)
+		require.Zero(t, code, errw)
+		return strings.Split(strings.TrimSpace(errw), "\n")
+	}
+	require.Equal(t, []string{
+		`skipped "link-0": symbolic link`, `skipped "link-1": symbolic link`, `skipped "link-2": symbolic link`,
+		`skipped "z": larger than the 1048576 bytes that a node may hold`,
+		`skipped 2 more: symbolic link (-v lists them)`,
+	}, listed())
+	all := listed("-v")
+	require.Len(t, all, shownSkips+3)
+	require.Contains(t, all, `skipped "link-4": symbolic link`)
+}
+
 // TestRestoreDrill saves a running server's state and makes a new server from
 // it, with everything that export would lose.
 func TestRestoreDrill(t *testing.T) {

@@ -40,6 +40,18 @@ func TestEveryCommandHasGoldenOutputs(t *testing.T) {
 	require.Empty(t, missing, "no script of testdata runs these")
 }
 
+func TestEveryCommandHasAnExample(t *testing.T) {
+	var missing []string
+	for _, root := range []*cobra.Command{newRoot(newEnv(nil, nil, nil, os.Getenv)), newShellRoot(newEnv(nil, nil, nil, os.Getenv))} {
+		eachCommand(root, func(cmd *cobra.Command, name string) {
+			if cmd.Example == "" && !strings.HasPrefix(name, "completion ") {
+				missing = append(missing, name)
+			}
+		})
+	}
+	require.Empty(t, missing)
+}
+
 type golden struct {
 	command string
 	form    form

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -49,7 +51,23 @@ func (e *env) run(ctx context.Context, args []string) error {
 	}
 	root := newRoot(e)
 	root.SetArgs(args)
-	return root.ExecuteContext(ctx)
+	return execute(ctx, root)
+}
+
+// execute runs a command line. Cobra looks for --help before it looks at the
+// words, and would show the help of lycaon for a command that there is not.
+func execute(ctx context.Context, root *cobra.Command) error {
+	var wrong error
+	help := root.HelpFunc()
+	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
+		if words := cmd.Flags().Args(); cmd.HasSubCommands() && len(words) > 0 {
+			wrong = cmd.RunE(cmd, words)
+			return
+		}
+		help(cmd, args)
+	})
+	err := root.ExecuteContext(ctx)
+	return cmp.Or(plainFlagError(err), wrong)
 }
 
 const rootLong = `Lycaon keeps a replicated tree of small nodes for locks, configuration and discovery.
@@ -114,17 +132,44 @@ func flagError(cmd *cobra.Command, err error) error {
 	if words := cmd.Flags().Args(); !cmd.HasParent() && len(words) > 0 { // the flags behind it were its own
 		return unknownCommand(cmd, words[0])
 	}
-	return usageError{fmt.Errorf("%w; see %s --help", err, commandName(cmd))}
+	return usageError{fmt.Errorf("%w; see %s --help", plainFlagError(err), commandName(cmd))}
+}
+
+// plainFlagError says what a number or a time has to be in place of how it was
+// parsed.
+func plainFlagError(err error) error {
+	invalid, number := (*pflag.InvalidValueError)(nil), (*strconv.NumError)(nil)
+	if !errors.As(err, &invalid) {
+		return err
+	}
+	rule := "want a number"
+	switch isNumber := errors.As(err, &number); {
+	case invalid.GetFlag().Value.Type() == "duration":
+		rule = "want a time such as 10s or 1m30s"
+	case !isNumber:
+		return err
+	case errors.Is(number.Err, strconv.ErrRange):
+		rule = "the number is out of range"
+	case number.Func == "ParseUint":
+		rule = "want a number, 0 or more"
+	}
+	return usageError{fmt.Errorf("--%s %q: %s", invalid.GetFlag().Name, invalid.GetValue(), rule)}
 }
 
 // commandName is how a command is typed: in the shell without a program.
 func commandName(cmd *cobra.Command) string { return strings.TrimSpace(cmd.CommandPath()) }
+
+// shellOnly are the words that mean something between the lines of a shell alone.
+var shellOnly = words("cd pwd history redo quit exit")
 
 const suggestWithin = 2 // letters typed wrong
 
 func unknownCommand(root *cobra.Command, name string) error {
 	root.SuggestionsMinimumDistance = suggestWithin
 	hint := strings.TrimSpace(root.Name()+" help") + " lists them"
+	if !root.HasParent() && root.Name() != "" && shellOnly[name] {
+		return usageError{fmt.Errorf("%q is a word of the shell; lycaon shell starts it", name)}
+	}
 	near := slices.DeleteFunc(root.SuggestionsFor(name), func(s string) bool {
 		return name == "" || len(s) <= suggestWithin && !strings.HasPrefix(name, s[:1]) // as many letters wrong as it has
 	})
@@ -138,6 +183,7 @@ func newHelp() *cobra.Command {
 	return &cobra.Command{
 		Use:               "help [COMMAND]",
 		Short:             "Tell what a command does",
+		Example:           "  help\n  help create\n  help queue take",
 		GroupID:           groupOther,
 		PersistentPreRun:  func(*cobra.Command, []string) {}, // help needs no settings
 		ValidArgsFunction: offerCommands,

@@ -115,9 +115,12 @@ func (s *serveFlags) groups() []flagGroup {
 func newServe(e *env) *cobra.Command {
 	var s serveFlags
 	cmd := &cobra.Command{
-		Use:     "serve",
-		Short:   "Run a server",
-		Long:    serveLong,
+		Use:   "serve",
+		Short: "Run a server",
+		Long:  serveLong,
+		Example: "  lycaon serve --data-dir /var/lib/lycaon\n" +
+			"  lycaon serve --id 1 --data-dir data/1 --client-addr 127.0.0.1:2181 --http-addr 127.0.0.1:8081 \\\n" +
+			"    --initial-cluster 1=127.0.0.1:2881,2=127.0.0.1:2882,3=127.0.0.1:2883",
 		GroupID: groupServer,
 		Args:    exactArgs(0),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -140,7 +143,7 @@ func newServe(e *env) *cobra.Command {
 // usage lists the options group by group.
 func (s *serveFlags) usage(cmd *cobra.Command) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Usage:\n  %s\n", cmd.UseLine())
+	fmt.Fprintf(&b, "Usage:\n  %s\n\nExamples:\n%s\n", cmd.UseLine(), cmd.Example)
 	fresh := serveFlags{server: server.DefaultConfig()}
 	for _, g := range fresh.groups() {
 		f := pflag.NewFlagSet(g.title, pflag.ContinueOnError)

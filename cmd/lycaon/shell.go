@@ -33,6 +33,7 @@ then goes on behind an error, and its exit code is that of its last line.
 
 Earlier lines, but for those that may hold a password, are kept in ~/.config/lycaon/history;
 LYCAON_HISTORY names another file.`,
+		Example: "  lycaon shell\n  lycaon -s 10.0.0.1:2181,10.0.0.2:2181 shell\n  lycaon shell < script",
 		GroupID: groupOther,
 		Args:    exactArgs(0),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -150,7 +151,7 @@ func runWords(ctx context.Context, e *env, words []string) error {
 	e.out = e.out.apart()
 	root := newShellRoot(e)
 	root.SetArgs(words)
-	return errors.Join(root.ExecuteContext(ctx), e.out.flush())
+	return errors.Join(execute(ctx, root), e.out.flush())
 }
 
 // shellUsage is that of cobra without the name of a program, which here has
@@ -189,8 +190,8 @@ func newShellRoot(e *env) *cobra.Command {
 		&cobra.Group{ID: groupServer, Title: "Server:"})
 	root.SetHelpCommand(newHelp())
 	root.AddCommand(shellWords(e)...)
-	root.AddCommand(newCd(e), newPwd(e), newHistory(e), &cobra.Command{Use: "quit", Aliases: []string{"exit"}, Short: "End the shell and its session", GroupID: groupOther, Run: func(*cobra.Command, []string) {}},
-		&cobra.Command{Use: "redo N", Short: "Run line N of the history again", GroupID: groupOther, Run: func(*cobra.Command, []string) {}})
+	root.AddCommand(newCd(e), newPwd(e), newHistory(e), &cobra.Command{Use: "quit", Aliases: []string{"exit"}, Short: "End the shell and its session", Example: "  quit", GroupID: groupOther, Run: func(*cobra.Command, []string) {}},
+		&cobra.Command{Use: "redo N", Short: "Run line N of the history again", Example: "  redo 3", GroupID: groupOther, Run: func(*cobra.Command, []string) {}})
 	e.adopt(root)
 	return root
 }
@@ -199,6 +200,7 @@ func newHistory(e *env) *cobra.Command {
 	return &cobra.Command{
 		Use:     "history",
 		Short:   "List the lines typed so far",
+		Example: "  history",
 		GroupID: groupOther,
 		Args:    exactArgs(0),
 		RunE: func(*cobra.Command, []string) error {

@@ -88,9 +88,10 @@ func (e *env) saveSnapshot(ctx context.Context, file string) (state.Info, error)
 
 func newSnapshotInspect(e *env) *cobra.Command {
 	return &cobra.Command{
-		Use:   "inspect FILE",
-		Short: "Verify a saved state and tell what is in it",
-		Args:  exactArgs(1),
+		Use:     "inspect FILE",
+		Short:   "Verify a saved state and tell what is in it",
+		Example: "  lycaon snapshot inspect backup.lycaon",
+		Args:    exactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			info, err := server.InspectSnapshot(args[0])
 			if err != nil {

@@ -48,6 +48,12 @@ type skipped struct {
 	Reason string `json:"reason"`
 }
 
+// kind is the reason without what is particular to the one node.
+func (s skipped) kind() string {
+	kind, _, _ := strings.Cut(s.Reason, ":")
+	return kind
+}
+
 // treeReader yields the nodes of a directory, parents before children, names
 // in order.
 type treeReader struct {

@@ -2,6 +2,9 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"net"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -20,10 +23,14 @@ the identities of addauth are shown again.`,
 		GroupID: groupOther,
 		Args:    maxArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			e.close()
-			if e.closed = false; len(args) > 0 {
+			if len(args) > 0 {
+				if err := checkServers(args[0]); err != nil {
+					return err
+				}
 				e.target.server = args[0]
 			}
+			e.close()
+			e.closed = false
 			c, err := e.session(cmd.Context())
 			if err != nil {
 				return err
@@ -39,11 +46,24 @@ the identities of addauth are shown again.`,
 	}
 }
 
+// checkServers refuses what can be no servers before a session is given up for
+// them.
+func checkServers(text string) error {
+	hosts, _, _ := strings.Cut(text, "/")
+	for addr := range strings.SplitSeq(hosts, ",") {
+		if _, _, err := net.SplitHostPort(addr); err != nil {
+			return usageError{fmt.Errorf("server %q: want H:P[,H:P...][/chroot]", addr)}
+		}
+	}
+	return nil
+}
+
 func newClose(e *env) *cobra.Command {
 	return &cobra.Command{
 		Use:     "close",
 		Short:   "End the session; connect opens a new one",
 		Long:    "End the session, and with it its ephemeral nodes and watches. The shell stays: connect opens a new session.",
+		Example: "  close",
 		GroupID: groupOther,
 		Args:    exactArgs(0),
 		RunE: func(*cobra.Command, []string) error {

@@ -38,6 +38,7 @@ nodes begin anew below TO.`, treeMost),
 		},
 	}
 	cmd.Flags().BoolVarP(&recursive, "recursive", "r", false, "all below it, too")
+	e.addSkipsFlag(cmd)
 	return cmd
 }
 

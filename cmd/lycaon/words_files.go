@@ -43,10 +43,10 @@ func newImport(e *env) *cobra.Command {
 PATH are created. A document without PATH goes where its paths say; one that is a
 single tree may go elsewhere. FILE may be - for standard input.
 
-Of a directory what cannot come along is skipped and listed with its reason:
-symbolic links, devices and sockets, unreadable files, files larger than a node may
-be, and names that no node may have (ZooKeeper's rules: valid UTF-8, no control
-characters).
+Of a directory what cannot come along is skipped, and told with its reason: symbolic
+links, devices and sockets, unreadable files, files larger than a node may be, and
+names that no node may have (ZooKeeper's rules: valid UTF-8, no control characters).
+Of many of a kind the first are listed and the others counted; -v and -o json list all.
 ` + filesHelp + `
 ` + documentHelp + `
 ` + zkImportHelp + `
@@ -76,6 +76,7 @@ with --existing keep: what is there already is passed over.`,
 	}
 	existing.add(cmd)
 	format.add(cmd)
+	e.addSkipsFlag(cmd)
 	zk.addFlags(cmd)
 	return cmd
 }
@@ -190,6 +191,7 @@ instant. Of / the system nodes below /zookeeper are left out.
 		},
 	}
 	format.add(cmd)
+	e.addSkipsFlag(cmd)
 	cmd.Flags().BoolVar(&replace, "replace", false, "write over files that exist")
 	return cmd
 }
@@ -272,13 +274,34 @@ func (e *env) summary(did, from, to string, nodes int, bytes int64, took time.Du
 	e.tellSkipped(skips)
 	line := fmt.Sprintf("%s %d nodes, %d bytes from %s to %s in %s", did, nodes, bytes, from, to, took.Round(time.Millisecond))
 	if len(skips) > 0 {
-		line += fmt.Sprintf("; skipped %d, listed above", len(skips))
+		line += fmt.Sprintf("; skipped %d, see above", len(skips))
 	}
 	return e.out.line("%s", line)
 }
 
+// shownSkips is how many of a kind are listed where not all are wanted: a usual
+// /etc has hundreds of symbolic links.
+const shownSkips = 3
+
+// tellSkipped lists what did not come along, with -v all of it.
 func (e *env) tellSkipped(skips []skipped) {
+	count := map[string]int{}
+	var kinds []string
 	for _, s := range skips {
-		fmt.Fprintf(e.errw, "skipped %q: %s\n", s.Path, s.Reason)
+		if count[s.kind()]++; count[s.kind()] == 1 {
+			kinds = append(kinds, s.kind())
+		}
+		if e.allSkips || count[s.kind()] <= shownSkips {
+			fmt.Fprintf(e.errw, "skipped %q: %s\n", s.Path, s.Reason)
+		}
 	}
+	for _, kind := range kinds {
+		if more := count[kind] - shownSkips; more > 0 && !e.allSkips {
+			fmt.Fprintf(e.errw, "skipped %d more: %s (-v lists them)\n", more, kind)
+		}
+	}
+}
+
+func (e *env) addSkipsFlag(cmd *cobra.Command) {
+	cmd.Flags().BoolVarP(&e.allSkips, "verbose", "v", false, "list all that is skipped, not the first of each kind")
 }

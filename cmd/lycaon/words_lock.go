@@ -64,6 +64,9 @@ CMD finds in its environment
 			if err := checkCommand(argv); err != nil {
 				return err
 			}
+			if holders < 1 && cmd.Flags().Changed("holders") {
+				return usageError{fmt.Errorf("--holders %d: N is 1 or more", holders)}
+			}
 			h, err := e.lock(cmd.Context(), path, holders, noWait)
 			if err != nil {
 				return err

@@ -41,9 +41,10 @@ func newMember(e *env) *cobra.Command {
 
 func newMemberList(e *env) *cobra.Command {
 	return &cobra.Command{
-		Use:   "list",
-		Short: "List the servers, as the one that is asked knows them",
-		Args:  exactArgs(0),
+		Use:     "list",
+		Short:   "List the servers, as the one that is asked knows them",
+		Example: "  member list",
+		Args:    exactArgs(0),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			members, err := e.members(cmd.Context())
 			if err != nil {
@@ -57,7 +58,7 @@ func newMemberList(e *env) *cobra.Command {
 // newMembers is member list in a word.
 func newMembers(e *env) *cobra.Command {
 	cmd := newMemberList(e)
-	cmd.Use, cmd.GroupID = "members", groupServer
+	cmd.Use, cmd.Example, cmd.GroupID = "members", "  members", groupServer
 	return cmd
 }
 

@@ -104,6 +104,7 @@ func newPwd(e *env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "pwd",
 		Short:   "Print the path that relative paths begin at",
+		Example: "  pwd",
 		GroupID: groupTree,
 		Args:    exactArgs(0),
 		RunE: func(*cobra.Command, []string) error {

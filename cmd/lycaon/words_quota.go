@@ -234,6 +234,7 @@ func newListQuota(e *env) *cobra.Command {
 	return &cobra.Command{
 		Use:     "listquota PATH",
 		Short:   "Show the quota of a node and what it takes",
+		Example: "  listquota /app",
 		GroupID: groupTree,
 		Args:    exactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -273,6 +274,7 @@ func newDelQuota(e *env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "delquota [-n|-b|-N|-B] PATH",
 		Short:   "Take a quota away, or one of its limits",
+		Example: "  delquota /app\n  delquota -N /app",
 		GroupID: groupTree,
 		Args:    exactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

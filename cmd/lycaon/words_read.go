@@ -174,6 +174,7 @@ func newStat(e *env) *cobra.Command {
 		Use:     "stat PATH",
 		Short:   "Print the stat of a node",
 		Long:    "Print who made a node and when, its versions and sizes. With -w the node may be absent: its creation is told too.",
+		Example: "  stat /app\n  stat -w /app",
 		GroupID: groupTree,
 		Args:    exactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -219,6 +220,7 @@ func newGetACL(e *env) *cobra.Command {
 		Use:     "getAcl PATH",
 		Short:   "Print the ACL of a node",
 		Long:    "Print the ACL of a node, an entry a line as 'scheme,'id and its permissions. Digests show as x to whoever may not change the ACL.",
+		Example: "  getAcl /app\n  getAcl -s /app",
 		GroupID: groupTree,
 		Args:    exactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -341,6 +343,7 @@ func newCount(e *env) *cobra.Command {
 		Aliases: []string{"getAllChildrenNumber"},
 		Short:   "Count the nodes below a node",
 		Long:    "Count the nodes below a node, itself not counted.",
+		Example: "  count /app",
 		GroupID: groupTree,
 		Args:    exactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

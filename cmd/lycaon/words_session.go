@@ -43,6 +43,7 @@ func newWhoAmI(e *env) *cobra.Command {
 	return &cobra.Command{
 		Use:     "whoami",
 		Short:   "List the identities of this connection",
+		Example: "  whoami",
 		GroupID: groupOther,
 		Args:    exactArgs(0),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -84,6 +85,7 @@ func newSync(e *env) *cobra.Command {
 		Long: `Wait until the server that holds the connection has applied everything that was
 acknowledged to anyone before. PATH is taken as ZooKeeper's shell does and has no
 influence.`,
+		Example: "  sync",
 		GroupID: groupOther,
 		Args:    maxArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -107,6 +109,7 @@ func newEphemerals(e *env) *cobra.Command {
 	return &cobra.Command{
 		Use:     "getEphemerals [PREFIX]",
 		Short:   "List the ephemeral nodes of this session",
+		Example: "  getEphemerals\n  getEphemerals /locks",
 		GroupID: groupOther,
 		Args:    maxArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -216,6 +216,7 @@ func newDelete(e *env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "delete PATH",
 		Short:   "Delete a node without children",
+		Example: "  delete /app/config\n  delete -v 3 /app/config",
 		GroupID: groupTree,
 		Args:    exactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -242,6 +243,7 @@ func newDeleteAll(e *env) *cobra.Command {
 		Short:      "Delete a node and all below it",
 		Long: fmt.Sprintf(`Delete a node and all below it, as one change. Above %d nodes it asks first, or
 wants --yes where nobody can be asked.`, confirmAbove),
+		Example: "  deleteall /app\n  deleteall -y /app",
 		GroupID: groupTree,
 		Args:    exactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -57,6 +57,9 @@ func readZooKeeper(z *zkImport) (*zkFiles, error) {
 			return nil, err
 		}
 	}
+	if beside := unnamedLog(z); beside != "" {
+		files.notices = append(files.notices, fmt.Sprintf("%s lies beside the snapshot and is not read; --zk-log %s would apply what was written after it", beside, filepath.Dir(beside)))
+	}
 	if err := files.tree.Complete(); err != nil {
 		return nil, incomplete(z.snapshot, fmt.Errorf("it was written while ZooKeeper went on, and %w", err))
 	}
@@ -113,6 +116,19 @@ func findLogs(named []string) (logs []zkLog, err error) {
 	}
 	slices.SortStableFunc(logs, func(a, b zkLog) int { return int(min(1, max(-1, a.first-b.first))) })
 	return logs, nil
+}
+
+// unnamedLog is a log in the directory of the snapshot where none was named,
+// the last by name, or "".
+func unnamedLog(z *zkImport) string {
+	if len(z.logs) > 0 {
+		return ""
+	}
+	found, err := logsIn(filepath.Dir(z.snapshot))
+	if err != nil {
+		return ""
+	}
+	return found[len(found)-1]
 }
 
 // logsIn lists the logs of a directory, or of the version-2 in it, where

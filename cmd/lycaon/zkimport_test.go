@@ -495,6 +495,7 @@ func TestAnImportOfZooKeeperFilesSaysWhatItDid(t *testing.T) {
 	require.Zero(t, code, errw)
 	require.Regexp(t, `^imported \d+ nodes, \d+ bytes from `+snapshot+`, as of 0x[0-9a-f]+, to /bare in [0-9.]+m?s; skipped \d+ ephemeral nodes\n$`, out)
 	require.Contains(t, seenByLycaon(t, cluster, "/"), "/bare")
+	require.Contains(t, errw, "lies beside the snapshot and is not read; --zk-log "+dir+" would apply what was written after it")
 
 	// The last log torn, as that of a server that was killed.
 	scratch := t.TempDir()
