@@ -1,6 +1,7 @@
 package front
 
 import (
+	"context"
 	"crypto/tls"
 	"log/slog"
 	"time"
@@ -29,8 +30,9 @@ type Config struct {
 	Serving func() error
 
 	// AllKnow tells whether every server of the cluster can apply what newer
-	// programs have learned (state.KnowsBrief, ...). It must not wait. None: always.
-	AllKnow func(what int) bool
+	// programs have learned (state.KnowsBrief, ...). It may wait until that is known.
+	// None: always.
+	AllKnow func(ctx context.Context, what int) bool
 
 	Logger *slog.Logger
 }

@@ -123,6 +123,18 @@ func (c *Conn) Taking(within time.Duration, do func(context.Context) error) erro
 	return c.wait(func() error { return do(ctx) })
 }
 
+// AllKnow is that of the Config.
+func (c *Conn) AllKnow(what int) bool {
+	ask, all := c.Config().AllKnow, true
+	if ask != nil {
+		_ = c.Taking(knowWithin, func(ctx context.Context) error {
+			all = ask(ctx, what)
+			return nil
+		})
+	}
+	return all
+}
+
 // Speaker is what the client speaks, nil before that is known. It may be asked
 // for from any goroutine, as may all below.
 func (c *Conn) Speaker() Speaker {

@@ -6,6 +6,7 @@ const (
 	// HandshakeTimeout is from accept to the session's lane.
 	HandshakeTimeout = 10 * time.Second
 	writeTimeout     = 30 * time.Second // of one write call of at most writeBufferSize or one frame
+	knowWithin       = 5 * time.Second  // beyond what a server waits for the others after its start
 	farewellTimeout  = 250 * time.Millisecond
 	prompt           = 50 * time.Millisecond // most opens and attaches take less
 	patienceCheck    = 50 * time.Millisecond // how often who waits for a session looks whether there is still hope

@@ -42,10 +42,11 @@ const (
 	quotaRest        = time.Minute
 	maxQuotaWarnings = 20
 
-	// introductionTime is how long a new leader waits for the members to tell of
+	// introductionTime is how long a new leader, or a server that has started, waits for the members to tell of
 	// themselves before it takes those that have not for dead. publishRetry is
 	// when a proposal to name the members is taken for lost.
 	introductionTime = 3 * time.Second
+	askAgain         = 10 * time.Millisecond
 	publishRetry     = 5 * time.Second
 
 	imageBufferBytes = 256 << 10

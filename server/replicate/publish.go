@@ -1,6 +1,7 @@
 package replicate
 
 import (
+	"context"
 	"math"
 	"net"
 	"strconv"
@@ -30,7 +31,7 @@ func (l *loop) publish(now time.Time) {
 		return
 	}
 	members := l.Members()
-	if !l.allKnow(state.KnowsConfig, members, now.Sub(l.publisher.began)) {
+	if all, _ := l.allKnow(state.KnowsConfig, members, now.Sub(l.publisher.began)); !all {
 		return
 	}
 	said, zxid := l.saidConfig()
@@ -54,21 +55,40 @@ func (n *Node) saidConfig() (data string, zxid uint64) {
 }
 
 // AllKnow tells whether the program of no member is too old for what
-// (state.KnowsBrief, ...), as far as this server has been told.
-func (n *Node) AllKnow(what int) bool { return n.allKnow(what, n.Members(), introductionTime) }
+// (state.KnowsBrief, ...), as far as this server has been told. If it has just
+// started it waits to be told, as long as ctx lasts.
+func (n *Node) AllKnow(ctx context.Context, what int) bool {
+	again := time.NewTicker(askAgain)
+	defer again.Stop()
+	for {
+		all, settled := n.allKnow(what, n.Members(), time.Since(n.started))
+		if settled {
+			return all
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-again.C:
+		}
+	}
+}
 
-// allKnow is false while a member runs a program that does not know what. One
-// that has told nothing of itself for a while is taken to be down.
-func (n *Node) allKnow(what int, members []Member, reign time.Duration) bool {
+// allKnow is false while a member runs a program that does not know what, and not
+// settled while one has told nothing of itself. If it has not for a while it is
+// taken to be down.
+func (n *Node) allKnow(what int, members []Member, waited time.Duration) (all, settled bool) {
+	all, settled = true, true
 	for _, m := range members {
 		a, told := n.book.of(m.ID)
 		switch {
 		case m.ID == n.cfg.ID:
-		case told && a.Knows < what, !told && reign < introductionTime:
-			return false
+		case told && a.Knows < what:
+			return false, true
+		case !told && waited < introductionTime:
+			all, settled = false, false
 		}
 	}
-	return true
+	return all, settled
 }
 
 // describe gives the members in the order of their ids, in the form of

@@ -1,6 +1,7 @@
 package replicate
 
 import (
+	"context"
 	"fmt"
 	"regexp"
 	"strings"
@@ -67,8 +68,41 @@ func TestNothingIsPublishedThatAMembersProgramWouldStopAt(t *testing.T) {
 		for _, a := range c.told {
 			n.announced(a)
 		}
-		require.Equal(t, c.want, n.allKnow(state.KnowsConfig, members, c.reign), c.name)
+		all, _ := n.allKnow(state.KnowsConfig, members, c.reign)
+		require.Equal(t, c.want, all, c.name)
 	}
+}
+
+func TestAServerThatHasStartedWaitsForWhatTheOthersKnow(t *testing.T) {
+	yet, ended := time.Now().Add(time.Hour), func() context.Context {
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		return ctx
+	}()
+	for _, c := range []struct {
+		name    string
+		started time.Time
+		told    []announcement
+		ctx     context.Context
+		want    bool
+	}{
+		{"nobody has told", yet, nil, ended, false},
+		{"one has not told", yet, []announcement{{ID: 2, Knows: state.Knows}}, ended, false},
+		{"one is of an older program, whatever another is", yet, []announcement{{ID: 2}}, t.Context(), false},
+		{"all have told", yet, []announcement{{ID: 2, Knows: state.Knows}, {ID: 3, Knows: state.Knows}}, t.Context(), true},
+		{"nobody has told for long", yet.Add(-2 * time.Hour), nil, t.Context(), true},
+	} {
+		n := &Node{cfg: Config{ID: 1, Initial: []Member{{ID: 1}, {ID: 2}, {ID: 3}}}, book: newBook(), adoptees: make(chan struct{}, 1), started: c.started}
+		for _, a := range c.told {
+			n.announced(a)
+		}
+		require.Equal(t, c.want, n.AllKnow(c.ctx, state.KnowsBrief), c.name)
+	}
+	n := &Node{cfg: Config{ID: 1, Initial: []Member{{ID: 1}, {ID: 2}}}, book: newBook(), adoptees: make(chan struct{}, 1), started: yet}
+	all := make(chan bool, 1)
+	go func() { all <- n.AllKnow(t.Context(), state.KnowsBrief) }()
+	n.announced(announcement{ID: 2, Knows: state.Knows})
+	require.True(t, <-all)
 }
 
 // config is what the tree of a server says of the members.

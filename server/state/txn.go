@@ -20,9 +20,12 @@ const (
 // state, so nobody proposes it before every member knows it.
 const (
 	KnowsConfig = 1 + iota // TxnConfig
-	KnowsBrief             // a multi with a brief answer
+	KnowsBrief             // a multi with a brief answer, or of more than OldMultiOps operations
 	Knows       = KnowsBrief
 )
+
+// OldMultiOps is how many operations of a multi a program before KnowsBrief decodes.
+const OldMultiOps = 10_000
 
 // Txn is one transaction on its way through the log. Origin is the
 // incarnation of the server that wants to know the outcome, Ticket its own

@@ -206,7 +206,7 @@ func TestACommitHasRoomForWhatAMultiHasNot(t *testing.T) {
 func TestNoBriefAnswerIsGivenBesideServersOfAnOlderVersion(t *testing.T) {
 	older := true
 	s := start(t, func(cfg *config) {
-		cfg.AllKnow = func(what int) bool { return !older || what < state.KnowsBrief }
+		cfg.AllKnow = func(_ context.Context, what int) bool { return !older || what < state.KnowsBrief }
 	})
 	c := s.open()
 	_, err := c.Commit(t.Context(), client.OpCreate("/a", nil))

@@ -42,8 +42,7 @@ func (c *conn) Request(frame []byte) error {
 // tooNew tells whether a replica of an older program would apply a multi in
 // another way than this one.
 func (c *conn) tooNew(multi []byte) bool {
-	allKnow := c.Config().AllKnow
-	return allKnow != nil && protocol.IsBriefMulti(multi) && !allKnow(state.KnowsBrief)
+	return protocol.IsBriefMulti(multi) && !c.AllKnow(state.KnowsBrief)
 }
 
 // mayRead keeps guests off a state that may be old: they have no session whose

@@ -11,6 +11,8 @@ import (
 	"github.com/lycaon-io/lycaon/protocol/jute"
 	"github.com/lycaon-io/lycaon/server/front"
 	"github.com/lycaon-io/lycaon/server/front/zk/digestmd5"
+	"github.com/lycaon-io/lycaon/server/state"
+	"github.com/lycaon-io/lycaon/znode"
 )
 
 // Marks on the tag of a request, for Append.
@@ -103,6 +105,9 @@ func (c *conn) Request(frame []byte) error {
 	c.scratch, forms, err = jute.DecodeRequest(xid, op, record, &c.Config().Limits, &c.req, c.scratch)
 	if cap(c.scratch) > keptScratch {
 		defer func() { c.scratch = nil }()
+	}
+	if err == nil && c.req.Op == protocol.OpMulti && len(forms) > state.OldMultiOps && !c.AllKnow(state.KnowsBrief) {
+		err = fmt.Errorf("%w: more than %d operations, while a server of the cluster runs an older version", znode.ErrTooLarge, state.OldMultiOps)
 	}
 	if err != nil {
 		return c.refuse(&c.req, err)

@@ -1,6 +1,7 @@
 package zk_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -8,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/lycaon-io/lycaon/protocol/jute"
+	"github.com/lycaon-io/lycaon/server/state"
 )
 
 func TestPipelinedRequestsAreAnsweredInTheirOrder(t *testing.T) {
@@ -44,6 +46,18 @@ func TestAMultiIsBoundedInOperations(t *testing.T) {
 	require.Zero(t, a.Err)
 	require.Len(t, a.Results, 20_000)
 	require.Equal(t, "/a", a.Results[19_999].Path)
+}
+
+func TestNoMultiIsTakenThatAServerOfAnOlderVersionCannotDecode(t *testing.T) {
+	t.Parallel()
+	p := start(t, func(cfg *config) {
+		cfg.front.AllKnow = func(_ context.Context, what int) bool { return what < state.KnowsBrief }
+	}).connect()
+	calls := slices.Repeat([]jute.Call{{Op: jute.OpCheck, Path: "/", Version: -1}}, 10_001)
+	a := p.call(&jute.Call{Op: jute.OpMulti, Calls: calls})
+	require.EqualValues(t, badArguments, a.Err)
+	a = p.call(&jute.Call{Op: jute.OpMulti, Calls: calls[1:]})
+	require.Zero(t, a.Err)
 }
 
 func TestMultisAreAnsweredAsTheyWereAskedFor(t *testing.T) {
