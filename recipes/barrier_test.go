@@ -138,6 +138,25 @@ func TestARoundThatWasBeforeLetsNobodyEnter(t *testing.T) {
 	})
 }
 
+func TestARoundWhoseMembersAllDiedLetsNobodyEnter(t *testing.T) {
+	t.Parallel()
+	ctx := limited(t)
+	dead, c, other := one.Client(t), one.Client(t), one.Client(t)
+	_, err := recipes.NewDoubleBarrier(dead, place(t), 1).Enter(ctx)
+	require.NoError(t, err)
+	one.ExpireSession(dead.Session().ID())
+	_, err = c.Barrier(ctx)
+	require.NoError(t, err)
+	require.Equal(t, []string{"ready"}, children(t, c, place(t)))
+	unmoved(t, c, func() error {
+		_, err := recipes.NewDoubleBarrier(c, place(t), 2).Enter(ctx)
+		return err
+	}, func() {
+		_, err := recipes.NewDoubleBarrier(other, place(t), 2).Enter(ctx)
+		require.NoError(t, err)
+	})
+}
+
 func TestADoubleBarrierIsEnteredAndLeftTogether(t *testing.T) {
 	t.Parallel()
 	const members, rounds = 4, 8

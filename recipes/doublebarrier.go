@@ -80,6 +80,9 @@ func (b *DoubleBarrier) enter(ctx context.Context, a *attempt, name string) (*En
 func (e *Entry) await(ctx context.Context, w *client.Watch) error {
 	ctx, cancel := either(ctx, e.held.ctx)
 	defer cancel()
+	if err := e.endFormer(ctx); err != nil {
+		return err
+	}
 	inside, err := e.b.inside(ctx)
 	if err != nil {
 		return err
@@ -101,6 +104,27 @@ func (e *Entry) await(ctx context.Context, w *client.Watch) error {
 		e.ready = client.NewGuard(n.Path, n.Stat.Czxid)
 	}
 	return unlessGone(err)
+}
+
+// endFormer takes away the sign of a round of which nobody is left: all its members
+// died, so that none of them did.
+func (e *Entry) endFormer(ctx context.Context) error {
+	ready, err := e.b.c.Get(ctx, e.b.ready())
+	if err != nil || ready.Stat.Czxid > e.held.guard.Token() {
+		return unlessGone(err)
+	}
+	names, err := e.b.inside(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		n, err := e.b.c.Get(ctx, join(e.b.path, name))
+		if unlessGone(err) != nil || err == nil && n.Stat.Czxid < ready.Stat.Czxid {
+			return err
+		}
+	}
+	former := Entry{b: e.b, ready: client.NewGuard(ready.Path, ready.Stat.Czxid)}
+	return former.unready(ctx)
 }
 
 // told returns when a watch for a creation has seen one after zxid. A server that was
