@@ -190,3 +190,21 @@ func FuzzANodeSurvivesItsDocument(f *testing.F) {
 		}
 	})
 }
+
+func TestAnImportThatReplacesKeepsDataThatItDoesNotName(t *testing.T) {
+	t.Parallel()
+	cluster := clienttest.Start(t)
+	c := cluster.Client(t)
+	for _, n := range []string{"/app", "/app/shut", "/app/null"} {
+		_, err := c.Create(t.Context(), n, []byte("kept"))
+		require.NoError(t, err)
+	}
+	doc := strings.NewReader("/app: {children: {shut: {acl: 'world:anyone:ra'}, null: {data: null}, new: {}}}")
+	_, errw, code := inProcess(doc, "-s", cluster.Addrs()[0], "import", "--existing", "replace", "-")
+	require.Zero(t, code, errw)
+	for path, want := range map[string]string{"/app": "kept", "/app/shut": "kept", "/app/null": "", "/app/new": ""} {
+		n, err := c.Get(t.Context(), path)
+		require.NoError(t, err)
+		require.Equal(t, want, string(n.Data), path)
+	}
+}

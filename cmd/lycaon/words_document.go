@@ -216,7 +216,7 @@ func (e *env) importDocument(ctx context.Context, file, to string, existing targ
 }
 
 func (w *wish) node() target.Node {
-	n := target.Node{Path: w.path, Data: w.data, ACL: w.acl, TTLMs: w.ttlMs}
+	n := target.Node{Path: w.path, Data: w.data, AnyData: !w.hasData, ACL: w.acl, TTLMs: w.ttlMs}
 	if w.kind != nil {
 		n.Kind = *w.kind
 	}

@@ -11,6 +11,8 @@ import (
 type Node struct {
 	Path string
 	Data []byte // nil is null
+	// AnyData: a node that is replaced keeps its data.
+	AnyData bool
 	// ACL is nil for a node that is open to everybody. A node that is replaced
 	// keeps its own then.
 	ACL   znode.ACL
@@ -46,8 +48,10 @@ func (n *Node) create(more ...client.CreateOption) client.Op {
 }
 
 // replace is n as operations on the node in its place.
-func (n *Node) replace() []client.Op {
-	ops := []client.Op{client.OpSet(n.Path, n.Data)}
+func (n *Node) replace() (ops []client.Op) {
+	if !n.AnyData {
+		ops = append(ops, client.OpSet(n.Path, n.Data))
+	}
 	if n.ACL != nil {
 		ops = append(ops, client.OpSetACL(n.Path, n.ACL))
 	}
