@@ -170,14 +170,16 @@ func (r *reconfiguration) changes(ctx context.Context, c *client.Client) ([]clie
 
 // others are the ids of the members that a list of servers does not name.
 func others(members []client.Member, servers string) (ids []string) {
-	named := map[string]bool{}
+	named := map[uint64]bool{}
 	for server := range strings.SplitSeq(servers, ",") {
-		id, _, _ := strings.Cut(server, "=")
-		named[strings.TrimPrefix(strings.TrimSpace(id), "server.")] = true
+		text, _, _ := strings.Cut(server, "=")
+		if id, err := strconv.ParseUint(strings.TrimPrefix(strings.TrimSpace(text), "server."), 10, 64); err == nil {
+			named[id] = true // what is no id is refused as one that joins
+		}
 	}
 	for _, m := range members {
-		if id := strconv.FormatUint(m.ID, 10); !named[id] {
-			ids = append(ids, id)
+		if !named[m.ID] {
+			ids = append(ids, strconv.FormatUint(m.ID, 10))
 		}
 	}
 	return ids

@@ -9,7 +9,14 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/lycaon-io/lycaon/client"
 )
+
+func TestAServerIsNamedByItsNumberHoweverItIsWritten(t *testing.T) {
+	members := []client.Member{{ID: 1}, {ID: 2}, {ID: 10}}
+	require.Equal(t, []string{"2"}, others(members, "server.01=a:1:1, 0010=b:1:1"))
+}
 
 func TestReconfigAddsAServerWaitsForItsVoteAndRemovesIt(t *testing.T) {
 	t.Parallel()
