@@ -139,7 +139,9 @@ func (e *env) offerPaths(word string) []cobra.Completion {
 	}
 	var found []cobra.Completion
 	for _, name := range namesFrom(ctx, c, above, typed) {
-		found = append(found, parent+name)
+		if e.shell || !strings.ContainsAny(name, evaluated) {
+			found = append(found, parent+name)
+		}
 	}
 	if len(found) == 1 {
 		if st, err := c.Exists(ctx, below(above, strings.TrimPrefix(found[0], parent))); err == nil && st != nil && st.NumChildren > 0 {
@@ -148,6 +150,10 @@ func (e *env) offerPaths(word string) []cobra.Completion {
 	}
 	return found
 }
+
+// evaluated is what no name offered to bash or fish may have: what several names
+// begin with they put into the line as it is, and the next Tab evaluates the line.
+const evaluated = "$`\\();&|<>!"
 
 // namesFrom lists the children of parent whose names begin with prefix.
 func namesFrom(ctx context.Context, c *client.Client, parent, prefix string) (found []string) {

@@ -120,10 +120,15 @@ func TestWhatTabOffersToScripts(t *testing.T) {
 		return lines[:len(lines)-1], lines[len(lines)-1]
 	}
 	addr := cluster.Addrs()[0]
+	for _, name := range []string{"$(touch x)1", "$(touch x)2", "`touch x`", "(touch x)", "a;touch x", "a>x", "a b"} {
+		_, err := cluster.Client(t).Create(t.Context(), "/apple/"+name, nil)
+		require.NoError(t, err)
+	}
 	for _, test := range []struct {
 		typed []string
 		want  []string
 	}{
+		{[]string{"-s", addr, "get", "/apple/"}, []string{"/apple/a b"}}, // the next Tab would run the others
 		{[]string{"-s", addr, "get", "/app/c"}, []string{"/app/config/"}},
 		{[]string{"-s", addr, "get", ""}, []string{"/app", "/apple", "/leaf", "/zookeeper"}},
 		{[]string{"-s", addr, "get", "ap"}, nil}, // relative
