@@ -116,14 +116,17 @@ const (
 // cell is one value in a row: the name of its column and its text.
 type cell struct{ name, text string }
 
-// add puts a value on the page: an object as a row, a list as rows of what it
-// holds.
+// add puts a value on the page: an object as a row; a list, and an object that
+// has nothing but a list of objects, as rows of what it holds.
 func (p *page) add(w io.Writer, encoded []byte) error {
 	root, err := tree(encoded)
 	if err != nil {
 		return err
 	}
 	items := []*yaml.Node{root}
+	if list := onlyList(root); list != nil {
+		root = list
+	}
 	if root.Kind == yaml.SequenceNode {
 		items = root.Content
 	}
@@ -136,6 +139,19 @@ func (p *page) add(w io.Writer, encoded []byte) error {
 		}
 	}
 	return nil
+}
+
+// onlyList is what is in an object that has one list of objects and nothing
+// else, or nil.
+func onlyList(n *yaml.Node) *yaml.Node {
+	if n.Kind != yaml.MappingNode || len(n.Content) != 2 {
+		return nil
+	}
+	list := n.Content[1]
+	if list.Kind != yaml.SequenceNode || len(list.Content) == 0 || list.Content[0].Kind != yaml.MappingNode {
+		return nil
+	}
+	return list
 }
 
 // cells flattens a value: what is in an object in an object is named a.b.

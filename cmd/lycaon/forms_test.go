@@ -60,6 +60,7 @@ func TestSeveralValuesAreDocumentsAndRows(t *testing.T) {
 `
 	require.Equal(t, table, printed(t, formTable, a, b))
 	require.Equal(t, table, printed(t, formTable, []shape{a, b}))
+	require.Equal(t, table, printed(t, formTable, map[string]any{"shapes": []shape{a, b}}), "a list under a name alone")
 	require.Equal(t, "/a\n/b\n", printed(t, formTable, []string{"/a", "/b"}))
 	require.Empty(t, printed(t, formTable, []string{}))
 	require.Equal(t, "[]\n", printed(t, formYAML, []string{}))

@@ -45,6 +45,7 @@ func runPrompt(ctx context.Context, e *env) error {
 	rl, err := readline.NewFromConfig(&readline.Config{
 		HistoryFile: history, HistoryLimit: historyLines, HistorySearchFold: true,
 		AutoComplete: tab, Undo: true, DisableAutoSaveHistory: true,
+		Listener: emptyAtCtrlC, FuncFilterInputRune: dropAfterTab(),
 	})
 	if err != nil {
 		return err
@@ -63,6 +64,27 @@ func runPrompt(ctx context.Context, e *env) error {
 		fmt.Fprintln(e.out.w, "Connected. help lists the commands, Tab completes, quit ends.")
 	}
 	return p.loop(ctx)
+}
+
+// emptyAtCtrlC and dropAfterTab have Ctrl-C give up the line also while names are
+// offered for it or a search goes on: there the line editor ends that alone, and
+// the next Enter would run what is left.
+func emptyAtCtrlC(line []rune, pos int, key rune) ([]rune, int, bool) {
+	return nil, 0, key == readline.CharInterrupt
+}
+
+// dropAfterTab is for the names that a second Tab walks through, of which the
+// listener does not hear.
+func dropAfterTab() func(rune) (rune, bool) {
+	var last rune
+	return func(key rune) (rune, bool) {
+		was := last
+		last = key
+		if was == readline.CharTab && key == readline.CharInterrupt {
+			return readline.CharCtrlU, true
+		}
+		return key, true
+	}
 }
 
 func (p *prompt) loop(ctx context.Context) error {
@@ -135,13 +157,27 @@ func (p *prompt) text() string {
 	if p.env.out.compat() {
 		return p.env.zooPrompt(len(p.lines))
 	}
-	return fmt.Sprintf("[lycaon: %s(%s) %s %d] ", p.env.target.server, state, p.env.cwd, len(p.lines))
+	return fmt.Sprintf("[lycaon: %s(%s) %s %d] ", shortServers(p.env.target.server), state, p.env.cwd, len(p.lines))
+}
+
+// shortServers leaves room for typing: of several servers it names the first
+// and counts the others.
+func shortServers(text string) string {
+	hosts, chroot, hasChroot := strings.Cut(text, "/")
+	first, others, several := strings.Cut(hosts, ",")
+	if several {
+		first = fmt.Sprintf("%s+%d", first, strings.Count(others, ",")+1)
+	}
+	if hasChroot {
+		first += "/" + chroot
+	}
+	return first
 }
 
 // ask puts a question, which Ctrl-C and Ctrl-D answer with nothing.
 func (p *prompt) ask(question string) (string, error) {
 	config := p.rl.GetConfig()
-	config.Prompt, config.AutoComplete = question, nil
+	config.Prompt, config.AutoComplete, config.FuncFilterInputRune = question, nil, nil
 	answer, err := p.rl.ReadLineWithConfig(config)
 	if errors.Is(err, readline.ErrInterrupt) || errors.Is(err, io.EOF) {
 		return "", nil

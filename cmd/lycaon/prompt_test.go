@@ -34,6 +34,14 @@ func atPrompt(t *testing.T, cluster *clienttest.Cluster, environ ...string) *ter
 	return term
 }
 
+func TestThePromptNamesTheFirstOfSeveralServers(t *testing.T) {
+	for servers, want := range map[string]string{
+		"a:1": "a:1", "a:1,b:2": "a:1+1", "a:1,b:2,c:3/app/x": "a:1+2/app/x", "[::1]:1/app": "[::1]:1/app",
+	} {
+		require.Equal(t, want, shortServers(servers))
+	}
+}
+
 func TestALineIsEditedBeforeItIsRun(t *testing.T) {
 	t.Parallel()
 	term := atPrompt(t, clienttest.Start(t))

@@ -158,6 +158,39 @@ func TestCtrlCEndsTheCommandAndNotTheShell(t *testing.T) {
 	require.Zero(t, term.exits())
 }
 
+func TestCtrlCGivesTheLineUpThatNamesAreOfferedFor(t *testing.T) {
+	cluster := clienttest.Start(t)
+	c := cluster.Client(t)
+	for _, path := range []string{"/one", "/only"} {
+		_, err := c.Create(t.Context(), path, []byte("data"))
+		require.NoError(t, err)
+	}
+	term := startTerminal(t, lycaon("-s", cluster.Addrs()[0], "shell"))
+	term.shows("0] ")
+	for i, keys := range []string{keyTab, keyTab + keyTab, keyTab + keyTab + keyTab, keyTab + "l"} {
+		term.types("delete /on" + keys)
+		term.shows("only")
+		term.types(keyCtrlC + "version" + keyEnter)
+		term.shows("go1.")
+		term.shows(fmt.Sprintf(" / %d] ", i+1))
+	}
+	term.types(keyCtrlD)
+	require.Zero(t, term.exits())
+}
+
+func TestDataIsTypedAtThePrompt(t *testing.T) {
+	cluster := clienttest.Start(t)
+	term := startTerminal(t, lycaon("-s", cluster.Addrs()[0], "shell"))
+	term.shows("0] ")
+	term.types("create /typed -" + keyEnter)
+	term.shows("Ctrl-D at the beginning of a line ends it")
+	term.types("two words" + keyEnter + keyCtrlD)
+	term.shows("Created /typed")
+	term.shows("1] ")
+	term.types("get -b /typed" + keyEnter)
+	term.shows("dHdvIHdvcmRzCg==")
+}
+
 func TestSIGTERMEndsTheShellAtItsPrompt(t *testing.T) {
 	cluster := clienttest.Start(t)
 	term := startTerminal(t, lycaon("-s", cluster.Addrs()[0], "shell"))

@@ -58,7 +58,7 @@ func (e *env) newBarrierStep(use, short, did string, do func(*recipes.Barrier, c
 				return err
 			}
 			if err := do(recipes.NewBarrier(c, args[0]), cmd.Context()); err != nil {
-				return gaveUp(cmd.Context(), commandName(cmd)+" "+args[0], err)
+				return gaveUp(cmd.Context(), "barrier "+cmd.Name()+" "+args[0], err)
 			}
 			return e.saidBarrier(args[0], did)
 		},

@@ -16,8 +16,9 @@ import (
 	"github.com/lycaon-io/lycaon/cmd/lycaon/internal/confd"
 )
 
-const confdHelp = `Keep files equal to what templates make of the tree. Each template is rendered at the
-start and whenever something that it read has changed, also a node that was not there.
+const confdHelp = `Keep files equal to what templates make of the tree: a file and its template for each
+argument TEMPLATE:FILE[:RELOAD]. A template is rendered at the start and whenever
+something that it read has changed, also a node that was not there.
 A file is replaced whole (a new file in its folder, made durable, takes its name) and
 keeps its mode and owner; a template that makes what the file holds already changes
 nothing and reloads nothing. Whatever goes wrong, a missing node, a failing check, no
@@ -71,7 +72,7 @@ func newConfd(e *env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "confd TEMPLATE:FILE...",
 		Short:   "Keep configuration files equal to what templates make of the tree",
-		Long:    "Each argument is TEMPLATE:FILE[:RELOAD].\n\n" + confdHelp,
+		Long:    confdHelp,
 		Example: confdExample,
 		GroupID: groupOther,
 		Args:    rangeArgs(1, math.MaxInt),

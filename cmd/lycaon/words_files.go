@@ -272,11 +272,19 @@ func (e *env) summary(did, from, to string, nodes int, bytes int64, took time.Du
 		return e.out.value(map[string]any{"from": from, "to": to, "nodes": nodes, "bytes": bytes, "ms": took.Milliseconds(), "skipped": skips})
 	}
 	e.tellSkipped(skips)
-	line := fmt.Sprintf("%s %d nodes, %d bytes from %s to %s in %s", did, nodes, bytes, from, to, took.Round(time.Millisecond))
+	line := fmt.Sprintf("%s %s, %d bytes from %s to %s in %s", did, counted(nodes, "node"), bytes, from, to, took.Round(time.Millisecond))
 	if len(skips) > 0 {
 		line += fmt.Sprintf("; skipped %d, see above", len(skips))
 	}
 	return e.out.line("%s", line)
+}
+
+// counted is "1 node" or "2 nodes".
+func counted(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
 }
 
 // shownSkips is how many of a kind are listed where not all are wanted: a usual

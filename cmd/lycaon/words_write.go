@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -145,6 +146,9 @@ func (e *env) dataArg(args []string, i int) ([]byte, error) {
 	switch {
 	case e.literal:
 	case text == "-":
+		if e.screen != nil {
+			fmt.Fprintln(e.errw, "DATA from here on; Ctrl-D at the beginning of a line ends it")
+		}
 		return io.ReadAll(e.in)
 	case strings.HasPrefix(text, "@@"), strings.HasPrefix(text, "@-"):
 		return []byte(text[1:]), nil
@@ -161,6 +165,14 @@ func (e *env) dataArg(args []string, i int) ([]byte, error) {
 // versionFlag adds -v, whose absence means any version.
 func versionFlag(cmd *cobra.Command, into *int64) {
 	cmd.Flags().Int64VarP(into, "version", "v", znode.AnyVersion, "only if the node is at this version; -1 = any")
+}
+
+// notAt names the version that was asked for.
+func notAt(version int64, err error) error {
+	if errors.Is(err, client.ErrBadVersion) {
+		return fmt.Errorf("%w: it is not at %d", err, version)
+	}
+	return err
 }
 
 func newSet(e *env) *cobra.Command {
@@ -189,7 +201,7 @@ func newSet(e *env) *cobra.Command {
 			}
 			st, err := c.Set(cmd.Context(), args[0], data, client.IfVersion(version))
 			if err != nil {
-				return err
+				return notAt(version, err)
 			}
 			return e.printChanged(st, stat)
 		},
@@ -224,7 +236,7 @@ func newDelete(e *env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.Delete(cmd.Context(), args[0], client.IfVersion(version))
+			return notAt(version, c.Delete(cmd.Context(), args[0], client.IfVersion(version)))
 		},
 	}
 	versionFlag(cmd, &version)
@@ -312,7 +324,7 @@ func newSetACL(e *env) *cobra.Command {
 				return setACLBelow(cmd, c, args[0], acl)
 			}
 			if err := c.SetACL(cmd.Context(), args[0], acl, client.IfVersion(version)); err != nil || !stat {
-				return err
+				return notAt(version, err)
 			}
 			st, err := mustExist(cmd, c, args[0])
 			if err != nil {

@@ -162,7 +162,7 @@ func (e *env) zkSummary(z *zkImport, files *zkFiles, list *zkList, nodes int, to
 			"quotas": list.limits(), "skippedEphemerals": list.ephemerals, "skippedSystemNodes": list.system, "notices": files.notices, "ms": took.Milliseconds(),
 		})
 	}
-	line := fmt.Sprintf("imported %d nodes, %d bytes from %s", nodes, list.bytes, z.snapshot)
+	line := fmt.Sprintf("imported %s, %d bytes from %s", counted(nodes, "node"), list.bytes, z.snapshot)
 	if files.applied > 0 {
 		line += fmt.Sprintf(" and %d transactions behind it", files.applied)
 	}
