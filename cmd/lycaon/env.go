@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -51,10 +52,10 @@ func (t *contact) addFlags(f *pflag.FlagSet) {
 
 // options turns the flags into what the client takes.
 func (t *contact) options() (servers []string, opts []client.Option, err error) {
-	if err := checkServers(t.server); err != nil {
+	servers, chroot, err := t.hosts()
+	if err != nil {
 		return nil, nil, err
 	}
-	hosts, chroot, _ := strings.Cut(t.server, "/")
 	if chroot != "" {
 		opts = append(opts, client.WithChroot("/"+chroot))
 	}
@@ -80,7 +81,23 @@ func (t *contact) options() (servers []string, opts []client.Option, err error) 
 	if conf != nil {
 		opts = append(opts, client.WithTLS(conf))
 	}
-	return strings.Split(hosts, ","), opts, nil
+	return servers, opts, nil
+}
+
+// hosts takes the servers apart. As in ZooKeeper's shell a port may be left out
+// in the compat form.
+func (t *contact) hosts() (servers []string, chroot string, err error) {
+	hosts, chroot, _ := strings.Cut(t.server, "/")
+	for addr := range strings.SplitSeq(hosts, ",") {
+		if (t.compat || t.output == string(formCompat)) && addr != "" && !strings.ContainsAny(addr, ":[]") {
+			addr += ":2181"
+		}
+		if _, _, err := net.SplitHostPort(addr); err != nil {
+			return nil, "", usageError{fmt.Errorf("server %q: want H:P[,H:P...][/chroot]", addr)}
+		}
+		servers = append(servers, addr)
+	}
+	return servers, chroot, nil
 }
 
 func parseAuth(text string) (client.Credential, error) {

@@ -98,3 +98,19 @@ func TestASettingThatCannotBeTakenNamesItsPlaceAndTheRule(t *testing.T) {
 	require.ErrorContains(t, err, `LYCAON_TICK="soon"`)
 	require.Error(t, applySettings(settingsFlags(), noEnv, filepath.Join(t.TempDir(), "absent")))
 }
+
+func TestServersHaveAPort(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string][]string{"a:1": {"a:1"}, "a:1,[::1]:2/app": {"a:1", "[::1]:2"}, "a": nil, "a:1,": nil, "": nil} {
+		got, _, err := (&contact{server: text}).hosts()
+		require.Equal(t, want, got, text)
+		require.Equal(t, want == nil, exitCode(err) == exitUsage, text)
+	}
+	for _, zoo := range []contact{{compat: true}, {output: "compat"}} {
+		zoo.server = "a,b:1/app"
+		got, chroot, err := zoo.hosts()
+		require.NoError(t, err)
+		require.Equal(t, []string{"a:2181", "b:1"}, got, "ZooKeeper's shell knows its port")
+		require.Equal(t, "app", chroot)
+	}
+}

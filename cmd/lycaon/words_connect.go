@@ -2,9 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
-	"net"
-	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -24,7 +21,9 @@ the identities of addauth are shown again.`,
 		Args:    maxArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				if err := checkServers(args[0]); err != nil {
+				elsewhere := e.target
+				elsewhere.server = args[0]
+				if _, _, err := elsewhere.hosts(); err != nil { // before a session is given up for it
 					return err
 				}
 				e.target.server = args[0]
@@ -44,18 +43,6 @@ the identities of addauth are shown again.`,
 			return e.out.line("connected to %s, session %s", e.target.server, c.Session().ID())
 		},
 	}
-}
-
-// checkServers refuses what can be no servers before a session is given up for
-// them.
-func checkServers(text string) error {
-	hosts, _, _ := strings.Cut(text, "/")
-	for addr := range strings.SplitSeq(hosts, ",") {
-		if _, _, err := net.SplitHostPort(addr); err != nil {
-			return usageError{fmt.Errorf("server %q: want H:P[,H:P...][/chroot]", addr)}
-		}
-	}
-	return nil
 }
 
 func newClose(e *env) *cobra.Command {
