@@ -108,7 +108,8 @@ const signalled = 128
 
 // runUnder runs a command while held lasts. When that ends the command gets
 // SIGTERM, and SIGKILL after the grace; if ctx ends, SIGTERM alone, and what is
-// held stays so until the command has ended.
+// held stays so until the command has ended. What a command that got a signal
+// leaves running in its group got it too, and is given the grace to end.
 func (e *env) runUnder(ctx, held context.Context, p program, grace time.Duration) error {
 	c, err := e.startChild(p)
 	if err != nil {
@@ -118,6 +119,9 @@ func (e *env) runUnder(ctx, held context.Context, p program, grace time.Duration
 	for {
 		select {
 		case err := <-c.ended:
+			if stop == nil || lost == nil {
+				c.awaitGroup(kill, grace)
+			}
 			return c.status(err)
 		case <-stop:
 			stop = nil
@@ -132,3 +136,26 @@ func (e *env) runUnder(ctx, held context.Context, p program, grace time.Duration
 		}
 	}
 }
+
+// awaitGroup waits for what a process that has ended has left in its group. That is
+// killed at the time that was set for it; in any case nobody waits beyond the grace.
+func (c *child) awaitGroup(kill <-chan time.Time, grace time.Duration) {
+	if !c.group {
+		return
+	}
+	most := time.After(grace + groupPause) // behind the kill
+	again := time.NewTicker(groupPause)
+	defer again.Stop()
+	for syscall.Kill(-c.cmd.Process.Pid, 0) == nil {
+		select {
+		case <-kill:
+			c.signal(syscall.SIGKILL)
+			return
+		case <-most:
+			return
+		case <-again.C:
+		}
+	}
+}
+
+const groupPause = 20 * time.Millisecond // between two looks

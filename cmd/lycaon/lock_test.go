@@ -120,6 +120,7 @@ func TestTheCommandOfALostLockIsEnded(t *testing.T) {
 		"by SIGTERM":                         {`trap 'echo ended by TERM; exit 0' TERM; echo pid $$; while :; do sleep 0.05; done`, "1m", "ended by TERM"},
 		"by SIGKILL, if it does not obey":    {`trap '' TERM; echo pid $$; while :; do sleep 0.05; done`, "50ms", ""},
 		"with what it started":               {`sleep 60 & echo pid $!; wait`, "1m", ""},
+		"with what outlives it":              {`sh -c 'trap "" TERM; echo pid $$; while :; do sleep 0.05; done' & wait`, "100ms", ""},
 		"and the exit code is not its own 0": {`trap 'exit 0' TERM; echo pid $$; while :; do sleep 0.05; done`, "1m", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -230,14 +231,29 @@ func TestALockIsHeldUntilAnInterruptedCommandHasEnded(t *testing.T) {
 	t.Parallel()
 	cluster := clienttest.Start(t)
 	c := cluster.Client(t)
-	end := t.TempDir() + "/end"
-	script := fmt.Sprintf(`trap 'echo told; until [ -e %s ]; do sleep 0.02; done; exit 7' TERM; echo up; while :; do sleep 0.02; done`, end)
-	r := begin(t, cluster.Addrs()[0], "lock", "/l", "--", "sh", "-c", script)
-	r.says("up")
-	require.NoError(t, r.cmd.Process.Signal(syscall.SIGTERM))
-	r.says("told")
-	waiters(t, c, "/l", 1)
-	require.NoError(t, os.WriteFile(end, nil, 0o600))
-	require.Equal(t, 7, r.exits(), r.errw.String())
-	waiters(t, c, "/l", 0)
+	for name, how := range map[string]struct {
+		run  string
+		code int
+	}{
+		"itself":              {`eval "$0"`, 7},
+		"what it has started": {`echo parent $$; sh -c "$0" & wait`, 128 + int(syscall.SIGTERM)},
+	} {
+		end := t.TempDir() + "/end"
+		script := fmt.Sprintf(`trap 'echo told; until [ -e %s ]; do sleep 0.02; done; exit 7' TERM; echo up; while :; do sleep 0.02; done`, end)
+		r := begin(t, cluster.Addrs()[0], "lock", "--grace", "1m", "/l", "--", "sh", "-c", how.run, script)
+		r.says("up")
+		require.NoError(t, r.cmd.Process.Signal(syscall.SIGTERM))
+		r.says("told")
+		if how.code != 7 {
+			gone(t, r.says("parent "))
+		}
+		for range 20 { // some time
+			_, err := c.Barrier(t.Context())
+			require.NoError(t, err)
+		}
+		waiters(t, c, "/l", 1)
+		require.NoError(t, os.WriteFile(end, nil, 0o600))
+		require.Equal(t, how.code, r.exits(), "%s: %s", name, r.errw.String())
+		waiters(t, c, "/l", 0)
+	}
 }

@@ -22,12 +22,13 @@ const (
 
 const childHelp = `
 Ctrl-C and SIGTERM are passed on to CMD as SIGTERM, and what is held stays so until
-CMD has ended. If it is lost (the session ended, or a person deleted its node) CMD
-gets SIGTERM and, after --grace, SIGKILL; the exit code is 6 then. Meanwhile
-somebody else may hold it already: what must not happen twice has to go by the
-token. Signals go to CMD's process group, but to CMD alone where a terminal is its
-input. On Linux CMD is also killed if this command dies. Otherwise the exit code is
-CMD's own, 128 and the signal's number if a signal ended it.
+CMD has ended, and for up to --grace while what it left in its process group ends. If
+it is lost (the session ended, or a person deleted its node) CMD gets SIGTERM and,
+after --grace, SIGKILL; the exit code is 6 then. Meanwhile somebody else may hold it
+already: what must not happen twice has to go by the token. Signals go to CMD's
+process group, but to CMD alone where a terminal is its input. On Linux CMD is also
+killed if this command dies. Otherwise the exit code is CMD's own, 128 and the
+signal's number if a signal ended it.
 
 A lycaon in CMD reaches the same servers as the same user: LYCAON_SERVER, LYCAON_AUTH
 and so on are set. What it writes is guarded by LYCAON_GUARD, which names what is
@@ -86,7 +87,7 @@ CMD finds in its environment
 }
 
 func graceFlag(cmd *cobra.Command, into *time.Duration) {
-	cmd.Flags().DurationVar(into, "grace", childGrace, "how long after SIGTERM comes SIGKILL if it is lost")
+	cmd.Flags().DurationVar(into, "grace", childGrace, "how long after SIGTERM comes SIGKILL if it is lost, or what CMD left is waited for")
 }
 
 // heldArgs wants n arguments and, if --, a command behind it.
