@@ -43,7 +43,8 @@ and else they have
 
 RELOAD, and the command of --reload, run by sh when the content of FILE has changed, once
 for all files that changed together, after the last of them is in place. One that fails
-is told and run again until it succeeds. --check runs before a file is replaced, which
+is told and run again until it succeeds, but not by the next run of this command, for
+which the file is right already. --check runs before a file is replaced, which
 it prevents by failing: $LYCAON_NEW is the file with the new content, $LYCAON_TARGET
 the one that it is for.
 
