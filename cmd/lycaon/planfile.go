@@ -80,6 +80,11 @@ func (r *planReader) read(raw []byte) error {
 	return r.document(doc.Content[0])
 }
 
+// binaryTag would have the base64 for the data.
+const binaryTag = "!!binary"
+
+var errBinary = errors.New("!!binary is not known here; dataBase64 has data that is no text")
+
 var errNoNodes = errors.New("there is no node in it")
 
 func (r *planReader) document(n *yaml.Node) error {
@@ -119,6 +124,9 @@ func (r *planReader) node(path string, n *yaml.Node) error {
 	}
 	w := wish{path: path}
 	r.wishes[path] = w
+	if n.Tag == binaryTag {
+		return r.fault(n, "%s: %w", path, errBinary)
+	}
 	if n.Kind == yaml.ScalarNode {
 		if w.hasData = n.Tag != "!!null"; w.hasData {
 			w.data = []byte(n.Value)
@@ -151,6 +159,9 @@ func (r *planReader) children(path string, n *yaml.Node) error {
 func (r *planReader) field(w *wish, key string, n *yaml.Node) (err error) {
 	if n.Kind != yaml.ScalarNode {
 		return r.fault(n, "%s wants a single value", key)
+	}
+	if n.Tag == binaryTag {
+		return r.fault(n, "%s: %w", key, errBinary)
 	}
 	isData := key == "data" || key == "dataBase64"
 	if isData && w.hasData || key == "acl" && w.acl != nil || key == "kind" && w.kind != nil || key == "ttl" && w.ttlMs != 0 {
