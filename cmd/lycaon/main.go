@@ -153,7 +153,8 @@ func plainFlagError(err error) error {
 	case number.Func == "ParseUint":
 		rule = "want a number, 0 or more"
 	}
-	return usageError{fmt.Errorf("--%s %q: %s", invalid.GetFlag().Name, invalid.GetValue(), rule)}
+	plain := fmt.Sprintf("--%s %q: %s", invalid.GetFlag().Name, invalid.GetValue(), rule)
+	return usageError{errors.New(strings.Replace(err.Error(), invalid.Error(), plain, 1))} // behind what says where it stands
 }
 
 // commandName is how a command is typed: in the shell without a program.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -113,4 +114,14 @@ func TestServersHaveAPort(t *testing.T) {
 		require.Equal(t, []string{"a:2181", "b:1"}, got, "ZooKeeper's shell knows its port")
 		require.Equal(t, "app", chroot)
 	}
+}
+
+func TestAWrongVariableIsNamedWithItsRule(t *testing.T) {
+	t.Parallel()
+	var errw strings.Builder
+	code := run([]string{"ls", "/"}, nil, io.Discard, &errw, func(name string) string {
+		return map[string]string{"LYCAON_TIMEOUT": "soon"}[name]
+	})
+	require.Equal(t, exitUsage, code)
+	require.Equal(t, `lycaon: LYCAON_TIMEOUT="soon": --timeout "soon": want a time such as 10s or 1m30s`+"\n", errw.String())
 }

@@ -141,7 +141,7 @@ func (e *env) stand(w *client.Watch, path string, kind watchKind) {
 				err = out.event(event)
 			}
 			if err != nil {
-				fmt.Fprintf(e.errw, "watch %s: %v\n", path, err)
+				fmt.Fprintln(e.errw, describe(err))
 				return
 			}
 		}
