@@ -155,7 +155,7 @@ func (c *Client) noteFailure(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if codeOf(err) != protocol.OK {
-		c.lastRefusal = err
+		c.lastRefusal, c.lastFailure = err, nil // it may tell of other servers, too
 		return
 	}
 	c.lastFailure = err
