@@ -27,6 +27,7 @@ type eye struct {
 	changes int
 	gaps    int
 	wrong   string // what must not be
+	ended   error  // why it looks no more
 }
 
 func (p *pack) newEye() *eye {
@@ -49,12 +50,14 @@ func (e *eye) look() {
 	defer close(e.done)
 	for {
 		event, err := e.w.Next(e.c.Session().Context())
+		e.mu.Lock()
+		if e.ended = err; err == nil {
+			e.take(event)
+		}
+		e.mu.Unlock()
 		if err != nil {
 			return
 		}
-		e.mu.Lock()
-		e.take(event)
-		e.mu.Unlock()
 	}
 }
 
@@ -118,7 +121,8 @@ func (e *eye) differences(tree map[string]uint64) (text []string) {
 			text = append(text, fmt.Sprintf("%s: gone, told %d", path, zxid))
 		}
 	}
-	return text
+	return append(text, fmt.Sprintf("after %d gaps and %d changes, %d told of the present state, newest %d, ended: %v",
+		e.gaps, e.changes, len(e.telling), e.newest, e.ended))
 }
 
 // tree is what there is, by the zxid of the newest change of each node.
