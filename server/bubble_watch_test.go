@@ -140,12 +140,16 @@ func (p *pack) tree() map[string]uint64 {
 	return all
 }
 
-// matches requires that an eye comes to see the tree, which rests.
+// matches requires that an eye comes to see the tree, which rests but for the
+// ephemeral nodes of clients that are gone: it is read anew every second.
 func (p *pack) matches(e *eye) {
 	p.t.Helper()
-	tree := p.tree()
-	for began := time.Now(); !e.sees(tree) && !e.lost(); time.Sleep(5 * time.Millisecond) {
+	began := time.Now()
+	for tree := p.tree(); !e.sees(tree) && !e.lost(); tree = p.tree() {
 		require.Less(p.t, time.Since(began), 10*time.Second, "the watch has missed something: %v", e.differences(tree))
+		for read := time.Now(); !e.sees(tree) && !e.lost() && time.Since(read) < time.Second; {
+			time.Sleep(5 * time.Millisecond)
+		}
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
