@@ -100,12 +100,22 @@ func (s *Server) self() replicate.Member {
 	}
 }
 
+// others are the members but for this server.
+func (s *Server) others() []replicate.Member {
+	return slices.DeleteFunc(s.node.Members(), func(m replicate.Member) bool { return m.ID == s.cfg.ID })
+}
+
+// call asks another member.
+func (s *Server) call(ctx context.Context, m replicate.Member, method string, body, into any) error {
+	return s.peers.Call(ctx, peer.Target{ID: m.ID, Addr: m.PeerAddr, Data: m.Data}, method, body, into)
+}
+
 func (s *Server) ask(ctx context.Context, m replicate.Member) protocol.MemberStatus {
 	about := protocol.MemberStatus{Member: member(m)}
 	st := protocol.Status{}
 	if m.ID == s.cfg.ID {
 		st = s.Status()
-	} else if err := s.peers.Call(ctx, peer.Target{ID: m.ID, Addr: m.PeerAddr, Data: m.Data}, askStatus, nil, &st); err != nil {
+	} else if err := s.call(ctx, m, askStatus, nil, &st); err != nil {
 		about.Role, about.Error = roleUnreachable, failure(err)
 		return about
 	}

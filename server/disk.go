@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/lycaon-io/lycaon/protocol"
-	"github.com/lycaon-io/lycaon/server/peer"
 	"github.com/lycaon-io/lycaon/server/raftlog"
 	"github.com/lycaon-io/lycaon/server/replicate"
 )
@@ -133,13 +132,10 @@ func (s *Server) tellShortage() {
 	ctx, cancel := context.WithTimeout(s.ctx, askWithin)
 	defer cancel()
 	var wg sync.WaitGroup
-	for _, m := range s.node.Members() {
-		if m.ID == s.cfg.ID {
-			continue
-		}
+	for _, m := range s.others() {
 		wg.Go(func() {
 			// One that does not hear it decides without us.
-			_ = s.peers.Call(ctx, peer.Target{ID: m.ID, Addr: m.PeerAddr, Data: m.Data}, tellDisk, nil, nil)
+			_ = s.call(ctx, m, tellDisk, nil, nil)
 		})
 	}
 	wg.Wait()

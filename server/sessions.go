@@ -8,7 +8,6 @@ import (
 
 	"github.com/lycaon-io/lycaon/protocol"
 	"github.com/lycaon-io/lycaon/server/peer"
-	"github.com/lycaon-io/lycaon/server/replicate"
 	"github.com/lycaon-io/lycaon/server/state"
 )
 
@@ -106,17 +105,12 @@ func place(page *protocol.SessionPage, server uint64, held []heldSession) {
 func (s *Server) askForSessions(ctx context.Context, page *protocol.SessionPage, ids []uint64) {
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
-	var others []replicate.Member
-	for _, m := range s.node.Members() {
-		if m.ID != s.cfg.ID {
-			others = append(others, m)
-		}
-	}
+	others := s.others()
 	held, failures := make([][]heldSession, len(others)), make([]error, len(others))
 	var wg sync.WaitGroup
 	for i, m := range others {
 		wg.Go(func() {
-			failures[i] = s.peers.Call(ctx, peer.Target{ID: m.ID, Addr: m.PeerAddr, Data: m.Data}, askSessions, ids, &held[i])
+			failures[i] = s.call(ctx, m, askSessions, ids, &held[i])
 		})
 	}
 	wg.Wait()
