@@ -1,6 +1,11 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
 
 const (
 	groupServer = "server"
@@ -45,4 +50,23 @@ func newVersion(e *env) *cobra.Command {
 			return e.out.line("%s", version())
 		},
 	}
+}
+
+// gather makes cmd a word that wants one of these behind it.
+func (e *env) gather(cmd *cobra.Command, subs ...*cobra.Command) *cobra.Command {
+	var names []string
+	for _, sub := range subs {
+		names = append(names, sub.Name())
+		e.addOutputFlag(sub)
+		cmd.AddCommand(sub)
+	}
+	wants := names[len(names)-1]
+	if others := names[:len(names)-1]; len(others) > 0 {
+		wants = strings.Join(others, ", ") + " or " + wants
+	}
+	cmd.Args = cobra.ArbitraryArgs
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return usageError{fmt.Errorf("%s wants %s; see %s --help", cmd.Name(), wants, commandName(cmd))}
+	}
+	return cmd
 }

@@ -45,57 +45,17 @@ func marshal(v any) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// asYAML writes a value with the names and the order that it has in JSON.
+// asYAML writes a value with the names and the order that it has in JSON. YAML
+// itself cannot read that, although JSON is meant to be YAML: it folds a U+0085
+// within quotes as the end of a line.
 func asYAML(w io.Writer, encoded []byte) error {
-	root, err := tree(encoded)
+	root, err := jsonNode(encoded)
 	if err != nil {
 		return err
 	}
 	enc := yaml.NewEncoder(w)
 	enc.SetIndent(2)
 	return errors.Join(enc.Encode(root), enc.Close())
-}
-
-// tree reads JSON and keeps the order of its names. YAML cannot do that, although
-// JSON is meant to be YAML: it folds a U+0085 within quotes as the end of a line.
-func tree(encoded []byte) (*yaml.Node, error) {
-	d := json.NewDecoder(bytes.NewReader(encoded))
-	d.UseNumber()
-	return nextNode(d)
-}
-
-func nextNode(d *json.Decoder) (*yaml.Node, error) {
-	token, err := d.Token()
-	if err != nil {
-		return nil, err
-	}
-	switch v := token.(type) {
-	case json.Delim:
-		n := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
-		if v == '[' {
-			n.Kind, n.Tag = yaml.SequenceNode, "!!seq"
-		}
-		for d.More() {
-			below, err := nextNode(d)
-			if err != nil {
-				return nil, err
-			}
-			n.Content = append(n.Content, below)
-		}
-		_, err := d.Token() // the closing one
-		return n, err
-	case string:
-		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: v}, nil
-	case json.Number:
-		tag := "!!int"
-		if strings.ContainsAny(v.String(), ".eE") {
-			tag = "!!float"
-		}
-		return &yaml.Node{Kind: yaml.ScalarNode, Tag: tag, Value: v.String()}, nil
-	case bool:
-		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!bool", Value: strconv.FormatBool(v)}, nil
-	}
-	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Value: "null"}, nil
 }
 
 // page is what has been printed for one command, as far as the next value has
@@ -119,7 +79,7 @@ type cell struct{ name, text string }
 // add puts a value on the page: an object as a row; a list, and an object that
 // has nothing but a list of objects, as rows of what it holds.
 func (p *page) add(w io.Writer, encoded []byte) error {
-	root, err := tree(encoded)
+	root, err := jsonNode(encoded)
 	if err != nil {
 		return err
 	}

@@ -117,7 +117,7 @@ func (p printer) statBlock(s client.Stat) error {
 	case s.Kind == znode.Container:
 		b.WriteString("kind = container\n")
 	case s.Kind == znode.TTL:
-		fmt.Fprintf(&b, "kind = ttl, %s\n", time.Duration(s.TTLMs)*time.Millisecond)
+		fmt.Fprintf(&b, "kind = ttl, %s\n", msDuration(s.TTLMs))
 	}
 	_, err := io.WriteString(p.w, b.String())
 	return err

@@ -69,7 +69,7 @@ func serverNames(ids []uint64) string {
 
 // ago words a time that has passed, as exactly as a person wants it.
 func ago(ms int64) string {
-	return fmt.Sprintf("%s ago", (time.Duration(ms) * time.Millisecond).Round(time.Second))
+	return fmt.Sprintf("%s ago", msDuration(ms).Round(time.Second))
 }
 
 // placeJSON is what the server that holds a session tells of it.
@@ -85,7 +85,7 @@ func (p place) value() *placeJSON {
 	if p.of == nil || p.of.ServerID == 0 {
 		return nil
 	}
-	return placeValue(p.of)
+	return &placeJSON{ServerID: p.of.ServerID, ClientAddr: p.of.ClientAddr, ConnectedMs: p.of.ConnectedMs, HeardMs: p.of.HeardMs, Watches: p.of.Watches}
 }
 
 func (p place) paths() []string {
@@ -93,8 +93,4 @@ func (p place) paths() []string {
 		return nil
 	}
 	return p.of.Paths
-}
-
-func placeValue(s *client.LiveSession) *placeJSON {
-	return &placeJSON{ServerID: s.ServerID, ClientAddr: s.ClientAddr, ConnectedMs: s.ConnectedMs, HeardMs: s.HeardMs, Watches: s.Watches}
 }

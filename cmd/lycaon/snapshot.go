@@ -19,16 +19,8 @@ func newSnapshot(e *env) *cobra.Command {
 		Use:     "snapshot",
 		Short:   "Save, inspect and restore the whole state",
 		GroupID: groupServer,
-		Args:    cobra.ArbitraryArgs,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return usageError{fmt.Errorf("snapshot wants save, inspect or restore; see %s --help", cmd.CommandPath())}
-		},
 	}
-	for _, sub := range []*cobra.Command{newSnapshotSave(e), newSnapshotInspect(e), newSnapshotRestore(e)} {
-		e.addOutputFlag(sub)
-		cmd.AddCommand(sub)
-	}
-	return cmd
+	return e.gather(cmd, newSnapshotSave(e), newSnapshotInspect(e), newSnapshotRestore(e))
 }
 
 func newSnapshotSave(e *env) *cobra.Command {

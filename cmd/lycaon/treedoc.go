@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
@@ -121,11 +122,8 @@ func jsonNodeOf(n *twig) []byte {
 }
 
 func jsonText(s string) []byte {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(s) // a text always encodes
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+	text, _ := marshal(s) // a text always encodes
+	return bytes.TrimSuffix(text, []byte("\n"))
 }
 
 // yamlEntry writes a node the most readable way that reads back as it is: YAML
@@ -183,8 +181,8 @@ func readsBack(entry []byte, path string, data []byte) bool {
 	return w.hasData && w.data != nil && bytes.Equal(w.data, data)
 }
 
-// jsonReader reads JSON as the YAML that it nearly is: the reader of YAML takes
-// no key of more than 1,024 characters.
+// jsonReader reads JSON as the YAML that it nearly is, in the order that it has:
+// the reader of YAML takes no key of more than 1,024 characters.
 type jsonReader struct {
 	dec  *json.Decoder
 	raw  []byte
@@ -197,6 +195,10 @@ func readJSON(raw []byte) (*yaml.Node, error) {
 	if !utf8.Valid(raw) || !json.Valid(raw) {
 		return nil, nil
 	}
+	return jsonNode(raw)
+}
+
+func jsonNode(raw []byte) (*yaml.Node, error) {
 	r := &jsonReader{dec: json.NewDecoder(bytes.NewReader(raw)), raw: raw, line: 1}
 	r.dec.UseNumber()
 	return r.value()
@@ -213,7 +215,16 @@ func (r *jsonReader) value() (*yaml.Node, error) {
 	n := &yaml.Node{Kind: yaml.ScalarNode, Line: r.line, Value: fmt.Sprint(token)}
 	switch t := token.(type) {
 	case nil:
-		n.Tag = "!!null"
+		n.Tag, n.Value = "!!null", "null"
+	case string:
+		n.Tag = "!!str"
+	case bool:
+		n.Tag = "!!bool"
+	case json.Number:
+		n.Tag = "!!int"
+		if strings.ContainsAny(n.Value, ".eE") {
+			n.Tag = "!!float"
+		}
 	case json.Delim:
 		return n, r.inside(t, n)
 	}
@@ -222,9 +233,9 @@ func (r *jsonReader) value() (*yaml.Node, error) {
 
 // inside reads what is between brackets into n.
 func (r *jsonReader) inside(open json.Delim, n *yaml.Node) error {
-	n.Kind = yaml.SequenceNode
+	n.Kind, n.Tag, n.Value = yaml.SequenceNode, "!!seq", ""
 	if open == '{' {
-		n.Kind = yaml.MappingNode
+		n.Kind, n.Tag = yaml.MappingNode, "!!map"
 	}
 	for r.dec.More() {
 		inner, err := r.value()

@@ -22,10 +22,6 @@ a node, that of Curator's DistributedBarrier, and outlives who raised it.
 A double barrier lets N enter together and leave together: that of package recipes, and
 of Curator's DistributedDoubleBarrier. All must give the same N.`,
 		GroupID: groupOther,
-		Args:    cobra.ArbitraryArgs,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return usageError{fmt.Errorf("barrier wants raise, lower, wait, enter or leave; see %s --help", commandName(cmd))}
-		},
 	}
 	simple := []struct {
 		use, short, did string
@@ -35,14 +31,11 @@ of Curator's DistributedDoubleBarrier. All must give the same N.`,
 		{"lower PATH", "Let all go who wait", "lowered", (*recipes.Barrier).Lower},
 		{"wait PATH", "Wait until the barrier is down", "down", (*recipes.Barrier).Wait},
 	}
+	var subs []*cobra.Command
 	for _, s := range simple {
-		cmd.AddCommand(e.newBarrierStep(s.use, s.short, s.did, s.do))
+		subs = append(subs, e.newBarrierStep(s.use, s.short, s.did, s.do))
 	}
-	cmd.AddCommand(newBarrierEnter(e), newBarrierLeave(e))
-	for _, sub := range cmd.Commands() {
-		e.addOutputFlag(sub)
-	}
-	return cmd
+	return e.gather(cmd, append(subs, newBarrierEnter(e), newBarrierLeave(e))...)
 }
 
 func (e *env) newBarrierStep(use, short, did string, do func(*recipes.Barrier, context.Context) error) *cobra.Command {

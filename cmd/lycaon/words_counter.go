@@ -17,10 +17,6 @@ func newCounter(e *env) *cobra.Command {
 		Long: `A number of 64 bits that everybody adds to, each time exactly once: the counter of
 package recipes, and Curator's DistributedAtomicLong.`,
 		GroupID: groupOther,
-		Args:    cobra.ArbitraryArgs,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return usageError{fmt.Errorf("counter wants add or get; see %s --help", commandName(cmd))}
-		},
 	}
 	add := &cobra.Command{
 		Use:     "add PATH [N]",
@@ -57,11 +53,7 @@ package recipes, and Curator's DistributedAtomicLong.`,
 			return e.count(c, args[0], func(counter *recipes.Counter) (int64, error) { return counter.Get(cmd.Context()) })
 		},
 	}
-	for _, sub := range []*cobra.Command{add, get} {
-		e.addOutputFlag(sub)
-		cmd.AddCommand(sub)
-	}
-	return cmd
+	return e.gather(cmd, add, get)
 }
 
 func (e *env) count(c *client.Client, path string, f func(*recipes.Counter) (int64, error)) error {

@@ -27,16 +27,8 @@ func newMember(e *env) *cobra.Command {
 		Short:   "List, add, remove, promote, demote and replace servers",
 		Long:    memberLong,
 		GroupID: groupServer,
-		Args:    cobra.ArbitraryArgs,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return usageError{fmt.Errorf("member wants list, add, remove, promote, demote or replace; see %s --help", commandName(cmd))}
-		},
 	}
-	for _, sub := range []*cobra.Command{newMemberList(e), newMemberAdd(e), newMemberRemove(e), newMemberPromote(e), newMemberDemote(e), newMemberReplace(e)} {
-		e.addOutputFlag(sub)
-		cmd.AddCommand(sub)
-	}
-	return cmd
+	return e.gather(cmd, newMemberList(e), newMemberAdd(e), newMemberRemove(e), newMemberPromote(e), newMemberDemote(e), newMemberReplace(e))
 }
 
 func newMemberList(e *env) *cobra.Command {

@@ -24,15 +24,8 @@ func newMigrate(e *env) *cobra.Command {
 		Use:     "migrate",
 		Short:   "Move a live tree here from another service",
 		GroupID: groupServer,
-		Args:    cobra.ArbitraryArgs,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return usageError{fmt.Errorf("migrate wants zookeeper; see %s --help", cmd.CommandPath())}
-		},
 	}
-	sub := newMigrateZooKeeper(e)
-	e.addOutputFlag(sub)
-	cmd.AddCommand(sub)
-	return cmd
+	return e.gather(cmd, newMigrateZooKeeper(e))
 }
 
 // migration is what the command line says of one.

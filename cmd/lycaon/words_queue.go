@@ -23,16 +23,8 @@ func newQueue(e *env) *cobra.Command {
 acknowledges it: the queue of package recipes, and of kazoo's LockingQueue. A taker
 that dies gives back what it had, so an item may be worked on more than once.`,
 		GroupID: groupOther,
-		Args:    cobra.ArbitraryArgs,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return usageError{fmt.Errorf("queue wants put, take, ls or len; see %s --help", commandName(cmd))}
-		},
 	}
-	for _, sub := range []*cobra.Command{newQueuePut(e), newQueueTake(e), newQueueLs(e), newQueueLen(e)} {
-		e.addOutputFlag(sub)
-		cmd.AddCommand(sub)
-	}
-	return cmd
+	return e.gather(cmd, newQueuePut(e), newQueueTake(e), newQueueLs(e), newQueueLen(e))
 }
 
 func newQueuePut(e *env) *cobra.Command {

@@ -83,6 +83,10 @@ type aliveJSON struct {
 	Paths []string `json:"paths,omitempty"`
 }
 
+func aliveValue(s *client.SessionInfo, p place) aliveJSON {
+	return aliveJSON{s.ID, true, s.TimeoutMs, s.Generation, s.Ephemerals, p.value(), p.paths()}
+}
+
 // endedJSON is that of one that has ended, or of which nothing is known.
 type endedJSON struct {
 	ID        uint64 `json:"id"`
@@ -96,10 +100,10 @@ func (e *env) printSession(s *client.SessionInfo, p place) error {
 		return e.printEnd(s)
 	}
 	if e.out.structured() {
-		return e.out.value(aliveJSON{s.ID, true, s.TimeoutMs, s.Generation, s.Ephemerals, p.value(), p.paths()})
+		return e.out.value(aliveValue(s, p))
 	}
 	if err := e.out.line("session 0x%x: alive, timeout %s, connection number %d, %d ephemeral nodes",
-		s.ID, time.Duration(s.TimeoutMs)*time.Millisecond, s.Generation, s.Ephemerals); err != nil {
+		s.ID, msDuration(s.TimeoutMs), s.Generation, s.Ephemerals); err != nil {
 		return err
 	}
 	where := p.text()
@@ -299,22 +303,19 @@ func (e *env) printSessions(page *client.SessionPage, first bool) error {
 		rows = append(rows, []string{"SESSION", "TIMEOUT", "EPHEMERALS", "SERVER", "CLIENT", "WATCHES", "CONNECTED", "HEARD"})
 	}
 	for i := range page.Sessions {
-		s := &page.Sessions[i]
+		p := place{of: &page.Sessions[i]}
+		s := p.info()
 		if e.out.structured() {
-			v := aliveJSON{ID: s.ID, Alive: true, TimeoutMs: s.TimeoutMs, Generation: s.Generation, Ephemerals: s.Ephemerals}
-			if s.ServerID != 0 {
-				v.placeJSON = placeValue(s)
-			}
-			if err := e.out.value(v); err != nil {
+			if err := e.out.value(aliveValue(s, p)); err != nil {
 				return err
 			}
 			continue
 		}
-		row := []string{client.SessionID(s.ID).String(), (time.Duration(s.TimeoutMs) * time.Millisecond).String(), strconv.Itoa(s.Ephemerals)}
-		if s.ServerID == 0 {
-			row = append(row, "-", "-", "-", "-", "-")
+		row := []string{client.SessionID(s.ID).String(), msDuration(s.TimeoutMs).String(), strconv.Itoa(s.Ephemerals)}
+		if v := p.value(); v != nil {
+			row = append(row, strconv.FormatUint(v.ServerID, 10), v.ClientAddr, strconv.Itoa(v.Watches), ago(v.ConnectedMs), ago(v.HeardMs))
 		} else {
-			row = append(row, strconv.FormatUint(s.ServerID, 10), s.ClientAddr, strconv.Itoa(s.Watches), ago(s.ConnectedMs), ago(s.HeardMs))
+			row = append(row, "-", "-", "-", "-", "-")
 		}
 		rows = append(rows, row)
 	}

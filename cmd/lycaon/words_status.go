@@ -5,7 +5,6 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -161,13 +160,7 @@ func dash(text string) string {
 // table prints rows in columns.
 func (p printer) table(rows [][]string) error {
 	var b strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	for _, row := range rows {
-		fmt.Fprintln(w, strings.Join(row, "\t"))
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
+	align(&b, widen(nil, rows), rows)
 	_, err := io.WriteString(p.w, b.String())
 	return err
 }
