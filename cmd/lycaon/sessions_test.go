@@ -73,6 +73,7 @@ func TestKillSessionAsksAtThePrompt(t *testing.T) {
 	term.types("y" + keyEnter)
 	term.shows("ended, killed by an administrator")
 	<-victim.Session().Context().Done()
+	term.shows("2] ") // a Ctrl-D before it would be read as a NUL
 	term.types(keyCtrlD)
 	require.Zero(t, term.exits())
 }

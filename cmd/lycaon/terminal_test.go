@@ -26,6 +26,7 @@ type terminal struct {
 	screen  lockedBuffer
 	seen    int // of the screen, by shows
 	cmd     *exec.Cmd
+	ended   chan struct{} // closed when the program is gone
 	history string
 }
 
@@ -43,12 +44,13 @@ const (
 func startTerminal(t *testing.T, cmd *exec.Cmd) *terminal {
 	t.Helper()
 	master, slave := openPTY(t)
-	term := &terminal{t: t, keys: master, cmd: cmd, history: t.TempDir() + "/history"}
+	term := &terminal{t: t, keys: master, cmd: cmd, ended: make(chan struct{}), history: t.TempDir() + "/history"}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	cmd.Env = slices.Concat([]string{"LYCAON_HISTORY=" + term.history}, cmd.Env, []string{"TERM=xterm"})
 	require.NoError(t, cmd.Start())
 	require.NoError(t, slave.Close())
+	go func() { cmd.Wait(); close(term.ended) }()
 	copied := make(chan struct{})
 	go func() {
 		defer close(copied)
@@ -66,7 +68,7 @@ func startTerminal(t *testing.T, cmd *exec.Cmd) *terminal {
 	}()
 	t.Cleanup(func() {
 		cmd.Process.Kill()
-		cmd.Wait()
+		<-term.ended
 		<-copied
 		master.Close()
 	})
@@ -121,10 +123,8 @@ func (term *terminal) shellSession() client.SessionID {
 
 func (term *terminal) exits() int {
 	term.t.Helper()
-	done := make(chan struct{})
-	go func() { term.cmd.Wait(); close(done) }()
 	select {
-	case <-done:
+	case <-term.ended:
 	case <-time.After(waitLong):
 		require.FailNow(term.t, "the program goes on", "%q", term.screen.String())
 	}
@@ -153,6 +153,7 @@ func TestCtrlCEndsTheCommandAndNotTheShell(t *testing.T) {
 	term.shows("[/mine]")
 	term.shows("3] ")
 	term.types("half a line" + keyCtrlC)
+	term.shows("^C") // behind the line, drawn once more with its prompt
 	term.shows("3] ")
 	term.types(keyCtrlD)
 	require.Zero(t, term.exits())
