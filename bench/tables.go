@@ -119,6 +119,7 @@ func between(page, text string) (string, error) {
 
 func (r *results) markdown(s *summary, images []plot, folder string) string {
 	var b strings.Builder
+	s.tellGoals(&b)
 	r.tellAbout(&b)
 	s.tellBehind(&b)
 	for _, n := range s.serverCounts() {
@@ -145,7 +146,7 @@ func heading(servers int) string {
 // and what differed in those that added to it.
 func (r *results) tellAbout(b *strings.Builder) {
 	first := r.Abouts[0]
-	fmt.Fprintf(b, "Measured from %s on.\n\n- Machine: %s. Every server and client ran on it, over loopback.\n- Disk: %s.\n",
+	fmt.Fprintf(b, "### Measured on\n\nFrom %s on.\n\n- Machine: %s. Every server and client ran on it, over loopback.\n- Disk: %s.\n",
 		first.At.Format("2006-01-02 15:04 UTC"), first.Machine, first.Disk)
 	versions := map[string]string{}
 	for _, a := range slices.Backward(r.Abouts) {

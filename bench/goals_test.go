@@ -1,0 +1,83 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestAGoalIsJudgedByWhatItStandsBeside(t *testing.T) {
+	of := func(entrant, figure string, values ...float64) (all []cell) {
+		for run, v := range values {
+			all = append(all, cell{Servers: 1, Scene: "scene", Entrant: entrant, Run: run + 1, Figures: figures{figure: v}})
+		}
+		return all
+	}
+	join := func(parts ...[]cell) (all []cell) {
+		for _, p := range parts {
+			all = append(all, p...)
+		}
+		return all
+	}
+	for _, c := range []struct {
+		name     string
+		cells    []cell
+		goal     goal
+		grace    float64
+		want     string
+		multiple float64
+	}{
+		{"as much as is wanted", join(of(native, rate, 22), of("zookeeper", rate, 10)), goal{figure: rate, times: 2.2, of: []string{"zookeeper"}}, 0, "met", 2.2},
+		{"less than is wanted", join(of(native, rate, 21), of("zookeeper", rate, 10)), goal{figure: rate, times: 2.2, of: []string{"zookeeper"}}, 0, "**not met**", 2.1},
+		{"less, with grace", join(of(native, rate, 18), of("zookeeper", rate, 10)), goal{figure: rate, times: 2.2, of: []string{"zookeeper"}}, 0.2, "met", 1.8},
+		{"less than grace allows", join(of(native, rate, 17), of("zookeeper", rate, 10)), goal{figure: rate, times: 2.2, of: []string{"zookeeper"}}, 0.2, "**not met**", 1.7},
+		{"the better does more", join(of(native, rate, 40), of("zookeeper", rate, 5), of("etcd", rate, 10)),
+			goal{figure: rate, times: 5, of: []string{"zookeeper", "etcd"}}, 0, "**not met**", 4},
+		{"the better takes less", join(of(native, p50Ms, 4), of("zookeeper", p50Ms, 5), of("etcd", p50Ms, 10)),
+			goal{figure: p50Ms, times: 1, of: []string{"zookeeper", "etcd"}}, 0, "met", 0.8},
+		{"one of the peers is missing", join(of(native, rate, 40), of("zookeeper", rate, 5)),
+			goal{figure: rate, times: 5, of: []string{"zookeeper", "etcd"}}, 0, "not measured", 0},
+		{"less CPU", join(of(native, cpuPerK, 5), of("zookeeper", cpuPerK, 10)), goal{figure: cpuPerK, times: 0.5, of: []string{"zookeeper"}}, 0, "met", 0.5},
+		{"more CPU, with grace", join(of(native, cpuPerK, 5.9), of("zookeeper", cpuPerK, 10)),
+			goal{figure: cpuPerK, times: 0.5, of: []string{"zookeeper"}}, 0.2, "met", 0.59},
+		{"a figure of its own", of(native, seconds, 3), goal{figure: seconds, limit: 2}, 0, "**not met**", 1.5},
+		{"the median", of(native, seconds, 1, 1, 3), goal{figure: seconds, limit: 2}, 0, "met", 0.5},
+		{"the worst", of(native, seconds, 1, 1, 3), goal{figure: seconds, limit: 2, worst: true}, 0, "**not met**", 1.5},
+		{"nothing of it", of(native, rate, 3), goal{figure: seconds, limit: 2}, 0, "not measured", 0},
+		{"beside another figure of itself", []cell{{Servers: 1, Scene: "scene", Entrant: native, Run: 1, Figures: figures{p99Ms: 6, quietP99Ms: 4}}},
+			goal{figure: p99Ms, times: 2, of: []string{itself}, beside: quietP99Ms}, 0, "met", 1.5},
+	} {
+		c.goal.servers, c.goal.scene = 1, "scene"
+		got := c.goal.judge(summarizeCells(c.cells), native, c.grace)
+		require.Equal(t, c.want, got.text(), c.name)
+		require.InDelta(t, c.multiple, got.multiple, 1e-9, c.name)
+	}
+}
+
+func TestTheGoalsAreATableOfWhatWasMeasured(t *testing.T) {
+	cells := append(someCells(), cell{Servers: 1, Scene: "writes", Entrant: throughZK, Run: 1, Figures: figures{rate: 900}})
+	var b strings.Builder
+	summarizeCells(cells).tellGoals(&b)
+	text := b.String()
+	for _, row := range []string{
+		"**3 of 6 goals are met**, through the protocol of ZooKeeper 1 of 1; 37 more were not measured.\n",
+		"| writes, per s | at least 2.2 x ZooKeeper | 500 |  | 1,000 | 2.00 x ZooKeeper | **not met** | 900 | 1.80 x ZooKeeper | met |\n",
+		"| writes, CPU s per 1,000 | at most 0.5 x ZooKeeper | 0.04 |  | 0.02 | 0.50 x ZooKeeper | met | | | |\n",
+		"| one client, reads, p50 ms | at most 0.08 ms | 0.2 |  | 0.4 | 5.00 x the goal | **not met** | | | |\n",
+		"| leader killed with -9, to the next write, s | at most 0.4 s |  | 1.5 | 0.3 | 0.75 x the goal | met | | | |\n",
+		"| sessions, per s | at least 2.5 x ZooKeeper |  |  |  |  | not measured | | | |\n",
+		"| **3 servers, clients spread over all** |",
+	} {
+		require.Contains(t, text, row)
+	}
+}
+
+func TestEveryGoalIsAFigureOfAScene(t *testing.T) {
+	for _, g := range goals() {
+		require.Contains(t, sceneNames(), g.scene)
+		require.NotEmpty(t, figureNames[g.figure], g.scene)
+		require.NotContains(t, g.words(), "x  ", g.scene)
+		require.True(t, g.times > 0 != (g.limit > 0), "%s, %s: one of a multiple and a figure", g.scene, g.figure)
+	}
+}
