@@ -1,7 +1,7 @@
 GO      ?= go
 FUZZTIME ?= 10s
 
-.PHONY: build run cluster test lint fuzz faults recipe-faults replay soak-sim compat downstream differential bench bench-peers clean
+.PHONY: build run cluster test lint fuzz faults recipe-faults replay soak-sim compat downstream differential bench bench-peers bench-profile clean
 
 ## build: compile bin/lycaon
 build:
@@ -64,6 +64,10 @@ bench:
 ## bench-peers: beside ZooKeeper and etcd, into docs/PERFORMANCE.md; 2 hours, or 15 minutes with ARGS=-short; wants root to install ZooKeeper
 bench-peers:
 	./.ci/bench-peers $(ARGS)
+
+## bench-profile: where the CPU of a server goes under load, into docs/PERFORMANCE.md; a minute and a half
+bench-profile: build
+	cd bench && $(GO) build -o ../bin/bench . && exec ../bin/bench profile -lycaon ../bin/lycaon -page ../docs/PERFORMANCE.md $(ARGS)
 
 clean:
 	rm -rf bin

@@ -145,6 +145,32 @@ func (v *venue) warm(e entrant) error {
 	return err
 }
 
+const (
+	quietWithin = 30 * time.Second
+	quietEvery  = 300 * time.Millisecond
+	quietCPU    = quietEvery / 20 // of all servers
+)
+
+// quiet waits until the servers have done what earlier load has left to them.
+func (v *venue) quiet(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, quietWithin)
+	defer cancel()
+	for {
+		before, err := cpuOf(v.pids())
+		if err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the servers are still at work after %v", quietWithin)
+		case <-time.After(quietEvery):
+		}
+		if after, err := cpuOf(v.pids()); err != nil || after-before <= quietCPU {
+			return err
+		}
+	}
+}
+
 // fill creates nodes on 32 connections.
 func (v *venue) fill(e entrant, next func() (string, bool), data []byte) error {
 	return eachOf(32, func(i int) error {

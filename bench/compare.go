@@ -26,7 +26,7 @@ type target struct {
 // beside them: the floor, or as many servers of ZooKeeper. With asZooKeeper the
 // load on Lycaon is that on ZooKeeper, by the same program in its protocol.
 func compare(ctx context.Context, binary, dir, beside string, length time.Duration, rounds, servers int, only string, asZooKeeper bool) error {
-	lycaon, stop, err := startSystem(ctx, lycaon{binary}, dir, servers)
+	lycaon, stop, err := startSystem(ctx, lycaon{binary: binary}, dir, servers)
 	if err != nil {
 		return err
 	}

@@ -44,6 +44,7 @@ type session interface {
 type member struct {
 	args, env []string
 	addr      string // of its clients
+	web       string // of Lycaon's figures and profiles
 	log       string
 	process   *process // nil before the first start
 }

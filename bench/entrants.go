@@ -39,7 +39,7 @@ func entrants(b binaries) []entrant {
 		p, err := dialZKPipe(addr)
 		return zkActor{p}, err
 	}
-	l := lycaon{b.lycaon}
+	l := lycaon{binary: b.lycaon}
 	all := []entrant{
 		{native, "a bare client of the native protocol", l, dialNative, func(addr string) (loader, error) {
 			p, err := dialPipe(addr)

@@ -12,7 +12,10 @@ import (
 )
 
 // lycaon is the binary under test, at its defaults.
-type lycaon struct{ binary string }
+type lycaon struct {
+	binary string
+	web    bool // serves figures and profiles
+}
 
 func (lycaon) name() string { return "lycaon" }
 
@@ -33,9 +36,15 @@ func (l lycaon) lay(dir string, n int) ([]*member, error) {
 		if err != nil {
 			return nil, err
 		}
+		web := "off"
+		if l.web {
+			if web, err = freeAddr(); err != nil {
+				return nil, err
+			}
+		}
 		id := fmt.Sprint(i + 1)
-		all[i] = &member{addr: addr, args: []string{l.binary, "serve", "--id", id, "--data-dir", filepath.Join(dir, id),
-			"--client-addr", addr, "--peer-addr", peers[i], "--http-addr", "off",
+		all[i] = &member{addr: addr, web: web, args: []string{l.binary, "serve", "--id", id, "--data-dir", filepath.Join(dir, id),
+			"--client-addr", addr, "--peer-addr", peers[i], "--http-addr", web,
 			"--initial-cluster", strings.Join(cluster, ","), "--log-level", "info"}}
 	}
 	return all, nil

@@ -56,7 +56,7 @@ func main() {
 }
 
 // commands have flags of their own.
-var commands = map[string]func(ctx context.Context, args []string) error{"peers": playPeers, "report": playReport}
+var commands = map[string]func(ctx context.Context, args []string) error{"peers": playPeers, "profile": playProfile, "report": playReport}
 
 func exit(err error) {
 	if err != nil && !errors.Is(err, flag.ErrHelp) {
@@ -67,7 +67,7 @@ func exit(err error) {
 
 // systemsNamed are those of a comma-separated list; all without one.
 func systemsNamed(binary, names string) ([]system, error) {
-	all := []system{lycaon{binary}, zookeeper{}, etcd{}}
+	all := []system{lycaon{binary: binary}, zookeeper{}, etcd{}}
 	if names == "" {
 		return all, nil
 	}

@@ -277,7 +277,7 @@ func (c *comparison) faults(ctx context.Context, run int) error {
 func (c *comparison) strike(ctx context.Context, ensembles map[string]*ensemble, f fault, scene string, e entrant, run int) (err error) {
 	s := e.system
 	if e.name == throughZK {
-		s = asZooKeeper{lycaon{c.lycaon}}
+		s = asZooKeeper{lycaon{binary: c.lycaon}}
 	}
 	if ensembles[e.name] == nil {
 		if ensembles[e.name], err = raise(ctx, s, c.room(), 3); err != nil {

@@ -117,14 +117,16 @@ func TestConsulHasItsColumnsWhereItWasMeasured(t *testing.T) {
 }
 
 func TestAPageKeepsWhatIsOutsideTheMarks(t *testing.T) {
-	page := "# Title\n" + beginMark + "\nold\n" + endMark + "\nend\n"
-	got, err := between(page, "new\n")
+	const begin, end = "<!-- begin: made by bench report -->", "<!-- end: made by bench report -->"
+	other := "<!-- begin: made by bench scale -->\nother\n<!-- end: made by bench scale -->\n"
+	page := "# Title\n" + other + begin + "\nold\n" + end + "\nend\n"
+	got, err := between(page, "bench report", "new\n")
 	require.NoError(t, err)
-	require.Equal(t, "# Title\n"+beginMark+"\n\nnew\n\n"+endMark+"\nend\n", got)
-	twice, err := between(got, "new\n")
+	require.Equal(t, "# Title\n"+other+begin+"\n\nnew\n\n"+end+"\nend\n", got)
+	twice, err := between(got, "bench report", "new\n")
 	require.NoError(t, err)
 	require.Equal(t, got, twice)
-	_, err = between("# Title\n"+beginMark, "new")
+	_, err = between("# Title\n"+begin, "bench report", "new")
 	require.ErrorContains(t, err, "wants the lines")
 }
 

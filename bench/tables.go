@@ -13,11 +13,6 @@ import (
 	"strings"
 )
 
-const (
-	beginMark = "<!-- begin: made by bench report -->"
-	endMark   = "<!-- end: made by bench report -->"
-)
-
 const reportHelp = `usage: go run . report [flags] FILE...
 
 Makes tables and plots of files of results, and puts them into a page between two
@@ -79,15 +74,7 @@ func (r *results) report(page, plots string) error {
 		fmt.Print(text)
 		return nil
 	}
-	old, err := os.ReadFile(page)
-	if err != nil {
-		return err
-	}
-	written, err := between(string(old), text)
-	if err != nil {
-		return fmt.Errorf("%s: %w", page, err)
-	}
-	return os.WriteFile(page, []byte(written), 0o644)
+	return writePart(page, "bench report", text)
 }
 
 // copyTo writes a file of results that holds all of these.
@@ -107,14 +94,33 @@ func (r *results) copyTo(name string) error {
 	return os.WriteFile(name, []byte(b.String()), 0o644)
 }
 
-// between puts text between the two marks of a page.
-func between(page, text string) (string, error) {
-	before, rest, ok := strings.Cut(page, beginMark)
-	_, after, closed := strings.Cut(rest, endMark)
-	if !ok || !closed {
-		return "", fmt.Errorf("wants the lines %s and %s", beginMark, endMark)
+// writePart writes the part of a page anew that a command makes.
+func writePart(page, by, text string) error {
+	old, err := os.ReadFile(page)
+	if err != nil {
+		return err
 	}
-	return before + beginMark + "\n\n" + text + "\n" + endMark + after, nil
+	written, err := between(string(old), by, text)
+	if err != nil {
+		return fmt.Errorf("%s: %w", page, err)
+	}
+	return os.WriteFile(page, []byte(written), 0o644)
+}
+
+// marks are the lines around what a command makes.
+func marks(by string) (begin, end string) {
+	return "<!-- begin: made by " + by + " -->", "<!-- end: made by " + by + " -->"
+}
+
+// between puts text between the two marks of a page.
+func between(page, by, text string) (string, error) {
+	begin, end := marks(by)
+	before, rest, ok := strings.Cut(page, begin)
+	_, after, closed := strings.Cut(rest, end)
+	if !ok || !closed {
+		return "", fmt.Errorf("wants the lines %s and %s", begin, end)
+	}
+	return before + begin + "\n\n" + text + "\n" + end + after, nil
 }
 
 func (r *results) markdown(s *summary, images []plot, folder string) string {

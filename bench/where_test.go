@@ -1,0 +1,63 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/google/pprof/profile"
+	"github.com/stretchr/testify/require"
+)
+
+func TestCPUBelongsToTheInnermostFunctionThatBelongsAnywhere(t *testing.T) {
+	const lycaon = "github.com/lycaon-io/lycaon/"
+	for want, stacks := range map[string][][]string{
+		tree:      {{"runtime.memmove", lycaon + "znode.(*Tree).Set", lycaon + "server/state.(*Machine).Apply", lycaon + "server/pipeline.(*Core).Apply"}},
+		ordering:  {{lycaon + "server/pipeline.(*Lane).take", lycaon + "server/front/native.(*conn).Request"}},
+		framing:   {{"bufio.(*Reader).Read", lycaon + "protocol.ReadFrame"}},
+		replica:   {{"sort.Sort", lycaon + "server/raftlog.(*Log).Append", "github.com/hashicorp/raft.(*Raft).run"}},
+		watches:   {{lycaon + "server/watch.(*Table).Fire"}},
+		badger:    {{"runtime.memmove", "github.com/dgraph-io/badger/v4.(*logFile).writeEntry", lycaon + "server/raftlog.(*Log).Append"}},
+		raft:      {{"github.com/hashicorp/raft.(*Raft).processLogs"}},
+		collector: {{"runtime.scanobject", "runtime.gcDrain"}, {"runtime.scanblock", "runtime.gcAssistAlloc", "runtime.mallocgc", lycaon + "znode.New"}},
+		allocator: {{"runtime.memclrNoHeapPointers", "runtime.mallocgc", "runtime.growslice", lycaon + "protocol.AppendReply"}},
+		scheduler: {{"internal/runtime/syscall/linux.Syscall6", "internal/runtime/syscall/linux.EpollWait", "runtime.netpoll"}, {"runtime.futex", "runtime.futexsleep"}},
+		netRead:   {{"internal/runtime/syscall/linux.Syscall6", "syscall.RawSyscall6", "syscall.read", "internal/poll.(*FD).Read", "net.(*netFD).Read", "bufio.(*Reader).fill"}},
+		netWrite:  {{"internal/runtime/syscall/linux.Syscall6", "syscall.write", "internal/poll.(*FD).Write", "net.(*netFD).Write"}},
+		disk: {{"internal/runtime/syscall/linux.Syscall6", "syscall.Syscall", "golang.org/x/sys/unix.Msync", "github.com/dgraph-io/ristretto/v2/z.Msync"},
+			{"internal/runtime/syscall/linux.Syscall6", "syscall.write", "internal/poll.(*FD).Write", "os.(*File).Write", "github.com/dgraph-io/badger/v4.flush"}},
+		otherCall: {{"internal/runtime/syscall/linux.Syscall6", "golang.org/x/sys/unix.Munmap", "github.com/dgraph-io/ristretto/v2/z.Munmap"}},
+		remainder: {{"runtime.memmove", "main.main"}, {}},
+	} {
+		for _, stack := range stacks {
+			require.Equal(t, want, groupOf(stack), "%v", stack)
+		}
+		require.Contains(t, groupOrder, want)
+	}
+}
+
+func TestAProfileIsDividedIntoParts(t *testing.T) {
+	made := func(ns int64, names ...string) *profile.Sample {
+		s := &profile.Sample{Value: []int64{1, ns}}
+		for _, name := range names {
+			s.Location = append(s.Location, &profile.Location{Line: []profile.Line{{Function: &profile.Function{Name: name}}}})
+		}
+		return s
+	}
+	w := divide(&profile.Profile{Sample: []*profile.Sample{made(30, "runtime.futex"), made(10, "runtime.memmove", "github.com/dgraph-io/badger/v4.a"), made(60, "github.com/dgraph-io/badger/v4.b")}})
+	require.InDelta(t, 0.7, w.groups[badger], 1e-9)
+	require.InDelta(t, 0.3, w.groups[scheduler], 1e-9)
+	require.Equal(t, []function{{"github.com/dgraph-io/badger/v4.b", 0.6}, {"runtime.futex", 0.3}, {"runtime.memmove", 0.1}}, w.top)
+	require.Empty(t, divide(&profile.Profile{}).top)
+}
+
+func TestAProfileIsToldInTables(t *testing.T) {
+	p := profiling{all: []profiled{
+		{servers: 1, scene: "writes", result: result{ops: 2000, elapsed: 1e9, cpu: 1e9}, grown: map[string]float64{"lycaon_store_syncs_total": 4, pageFaults: 500},
+			where: where{groups: map[string]float64{badger: 0.25}, top: []function{{"f", 0.125}}}},
+		{servers: 3, scene: "reads", err: errNoAnswer},
+	}}
+	text := p.markdown("Here.")
+	for _, part := range []string{"| % of the CPU | one server, writes |\n", "| Badger | 25.0 |\n", "| durable writes per 1,000 operations | 2 |\n", "| operations/s, all servers | 2,000 |\n",
+		"| page faults per 1,000 operations | 250 |\n", "- 12.5 % `f`\n", "reads failed: no answer within 30s"} {
+		require.Contains(t, text, part)
+	}
+}
