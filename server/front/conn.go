@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/lycaon-io/lycaon/protocol"
+	"github.com/lycaon-io/lycaon/server/internal/rawnet"
 	"github.com/lycaon-io/lycaon/server/pipeline"
 	"github.com/lycaon-io/lycaon/znode"
 )
@@ -26,7 +27,7 @@ import (
 type Conn struct {
 	front   *Front
 	raw     net.Conn // what was accepted; closing it ends everything
-	nc      net.Conn // the same, or TLS over it after the handshake
+	nc      net.Conn // over the same, with TLS after the handshake
 	ip      netip.Addr
 	refusal string // why it is one too many
 	began   time.Time
@@ -53,7 +54,7 @@ type Conn struct {
 }
 
 func newConn(f *Front, nc net.Conn) *Conn {
-	c := &Conn{front: f, raw: nc, nc: nc, ip: addrOf(nc), began: time.Now(), gone: make(chan struct{}), drained: make(chan struct{})}
+	c := &Conn{front: f, raw: nc, nc: rawnet.Wrap(nc), ip: addrOf(nc), began: time.Now(), gone: make(chan struct{}), drained: make(chan struct{})}
 	c.out.init(f.cfg.MaxOutboxBytes)
 	c.undertaker = time.AfterFunc(time.Hour, c.kill)
 	c.undertaker.Stop()

@@ -8,6 +8,8 @@ import (
 	"io"
 	"net"
 	"os"
+
+	"github.com/lycaon-io/lycaon/server/internal/rawnet"
 )
 
 // Dial opens a stream to a server and returns when that server has accepted
@@ -55,6 +57,7 @@ func (m *Mux) connect(ctx context.Context, k Kind, self Identity, to Target) (*C
 	if err != nil {
 		return nil, err
 	}
+	raw = rawnet.Wrap(raw)
 	unhook := context.AfterFunc(ctx, func() { raw.Close() })
 	c, err := m.introduce(ctx, raw, k, self, to)
 	if !unhook() {

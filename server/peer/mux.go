@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/lycaon-io/lycaon/server/internal/rawnet"
 )
 
 // Mux is the peer port of one server.
@@ -178,7 +180,7 @@ func (m *Mux) accept() {
 		switch {
 		case err == nil:
 			pause = 0
-			m.begin(raw)
+			m.begin(rawnet.Wrap(raw))
 		case m.ctx.Err() != nil || errors.Is(err, net.ErrClosed):
 			return
 		default:
