@@ -30,13 +30,16 @@ type touchShard struct {
 
 // Touch adds a session to the set. Id 0 is no session.
 func (t *Touches) Touch(id uint64) {
-	hash := id * 0x9e3779b97f4a7c15
-	s := &t.shards[hash>>58]
-	slot := &s.slots[hash>>50%touchSlots]
+	s := &t.shards[hash(id)>>58]
+	slot := s.slot(id)
 	if slot.Load() != id {
 		s.touch(id, slot)
 	}
 }
+
+func hash(id uint64) uint64 { return id * 0x9e3779b97f4a7c15 }
+
+func (s *touchShard) slot(id uint64) *atomic.Uint64 { return &s.slots[hash(id)>>50%touchSlots] }
 
 func (s *touchShard) touch(id uint64, slot *atomic.Uint64) {
 	s.mu.Lock()
@@ -65,10 +68,8 @@ func (s *touchShard) take(ids []uint64) []uint64 {
 	if len(s.set) == 0 {
 		return ids
 	}
-	for i := range s.slots {
-		s.slots[i].Store(0)
-	}
-	for id := range s.set {
+	for id := range s.set { // no slot holds an id that is not in the set
+		s.slot(id).Store(0)
 		ids = append(ids, id)
 	}
 	clear(s.set)

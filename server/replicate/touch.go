@@ -58,18 +58,20 @@ func (t *toucher) ledUntilNow() {
 }
 
 // watch closes the connections of sessions that this server may not speak for
-// any more, since the leader is about to give them up. It looks more often than
-// touches are sent, so that the shortest timeouts are kept too.
+// any more, since the leader is about to give them up. From when it may have to,
+// it looks more often than touches are sent, so that the shortest timeouts are
+// kept too; before that there is nothing to look at.
 func (t *toucher) watch() {
-	tick := time.NewTicker(t.s.every / 4)
-	defer tick.Stop()
+	look := time.NewTimer(t.s.every / 4)
+	defer look.Stop()
 	for {
 		select {
 		case <-t.s.ctx.Done():
 			return
-		case <-tick.C:
+		case <-look.C:
 		}
 		silence := t.s.contact()
+		look.Reset(max(2*t.s.every-silence, t.s.every/4))
 		if silence < 2*t.s.every {
 			continue
 		}
