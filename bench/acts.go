@@ -146,9 +146,9 @@ func (v *venue) warm(e entrant) error {
 }
 
 const (
-	quietWithin = 30 * time.Second
+	quietWithin = 2 * time.Minute // a log of millions of entries may be rewritten
 	quietEvery  = 300 * time.Millisecond
-	quietCPU    = quietEvery / 20 // of all servers
+	quietCPU    = quietEvery / 20 // of a server
 )
 
 // quiet waits until the servers have done what earlier load has left to them.
@@ -165,7 +165,7 @@ func (v *venue) quiet(ctx context.Context) error {
 			return fmt.Errorf("the servers are still at work after %v", quietWithin)
 		case <-time.After(quietEvery):
 		}
-		if after, err := cpuOf(v.pids()); err != nil || after-before <= quietCPU {
+		if after, err := cpuOf(v.pids()); err != nil || after-before <= quietCPU*time.Duration(len(v.members)) {
 			return err
 		}
 	}

@@ -54,7 +54,7 @@ func (c *comparison) bulk(ctx context.Context, servers, count, run int, e entran
 	}
 	defer ensemble.end()
 	v := &venue{ensemble: ensemble}
-	made, err := v.makeMany(e, count)
+	made, err := v.makeMany(ctx, e, count)
 	if err := errors.Join(c.results.add(servers, scenes[0], e.name, run, made, err), ctx.Err()); err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func (c *comparison) bulk(ctx context.Context, servers, count, run int, e entran
 }
 
 // makeMany creates nodes of 100 bytes with paths of 37, on three levels.
-func (v *venue) makeMany(e entrant, count int) (figures, error) {
+func (v *venue) makeMany(ctx context.Context, e entrant, count int) (figures, error) {
 	a, err := e.dial(v.members[0].addr)
 	if err != nil {
 		return nil, err
@@ -94,12 +94,12 @@ func (v *venue) makeMany(e entrant, count int) (figures, error) {
 		return nil, err
 	}
 	begin := time.Now()
-	if err := v.fill(e, counted(count, leaf), make([]byte, 100)); err != nil {
+	if err := v.fill(e, until(ctx, counted(count, leaf)), make([]byte, leafBytes)); err != nil {
 		return nil, err
 	}
 	elapsed := time.Since(begin)
 	after, err := cpuOf(v.pids())
-	if err != nil {
+	if err := errors.Join(err, ctx.Err()); err != nil {
 		return nil, err
 	}
 	rssAfter, anonymousAfter, err := v.memory()

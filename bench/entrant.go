@@ -286,6 +286,16 @@ func (c callLoader) fill(next func() (string, bool), data []byte) error {
 	})
 }
 
+// until hands out nothing more when ctx ends.
+func until(ctx context.Context, next func() (string, bool)) func() (string, bool) {
+	return func() (string, bool) {
+		if ctx.Err() != nil {
+			return "", false
+		}
+		return next()
+	}
+}
+
 // counted hands out the paths of n nodes to several connections.
 func counted(n int, path func(i int) string) func() (string, bool) {
 	var next atomic.Int64

@@ -57,11 +57,13 @@ func goals() []goal {
 	limit("one change to 1,000 watchers", p50Ms, 12)
 	times("listing of 10,000 children", rate, 2.5, zk)
 	times(createScene(hundredThousand), rate, 3, zk)
+	limit(createScene(million), liveBytes, 400)
 	limit(createScene(million), nodeBytes, 700)
 	limit(restartScene(hundredThousand), seconds, 0.6)
 	limit(restartScene(million), seconds, 2.5)
 	all = append(all, goal{servers: servers, scene: snapshotScene, figure: p99Ms, times: 2, of: []string{itself}, beside: quietP99Ms})
 	limit(idleScene, idlePercent, 1)
+	limit(startScene, p50Ms, 15)
 
 	servers = 3
 	times("writes", rate, 2.2, zk)
@@ -98,7 +100,7 @@ func (g *goal) yardstick() yardstick { return yardstick{g.scene, g.figure} }
 func (g *goal) graced() bool { return g.figure == rate || g.figure == cpuPerK }
 
 // units of figures whose name does not say them.
-var units = map[string]string{cpuPerK: " s", p50Ms: " ms", p99Ms: " ms", seconds: " s", idlePercent: " %", nodeBytes: " bytes"}
+var units = map[string]string{cpuPerK: " s", p50Ms: " ms", p99Ms: " ms", seconds: " s", idlePercent: " %", nodeBytes: " bytes", liveBytes: " bytes"}
 
 func (g *goal) words() string {
 	bound := "at least "
@@ -197,10 +199,13 @@ func (d verdict) text() string {
 	return "**not met**"
 }
 
-// judged is the entrant that a scene is judged by: the bare client, and in the
-// scenes that it takes no part in the Go client.
-func (s *summary) judged(servers int, scene string) string {
-	if len(s.spreads[servers][scene][native]) == 0 {
+// judged is the entrant that a goal is judged by: the bare client; where it takes
+// no part the Go client; and Lycaon alone for what no peer is asked.
+func (s *summary) judged(g *goal) string {
+	switch {
+	case g.figure == liveBytes, g.scene == startScene:
+		return alone
+	case len(s.spreads[g.servers][g.scene][native]) == 0:
 		return throughGo
 	}
 	return native
@@ -216,7 +221,7 @@ func (s *summary) tellGoals(b *strings.Builder) {
 			servers = g.servers
 			fmt.Fprintf(&rows, "| **%s** | | | | | | | | | |\n", heading(servers))
 		}
-		d := g.judge(s, s.judged(g.servers, g.scene), 0)
+		d := g.judge(s, s.judged(&g), 0)
 		own.add(d)
 		t := verdict{}
 		if g.graced() {
@@ -258,7 +263,7 @@ func (g *goal) row(b *strings.Builder, s *summary, d, through verdict) {
 		label += ", the worst"
 	}
 	fmt.Fprintf(b, "| %s | %s |", label, g.words())
-	for _, e := range []string{"zookeeper", "etcd", s.judged(g.servers, g.scene)} {
+	for _, e := range []string{"zookeeper", "etcd", s.judged(g)} {
 		text := ""
 		if v, ok := g.value(s, e); ok {
 			text = number(v)

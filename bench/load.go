@@ -73,11 +73,24 @@ func dial(addr string) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{Conn: nc, in: bufio.NewReaderSize(nc, 64<<10)}
+	return greet(nc, wholeBuffer, 30_000)
+}
+
+// wholeBuffer of a connection takes the answers to many requests at once.
+const wholeBuffer = 64 << 10
+
+// greet opens a session on a connection, which it closes if that fails.
+func greet(nc net.Conn, buffer int, timeoutMs int64) (c *conn, err error) {
+	defer func() {
+		if err != nil {
+			nc.Close()
+		}
+	}()
+	c = &conn{Conn: nc, in: bufio.NewReaderSize(nc, buffer)}
 	c.out = append(c.out, protocol.Magic[:]...)
 	c.out = protocol.AppendHello(c.out, &protocol.Hello{
 		MinVersion: protocol.Version, MaxVersion: protocol.Version,
-		Mode: protocol.HelloOpen, Client: "bench", TimeoutMs: 30_000,
+		Mode: protocol.HelloOpen, Client: "bench", TimeoutMs: timeoutMs,
 	})
 	if err := c.flush(); err != nil {
 		return nil, err

@@ -56,7 +56,7 @@ func main() {
 }
 
 // commands have flags of their own.
-var commands = map[string]func(ctx context.Context, args []string) error{"peers": playPeers, "profile": playProfile, "report": playReport}
+var commands = map[string]func(ctx context.Context, args []string) error{"peers": playPeers, "profile": playProfile, "report": playReport, "scale": playScale}
 
 func exit(err error) {
 	if err != nil && !errors.Is(err, flag.ErrHelp) {

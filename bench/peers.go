@@ -51,6 +51,9 @@ func playPeers(ctx context.Context, args []string) error {
 		fmt.Fprint(f.Output(), peersHelp)
 		f.PrintDefaults()
 	}
+	page := f.String("page", "", "the page whose marked part is written anew afterwards")
+	plots := f.String("plots", "", "the folder for the plots and a copy of all results")
+	beside := f.String("beside", "scale.json", "results of Lycaon alone, for the goals that they settle, if there are any")
 	out := f.String("out", "results.json", "the file of results, a JSON value a line")
 	dir := f.String("dir", "", "where the servers keep their data (default: a temporary folder)")
 	short := f.Bool("short", false, "1 run of 2 s, a million nodes on one server alone, if no other flag says otherwise")
@@ -86,10 +89,19 @@ func playPeers(ctx context.Context, args []string) error {
 		return err
 	}
 	defer c.results.file.Close()
-	return inFolder(*dir, func(dir string) error {
+	err = inFolder(*dir, func(dir string) error {
 		c.dir = dir
 		return c.run(ctx)
 	})
+	if err != nil || *page == "" {
+		return err
+	}
+	if scale, err := loadResults(*beside); err == nil {
+		c.results.join(scale)
+	} else if !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return c.results.report(*page, *plots)
 }
 
 // numbers reads a comma-separated list, which may be empty.

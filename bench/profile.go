@@ -70,10 +70,6 @@ func playProfile(ctx context.Context, args []string) error {
 		}
 		text := p.markdown(fmt.Sprintf("%s on %s, at %s, load %s.", says(ctx, p.binary, "--version"), machine(),
 			time.Now().UTC().Format("2006-01-02 15:04 UTC"), loadAverage()))
-		if *page == "" {
-			fmt.Print(text)
-			return nil
-		}
 		return writePart(*page, "bench profile", text)
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -28,6 +29,9 @@ const (
 	nodeAnon   = "anonymous_bytes_a_node"
 	quietP99Ms = "quiet_p99_ms"
 	snapshotS  = "snapshot_s"
+
+	loadPerK  = "load_cpu_s_per_1000" // of the program that asks
+	liveBytes = "live_bytes_each"     // of the heap and the stacks of Go, after a collection
 
 	idlePercent = "percent_of_a_core_a_server"
 )
@@ -123,6 +127,13 @@ func (r *results) keep(c cell) {
 	r.done[c.key()] = c.Error == ""
 }
 
+func (r *results) join(o *results) {
+	r.Abouts = append(r.Abouts, o.Abouts...)
+	for _, c := range o.Cells {
+		r.keep(c)
+	}
+}
+
 func (r *results) has(servers int, scene, entrant string, run int) bool {
 	return r.done[cellKey{servers, scene, entrant, run}]
 }
@@ -144,7 +155,7 @@ func (r *results) introduce() error {
 func (r *results) add(servers int, scene, entrant string, run int, f figures, failed error) error {
 	c := cell{Servers: servers, Scene: scene, Entrant: entrant, Run: run, At: time.Now().UTC(), Load: loadAverage(), Figures: f}
 	if failed != nil {
-		c.Error, c.Figures = failed.Error(), nil
+		c.Error, c.Figures = brief(failed), nil
 	}
 	if err := r.introduce(); err != nil {
 		return err
@@ -152,6 +163,15 @@ func (r *results) add(servers int, scene, entrant string, run int, f figures, fa
 	r.keep(c)
 	tellCell(&c)
 	return r.write(line{Cell: &c})
+}
+
+// brief is the first of what went wrong: a thousand clients say it a thousand times.
+func brief(err error) string {
+	first, rest, more := strings.Cut(err.Error(), "\n")
+	if more {
+		first += fmt.Sprintf(" (and %d more)", 1+strings.Count(rest, "\n"))
+	}
+	return first
 }
 
 func (r *results) write(l line) error {

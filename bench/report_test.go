@@ -97,7 +97,7 @@ func TestARatioIsHowMuchBetterLycaonIs(t *testing.T) {
 func TestThePageSaysWhereLycaonIsBehindAndWhatFailed(t *testing.T) {
 	r := &results{Cells: someCells(), Abouts: []about{{Machine: "2 cores", Command: "go run . peers"}}}
 	s := summarizeCells(r.Cells)
-	text := r.markdown(s, s.plots(), "performance")
+	text := r.markdown(s, s, s.plots(), "performance")
 	require.Contains(t, text, "**Where Lycaon is behind**, of 4 comparisons: once.\n\n- 1 server, one client, reads, p50 ms: lycaon 0.4, zookeeper 0.2 (0.50 x)\n")
 	require.Contains(t, text, "- 3 servers, reads, etcd, run 1: lost; it\n")
 	require.Contains(t, text, "| writes, per s | 500 |  | 1,000 | 2.0 x |  |  |  |  |  |\n")
@@ -110,7 +110,7 @@ func TestThePageSaysWhereLycaonIsBehindAndWhatFailed(t *testing.T) {
 func TestConsulHasItsColumnsWhereItWasMeasured(t *testing.T) {
 	r := &results{Abouts: []about{{}}, Cells: append(someCells(),
 		cell{Servers: 3, Scene: killScene, Entrant: "consul", Run: 1, Figures: figures{seconds: 9}})}
-	one, three, _ := strings.Cut(r.markdown(summarizeCells(r.Cells), nil, ""), "### 3 servers")
+	one, three, _ := strings.Cut(r.markdown(summarizeCells(r.Cells), summarizeCells(r.Cells), nil, ""), "### 3 servers")
 	require.NotContains(t, one, "Consul")
 	require.Contains(t, three, "| Consul | Lycaon, Go client, x Consul |\n")
 	require.Contains(t, three, "| "+killScene+" |  | 1.5 |  |  |  |  |  | 0.3 | 5.0 x | 9 | 30.0 x |\n")

@@ -8,11 +8,12 @@ import (
 	"strings"
 )
 
-// plot is groups of bars, one for each entrant, along a scale of powers of ten.
+// plot is groups of bars, one for each entrant or load, along a scale of powers of ten.
 type plot struct {
 	servers int
 	file    string
 	title   string
+	kinds   []string // of bars; without any the entrants
 	groups  []plotGroup
 }
 
@@ -27,6 +28,7 @@ type bar struct {
 }
 
 var colours = map[string]string{
+	readsScene: "#4a6fa5", writesScene: "#0b6e4f",
 	native: "#0b6e4f", throughGo: "#3aa17e", throughZK: "#8fd3b6", "zookeeper": "#c8553d", "etcd": "#4a6fa5", "consul": "#b0568f",
 }
 
@@ -95,7 +97,11 @@ func (p *plot) svg() string {
 		plotWidth, height, plotWidth, height)
 	fmt.Fprintf(&b, `<title>%s</title><rect width="100%%" height="100%%" fill="white"/>`+"\n", html.EscapeString(p.title))
 	fmt.Fprintf(&b, `<text x="10" y="18" font-size="14" font-weight="bold">%s</text>`+"\n", html.EscapeString(p.title))
-	for i, e := range entrantNames() {
+	kinds := p.kinds
+	if len(kinds) == 0 {
+		kinds = entrantNames()
+	}
+	for i, e := range kinds {
 		x := 10 + i*140
 		fmt.Fprintf(&b, `<rect x="%d" y="28" width="10" height="10" fill="%s"/><text x="%d" y="37">%s</text>`+"\n", x, colours[e], x+14, html.EscapeString(e))
 	}

@@ -15,8 +15,8 @@ import (
 
 const reportHelp = `usage: go run . report [flags] FILE...
 
-Makes tables and plots of files of results, and puts them into a page between two
-marks. Of a cell that is in several files the last one counts.
+Makes tables and plots of files of results, of peers and of scale, and puts them into
+a page between marks. Of a cell that is in several files the last one counts.
 
 `
 
@@ -41,10 +41,7 @@ func playReport(_ context.Context, args []string) error {
 		if err != nil {
 			return err
 		}
-		all.Abouts = append(all.Abouts, r.Abouts...)
-		for _, c := range r.Cells {
-			all.keep(c)
-		}
+		all.join(r)
 	}
 	if len(all.Abouts) == 0 {
 		return errors.New("there are no results in it")
@@ -52,29 +49,64 @@ func playReport(_ context.Context, args []string) error {
 	return all.report(*page, *plots)
 }
 
+// report tells of the comparison and of Lycaon alone, as far as there is
+// something of them.
 func (r *results) report(page, plots string) error {
+	peers, scale := r.split()
+	var err error
+	if len(peers.Cells) > 0 {
+		err = peers.peersReport(page, plots, summarizeCells(r.Cells))
+	}
+	if len(scale.Cells) > 0 {
+		err = errors.Join(err, scale.scaleReport(page, plots))
+	}
+	return err
+}
+
+// split divides results into those of the comparison and those of Lycaon alone.
+func (r *results) split() (peers, scale *results) {
+	peers, scale = &results{}, &results{}
+	for _, a := range r.Abouts {
+		of := peers
+		if strings.HasPrefix(a.Command, scaleCommand) {
+			of = scale
+		}
+		of.Abouts = append(of.Abouts, a)
+	}
+	for _, c := range r.Cells {
+		of := peers
+		if c.Entrant == alone {
+			of = scale
+		}
+		of.Cells = append(of.Cells, c)
+	}
+	return peers, scale
+}
+
+// peersReport judges the goals by everything that there is, also of Lycaon alone.
+func (r *results) peersReport(page, plots string, everything *summary) error {
 	s := summarizeCells(r.Cells)
 	var images []plot
 	if plots != "" {
 		images = s.plots()
-		if err := os.MkdirAll(plots, 0o755); err != nil {
-			return err
-		}
-		for _, p := range images {
-			if err := os.WriteFile(filepath.Join(plots, p.file), []byte(p.svg()), 0o644); err != nil {
-				return err
-			}
-		}
-		if err := r.copyTo(filepath.Join(plots, "results.json")); err != nil {
+		if err := r.draw(images, plots, "results.json"); err != nil {
 			return err
 		}
 	}
-	text := r.markdown(s, images, filepath.Base(plots))
-	if page == "" {
-		fmt.Print(text)
-		return nil
+	return writePart(page, "bench report", r.markdown(s, everything, images, filepath.Base(plots)))
+}
+
+// draw writes plots, and beside them what they were made of.
+func (r *results) draw(images []plot, folder, name string) error {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
 	}
-	return writePart(page, "bench report", text)
+	for _, p := range images {
+		if err := os.WriteFile(filepath.Join(folder, p.file), []byte(p.svg()), 0o644); err != nil {
+			return err
+		}
+	}
+	return r.copyTo(filepath.Join(folder, name))
 }
 
 // copyTo writes a file of results that holds all of these.
@@ -94,8 +126,13 @@ func (r *results) copyTo(name string) error {
 	return os.WriteFile(name, []byte(b.String()), 0o644)
 }
 
-// writePart writes the part of a page anew that a command makes.
+// writePart writes the part of a page anew that a command makes, or prints it if
+// there is no page.
 func writePart(page, by, text string) error {
+	if page == "" {
+		fmt.Print(text)
+		return nil
+	}
 	old, err := os.ReadFile(page)
 	if err != nil {
 		return err
@@ -123,9 +160,10 @@ func between(page, by, text string) (string, error) {
 	return before + begin + "\n\n" + text + "\n" + end + after, nil
 }
 
-func (r *results) markdown(s *summary, images []plot, folder string) string {
+func (r *results) markdown(s, everything *summary, images []plot, folder string) string {
 	var b strings.Builder
-	s.tellGoals(&b)
+	everything.tellGoals(&b)
+	b.WriteString("### Measured on\n\n")
 	r.tellAbout(&b)
 	s.tellBehind(&b)
 	for _, n := range s.serverCounts() {
@@ -151,8 +189,11 @@ func heading(servers int) string {
 // tellAbout says on what, with what and how it was measured: the first run,
 // and what differed in those that added to it.
 func (r *results) tellAbout(b *strings.Builder) {
+	if len(r.Abouts) == 0 {
+		return
+	}
 	first := r.Abouts[0]
-	fmt.Fprintf(b, "### Measured on\n\nFrom %s on.\n\n- Machine: %s. Every server and client ran on it, over loopback.\n- Disk: %s.\n",
+	fmt.Fprintf(b, "Measured from %s on.\n\n- Machine: %s. Every server and client ran on it, over loopback.\n- Disk: %s.\n",
 		first.At.Format("2006-01-02 15:04 UTC"), first.Machine, first.Disk)
 	versions := map[string]string{}
 	for _, a := range slices.Backward(r.Abouts) {
@@ -202,6 +243,10 @@ func (s *summary) tellBehind(b *strings.Builder) {
 	if len(lines) > 0 {
 		b.WriteString("\n")
 	}
+	s.tellFailed(b)
+}
+
+func (s *summary) tellFailed(b *strings.Builder) {
 	if len(s.failed) > 0 {
 		fmt.Fprintf(b, "**Runs that failed**, and are in no median: %d.\n\n", len(s.failed))
 		for _, c := range s.failed {

@@ -25,6 +25,7 @@ func (y yardstick) label() string {
 var figureNames = map[string]string{
 	rate: "per s", p50Ms: "p50 ms", p95Ms: "p95 ms", p99Ms: "p99 ms", cpuPerK: "CPU s per 1,000", rssMiB: "MiB resident", refusals: "errors",
 	seconds: "s", leaderS: "s, client at the leader", nodeBytes: "bytes a node", nodeAnon: "anonymous bytes a node",
+	loadPerK: "CPU s per 1,000 of the load program", liveBytes: "live bytes each",
 	idlePercent: "% of a core a server", quietP99Ms: "p99 ms without", snapshotS: "s of snapshot",
 }
 
@@ -137,7 +138,9 @@ func (s *summary) scenes(servers int) []string {
 func (s *summary) serverCounts() []int {
 	var all []int
 	for n := range s.spreads {
-		all = append(all, n)
+		if slices.ContainsFunc(entrantNames(), func(e string) bool { return s.measured(n, e) }) {
+			all = append(all, n)
+		}
 	}
 	slices.Sort(all)
 	return all

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestALeafIsWrittenAsItsDirectoryIs(t *testing.T) {
+	for _, i := range []int{0, 9, 10, 999, 1000, 12_345, 999_999, 4_999_999, 99_999_999} {
+		require.Equal(t, fmt.Sprintf("%s/node-%08d", directory(i/fan), i), leaf(i))
+	}
+}
+
+func TestFewAreAtWorkAtOnceAndTheFirstFailureEndsIt(t *testing.T) {
+	const workers, n = 4, 100
+	var atWork, did atomic.Int64
+	require.NoError(t, fewOf(workers, n, func(int) error {
+		defer atWork.Add(-1)
+		did.Add(1)
+		if now := atWork.Add(1); now > workers {
+			return fmt.Errorf("%d at once", now)
+		}
+		return nil
+	}))
+	require.EqualValues(t, n, did.Load())
+	did.Store(0)
+	require.ErrorContains(t, fewOf(1, n, func(i int) error {
+		if did.Add(1); i == 10 {
+			return errors.New("broken")
+		}
+		return nil
+	}), "broken")
+	require.EqualValues(t, 11, did.Load())
+}
+
+func TestAThousandClientsThatFailFillOneLine(t *testing.T) {
+	require.Equal(t, "lost (and 2 more)", brief(errors.Join(errors.New("lost"), errors.New("lost"), errors.New("gone"))))
+	require.Equal(t, "lost", brief(errors.New("lost")))
+}
+
+func TestLittleMemoryIsNotDividedAmongThings(t *testing.T) {
+	f := figures{}
+	f.weigh(1<<20, 1000)
+	require.Empty(t, f)
+	f.weigh(32<<20, 1<<20)
+	require.Equal(t, figures{liveBytes: 32}, f)
+}
+
+// scaleCells are of two sizes along the axis of connections.
+func scaleCells() []cell {
+	made := func(scene string, f figures) cell {
+		return cell{Servers: 1, Scene: scene, Entrant: alone, Run: 1, Figures: f}
+	}
+	return []cell{
+		made("reads, 1 connections", figures{rate: 500_000, p50Ms: 1, p99Ms: 2, cpuPerK: 0.001, loadPerK: 0.0005}),
+		made("reads, 10,000 connections", figures{rate: 50_000, p50Ms: 10, p99Ms: 20, cpuPerK: 0.004, loadPerK: 0.004}),
+		made("reads one at a time, 1 connections", figures{rate: 20_000, p50Ms: 0.05, p99Ms: 0.1, cpuPerK: 0.008}),
+		made(openScene(10_000), figures{rate: 7000, liveBytes: 20 << 10}),
+		made(createScene(million), figures{rate: 90_000, liveBytes: 380, nodeBytes: 1024}),
+		made(restartScene(million), figures{seconds: 2}),
+		made(readsScene, figures{rate: 600_000, cpuPerK: 0.001}),
+		{Servers: 1, Scene: createScene(5 * million), Entrant: alone, Run: 1, Error: "left out"},
+	}
+}
+
+func TestTheTablesOfScaleTellEachSize(t *testing.T) {
+	r := &results{Cells: scaleCells(), Abouts: []about{{Machine: "2 cores", Command: scaleCommand}}}
+	s := summarizeCells(r.Cells)
+	text := r.scaleMarkdown(s, s.scalePlots(), "performance")
+	for _, part := range []string{
+		"| 1 |  |  | 500 k | 1 | 2 | 1 |  |  |  |  |\n",
+		"| 10,000 | 7,000 | 20 | 50 k* | 10 | 20 | 4 |  |  |  |  |\n",
+		"- reads: 1 to 4 us of CPU each, the most 4.0 x the least.\n",
+		"| 1 | 20 k | 0.05 | 0.1 | 8 |  |  |  |  |\n| 10 |  |  |  |  |  |  |  |  |\n",
+		"- reads: 4 to 8 us of CPU each, the most 2.0 x the least.\n",
+		"| one core of one server: reads of 1 KiB | 1 M/s |\n",
+		"| one GiB resident: nodes of 100 bytes, of 1,000,000 | 1.05 M (1,024 bytes each) |\n",
+		"| from kill -9 to an answered write with 1,000,000 nodes | 2 s |\n",
+		"create 5,000,000 nodes, lycaon alone, run 1: left out\n",
+		"(performance/scale-cpu.svg)",
+	} {
+		require.Contains(t, text, part)
+	}
+}
+
+func TestEveryLoadOfAnAxisHasItsName(t *testing.T) {
+	require.Equal(t, "reads, 10,000 nodes", byNodes.name(readsScene, 10_000))
+	require.Equal(t, 1, byNodes.servers(10_000))
+	require.Equal(t, "reads", byServers.name(readsScene, 3))
+	require.Equal(t, 3, byServers.servers(3))
+	require.Equal(t, "1 server", sizeLabel(byServers, 1))
+	require.Equal(t, "0 watches", sizeLabel(byWatches, 0))
+}
+
+func TestAReportTellsPeersAndScaleInPartsOfTheirOwn(t *testing.T) {
+	dir := t.TempDir()
+	pageFile := filepath.Join(dir, "PAGE.md")
+	var empty strings.Builder
+	for _, by := range []string{"bench report", "bench scale"} {
+		begin, end := marks(by)
+		fmt.Fprintf(&empty, "%s\n%s\n", begin, end)
+	}
+	require.NoError(t, os.WriteFile(pageFile, []byte(empty.String()), 0o600))
+	r := &results{Cells: append(someCells(), scaleCells()...), Abouts: []about{{Machine: "one", Command: "go run . peers"}, {Machine: "two", Command: scaleCommand + " -short"}}}
+	require.NoError(t, r.report(pageFile, filepath.Join(dir, "plots")))
+	written, err := os.ReadFile(pageFile)
+	require.NoError(t, err)
+	peers, scale, found := strings.Cut(string(written), "<!-- begin: made by bench scale -->")
+	require.True(t, found)
+	require.Contains(t, peers, "| create 1,000,000 nodes, live bytes each | at most 400 bytes |  |  | 380 | 0.95 x the goal | met |", "a goal that Lycaon alone settles")
+	require.Contains(t, peers, "Machine: one.")
+	require.NotContains(t, peers, "Machine: two.")
+	require.NotContains(t, peers, "left out")
+	require.NotContains(t, peers, "600 k", "what has peers is judged beside them alone")
+	require.Contains(t, scale, "Machine: two.")
+	require.Contains(t, scale, "left out")
+	for _, name := range []string{"scale-cpu.svg", "scale.json", "results.json", "1-cpu.svg"} {
+		require.FileExists(t, filepath.Join(dir, "plots", name))
+	}
+}

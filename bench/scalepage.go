@@ -1,0 +1,250 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+func (r *results) scaleReport(page, folder string) error {
+	s := summarizeCells(r.Cells)
+	var images []plot
+	if folder != "" {
+		images = s.scalePlots()
+		if err := r.draw(images, folder, "scale.json"); err != nil {
+			return err
+		}
+	}
+	return writePart(page, "bench scale", r.scaleMarkdown(s, images, filepath.Base(folder)))
+}
+
+func (r *results) scaleMarkdown(s *summary, images []plot, folder string) string {
+	var b strings.Builder
+	s.tellCapacity(&b)
+	for _, p := range images {
+		fmt.Fprintf(&b, "![%s](%s/%s)\n\n", p.title, folder, p.file)
+	}
+	for _, t := range scaleTables {
+		s.tellScale(&b, &t)
+	}
+	fmt.Fprintf(&b, "A figure with * was measured while the load program, which shares the machine, took %g %% and more of all CPU: there it is the limit as much as Lycaon, a server\n"+
+		"that has the cores for itself does more, and the CPU of an operation tells more than the rate.\n\n", loadCounts*100)
+	s.tellFailed(&b)
+	r.tellAbout(&b)
+	return b.String()
+}
+
+// scaleColumn is a figure along an axis.
+type scaleColumn struct {
+	load   string // of which it tells; "" if it tells of what is there
+	head   string
+	scene  func(n int) string
+	figure string
+	unit   float64 // that the figure is told in
+}
+
+// scaleTable is what is told along an axis.
+type scaleTable struct {
+	axis
+	title, about string
+	columns      []scaleColumn
+}
+
+const (
+	singlyTitle = "Connections with one request in flight each"
+
+	loadCounts = 0.4 // part of all CPU
+
+	micro = 1e-3 // seconds a thousand, told in microseconds each
+	kib   = 1 << 10
+)
+
+// loads are the columns of reads and writes.
+func (a axis) loads(names ...string) (all []scaleColumn) {
+	for _, load := range names {
+		scene := func(n int) string { return a.name(load, n) }
+		all = append(all, scaleColumn{load, load + "/s", scene, rate, 1}, scaleColumn{load, "p50 ms", scene, p50Ms, 1},
+			scaleColumn{load, "p99 ms", scene, p99Ms, 1}, scaleColumn{load, "CPU us each", scene, cpuPerK, micro})
+	}
+	return all
+}
+
+// singly are the columns of loads with one request in flight on each connection;
+// of many connections it is the load of all together.
+func (a axis) singly() []scaleColumn {
+	columns := a.loads(readsScene, writesScene)
+	for i := range columns {
+		load := map[bool]string{true: readsSingle, false: writesSingle}[i < len(columns)/2]
+		together := columns[i].scene
+		columns[i].scene = func(n int) string {
+			if inFlight/n <= 1 {
+				return together(n)
+			}
+			return a.name(load, n)
+		}
+	}
+	return columns
+}
+
+var scaleTables = []scaleTable{
+	{byServers, "Servers", "32 connections with 32 requests in flight each, spread over the servers, which share the machine: the CPU is that of all together. Values of 1 KiB.",
+		byServers.loads(readsScene, linearScene, writesScene)},
+	{byConnections, "Connections", "One server; 1,024 requests in flight on all connections together, one on each of 1,000 and of 10,000. Each connection has a session.",
+		append([]scaleColumn{{"", "opened/s", openScene, rate, 1}, {"", "KiB live each", openScene, liveBytes, kib}},
+			byConnections.loads(readsScene, writesScene)...)},
+	{byConnections, singlyTitle, "As programs ask that wait for each answer: nothing is batched but what happens to be due at once, so every request costs the system calls and\nthe wake-ups of its own, at both ends.",
+		byConnections.singly()},
+	{byWatches, "Watches", "One server; the watches are held by 100 connections, each on a path of its own that nobody writes; 32 other connections read and write.",
+		append([]scaleColumn{{"", "set/s", watchScene, rate, 1}, {"", "bytes live each", watchScene, liveBytes, 1}},
+			byWatches.loads(readsScene, writesScene)...)},
+	{byNodes, "Nodes", "One server; nodes of 100 bytes with paths of 37, of which any is read and written. *Live* is what the heap grew by, after a collection, *resident* what the\nprocess grew by while they were created. *Ready* is from kill -9 to an answered write.",
+		append(append([]scaleColumn{{"", "created/s", createScene, rate, 1}, {"", "bytes live each", createScene, liveBytes, 1}, {"", "bytes resident each", createScene, nodeBytes, 1}},
+			byNodes.loads(readsScene, writesScene)...), scaleColumn{"", "ready s", restartScene, seconds, 1})},
+}
+
+func (s *summary) tellScale(b *strings.Builder, t *scaleTable) {
+	what := t.what
+	if what == "" {
+		what = "servers"
+	}
+	fmt.Fprintf(b, "### %s\n\n%s\n\n| %s |", t.title, t.about, what)
+	for _, c := range t.columns {
+		fmt.Fprintf(b, " %s |", c.head)
+	}
+	b.WriteString("\n|---|" + strings.Repeat("---|", len(t.columns)) + "\n")
+	for _, n := range t.sizes {
+		fmt.Fprintf(b, "| %s |", thousands(n))
+		for _, c := range t.columns {
+			fmt.Fprintf(b, " %s |", s.scaleText(t, &c, n))
+		}
+		b.WriteString("\n")
+	}
+	b.WriteString("\n")
+	for i := range t.columns {
+		if c := &t.columns[i]; c.figure == cpuPerK {
+			s.tellCliff(b, t, c)
+		}
+	}
+	b.WriteString("\n")
+}
+
+func (s *summary) scaleText(t *scaleTable, c *scaleColumn, n int) string {
+	servers, scene := t.servers(n), c.scene(n)
+	v, ok := s.median(servers, yardstick{scene, c.figure}, alone)
+	if !ok {
+		return ""
+	}
+	text := number(v / c.unit)
+	if c.figure == rate && s.loadIsLimit(servers, scene) {
+		text += "*"
+	}
+	return text
+}
+
+// loadIsLimit tells whether so much CPU went to asking that the rate tells of the
+// load program as much as of the servers.
+func (s *summary) loadIsLimit(servers int, scene string) bool {
+	asking, known := s.median(servers, yardstick{scene, loadPerK}, alone)
+	serving, measured := s.median(servers, yardstick{scene, cpuPerK}, alone)
+	return known && measured && asking >= loadCounts*(asking+serving)
+}
+
+// tellCliff says how far the CPU of one operation goes apart along an axis.
+func (s *summary) tellCliff(b *strings.Builder, t *scaleTable, c *scaleColumn) {
+	var all []float64
+	for _, n := range t.sizes {
+		if v, ok := s.median(t.servers(n), yardstick{c.scene(n), cpuPerK}, alone); ok {
+			all = append(all, v/c.unit)
+		}
+	}
+	if len(all) < 2 || slices.Min(all) <= 0 {
+		return
+	}
+	fmt.Fprintf(b, "- %s: %s to %s us of CPU each, the most %.1f x the least.\n", c.load, number(slices.Min(all)), number(slices.Max(all)), slices.Max(all)/slices.Min(all))
+}
+
+// scalePlots are what is done, and what it costs, along all axes.
+func (s *summary) scalePlots() []plot {
+	kinds := []string{readsScene, writesScene}
+	var all []plot
+	for _, k := range []struct {
+		file, title, figure string
+		unit                float64
+	}{
+		{"scale-throughput", "Lycaon alone: done a second (more is better)", rate, 1},
+		{"scale-cpu", "Lycaon alone: microseconds of the servers' CPU each (less is better)", cpuPerK, micro},
+	} {
+		p := plot{file: k.file + ".svg", title: k.title, kinds: kinds}
+		for _, t := range scaleTables {
+			if t.title == singlyTitle { // the others suffice
+				continue
+			}
+			for _, n := range t.sizes {
+				g := plotGroup{label: sizeLabel(t.axis, n)}
+				for _, load := range kinds {
+					if v, ok := s.median(t.servers(n), yardstick{t.name(load, n), k.figure}, alone); ok && v > 0 {
+						g.bars = append(g.bars, bar{load, v / k.unit})
+					}
+				}
+				if len(g.bars) > 0 {
+					p.groups = append(p.groups, g)
+				}
+			}
+		}
+		if len(p.groups) > 0 {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+func sizeLabel(a axis, n int) string {
+	what := a.what
+	if what == "" {
+		what = "servers"
+	}
+	if n == 1 {
+		what = strings.TrimSuffix(what, "s")
+	}
+	return thousands(n) + " " + what
+}
+
+// tellCapacity says what a core and a GiB are good for, of the largest sizes that
+// were measured.
+func (s *summary) tellCapacity(b *strings.Builder) {
+	fmt.Fprint(b, "| what it buys | |\n|---|---|\n")
+	say := func(what string, servers int, scene, figure string, value func(v float64) string) {
+		if v, ok := s.median(servers, yardstick{scene, figure}, alone); ok && v > 0 {
+			fmt.Fprintf(b, "| %s | %s |\n", what, value(v))
+		}
+	}
+	perCore := func(v float64) string { return number(1000/v) + "/s" }
+	for _, load := range []string{readsScene, linearScene, writesScene} {
+		say("one core of one server: "+load+" of 1 KiB", 1, load, cpuPerK, perCore)
+	}
+	for _, n := range byServers.sizes {
+		if n > 1 {
+			say(fmt.Sprintf("one core in all of %d servers together: writes of 1 KiB", n), n, writesScene, cpuPerK, perCore)
+		}
+	}
+	largest := func(a axis, scene func(n int) string, figure string) int {
+		for _, n := range slices.Backward(a.sizes) {
+			if _, ok := s.median(1, yardstick{scene(n), figure}, alone); ok && n > 0 {
+				return n
+			}
+		}
+		return a.sizes[0]
+	}
+	perGiB := func(v float64) string { return number((1<<30)/v) + fmt.Sprintf(" (%s bytes each)", number(v)) }
+	n := largest(byNodes, createScene, nodeBytes)
+	say(fmt.Sprintf("one GiB resident: nodes of 100 bytes, of %s", thousands(n)), 1, createScene(n), nodeBytes, perGiB)
+	say(fmt.Sprintf("from kill -9 to an answered write with %s nodes", thousands(n)), 1, restartScene(n), seconds, func(v float64) string { return number(v) + " s" })
+	n = largest(byConnections, openScene, liveBytes)
+	say(fmt.Sprintf("one GiB of live heap: connections with a session, of %s", thousands(n)), 1, openScene(n), liveBytes, perGiB)
+	say("connections opened, with a session each", 1, openScene(n), rate, func(v float64) string { return number(v) + "/s" })
+	n = largest(byWatches, watchScene, liveBytes)
+	say(fmt.Sprintf("one GiB of live heap: watches, of %s", thousands(n)), 1, watchScene(n), liveBytes, perGiB)
+	say("a script that starts the command, reads a node and exits, p50", 1, startScene, p50Ms, func(v float64) string { return number(v) + " ms" })
+	b.WriteString("\n")
+}
