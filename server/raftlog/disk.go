@@ -38,9 +38,9 @@ const (
 	diskInterval  = time.Second
 	diskSoftFloor = 256 << 20
 	// diskHardDefault: one more memtable in its write-ahead file and one table of it, at their size limits.
-	diskHardDefault = 2 * defaultMemTableBytes
+	diskHardDefault = 2 * largestMemTableBytes
 	// diskSoftDefault: twice the memtables (two and the active one) and the largest table; snapshots come on top.
-	diskSoftDefault = 2 * (3*defaultMemTableBytes + defaultMemTableBytes)
+	diskSoftDefault = 2 * (3*largestMemTableBytes + largestMemTableBytes)
 	ballastBytes    = 64 << 20
 	// hysteresis keeps the level from flapping: space must exceed a mark by an eighth to leave its level.
 	hysteresisShift = 3

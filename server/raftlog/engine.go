@@ -32,7 +32,11 @@ func engineOptions(dir string, memTableBytes int64, logger badger.Logger) badger
 		WithDetectConflicts(false).
 		WithMetricsEnabled(false).
 		WithNumVersionsToKeep(1).
-		WithChecksumVerificationMode(options.OnTableRead)
+		WithChecksumVerificationMode(options.OnTableRead).
+		WithBlockSize(blockBytes(memTableBytes)).
+		WithBaseTableSize(min(memTableBytes, defaultMemTableBytes)).
+		WithNumLevelZeroTables(tablesBeforeCompaction).
+		WithNumLevelZeroTablesStall(tablesBeforeStall)
 }
 
 // valueThreshold must fit into one transaction, which matters only for the small memtables of tests.
@@ -42,6 +46,13 @@ func valueThreshold(memTableBytes int64) int64 {
 
 func chunkBytes(memTableBytes int64) int {
 	return int(min(maxChunkBytes, valueThreshold(memTableBytes)/2))
+}
+
+// blockBytes is room for two of the largest chunks and what goes with them. A block that a value outgrows is allocated
+// anew, twice as large, and the memory of all of them is kept for later tables: with Badger's 4 KiB that came to a
+// gigabyte.
+func blockBytes(memTableBytes int64) int {
+	return 2*chunkBytes(memTableBytes) + blockSlackBytes
 }
 
 // openEngine turns whatever goes wrong, a panic too, into a refusal that names the directory.

@@ -106,7 +106,7 @@ func (r *Report) inspectCopy(dir string, guard guardSlot, guarded bool, visit fu
 	if err := removeScrap(scratch); err != nil {
 		return err
 	}
-	db, err := openEngine(scratch, defaultMemTableBytes, &engineLog{to: slog.New(slog.DiscardHandler)})
+	db, err := openEngine(scratch, largestMemTableBytes, &engineLog{to: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		r.Problems = append(r.Problems, err)
 		return nil

@@ -10,7 +10,18 @@ const (
 	maxStableValueBytes = 64 << 10
 	maxStableKeys       = 64
 
-	defaultMemTableBytes = 64 << 20
+	// defaultMemTableBytes is what Badger gathers in memory before it writes a table. Up to three memtables and some ten
+	// builders of tables live at a time, all of them of about this size, so it rules the memory of a server under writes.
+	defaultMemTableBytes = 16 << 20
+	// largestMemTableBytes is what earlier versions wrote with: their write-ahead files want as much to be replayed.
+	largestMemTableBytes = 64 << 20
+	// tablesBeforeCompaction is 320 MiB of log. Most of it is behind a snapshot and deleted by then, so it need never be
+	// copied; with half as many, a compaction copies half of what it reads.
+	tablesBeforeCompaction = 20
+	// tablesBeforeStall leaves the compaction as much time again before writes wait for it.
+	tablesBeforeStall = 2 * tablesBeforeCompaction
+	// blockSlackBytes is for the keys and headers of the records in a table's block.
+	blockSlackBytes = 64 << 10
 	// maxValueThreshold is Badger's own upper bound. A value that reaches it goes to the value log, whose sync error
 	// is only logged, so every value of ours stays below.
 	maxValueThreshold = 1 << 20

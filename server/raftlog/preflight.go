@@ -55,6 +55,17 @@ func runPreflight(dir string) (*preflight, error) {
 	return p, nil
 }
 
+// memTableBytes is want, or what the largest memtables were made with if a write-ahead file may hold more than a
+// memtable of want does: Badger ends the process that replays such a file. A memtable takes a quarter more than its size.
+func (p *preflight) memTableBytes(want int64) int64 {
+	for _, w := range p.wals {
+		if w.arena > want+want/4 {
+			return largestMemTableBytes
+		}
+	}
+	return want
+}
+
 func (p *preflight) see(s state) {
 	if !p.found || s.seq > p.newest.seq {
 		p.newest, p.found = s, true

@@ -137,7 +137,7 @@ func (s *Store) create() error {
 			return fmt.Errorf("raftlog: start creation over: %w", err)
 		}
 	}
-	if err := s.openDB(); err != nil {
+	if err := s.openDB(s.opt.memTableBytes); err != nil {
 		return err
 	}
 	first := state{id: f.id, stableSum: sumStable(nil)}
@@ -176,7 +176,7 @@ func (s *Store) load(f format) error {
 	if err := removeScrap(path); err != nil {
 		return fmt.Errorf("raftlog: remove scrap: %w", err)
 	}
-	if err := s.openDB(); err != nil {
+	if err := s.openDB(seen.memTableBytes(s.opt.memTableBytes)); err != nil {
 		return err
 	}
 	if err := s.readBack(slot); err != nil {
@@ -185,12 +185,12 @@ func (s *Store) load(f format) error {
 	return s.openGuard()
 }
 
-func (s *Store) openDB() error {
+func (s *Store) openDB(memTableBytes int64) error {
 	path := filepath.Join(s.dir, engineDir)
 	if err := makeDir(path); err != nil {
 		return err
 	}
-	db, err := openEngine(path, s.opt.memTableBytes, &engineLog{to: s.opt.Logger, onSync: func(err error) { s.fail(err) }})
+	db, err := openEngine(path, memTableBytes, &engineLog{to: s.opt.Logger, onSync: func(err error) { s.fail(err) }})
 	if err != nil {
 		return err
 	}

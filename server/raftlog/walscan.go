@@ -6,6 +6,7 @@ import (
 	"hash/crc32"
 	"os"
 
+	"github.com/dgraph-io/badger/v4/skl"
 	"github.com/dgraph-io/ristretto/v2/z"
 )
 
@@ -21,6 +22,8 @@ const (
 	walBitFinTxn   = 1 << 7
 	walMaxKeyBytes = 1 << 16
 	walVersionLen  = 8
+
+	walNodePadding = 8 // at least what Badger aligns the node of an entry with
 )
 
 type walScan struct {
@@ -28,6 +31,7 @@ type walScan struct {
 	validEnd int64 // Badger keeps what lies before and cuts the rest
 	newest   state
 	found    bool
+	arena    int64 // at most what a memtable needs to take it all
 }
 
 func scanWAL(path string) (walScan, error) {
@@ -57,6 +61,7 @@ func (w *walScan) read(data []byte) {
 			return
 		}
 		off += size
+		w.arena += int64(size + skl.MaxNodeSize + walNodePadding)
 		if e.meta&walBitFinTxn == 0 {
 			if s, ok := e.state(); ok {
 				pending, seen = s, true
