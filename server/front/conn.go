@@ -187,7 +187,9 @@ func (c *Conn) serve() {
 	defer c.kill()
 	defer c.contain()
 	c.nc.SetDeadline(time.Now().Add(HandshakeTimeout))
-	c.r = bufio.NewReaderSize(countingReader{c}, readBufferSize)
+	c.r = readers.Get().(*bufio.Reader)
+	c.r.Reset(countingReader{c})
+	defer c.giveBack()
 	if !c.tell() || !c.speaker.Handshake() {
 		return
 	}
@@ -211,6 +213,18 @@ func (c *Conn) serve() {
 	}
 	io.Copy(io.Discard, c.nc) // until the writer has said goodbye; it has set a deadline
 }
+
+// giveBack lets the next connection have the reader, once nobody reads any more.
+func (c *Conn) giveBack() {
+	r := c.r
+	c.r = nil
+	r.Reset(nil)
+	readers.Put(r)
+}
+
+// readers are those of connections that have ended: their buffers are most of
+// what a connection takes.
+var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, readBufferSize) }}
 
 // contain keeps a bug that one connection set off from ending the others. A
 // panic under Core's lock is not contained: the state could not be trusted.

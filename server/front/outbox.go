@@ -49,7 +49,7 @@ func (o *outbox) push(m *protocol.Message) (ok bool) {
 	return true
 }
 
-// end lets nothing more in; bye is the last message.
+// end lets nothing more in behind bye.
 func (o *outbox) end(bye *protocol.Message) (first bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -58,6 +58,8 @@ func (o *outbox) end(bye *protocol.Message) (first bool) {
 	}
 	o.ending = true
 	o.bye = bye
+	o.bytes += bye.Size()
+	o.queue = append(o.queue, *bye)
 	o.wakeLocked()
 	return true
 }

@@ -49,9 +49,10 @@ func (c *Conn) write() {
 		case <-c.gone:
 			return
 		}
+		ends := c.out.farewell() != nil // asked before the flush, which then is the last one
 		c.flush()
-		if bye := c.out.farewell(); bye != nil {
-			c.sayGoodbye(bye)
+		if ends {
+			c.sayGoodbye()
 			return
 		}
 	}
@@ -82,10 +83,13 @@ func (o *outbox) abandonPen() {
 
 func (c *Conn) writeBatch(batch []protocol.Message) error {
 	buf := c.page[:0]
-	size := 0
+	size, told := 0, len(batch)
 	for i := range batch {
 		m := &batch[i]
 		size += m.Size()
+		if m.Kind == protocol.Goodbye {
+			told--
+		}
 		buf = c.speaker.Append(buf, m)
 		if len(buf) >= writeBufferSize || i == len(batch)-1 {
 			if len(buf) > 0 {
@@ -100,8 +104,8 @@ func (c *Conn) writeBatch(batch []protocol.Message) error {
 	if cap(buf) <= 4*writeBufferSize {
 		c.page = buf
 	}
-	c.front.counts.messagesOut.Add(uint64(len(batch)))
-	c.sent.Add(uint64(len(batch)))
+	c.front.counts.messagesOut.Add(uint64(told))
+	c.sent.Add(uint64(told))
 	return nil
 }
 
@@ -120,15 +124,10 @@ func (c *Conn) writeOut(b []byte) error {
 }
 
 // sayGoodbye ends a connection in a way that lets the last message arrive: a
-// socket closed with input unread resets the connection.
-func (c *Conn) sayGoodbye(bye *protocol.Message) {
+// socket closed with input unread resets the connection. If somebody else has the
+// pen, that message is still with him.
+func (c *Conn) sayGoodbye() {
 	c.out.awaitPen()
-	c.nc.SetWriteDeadline(time.Now().Add(farewellTimeout))
-	if b := c.speaker.Append(nil, bye); len(b) > 0 {
-		if _, err := c.nc.Write(b); err != nil {
-			return
-		}
-	}
 	if half, ok := c.nc.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
 		c.nc.SetReadDeadline(time.Now().Add(farewellTimeout))
 		<-c.drained
