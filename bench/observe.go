@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -60,16 +61,15 @@ func counters(ctx context.Context, m *member) (map[string]float64, error) {
 
 // What the kernel counts of a process.
 const (
-	callsReading = "read calls"  // of any file and socket
-	callsWriting = "write calls" // of any file and socket
-	pageFaults   = "page faults"
+	sleeps     = "sleeps" // of a thread that waited, for work or for the disk
+	pageFaults = "page faults"
 )
 
 func kernelCounters(pid int, into map[string]float64) {
-	for name, key := range map[string]string{"syscr": callsReading, "syscw": callsWriting} {
-		n, err := strconv.ParseFloat(fieldOf(fmt.Sprintf("/proc/%d/io", pid), name), 64)
-		if err == nil {
-			into[key] = n
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid)) // fails for a bad pattern alone
+	for _, t := range threads {
+		if n, err := strconv.ParseFloat(fieldOf(t, "voluntary_ctxt_switches"), 64); err == nil {
+			into[sleeps] += n
 		}
 	}
 	stat := contents(fmt.Sprintf("/proc/%d/stat", pid))

@@ -168,8 +168,7 @@ var pers = []per{
 		return quotient(one.grown["lycaon_batch_transactions_sum"], one.grown["lycaon_batch_transactions_count"])
 	}},
 	ofEach("calls that write to clients, per 1,000 operations", "lycaon_socket_writes_total", 1000),
-	ofEach("read system calls of any kind, per 1,000 operations", callsReading, 1000),
-	ofEach("write system calls of any kind, per 1,000 operations", callsWriting, 1000),
+	ofEach("times that a thread went to sleep, per 1,000 operations", sleeps, 1000),
 	ofEach("objects allocated per operation", "go_memstats_mallocs_total", 1),
 	ofEach("bytes allocated per operation", "go_memstats_alloc_bytes_total", 1),
 	{name: "garbage collections/s", of: func(one *profiled) float64 {

@@ -30,6 +30,9 @@ const (
 var groupOrder = []string{netRead, netWrite, disk, otherCall, collector, allocator, scheduler, badger, raft,
 	framing, ordering, replica, tree, watches, remainder}
 
+// sockets is the package that reads and writes them with system calls of its own.
+const sockets = "github.com/lycaon-io/lycaon/server/internal/rawnet"
+
 // kinds say by the beginning of a function's name what group it belongs to. What
 // belongs to none (copying, sorting, formatting) counts for its caller. The first
 // that fits decides.
@@ -52,7 +55,7 @@ var kinds = []struct {
 		"sync.(*Mutex)", "sync.(*RWMutex)", "sync.(*Cond)", "sync.(*WaitGroup)", "internal/sync.(*Mutex)", "internal/poll.runtime_poll", "runtime.(*guintptr)", "runtime.tgkill", "runtime.preempt"}},
 	{badger, []string{"github.com/dgraph-io/"}},
 	{raft, []string{"github.com/hashicorp/"}},
-	{framing, []string{"github.com/lycaon-io/lycaon/protocol", "github.com/lycaon-io/lycaon/server/front"}},
+	{framing, []string{"github.com/lycaon-io/lycaon/protocol", "github.com/lycaon-io/lycaon/server/front", sockets}},
 	{ordering, []string{"github.com/lycaon-io/lycaon/server/pipeline"}},
 	{replica, []string{"github.com/lycaon-io/lycaon/server/replicate", "github.com/lycaon-io/lycaon/server/raftlog", "github.com/lycaon-io/lycaon/server/peer"}},
 	{tree, []string{"github.com/lycaon-io/lycaon/server/state", "github.com/lycaon-io/lycaon/znode", "github.com/lycaon-io/lycaon/session"}},
@@ -89,9 +92,9 @@ func callGroup(functions []string) string {
 			return scheduler
 		case strings.Contains(lower, "sync") && systemCall(name), strings.Contains(lower, "pwrite"), strings.HasPrefix(name, "os.(*File)"):
 			return disk
-		case hasPrefix(name, []string{"net.(*netFD).Read", "net.(*conn).Read", "net.(*TCPConn).Read"}):
+		case hasPrefix(name, []string{"net.(*netFD).Read", "net.(*conn).Read", sockets + ".(*conn).recv", sockets + ".(*conn).Read"}):
 			return netRead
-		case hasPrefix(name, []string{"net.(*netFD).Write", "net.(*netFD).write", "net.(*conn).Write", "net.(*conn).write", "net.(*Buffers)"}):
+		case hasPrefix(name, []string{"net.(*netFD).Write", "net.(*netFD).write", "net.(*conn).Write", "net.(*conn).write", "net.(*Buffers)", sockets + ".(*conn).send", sockets + ".(*conn).Write"}):
 			return netWrite
 		}
 	}
