@@ -32,7 +32,7 @@ func markedLog(writes int) [][]byte {
 func image(t *testing.T, c *Core) *state.Machine {
 	t.Helper()
 	var b bytes.Buffer
-	require.NoError(t, state.WriteImage(&b, c.Freeze()))
+	require.NoError(t, state.WriteImage(&b, c.Freeze(), nil))
 	m, _, err := state.ReadImage(&b)
 	require.NoError(t, err)
 	return m

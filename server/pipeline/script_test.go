@@ -259,7 +259,7 @@ func (s *scripted) apply(words []string) {
 
 func (s *scripted) install() {
 	var b bytes.Buffer
-	require.NoError(s.t, state.WriteImage(&b, s.core.Freeze()))
+	require.NoError(s.t, state.WriteImage(&b, s.core.Freeze(), nil))
 	m, _, err := state.ReadImage(&b)
 	require.NoError(s.t, err)
 	s.core.Install(m)

@@ -1,6 +1,7 @@
 package raftlog
 
 import (
+	"errors"
 	"os"
 	"syscall"
 
@@ -23,4 +24,14 @@ func reserve(file *os.File, size int64) error {
 // dropCache makes the next read of the synced file come from the disk.
 func dropCache(file *os.File) {
 	_ = unix.Fadvise(int(file.Fd()), 0, 0, unix.FADV_DONTNEED)
+}
+
+// writeRange returns when the disk has taken that part of the file; only a sync makes it durable.
+func writeRange(file *os.File, from, size int64) error {
+	const all = unix.SYNC_FILE_RANGE_WAIT_BEFORE | unix.SYNC_FILE_RANGE_WRITE | unix.SYNC_FILE_RANGE_WAIT_AFTER
+	err := unix.SyncFileRange(int(file.Fd()), from, size, all)
+	if errors.Is(err, unix.ENOSYS) {
+		return nil
+	}
+	return os.NewSyscallError("sync_file_range", err)
 }

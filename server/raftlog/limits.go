@@ -47,5 +47,6 @@ const (
 
 	snapshotsKept      = 2
 	snapshotBufBytes   = 256 << 10
+	snapshotPieceBytes = 1 << 20 // that wait for the disk at most while a snapshot is written
 	maxSnapshotMetaLen = 1 << 20
 )

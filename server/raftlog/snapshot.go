@@ -231,7 +231,7 @@ func (s *Snapshots) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
 	known := s.verified[id]
 	s.mu.Unlock()
 	if !known {
-		if err := s.verify(dir, m, nil); err != nil {
+		if err := s.verify(dir, m, nil, nil); err != nil {
 			return nil, nil, err
 		}
 		s.markVerified(id)
@@ -249,19 +249,28 @@ func (s *Snapshots) markVerified(id string) {
 	s.verified[id] = true
 }
 
-// verify reads the state once, through inner if given.
-func (s *Snapshots) verify(dir string, m *snapshotMeta, inner func(io.Reader) error) error {
+// verify reads the state once, through inner if given, and calls pace, if given, for each piece. An error of pace ends it
+// and says nothing about the snapshot.
+func (s *Snapshots) verify(dir string, m *snapshotMeta, inner func(io.Reader) error, pace func() error) error {
 	r, err := openState(dir, m)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
+	r.pace = pace
+	if err := readThrough(r, dir, inner); r.ended == nil {
+		return err
+	}
+	return r.ended
+}
+
+func readThrough(r *stateReader, dir string, inner func(io.Reader) error) error {
 	if inner != nil {
 		if err := inner(r); err != nil {
 			return corruptSnapshot(filepath.Join(dir, stateFile), "inner format: %w", err)
 		}
 	}
-	_, err = io.CopyBuffer(struct{ io.Writer }{io.Discard}, struct{ io.Reader }{r}, make([]byte, snapshotBufBytes))
+	_, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, struct{ io.Reader }{r}, make([]byte, snapshotBufBytes))
 	return err
 }
 

@@ -91,6 +91,9 @@ type stateReader struct {
 	meta *snapshotMeta
 	sum  hash.Hash32
 	read int64
+
+	pace  func() error // may be nil
+	ended error        // of pace
 }
 
 func openState(dir string, m *snapshotMeta) (*stateReader, error) {
@@ -111,6 +114,11 @@ func openState(dir string, m *snapshotMeta) (*stateReader, error) {
 }
 
 func (r *stateReader) Read(p []byte) (int, error) {
+	if r.pace != nil {
+		if r.ended = r.pace(); r.ended != nil {
+			return 0, r.ended
+		}
+	}
 	n, err := r.file.Read(p)
 	r.sum.Write(p[:n])
 	r.read += int64(n)

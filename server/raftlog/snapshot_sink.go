@@ -81,11 +81,16 @@ type snapshotSink struct {
 	sum     hash.Hash32
 	meta    snapshotMeta
 	started time.Time
+	clean   int64        // bytes that the kernel has given to the disk
+	pace    func() error // may be nil
 	failed  error
 	ended   bool
 }
 
 func (k *snapshotSink) ID() string { return k.meta.ID }
+
+// SetPace has Close call pace for every piece that it reads back, to pause it or, by an error, to end it.
+func (k *snapshotSink) SetPace(pace func() error) { k.pace = pace }
 
 func (k *snapshotSink) Write(b []byte) (int, error) {
 	if k.ended {
@@ -94,10 +99,26 @@ func (k *snapshotSink) Write(b []byte) (int, error) {
 	n, err := k.out.Write(b)
 	k.sum.Write(b[:n])
 	k.meta.Size += int64(n)
+	if err == nil {
+		err = k.writeBack()
+	}
 	if err != nil {
 		k.failed = err
 	}
 	return n, err
+}
+
+// writeBack has the disk write what has come so far, a piece at a time: a sync of the log waits for what lies before it
+// in the disk's queue, and the whole snapshot at once would be hundreds of megabytes. Its error is the only news of a
+// write that failed; the sync in Close need not tell of it again.
+func (k *snapshotSink) writeBack() error {
+	written := k.meta.Size - int64(k.out.Buffered())
+	if written-k.clean < snapshotPieceBytes {
+		return nil
+	}
+	err := writeRange(k.file, k.clean, written-k.clean)
+	k.clean = written
+	return err
 }
 
 // Cancel removes everything, on a full disk too. After Close it does nothing.
@@ -151,7 +172,7 @@ func (k *snapshotSink) finish() error {
 	if err != nil {
 		return err
 	}
-	if err := k.store.verify(k.dir, m, k.store.opt.Verify); err != nil {
+	if err := k.store.verify(k.dir, m, k.store.opt.Verify, k.pace); err != nil {
 		return fmt.Errorf("read back: %w", err)
 	}
 	return k.store.publish(k.meta.ID, k.dir)

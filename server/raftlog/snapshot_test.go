@@ -133,6 +133,46 @@ func TestASnapshotThatDoesNotVerifyIsRemoved(t *testing.T) {
 	takeSnapshot(t, s, 6, 1, 100)
 }
 
+func TestTheReadBackIsPacedAndEndedByThePace(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "snap")
+	s := openSnapshots(t, dir, func(r io.Reader) error {
+		_, err := io.Copy(io.Discard, r)
+		return err
+	})
+	enough := errors.New("the server closes")
+	for _, c := range []struct {
+		name string
+		ends int // at which call of the pace
+	}{
+		{"a pace that ends it removes the snapshot and is not taken for damage", 3},
+		{"else it is called for every piece", -1},
+	} {
+		sink, err := s.Create(1, 5, 1, testConfiguration, 1, nil)
+		require.NoError(t, err, c.name)
+		calls := 0
+		sink.(*snapshotSink).SetPace(func() error {
+			if calls++; calls == c.ends {
+				return enough
+			}
+			return nil
+		})
+		const size = 3 << 20
+		_, err = sink.Write(make([]byte, size))
+		require.NoError(t, err, c.name)
+		require.Zero(t, calls, "what is written has a pace of its own")
+		err = sink.Close()
+		requireNoLeftovers(t, dir)
+		if c.ends < 0 {
+			require.NoError(t, err, c.name)
+			require.Greater(t, calls, size/snapshotBufBytes, c.name)
+			continue
+		}
+		require.ErrorIs(t, err, enough, c.name)
+		require.NotErrorIs(t, err, ErrCorrupt, c.name)
+		require.Zero(t, s.Stats().Taken, c.name)
+	}
+}
+
 func TestTheReaderItselfFindsDamage(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "snap")
 	s := openSnapshots(t, dir, nil)

@@ -102,7 +102,7 @@ func (s *Snapshots) check(n snapshotName) (*snapshotMeta, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.verify(dir, m, nil); err != nil {
+	if err := s.verify(dir, m, nil, nil); err != nil {
 		return nil, err
 	}
 	s.markVerified(n.id)

@@ -53,3 +53,16 @@ func TestACommitLeavesNothingForTheKernelToWrite(t *testing.T) {
 		require.Zero(t, dirty, "KiB of entry %d", i)
 	}
 }
+
+func TestAPieceThatTheDiskDoesNotTakeFailsTheSnapshot(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "snap")
+	s := openSnapshots(t, dir, nil)
+	sink, err := s.Create(1, 5, 1, testConfiguration, 1, nil)
+	require.NoError(t, err)
+	k := sink.(*snapshotSink)
+	k.clean = -snapshotPieceBytes // no such place in a file
+	_, err = sink.Write([]byte("state"))
+	require.Error(t, err)
+	require.ErrorIs(t, sink.Close(), err, "though the sync at the end succeeds")
+	requireNoLeftovers(t, dir)
+}

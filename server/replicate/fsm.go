@@ -33,6 +33,7 @@ type fsm struct {
 	threshold   int64              // bytes of log between snapshots
 	halted      bool               // of raft's goroutine
 	closing     atomic.Bool        // ends a Persist
+	awaited     atomic.Int32       // how many wait for a snapshot, which is then not to rest
 	applied     func()             // after a batch or an image, in raft's goroutine
 	committed   atomic.Pointer[configuration]
 	newest      atomic.Pointer[logID] // the entry that the machine has applied last
@@ -153,8 +154,18 @@ func (s *snapshot) Persist(sink raft.SnapshotSink) error {
 	started := time.Now()
 	n.persisting.Store(true)
 	defer n.persisting.Store(false)
-	out := &abortable{to: sink, stop: &s.fsm.closing}
-	err := state.WriteImage(out, s.image)
+	p := pacer{rest: s.rest, since: started}
+	pace := func() error {
+		if s.fsm.closing.Load() {
+			return ErrClosed
+		}
+		return p.pace()
+	}
+	if k, ok := sink.(pacedSink); ok {
+		k.SetPace(pace)
+	}
+	out := &pacedWriter{to: sink, pace: pace}
+	err := state.WriteImage(out, s.image, pace)
 	if errors.Is(err, state.ErrCorrupt) {
 		s.fsm.damaged(err)
 	}
@@ -177,19 +188,34 @@ func (s *snapshot) Persist(sink raft.SnapshotSink) error {
 // Release has nothing to give back: an image is garbage once nobody holds it.
 func (s *snapshot) Release() {}
 
-// abortable ends a long write when the server closes.
-type abortable struct {
+// rest is how much of its full rest a snapshot takes: less the more log has
+// grown behind it, none once that is twice what lies between two snapshots or
+// somebody waits for it. So it ends, and the log stays bounded.
+func (s *snapshot) rest() float64 {
+	if s.fsm.awaited.Load() > 0 {
+		return 0
+	}
+	grown := s.fsm.counts.sinceBytes.Load() - s.bytes
+	return max(0, 1-float64(grown)/float64(2*s.fsm.threshold))
+}
+
+// pacedSink is one whose Close is much work, which calls pace again and again
+// and fails with its error.
+type pacedSink interface{ SetPace(pace func() error) }
+
+// pacedWriter calls pace before each piece and counts bytes.
+type pacedWriter struct {
 	to    io.Writer
-	stop  *atomic.Bool
+	pace  func() error
 	bytes int64
 }
 
-func (a *abortable) Write(b []byte) (int, error) {
-	if a.stop.Load() {
-		return 0, ErrClosed
+func (p *pacedWriter) Write(b []byte) (int, error) {
+	if err := p.pace(); err != nil {
+		return 0, err
 	}
-	n, err := a.to.Write(b)
-	a.bytes += int64(n)
+	n, err := p.to.Write(b)
+	p.bytes += int64(n)
 	return n, err
 }
 

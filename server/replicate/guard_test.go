@@ -443,18 +443,18 @@ func TestAServerAloneIsMendedFromItsLog(t *testing.T) {
 
 func TestAScrubIsPaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := pacer{since: time.Now()}
+		p := pacer{rest: fullRest, since: time.Now()}
 		started := time.Now()
-		time.Sleep(2 * scrubSlice) // stands for work
+		time.Sleep(2 * paceSlice) // stands for work
 		require.NoError(t, p.pace())
-		require.Equal(t, 2*scrubSlice, p.worked)
-		require.Equal(t, 2*(scrubSlice+scrubPause), time.Since(started))
+		require.Equal(t, 2*paceSlice, p.worked)
+		require.Equal(t, 2*(1+paceRest)*paceSlice, time.Since(started))
 		require.NoError(t, p.pace(), "no work, no pause")
-		require.Equal(t, 2*(scrubSlice+scrubPause), time.Since(started))
+		require.Equal(t, 2*(1+paceRest)*paceSlice, time.Since(started))
 		done := make(chan struct{})
 		close(done)
 		p.done = done
-		time.Sleep(scrubSlice)
+		time.Sleep(paceSlice)
 		require.True(t, errors.Is(p.pace(), errPaceEnded))
 	})
 }

@@ -15,11 +15,6 @@ const (
 	// nodes take 0.3 s of work, so theirs are a minute apart too.
 	scrubEvery = time.Minute
 	scrubRest  = 100
-	// A scrub works for scrubSlice and pauses for scrubPause: nobody waits for
-	// it, and the frozen state, whose old nodes stay in memory as long, is not
-	// held for more than ten times the work.
-	scrubSlice = time.Millisecond
-	scrubPause = 9 * time.Millisecond
 )
 
 // scrubs recomputes the digest of the machine from memory, again and again.
@@ -43,7 +38,7 @@ func (g *guard) scrub() (worked time.Duration) {
 		return 0
 	}
 	image := g.n.machine.Freeze()
-	p := pacer{done: g.ctx.Done(), since: time.Now()}
+	p := pacer{done: g.ctx.Done(), rest: fullRest, since: time.Now()}
 	err := image.Scrub(p.pace)
 	worked = p.worked + time.Since(p.since)
 	switch {
@@ -55,31 +50,6 @@ func (g *guard) scrub() (worked time.Duration) {
 	g.counts.scrubNanos.Store(int64(worked))
 	g.counts.scrubs.Add(1)
 	return worked
-}
-
-var errPaceEnded = errors.New("replicate: closed during a scrub")
-
-// pacer pauses work. It takes the time that a slice took for work, so that it
-// is more careful where others want the processor.
-type pacer struct {
-	done   <-chan struct{}
-	since  time.Time // start of the present slice
-	worked time.Duration
-}
-
-func (p *pacer) pace() error {
-	took := time.Since(p.since)
-	if took < scrubSlice {
-		return nil
-	}
-	p.worked += took
-	select {
-	case <-p.done:
-		return errPaceEnded
-	case <-time.After(scrubPause * took / scrubSlice):
-	}
-	p.since = time.Now()
-	return nil
 }
 
 // ScrubSoon has the next scrub begin now.

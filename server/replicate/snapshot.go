@@ -51,12 +51,15 @@ func (n *Node) takeSnapshot() error {
 	return err
 }
 
-// Snapshot has raft snapshot the machine now. For a backup nobody needs it:
-// an image of the machine is enough.
+// Snapshot has raft snapshot the machine now, without a rest: the one that is
+// under way, too, hurries. For a backup nobody needs it: an image of the machine
+// is enough.
 func (n *Node) Snapshot(ctx context.Context) error {
 	if !n.opened.Load() {
 		return ErrClosed
 	}
+	n.fsm.awaited.Add(1)
+	defer n.fsm.awaited.Add(-1)
 	done := make(chan error, 1)
 	n.workers.Go(func() { done <- n.takeSnapshot() })
 	select {

@@ -346,7 +346,7 @@ func (s *server) compareMarks() {
 // takeImage keeps an image to start from.
 func (s *server) takeImage() {
 	var b bytes.Buffer
-	if err := state.WriteImage(&b, s.core.Freeze()); err != nil {
+	if err := state.WriteImage(&b, s.core.Freeze(), nil); err != nil {
 		s.w.fail("server %d: %v", s.id, err)
 	}
 	s.image, s.imageAt = b.Bytes(), s.applied

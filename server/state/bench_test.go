@@ -178,7 +178,7 @@ func BenchmarkImage(bm *testing.B) {
 	bm.Run(fmt.Sprintf("write/nodes=%d", nodes), func(bm *testing.B) {
 		bm.SetBytes(int64(len(image)))
 		for bm.Loop() {
-			require.NoError(bm, WriteImage(io.Discard, m.Freeze()))
+			require.NoError(bm, WriteImage(io.Discard, m.Freeze(), nil))
 		}
 		perNode(bm)
 	})

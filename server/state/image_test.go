@@ -48,7 +48,7 @@ func sampleMachine(t testing.TB) *bench {
 
 func imageOf(t testing.TB, m *Machine) []byte {
 	var buf bytes.Buffer
-	require.NoError(t, WriteImage(&buf, m.Freeze()))
+	require.NoError(t, WriteImage(&buf, m.Freeze(), nil))
 	return buf.Bytes()
 }
 
@@ -82,7 +82,7 @@ func TestAFrozenMachineStaysAsItWas(t *testing.T) {
 	b.done(remove("/e"))
 	b.attach(1)
 	var buf bytes.Buffer
-	require.NoError(t, WriteImage(&buf, frozen))
+	require.NoError(t, WriteImage(&buf, frozen, nil))
 	require.True(t, bytes.Equal(before, buf.Bytes()))
 	require.Less(t, frozen.Zxid(), b.m.Zxid())
 }
@@ -189,7 +189,7 @@ func TestAnErrorOfTheDiskIsNotCalledCorruption(t *testing.T) {
 		require.ErrorIs(t, err, broken)
 		require.NotErrorIs(t, err, ErrCorrupt)
 	}
-	err := WriteImage(brokenWriter{broken}, New().Freeze())
+	err := WriteImage(brokenWriter{broken}, New().Freeze(), nil)
 	require.ErrorIs(t, err, broken)
 }
 
@@ -266,7 +266,7 @@ func TestAStateThatChangedByItselfIsNotWritten(t *testing.T) {
 	data[0] ^= 4 // what nobody may do
 	require.ErrorIs(t, frozen.Scrub(nil), ErrCorrupt)
 	var buf bytes.Buffer
-	require.ErrorIs(t, WriteImage(&buf, frozen), ErrCorrupt)
+	require.ErrorIs(t, WriteImage(&buf, frozen, nil), ErrCorrupt)
 	require.Zero(t, buf.Len())
 }
 
@@ -284,7 +284,7 @@ func TestAStateThatChangesWhileItIsWrittenIsFoundByVerify(t *testing.T) {
 			data[0] ^= 4 // behind the scrub, before the nodes
 		}
 		buf.Write(piece)
-	}), b.m.Freeze()))
+	}), b.m.Freeze(), nil))
 	_, err := VerifyImage(&buf)
 	require.ErrorIs(t, err, ErrCorrupt)
 	require.ErrorContains(t, err, "digest")

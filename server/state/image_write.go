@@ -11,9 +11,10 @@ import (
 )
 
 // WriteImage writes img to w, after a check that memory still holds what was
-// frozen: a state that changed by itself is never written.
-func WriteImage(w io.Writer, img *Image) error {
-	if err := img.Scrub(nil); err != nil {
+// frozen: a state that changed by itself is never written. The check calls pace
+// as Scrub does; what follows is paced by w, which gets a block at a time.
+func WriteImage(w io.Writer, img *Image, pace func() error) error {
+	if err := img.Scrub(pace); err != nil {
 		return err
 	}
 	x := imageWriter{blockWriter: blockWriter{w: w}}

@@ -248,14 +248,14 @@ func (m *model) checkpoint() {
 	m.compareState(img)
 	m.batch()
 	m.buf.Reset()
-	require.NoError(t, WriteImage(&m.buf, img))
+	require.NoError(t, WriteImage(&m.buf, img, nil))
 	restored, info, err := ReadImage(bytes.NewReader(m.buf.Bytes()))
 	require.NoError(t, err)
 	require.Equal(t, img.digest, restored.Digest())
 	require.Equal(t, int64(m.buf.Len()), info.Bytes)
 	if m.txns/modelCheckpoint%16 == 0 {
 		var again bytes.Buffer
-		require.NoError(t, WriteImage(&again, restored.Freeze()))
+		require.NoError(t, WriteImage(&again, restored.Freeze(), nil))
 		require.True(t, bytes.Equal(m.buf.Bytes(), again.Bytes()), "equal states make equal images")
 		verified, err := VerifyImage(bytes.NewReader(m.buf.Bytes()))
 		require.NoError(t, err)

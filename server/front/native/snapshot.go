@@ -25,7 +25,7 @@ func (c *conn) snapshot() error {
 	img := c.Core().Freeze()
 	stream.zxid = img.Zxid()
 	pieces := bufio.NewWriterSize(stream, min(snapshotPiece, int(c.Config().Limits.MaxFrame)/2))
-	err := state.WriteImage(pieces, img)
+	err := state.WriteImage(pieces, img, nil)
 	if err == nil {
 		err = pieces.Flush()
 	}
