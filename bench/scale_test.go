@@ -80,9 +80,6 @@ func TestTheTablesOfScaleTellEachSize(t *testing.T) {
 		"- reads: 1 to 4 us of CPU each, the most 4.0 x the least.\n",
 		"| 1 | 20 k | 0.05 | 0.1 | 8 |  |  |  |  |\n| 10 |  |  |  |  |  |  |  |  |\n",
 		"- reads: 4 to 8 us of CPU each, the most 2.0 x the least.\n",
-		"| one core of one server: reads of 1 KiB | 1 M/s |\n",
-		"| one GiB resident: nodes of 100 bytes, of 1,000,000 | 1.05 M (1,024 bytes each) |\n",
-		"| from kill -9 to an answered write with 1,000,000 nodes | 2 s |\n",
 		"create 5,000,000 nodes, lycaon alone, run 1: left out\n",
 		"(performance/scale-cpu.svg)",
 	} {
@@ -103,7 +100,7 @@ func TestAReportTellsPeersAndScaleInPartsOfTheirOwn(t *testing.T) {
 	dir := t.TempDir()
 	pageFile := filepath.Join(dir, "PAGE.md")
 	var empty strings.Builder
-	for _, by := range []string{"bench report", "bench scale"} {
+	for _, by := range []string{"bench report", "bench scale", "bench scale, capacity"} {
 		begin, end := marks(by)
 		fmt.Fprintf(&empty, "%s\n%s\n", begin, end)
 	}
@@ -121,7 +118,31 @@ func TestAReportTellsPeersAndScaleInPartsOfTheirOwn(t *testing.T) {
 	require.NotContains(t, peers, "600 k", "what has peers is judged beside them alone")
 	require.Contains(t, scale, "Machine: two.")
 	require.Contains(t, scale, "left out")
+	require.Contains(t, scale, "| what | buys |")
 	for _, name := range []string{"scale-cpu.svg", "scale.json", "results.json", "1-cpu.svg"} {
 		require.FileExists(t, filepath.Join(dir, "plots", name))
+	}
+}
+
+func TestACoreAndAGiBAreReckonedFromTheLargestSizes(t *testing.T) {
+	cells := scaleCells()
+	text := summarizeCells(cells).capacityMarkdown()
+	for _, part := range []string{
+		"| one core of one server, 32 clients with 32 requests in flight each | 1 M reads/s |\n",
+		"| one core of one server, 10,000 clients that wait for each answer | 250 k reads/s |\n",
+		"| one GiB, garbage included | 1.88 M nodes of 100 bytes, of 1,000,000 (570 bytes each) |\n",
+		"| one GiB, garbage included | 35 k connections with a session, of 10,000 (30.7 k bytes each) |\n",
+		"| one second of all cores here | 7,000 sessions opened |\n",
+		"| a restart with 1,000,000 nodes, from kill -9 to an answered write | 2 s |\n",
+	} {
+		require.Contains(t, text, part)
+	}
+	require.NotContains(t, text, "An example", "no watch and no write was measured")
+	cells = append(cells, cell{Servers: 1, Scene: watchScene(100_000), Entrant: alone, Run: 1, Figures: figures{liveBytes: 200}},
+		cell{Servers: 1, Scene: byConnections.name(writesScene, 10_000), Entrant: alone, Run: 1, Figures: figures{cpuPerK: 0.02}})
+	text = summarizeCells(cells).capacityMarkdown()
+	// 530,000 x 570 bytes; 15,000 x 30 KiB; 75,000 x 300 bytes; 7,500/s x 4 us and 1,500/s x 20 us.
+	for _, part := range []string{"0.281 GiB for the nodes", "0.429 GiB for the connections", "0.021 GiB for the watches", "**0.731 GiB**", "3 % of a core for its reads and 3 % for", "**6 % of a core**"} {
+		require.Contains(t, text, part)
 	}
 }

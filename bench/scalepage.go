@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -16,12 +17,12 @@ func (r *results) scaleReport(page, folder string) error {
 			return err
 		}
 	}
-	return writePart(page, "bench scale", r.scaleMarkdown(s, images, filepath.Base(folder)))
+	return errors.Join(writePart(page, "bench scale", r.scaleMarkdown(s, images, filepath.Base(folder))),
+		writePart(page, "bench scale, capacity", s.capacityMarkdown()))
 }
 
 func (r *results) scaleMarkdown(s *summary, images []plot, folder string) string {
 	var b strings.Builder
-	s.tellCapacity(&b)
 	for _, p := range images {
 		fmt.Fprintf(&b, "![%s](%s/%s)\n\n", p.title, folder, p.file)
 	}
@@ -208,43 +209,4 @@ func sizeLabel(a axis, n int) string {
 		what = strings.TrimSuffix(what, "s")
 	}
 	return thousands(n) + " " + what
-}
-
-// tellCapacity says what a core and a GiB are good for, of the largest sizes that
-// were measured.
-func (s *summary) tellCapacity(b *strings.Builder) {
-	fmt.Fprint(b, "| what it buys | |\n|---|---|\n")
-	say := func(what string, servers int, scene, figure string, value func(v float64) string) {
-		if v, ok := s.median(servers, yardstick{scene, figure}, alone); ok && v > 0 {
-			fmt.Fprintf(b, "| %s | %s |\n", what, value(v))
-		}
-	}
-	perCore := func(v float64) string { return number(1000/v) + "/s" }
-	for _, load := range []string{readsScene, linearScene, writesScene} {
-		say("one core of one server: "+load+" of 1 KiB", 1, load, cpuPerK, perCore)
-	}
-	for _, n := range byServers.sizes {
-		if n > 1 {
-			say(fmt.Sprintf("one core in all of %d servers together: writes of 1 KiB", n), n, writesScene, cpuPerK, perCore)
-		}
-	}
-	largest := func(a axis, scene func(n int) string, figure string) int {
-		for _, n := range slices.Backward(a.sizes) {
-			if _, ok := s.median(1, yardstick{scene(n), figure}, alone); ok && n > 0 {
-				return n
-			}
-		}
-		return a.sizes[0]
-	}
-	perGiB := func(v float64) string { return number((1<<30)/v) + fmt.Sprintf(" (%s bytes each)", number(v)) }
-	n := largest(byNodes, createScene, nodeBytes)
-	say(fmt.Sprintf("one GiB resident: nodes of 100 bytes, of %s", thousands(n)), 1, createScene(n), nodeBytes, perGiB)
-	say(fmt.Sprintf("from kill -9 to an answered write with %s nodes", thousands(n)), 1, restartScene(n), seconds, func(v float64) string { return number(v) + " s" })
-	n = largest(byConnections, openScene, liveBytes)
-	say(fmt.Sprintf("one GiB of live heap: connections with a session, of %s", thousands(n)), 1, openScene(n), liveBytes, perGiB)
-	say("connections opened, with a session each", 1, openScene(n), rate, func(v float64) string { return number(v) + "/s" })
-	n = largest(byWatches, watchScene, liveBytes)
-	say(fmt.Sprintf("one GiB of live heap: watches, of %s", thousands(n)), 1, watchScene(n), liveBytes, perGiB)
-	say("a script that starts the command, reads a node and exits, p50", 1, startScene, p50Ms, func(v float64) string { return number(v) + " ms" })
-	b.WriteString("\n")
 }
