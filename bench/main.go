@@ -106,6 +106,9 @@ func playRolling(ctx context.Context, dir, binary, only string, rounds int, file
 // gone afterwards.
 func inFolder(dir string, f func(dir string) error) error {
 	if dir != "" {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
 		return f(dir)
 	}
 	tmp, err := os.MkdirTemp("", "lycaon-bench-")
