@@ -224,15 +224,17 @@ func (s *side) send(c *client, ops []*op) []*item {
 		return []*item{failedItem(err)}
 	}
 	heard := s.hear(c, wait)
-	switch last := heard[len(heard)-1]; {
+	switch {
 	case c.conn == nil:
 	case closes(ops[len(ops)-1]):
 		heard = append(heard, s.receive(c))
-	case last.kind == itemReply && renews(last.op) && last.err != 0:
+	case slices.ContainsFunc(heard, failedRenewal): // wherever it stands: a ping behind it may be answered before
 		heard = append(heard, s.barrier(c)...) // to see whether the connection goes on
 	}
 	return heard
 }
+
+func failedRenewal(it *item) bool { return it.kind == itemReply && renews(it.op) && it.err != 0 }
 
 // closes says that the connection ends with the reply.
 func closes(o *op) bool { return o.Op == opCloseSession || !o.Op.known() }
