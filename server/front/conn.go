@@ -200,7 +200,7 @@ func (c *Conn) serve() {
 		c.write()
 	}()
 	defer func() {
-		if c.out.farewell() == nil {
+		if !c.out.bidden() {
 			c.kill() // nothing is to be said, so the writer may go
 		}
 		close(c.drained)
@@ -208,7 +208,7 @@ func (c *Conn) serve() {
 	}()
 	c.read()
 	c.countRequests()
-	if c.out.farewell() == nil {
+	if !c.out.bidden() {
 		return
 	}
 	io.Copy(io.Discard, c.nc) // until the writer has said goodbye; it has set a deadline

@@ -16,10 +16,10 @@ type outbox struct {
 	spare  []protocol.Message // the other of two slices that take turns
 	bytes  int                // estimated, of queue and of what the pen is at
 	max    int
-	pen    bool // somebody writes, until the queue is empty
-	busy   bool // the reader will look at the queue before it waits for anything
-	ending bool // nothing more goes in
-	bye    *protocol.Message
+	pen    bool          // somebody writes, until the queue is empty
+	busy   bool          // the reader will look at the queue before it waits for anything
+	ending bool          // nothing more goes in
+	bye    bool          // a goodbye was the last thing that did
 	free   *sync.Cond    // the pen was laid down
 	signal chan struct{} // of one place: the writer has something to do
 }
@@ -53,11 +53,11 @@ func (o *outbox) push(m *protocol.Message) (ok bool) {
 func (o *outbox) end(bye *protocol.Message) (first bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.bye != nil {
+	if o.bye {
 		return false
 	}
 	o.ending = true
-	o.bye = bye
+	o.bye = true
 	o.bytes += bye.Size()
 	o.queue = append(o.queue, *bye)
 	o.wakeLocked()
@@ -152,8 +152,8 @@ func (o *outbox) awaitPen() {
 	}
 }
 
-// farewell returns the last message, once it is set.
-func (o *outbox) farewell() *protocol.Message {
+// bidden tells whether goodbye has been bidden: nothing comes behind what is queued.
+func (o *outbox) bidden() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.bye

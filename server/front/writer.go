@@ -49,7 +49,7 @@ func (c *Conn) write() {
 		case <-c.gone:
 			return
 		}
-		ends := c.out.farewell() != nil // asked before the flush, which then is the last one
+		ends := c.out.bidden() // asked before the flush, which then is the last one
 		c.flush()
 		if ends {
 			c.sayGoodbye()
