@@ -184,32 +184,52 @@ func (v *venue) fill(e entrant, next func() (string, bool), data []byte) error {
 
 // timed has several clients do something again and again for a length of time.
 func (v *venue) timed(clients int, length time.Duration, do func(client, n int) error) (figures, error) {
+	e, err := v.together(clients, func(i int, start time.Time) (part tally, err error) {
+		for n := 0; time.Since(start) < length; n++ {
+			at := time.Now()
+			if err := do(i, n); err != nil {
+				return part, err
+			}
+			part.answered = append(part.answered, sample{at, time.Since(at)})
+		}
+		return part, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return v.figures(e.result(e.elapsed, e.cpu))
+}
+
+// effort is what several clients did, and what it took the servers and this
+// program.
+type effort struct {
+	tally
+	elapsed, cpu, own time.Duration
+}
+
+// together has several clients work at the same time.
+func (v *venue) together(clients int, work func(client int, start time.Time) (tally, error)) (*effort, error) {
 	before, err := cpuOf(v.pids())
 	if err != nil {
 		return nil, err
 	}
+	own := ownCPU()
 	start := time.Now()
 	parts := make([]tally, clients)
-	failed := eachOf(clients, func(i int) error {
-		for n := 0; time.Since(start) < length; n++ {
-			at := time.Now()
-			if err := do(i, n); err != nil {
-				return err
-			}
-			parts[i].answered = append(parts[i].answered, sample{at, time.Since(at)})
-		}
-		return nil
+	failed := eachOf(clients, func(i int) (err error) {
+		parts[i], err = work(i, start)
+		return err
 	})
-	elapsed := time.Since(start)
+	e := &effort{elapsed: time.Since(start), own: ownCPU() - own}
 	after, err := cpuOf(v.pids())
 	if err := errors.Join(failed, err); err != nil {
 		return nil, err
 	}
-	var whole tally
+	e.cpu = after - before
 	for _, p := range parts {
-		whole.join(p)
+		e.join(p)
 	}
-	return v.figures(whole.result(elapsed, after-before))
+	return e, nil
 }
 
 // churnSessions opens a session, makes an ephemeral node and closes, by 32

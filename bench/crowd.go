@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -115,32 +114,16 @@ func (s *scattered) set(int) {
 // bear has each connection keep requests in flight for a length of time, as w has
 // it, and tells what this program took itself.
 func (v *venue) bear(c crowd, w workload, f field, length time.Duration) (figures, error) {
-	before, err := cpuOf(v.pids())
+	e, err := v.together(len(c), func(i int, start time.Time) (tally, error) {
+		rng := rand.New(rand.NewPCG(1, uint64(i)))
+		return drive(&scattered{conn: c[i], field: f, rng: rng}, w, rng, start.Add(length))
+	})
 	if err != nil {
 		return nil, err
 	}
-	own := ownCPU()
-	start := time.Now()
-	parts := make([]tally, len(c))
-	failed := eachOf(len(c), func(i int) (err error) {
-		rng := rand.New(rand.NewPCG(1, uint64(i)))
-		p := &scattered{conn: c[i], field: f, rng: rng}
-		parts[i], err = drive(p, w, rng, start.Add(length))
-		return err
-	})
-	elapsed := time.Since(start)
-	own = ownCPU() - own
-	after, err := cpuOf(v.pids())
-	if err := errors.Join(failed, err); err != nil {
-		return nil, err
-	}
-	var whole tally
-	for _, p := range parts {
-		whole.join(p)
-	}
-	measured, err := v.figures(whole.result(elapsed, after-before))
+	measured, err := v.figures(e.result(e.elapsed, e.cpu))
 	if err == nil {
-		measured[loadPerK] = own.Seconds() / float64(len(whole.answered)) * 1000
+		measured[loadPerK] = e.own.Seconds() / float64(len(e.answered)) * 1000
 	}
 	return measured, err
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -46,11 +45,7 @@ goes on where it was. The report is made from the file: go run . report FILE
 
 func playPeers(ctx context.Context, args []string) error {
 	c := &comparison{}
-	f := flag.NewFlagSet("peers", flag.ContinueOnError)
-	f.Usage = func() {
-		fmt.Fprint(f.Output(), peersHelp)
-		f.PrintDefaults()
-	}
+	f := flagsOf("peers", peersHelp)
 	page := f.String("page", "", "the page whose marked part is written anew afterwards")
 	plots := f.String("plots", "", "the folder for the plots and a copy of all results")
 	beside := f.String("beside", "scale.json", "results of Lycaon alone, for the goals that they settle, if there are any")
@@ -70,13 +65,7 @@ func playPeers(ctx context.Context, args []string) error {
 		return err
 	}
 	if *short {
-		given := map[string]bool{}
-		f.Visit(func(f *flag.Flag) { given[f.Name] = true })
-		for name, value := range map[string]string{"runs": "1", "bulk-runs": "1", "length": "2s", "millions": "1"} {
-			if !given[name] {
-				f.Set(name, value)
-			}
-		}
+		unlessGiven(f, map[string]string{"runs": "1", "bulk-runs": "1", "length": "2s", "millions": "1"})
 	}
 	var err error
 	if c.servers, err = numbers(*servers); err != nil {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"strings"
 	"time"
@@ -45,11 +44,7 @@ var profileScenes = []workload{
 
 func playProfile(ctx context.Context, args []string) error {
 	p := &profiling{}
-	f := flag.NewFlagSet("profile", flag.ContinueOnError)
-	f.Usage = func() {
-		fmt.Fprint(f.Output(), profileHelp)
-		f.PrintDefaults()
-	}
+	f := flagsOf("profile", profileHelp)
 	f.StringVar(&p.binary, "lycaon", "../bin/lycaon", "the server's binary")
 	f.DurationVar(&p.length, "length", 5*time.Second, "of each profile")
 	dir := f.String("dir", "", "where the servers keep their data (default: a temporary folder)")

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -79,11 +78,7 @@ func watchScene(n int) string { return "set " + thousands(n) + " watches" }
 
 func playScale(ctx context.Context, args []string) error {
 	c := &comparison{}
-	f := flag.NewFlagSet("scale", flag.ContinueOnError)
-	f.Usage = func() {
-		fmt.Fprint(f.Output(), scaleHelp)
-		f.PrintDefaults()
-	}
+	f := flagsOf("scale", scaleHelp)
 	out := f.String("out", "scale.json", "the file of results, a JSON value a line")
 	dir := f.String("dir", "", "where the servers keep their data (default: a temporary folder)")
 	short := f.Bool("short", false, "1 run of 2 s, if no other flag says otherwise")
@@ -97,13 +92,7 @@ func playScale(ctx context.Context, args []string) error {
 		return err
 	}
 	if *short {
-		given := map[string]bool{}
-		f.Visit(func(f *flag.Flag) { given[f.Name] = true })
-		for name, value := range map[string]string{"runs": "1", "length": "2s"} {
-			if !given[name] {
-				f.Set(name, value)
-			}
-		}
+		unlessGiven(f, map[string]string{"runs": "1", "length": "2s"})
 	}
 	if _, err := os.Stat(c.lycaon); err != nil {
 		return fmt.Errorf("make build first: %w", err)

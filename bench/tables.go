@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"maps"
 	"os"
@@ -21,11 +20,7 @@ a page between marks. Of a cell that is in several files the last one counts.
 `
 
 func playReport(_ context.Context, args []string) error {
-	f := flag.NewFlagSet("report", flag.ContinueOnError)
-	f.Usage = func() {
-		fmt.Fprint(f.Output(), reportHelp)
-		f.PrintDefaults()
-	}
+	f := flagsOf("report", reportHelp)
 	page := f.String("page", "", "the page whose marked part is written anew (default: print it)")
 	plots := f.String("plots", "", "the folder for the plots and a copy of all results")
 	if err := f.Parse(args); err != nil {
