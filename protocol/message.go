@@ -131,6 +131,8 @@ type More struct {
 	Cluster    []MemberStatus // clusterStatus
 	Sessions   *SessionPage   // sessions
 	Detail     string         // text for a person, with an error
+
+	shared *shared // of ShareNames
 }
 
 // SessionInfo answers OpSessionInfo. A session that ended keeps its Cause for

@@ -74,7 +74,7 @@ func appendFields(b []byte, m *Message) []byte {
 		b = appendBin(appendArray(b, 2), m.Data)
 		return appendStat(b, &m.Stat)
 	case OpChildren:
-		b = appendNames(appendArray(b, 3), more.Names)
+		b = more.AppendNames(appendArray(b, 3), NativeEncoding, appendNames)
 		b = appendStat(b, &m.Stat)
 		return appendBool(b, more.Truncated)
 	case OpGetACL:

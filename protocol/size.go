@@ -39,6 +39,9 @@ func (m *Message) Size() int {
 }
 
 func (m *More) size() int {
+	if m.shared != nil {
+		return m.shared.size
+	}
 	n := 2*markBytes + numberBytes + len(m.Detail)
 	for _, name := range m.Names {
 		n += markBytes + len(name)

@@ -46,6 +46,15 @@ func (t *Tree) Children(a *Actor, path, after string, limit int) (names []string
 	return names, more, st, nil
 }
 
+// ChildrenStat returns the stat of a node to those to whom Children lists it.
+func (t *Tree) ChildrenStat(a *Actor, path string) (Stat, error) {
+	n, err := t.find("children", path, a, Read)
+	if err != nil {
+		return Stat{}, err
+	}
+	return t.shownStat(n), nil
+}
+
 // ACL returns the ACL of a node and its stat. It wants READ or ADMIN, and
 // without ADMIN the hashes of digest ids are hidden.
 func (t *Tree) ACL(a *Actor, path string) (ACL, Stat, error) {

@@ -213,6 +213,19 @@ func TestNothingOfARequestButAWritesBodyAliasesTheFrame(t *testing.T) {
 	}
 }
 
+func TestNamesThatAreSharedAreEncodedAsOthersAre(t *testing.T) {
+	names := []string{"a", "", "ключ"}
+	together := protocol.ShareNames(names)
+	native := protocol.AppendMessage(nil, &protocol.Message{Op: protocol.OpChildren, More: together})
+	for _, op := range []OpCode{OpGetChildren, OpGetChildren2} {
+		want := AppendReply(nil, &protocol.Message{Xid: Tag(5, op), More: &protocol.More{Names: names}}, nil)
+		for range 3 {
+			require.Equal(t, want, AppendReply(nil, &protocol.Message{Xid: Tag(5, op), More: together}, nil))
+		}
+	}
+	require.Equal(t, native, protocol.AppendMessage(nil, &protocol.Message{Op: protocol.OpChildren, More: together}), "each protocol has its own")
+}
+
 func TestWhatDoesNotFitIntoAStatIsAnError(t *testing.T) {
 	reply := func(op OpCode, m protocol.Message) Answer {
 		m.Xid = Tag(5, op)

@@ -185,7 +185,7 @@ func (r *record) names(more *protocol.More) {
 	if more.Truncated {
 		r.lost = true
 	}
-	r.b = appendStrings(r.b, more.Names)
+	r.b = more.AppendNames(r.b, protocol.JuteEncoding, appendStrings)
 }
 
 // identities tells who the client is, without what proves it.

@@ -229,7 +229,9 @@ func (b *builder) machine(info *Info) (*Machine, error) {
 			return nil, fmt.Errorf("%q belongs to session %d, which is not alive", path, owner)
 		}
 	}
-	return &Machine{zxid: info.Zxid, clockMs: info.ClockMs, tree: tree, sessions: table, maxDeleted: maxDeleted}, nil
+	m := newMachine(tree, table)
+	m.zxid, m.clockMs = info.Zxid, info.ClockMs
+	return m, nil
 }
 
 // summer is the sink that keeps the digests alone.

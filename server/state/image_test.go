@@ -239,8 +239,8 @@ func TestAForgedImageIsRefusedByTheRulesOfTheState(t *testing.T) {
 	}
 	ended := []session.Ended{{ID: 1, Zxid: 2, Cause: "x"}}
 	right := b.m.Digest()
-	m := *b.m
-	m.clockMs = 0
+	m := newMachine(b.m.tree, b.m.sessions) // at the clock of no batch
+	m.zxid = b.m.zxid
 	_, _, err := ReadImage(bytes.NewReader(forge(2, nodes, sessions, nil, m.Digest())))
 	require.NoError(t, err)
 	for what, image := range map[string][]byte{

@@ -32,5 +32,15 @@ const (
 	entryRoom = 16 // of an ACL entry beside its scheme and id
 	// pageStep is how many names are taken from the tree at a time, so that a
 	// directory far larger than a frame is not walked to its end.
-	pageStep = 8192
+	pageStep = 16384
+
+	// sharedFrom is how many names a directory has whose listing is kept: fewer
+	// are faster listed anew than looked for.
+	sharedFrom = 256
+	// maxListings bounds what the kept listings take, maxListing one of them;
+	// listingRoom is what each takes, keptNameRoom each name beside the text.
+	maxListings  = 32 << 20
+	maxListing   = maxListings / 4
+	listingRoom  = 192
+	keptNameRoom = 16 + 2*wholeNameRoom + 1
 )

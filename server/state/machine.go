@@ -18,16 +18,22 @@ type Machine struct {
 	tree     *znode.Tree
 	sessions *session.Table
 
-	maxDeleted int // the constant, but for tests
+	maxDeleted int // the constants, but for tests
+	sharedFrom int
 
-	actors  actors
-	steps   []protocol.WriteOp // of the transaction at hand, reused
-	scratch []byte
+	listings listings
+	actors   actors
+	steps    []protocol.WriteOp // of the transaction at hand, reused
+	scratch  []byte
 }
 
 // New returns the machine that every log starts from.
 func New() *Machine {
-	return &Machine{tree: znode.New(), sessions: session.NewTable(), maxDeleted: maxDeleted}
+	return newMachine(znode.New(), session.NewTable())
+}
+
+func newMachine(tree *znode.Tree, sessions *session.Table) *Machine {
+	return &Machine{tree: tree, sessions: sessions, maxDeleted: maxDeleted, sharedFrom: sharedFrom}
 }
 
 // Zxid returns the number of the newest transaction that changed something.

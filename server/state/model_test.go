@@ -17,7 +17,9 @@ import (
 const (
 	// deletableInModel makes the bound of a recursive delete one that is met.
 	deletableInModel = 10
-	modelCheckpoint  = 1000 // transactions between two images
+	// sharedInModel has the listing of every directory kept.
+	sharedInModel   = 1
+	modelCheckpoint = 1000 // transactions between two images
 )
 
 func modelOps(t *testing.T) int {
@@ -78,7 +80,9 @@ func newModel(t testing.TB, seed uint64) *model {
 		t: t, o: o, g: &generator{rng: rand.New(rand.NewPCG(seed, 0)), o: o},
 		machine: aged(t), steady: aged(t), tally: tally{},
 	}
-	m.machine.maxDeleted, m.steady.maxDeleted = deletableInModel, deletableInModel
+	for _, machine := range []*Machine{m.machine, m.steady} {
+		machine.maxDeleted, machine.sharedFrom = deletableInModel, sharedInModel
+	}
 	return m
 }
 
@@ -230,11 +234,13 @@ func (m *model) compareRead() {
 		return
 	}
 	who, r, want := m.g.read(true)
-	var got protocol.Message
-	m.machine.Read(who, &r, &got)
 	m.tally["read "+r.Op.String()+" "+want.Code.String()]++
-	if want.Zxid != got.Zxid || want.Op != got.Op || !sameAnswer(&want, &got) {
-		m.t.Fatalf("after transaction %d: read %+v: %+v %+v, not %+v %+v", m.txns, r, got, got.More, want, want.More)
+	for range 2 { // a listing is kept by the second one, for those after a change
+		var got protocol.Message
+		m.machine.Read(who, &r, &got)
+		if want.Zxid != got.Zxid || want.Op != got.Op || !sameAnswer(&want, &got) {
+			m.t.Fatalf("after transaction %d: read %+v: %+v %+v, not %+v %+v", m.txns, r, got, got.More, want, want.More)
+		}
 	}
 }
 
@@ -261,7 +267,7 @@ func (m *model) checkpoint() {
 		require.NoError(t, err)
 		require.Equal(t, info, verified)
 	}
-	restored.maxDeleted = deletableInModel
+	restored.maxDeleted, restored.sharedFrom = deletableInModel, sharedInModel
 	for _, entry := range m.behind {
 		applyEntry(t, restored, entry)
 	}

@@ -22,7 +22,7 @@ func TestTheModelCatchesEveryMutant(t *testing.T) {
 		mutant.NoAdmission, mutant.NoGenerations, mutant.NoReplay, mutant.NoAborted,
 		mutant.NoPruning, mutant.EagerPruning, mutant.NoAttempt,
 		mutant.KeepEphemeral, mutant.ClosedWrites, mutant.HalfMulti, mutant.ReuseNumbers,
-		mutant.NoChildrenACL, mutant.NoStatACL, mutant.NoCheckACL,
+		mutant.NoChildrenACL, mutant.NoStatACL, mutant.NoCheckACL, mutant.StaleListing,
 	} {
 		mutant.Set(rule)
 		const seeds = 20

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/lycaon-io/lycaon/protocol"
+	"github.com/lycaon-io/lycaon/server/internal/mutant"
 	"github.com/lycaon-io/lycaon/znode"
 )
 
@@ -124,11 +125,26 @@ func (m *Machine) count(a *znode.Actor, r *protocol.Read, out *protocol.Message)
 }
 
 func (m *Machine) children(a *znode.Actor, r *protocol.Read, out *protocol.Message, room *int) error {
+	if kept := m.listings.of(r.Path); kept.fits(r, *room) {
+		stat, err := m.tree.ChildrenStat(asking(a, r.Op), r.Path)
+		if err != nil {
+			return err
+		}
+		if stat.Pzxid == kept.pzxid || mutant.On(mutant.StaleListing) {
+			out.Stat, out.More = stat, kept.names
+			bound, mark := roomOf(r, *room)
+			*room = bound - kept.room(mark)
+			return nil
+		}
+	}
 	names, more, err := page(r, room, func(after string, limit int) (names []string, more bool, err error) {
 		names, more, out.Stat, err = m.tree.Children(asking(a, r.Op), r.Path, after, limit)
 		return names, more, err
 	})
 	out.More = &protocol.More{Names: names, Truncated: more}
+	if n := len(names); n >= m.sharedFrom && n == out.Stat.NumChildren {
+		out.More = m.listings.note(r.Path, out.Stat.Pzxid, out.More)
+	}
 	return err
 }
 
@@ -146,10 +162,11 @@ func (m *Machine) ephemerals(a *znode.Actor, r *protocol.Read, out *protocol.Mes
 // that there are names beyond. With no room for even the first, room falls
 // below zero. A whole listing is all of them or an error.
 func page(r *protocol.Read, room *int, fetch func(after string, limit int) ([]string, bool, error)) (names []string, more bool, err error) {
-	after, limit, bound, mark := r.After, r.Limit, min(*room, frameRoom()), nameRoom
+	after, limit := r.After, r.Limit
 	if r.Whole {
-		after, limit, bound, mark = "", 0, min(*room, maxWhole), wholeNameRoom
+		after, limit = "", 0
 	}
+	bound, mark := roomOf(r, *room)
 	*room = bound
 	for {
 		step := min(pageStep, max(*room, 0)/mark+1) // no more than could fit, and one to see that there are more
@@ -178,6 +195,15 @@ func page(r *protocol.Read, room *int, fetch func(after string, limit int) ([]st
 		}
 		after = names[len(names)-1]
 	}
+}
+
+// roomOf returns how much of room the names that r asks for may take, and what
+// each takes beside itself.
+func roomOf(r *protocol.Read, room int) (bound, mark int) {
+	if r.Whole {
+		return min(room, maxWhole), wholeNameRoom
+	}
+	return min(room, frameRoom()), nameRoom
 }
 
 // fitting returns how many names fit into room, each with its mark, and takes

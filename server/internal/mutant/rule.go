@@ -44,10 +44,11 @@ const (
 	SilentOverflow // replicate: what a full outbox drops is not asked for again
 	endOfSim       // server/sim catches all above, other suites all below
 
-	// Access.
+	// Access, and reads.
 	NoChildrenACL // state: children are listed without READ
 	NoStatACL     // state: exists answers without READ
 	NoCheckACL    // state: a multi's check runs without READ
+	StaleListing  // state: a kept listing answers whatever has changed since
 	NoEventACL    // watch: an event is told without READ
 
 	// Disk.
@@ -77,7 +78,7 @@ var names = [numRules]string{
 	PassWaiting: "write passes a waiting read", NoBarrier: "linearizable reads are local", AnswerAtOnce: "answer before commit",
 	DropEvents: "1 of 1,000 events dropped", SwapEvents: "events of a transaction reversed", KeepEphemeral: "one ephemeral kept on close",
 	ClosedWrites: "writes of a closed session run", HalfMulti: "half a multi stays", ReuseNumbers: "sequence numbers reused",
-	endOfSim: "-", NoChildrenACL: "no ACL on children", NoStatACL: "no ACL on exists", NoCheckACL: "no ACL on a multi's check", NoEventACL: "no ACL on events",
+	endOfSim: "-", NoChildrenACL: "no ACL on children", NoStatACL: "no ACL on exists", NoCheckACL: "no ACL on a multi's check", StaleListing: "stale listings", NoEventACL: "no ACL on events",
 	NoSync: "no sync", DamageIsNotFound: "damage reported as not found", NoTailGuard: "no tail guard",
 	ServeEarly: "serve before catch-up", Pipelining: "pipelined appends", Unbounded: "unbounded proposals", VerifiedReads: "reads by VerifyLeader",
 	NoTrial: "marks are not compared", NoScrub: "no scrub",
