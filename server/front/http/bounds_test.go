@@ -7,6 +7,7 @@ import (
 	"net"
 	stdhttp "net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -204,4 +205,40 @@ func TestAConnectionMayNotDawdle(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestWaitsAreSampledWhileSomebodyAsks(t *testing.T) {
+	_, addr := serve(t, "127.0.0.1", Config{Pprof: true})
+	done := make(chan struct{})
+	var contended sync.Mutex
+	var contenders sync.WaitGroup
+	for range 2 {
+		contenders.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				contended.Lock()
+				time.Sleep(time.Millisecond) // so that the other one waits, also with one processor
+				contended.Unlock()
+			}
+		})
+	}
+	for _, name := range []string{"mutex", "block"} {
+		require.Equal(t, 200, get(t, addr, "/debug/pprof/"+name+"?seconds=1").status)
+		require.Contains(t, get(t, addr, "/debug/pprof/"+name+"?debug=1").body, "TestWaitsAreSampledWhileSomebodyAsks", name)
+	}
+	close(done)
+	contenders.Wait()
+}
+
+func TestSamplingEndsWithTheLastAsker(t *testing.T) {
+	var set []int
+	s := sampler{rate: 7, set: func(rate int) { set = append(set, rate) }}
+	for _, more := range []int{1, 1, -1, -1, 1, -1} {
+		s.ask(more)
+	}
+	require.Equal(t, []int{7, 0, 7, 0}, set)
 }

@@ -5,8 +5,10 @@ import (
 	"log/slog"
 	stdhttp "net/http"
 	"net/http/pprof"
+	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // profiles are served one by one rather than by the index of net/http/pprof,
@@ -19,8 +21,6 @@ func (f *Front) profiles() []route {
 		{"allocs", "memory ever allocated"},
 		{"goroutine", "stacks, ?debug=2 as text"},
 		{"threadcreate", "threads of the operating system"},
-		{"block", "waits on locks and channels, when sampled"},
-		{"mutex", "holders of contended locks, when sampled"},
 	}
 	routes := []route{
 		{root + "profile", "CPU, ?seconds=30", f.profile(pprof.Profile)},
@@ -29,7 +29,47 @@ func (f *Front) profiles() []route {
 	for _, p := range named {
 		routes = append(routes, route{root + p.name, p.about, f.profile(pprof.Handler(p.name).ServeHTTP)})
 	}
-	return routes
+	return append(routes,
+		route{root + "block", "waits on locks and channels, ?seconds=5", f.profile(blockSampler.during(pprof.Handler("block")))},
+		route{root + "mutex", "holders of contended locks, ?seconds=5", f.profile(mutexSampler.during(pprof.Handler("mutex")))})
+}
+
+// Waits cost a look at the clock and a stack each, so they are sampled only while
+// somebody asks.
+var (
+	blockSampler = sampler{rate: 10_000, set: runtime.SetBlockProfileRate} // one for each 10 us of waiting
+	mutexSampler = sampler{rate: 10, set: func(rate int) { runtime.SetMutexProfileFraction(rate) }}
+)
+
+// sampler has the runtime sample for as long as there are askers, of any front of
+// this process.
+type sampler struct {
+	rate int
+	set  func(rate int) // 0 ends it
+
+	mu     sync.Mutex
+	askers int
+}
+
+func (s *sampler) during(serve stdhttp.Handler) stdhttp.HandlerFunc {
+	return func(w stdhttp.ResponseWriter, r *stdhttp.Request) {
+		s.ask(1)
+		defer s.ask(-1)
+		serve.ServeHTTP(w, r)
+	}
+}
+
+func (s *sampler) ask(more int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := s.askers
+	s.askers += more
+	switch {
+	case before == 0:
+		s.set(s.rate)
+	case s.askers == 0:
+		s.set(0)
+	}
 }
 
 // profile refuses what another site's page asks for: it could not read the
