@@ -1,7 +1,7 @@
 GO      ?= go
 FUZZTIME ?= 10s
 
-.PHONY: build run cluster test lint fuzz faults recipe-faults replay soak-sim compat downstream differential bench bench-peers bench-profile bench-scale bench-report clean
+.PHONY: build run cluster test lint fuzz faults recipe-faults replay soak-sim compat downstream differential bench bench-peers bench-profile bench-scale bench-report bench-consul clean
 
 ## build: compile bin/lycaon
 build:
@@ -72,6 +72,10 @@ bench-profile: build
 ## bench-scale: Lycaon alone at up to 10,000 connections, 5 million nodes, 5 servers, 100,000 watches, into docs/PERFORMANCE.md; 25 minutes, or 8 with ARGS=-short
 bench-scale:
 	./.ci/bench-scale $(ARGS)
+
+## bench-consul: bin/consul for `make bench-peers ARGS="-consul ../bin/consul"`, from its source in the Go module proxy; licence BUSL 1.1
+bench-consul:
+	./.ci/bench-consul
 
 ## bench-report: docs/PERFORMANCE.md and its plots made again from the results of bench-peers and bench-scale
 bench-report:

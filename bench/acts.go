@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +19,8 @@ import (
 type act struct {
 	name     string
 	followed bool // wants a follower
+	ours     bool // asks Lycaon alone: there is nothing that it stands beside
+	bare     bool // the floor can do it too
 	play     func(v *venue, e entrant, length time.Duration) (figures, error)
 }
 
@@ -37,12 +40,18 @@ func acts() []act {
 		openLoop(workload{name: "open loop, 8,000 writes/s", conns: 32, writes: 100}, 8000),
 		openLoop(workload{name: "open loop, 10,000/s with 90 % reads", conns: 32, writes: 10}, 10_000),
 		{name: "sessions", play: churnSessions},
-		{name: "one change to 100 watchers", play: tellWatchers(100)},
-		{name: "one change to 1,000 watchers", play: tellWatchers(1000)},
+		{name: "one change to 100 watchers", bare: true, play: tellWatchers(100)},
+		{name: "one change to 1,000 watchers", bare: true, play: tellWatchers(1000)},
 		{name: "listing of 10,000 children", play: listChildren},
 		{name: idleScene, play: idle},
+		{name: startScene, ours: true, play: startCommand},
 	}
 	return all
+}
+
+// leaves tells whether an entrant takes no part.
+func (a *act) leaves(e entrant) bool {
+	return a.ours && e.name != native || e.name == floorName && !a.bare
 }
 
 // venue is the servers of one system while scenes are played on them.
@@ -53,7 +62,7 @@ type venue struct {
 }
 
 func closedLoop(w workload) act {
-	return act{name: w.name, followed: w.at > 0, play: func(v *venue, e entrant, length time.Duration) (figures, error) {
+	return act{name: w.name, followed: w.at > 0, bare: w.level == protocol.Local, play: func(v *venue, e entrant, length time.Duration) (figures, error) {
 		return v.figures(underLoad(v.from(v.leader), v.pids(), w, e.loader, func(l loader, i int, start time.Time) (tally, error) {
 			return l.closed(w, uint64(i), start.Add(length))
 		}))
@@ -292,7 +301,7 @@ const (
 )
 
 // idle leaves 1,000 sessions alone with their signs of life, three in the time
-// of a session as most clients give them.
+// of a session as most clients give them, and looks at memory before and after.
 func idle(v *venue, e entrant, length time.Duration) (figures, error) {
 	addrs := v.from(v.leader)
 	actors := make([]actor, idlers)
@@ -309,6 +318,10 @@ func idle(v *venue, e entrant, length time.Duration) (figures, error) {
 	if err != nil {
 		return nil, err
 	}
+	rss, _, err := v.memory()
+	if err != nil {
+		return nil, err
+	}
 	const every = sessionLength / 3
 	begin, end := time.Now(), time.Now().Add(max(length, idleFor))
 	failed := eachOf(idlers, func(i int) error {
@@ -321,8 +334,14 @@ func idle(v *venue, e entrant, length time.Duration) (figures, error) {
 		time.Sleep(time.Until(end))
 		return nil
 	})
+	elapsed := time.Since(begin)
 	after, err := cpuOf(v.pids())
-	return figures{idlePercent: (after - before).Seconds() / time.Since(begin).Seconds() / float64(len(v.members)) * 100}, errors.Join(failed, err)
+	if err := errors.Join(failed, err); err != nil {
+		return nil, err
+	}
+	rssAfter, _, err := v.memory()
+	return figures{idlePercent: (after - before).Seconds() / elapsed.Seconds() / float64(len(v.members)) * 100,
+		firstMiB: float64(rss) / (1 << 20), rssMiB: float64(rssAfter) / (1 << 20)}, err
 }
 
 func closeActors(actors []actor) {
@@ -332,6 +351,37 @@ func closeActors(actors []actor) {
 		}
 		return nil
 	})
+}
+
+const (
+	startScene   = "start the command, read a node, exit"
+	commandRuns  = 40
+	commandAfter = 10 * time.Second
+)
+
+// startCommand is what a script pays to read a node.
+func startCommand(v *venue, _ entrant, _ time.Duration) (figures, error) {
+	var t tally
+	for range commandRuns {
+		took, err := readOnce(v.system.(lycaon).binary, v.members[0].addr)
+		if err != nil {
+			return nil, err
+		}
+		t.answered = append(t.answered, sample{took: took})
+	}
+	r, err := t.result(time.Second, 0)
+	return figures{p50Ms: ms(r.p50), p95Ms: ms(r.p95), p99Ms: ms(r.p99)}, err
+}
+
+func readOnce(binary, addr string) (time.Duration, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), commandAfter)
+	defer cancel()
+	begin := time.Now()
+	out, err := exec.CommandContext(ctx, binary, "--server", addr, "get", nodePath(0)).CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("%w: %.200s", err, out)
+	}
+	return time.Since(begin), err
 }
 
 // leastChanges is how often watchers are told at least.

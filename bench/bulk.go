@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync/atomic"
@@ -21,8 +20,8 @@ const (
 
 	snapshotRate   = 4000
 	snapshotWithin = 2 * time.Minute // until the server has taken one by itself
+	quietSeconds   = 3               // of the load beside it, at least
 	lookForFiles   = 10 * time.Millisecond
-	writtenWithin  = 200 * time.Millisecond
 	readyWithin    = 3 * time.Minute
 )
 
@@ -41,7 +40,10 @@ func thousands(n int) string {
 // bulk is what is measured of many nodes: on servers of its own, since whatever
 // comes later would be measured with them.
 func (c *comparison) bulk(ctx context.Context, servers, count, run int, e entrant) error {
-	scenes := []string{createScene(count), restartScene(count)}
+	scenes := []string{createScene(count)}
+	if e.name != floorName { // which forgets everything
+		scenes = append(scenes, restartScene(count))
+	}
 	if count == million {
 		scenes = append(scenes, snapshotScene)
 	}
@@ -54,7 +56,7 @@ func (c *comparison) bulk(ctx context.Context, servers, count, run int, e entran
 	}
 	defer ensemble.end()
 	v := &venue{ensemble: ensemble}
-	made, err := v.makeMany(ctx, e, count)
+	made, err := v.makeWeighed(ctx, e, count)
 	if err := errors.Join(c.results.add(servers, scenes[0], e.name, run, made, err), ctx.Err()); err != nil {
 		return err
 	}
@@ -64,8 +66,33 @@ func (c *comparison) bulk(ctx context.Context, servers, count, run int, e entran
 			return err
 		}
 	}
+	if len(scenes) == 1 {
+		return nil
+	}
 	took, err := v.restart(ctx)
 	return errors.Join(c.results.add(servers, scenes[1], e.name, run, figures{seconds: took.Seconds()}, err), ctx.Err())
+}
+
+// makeWeighed creates nodes, and tells what lives of them in Lycaon, which can be
+// asked for it.
+func (v *venue) makeWeighed(ctx context.Context, e entrant, count int) (figures, error) {
+	if e.name != native {
+		return v.makeMany(ctx, e, count)
+	}
+	before, err := v.live(ctx)
+	if err != nil {
+		return nil, err
+	}
+	f, err := v.makeMany(ctx, e, count)
+	if err == nil {
+		err = v.quiet(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	after, err := v.live(ctx)
+	f.weigh(after-before, count)
+	return f, err
 }
 
 // makeMany creates nodes of 100 bytes with paths of 37, on three levels.
@@ -163,6 +190,9 @@ func (v *venue) tryWrite(ctx context.Context, try time.Duration) error {
 // writeThroughSnapshot writes at a rate until a snapshot has been taken, and
 // tells those requests that were due meanwhile from the others.
 func (v *venue) writeThroughSnapshot(ctx context.Context, e entrant) (figures, error) {
+	if err := v.quiet(ctx); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, snapshotWithin)
 	defer cancel()
 	leader, err := v.healthy(ctx)
@@ -181,18 +211,28 @@ func (v *venue) writeThroughSnapshot(ctx context.Context, e entrant) (figures, e
 	defer look.stop()
 	triggered := make(chan error, 1)
 	w := workload{conns: 8, writes: 100}
+	loaders, err := v.connect(e, w)
+	defer func() {
+		for _, l := range loaders {
+			l.Close()
+		}
+	}()
+	if err != nil {
+		return nil, err
+	}
 	var whole tally
-	for second := 0; ; second++ {
-		if second == 2 && trigger != nil {
+	for second, quiet := 0, 0; quiet < quietSeconds || !look.over(); second++ {
+		if second == quietSeconds && trigger != nil {
 			go func() { triggered <- trigger(ctx) }()
 		}
-		part, err := v.pacedSecond(e, w)
+		open := look.running()
+		part, err := pacedSecond(loaders, w)
 		if err != nil {
 			return nil, err
 		}
 		whole.join(part)
-		if look.over() && second >= 3 {
-			break
+		if !open && !look.running() {
+			quiet++
 		}
 		if err := ctx.Err(); err != nil {
 			return nil, errors.New("no snapshot was taken")
@@ -206,17 +246,26 @@ func (v *venue) writeThroughSnapshot(ctx context.Context, e entrant) (figures, e
 	return throughFigures(whole, look.stop())
 }
 
-func (v *venue) pacedSecond(e entrant, w workload) (tally, error) {
-	parts := make([]tally, w.conns)
+// connect opens the connections of a workload, spread over the servers.
+func (v *venue) connect(e entrant, w workload) ([]loader, error) {
 	addrs := v.from(v.leader)
-	start := time.Now().Add(50 * time.Millisecond) // until all are connected
-	err := eachOf(w.conns, func(i int) error {
+	var all []loader
+	for i := range w.conns {
 		l, err := e.loader(addrs[i%len(addrs)])
 		if err != nil {
-			return err
+			return all, err
 		}
-		parts[i], err = l.paced(w, uint64(i), share(start, start.Add(time.Second), snapshotRate, w.conns, i))
-		return errors.Join(err, l.Close())
+		all = append(all, l)
+	}
+	return all, nil
+}
+
+func pacedSecond(loaders []loader, w workload) (tally, error) {
+	parts := make([]tally, w.conns)
+	start := time.Now()
+	err := eachOf(w.conns, func(i int) (err error) {
+		parts[i], err = loaders[i].paced(w, uint64(i), share(start, start.Add(time.Second), snapshotRate, w.conns, i))
+		return err
 	})
 	var whole tally
 	for _, p := range parts {
@@ -252,24 +301,26 @@ func throughFigures(t tally, spans []span) (figures, error) {
 		refusals: float64(d.refused)}, nil
 }
 
-// snapshots tells whether a server is taking one. etcd takes none by itself that
-// has to do with its keys, so trigger asks it for one.
+// snapshots tells whether a server is taking one, from its beginning to its end.
+// Lycaon's folder has another name while it is written, checked and read back,
+// ZooKeeper's file begins with the snapshot and ends with a mark. etcd takes none
+// by itself that has to do with its keys, so trigger asks it for one.
 func (v *venue) snapshots() (active func() bool, trigger func(ctx context.Context) error) {
 	switch v.system.(type) {
 	case lycaon:
-		return v.writing("*/snapshots/*.tmp/state"), nil
+		return v.have("*/snapshots/*.tmp", func(string) bool { return true }), nil
 	case zookeeper:
-		return v.writing("*/version-2/snapshot.*"), nil
+		return v.have("*/version-2/snapshot.*", func(name string) bool { return !zkSealed(name) }), nil
 	}
 	var saving atomic.Bool
 	return saving.Load, func(ctx context.Context) error {
-		saving.Store(true)
-		defer saving.Store(false)
 		c, err := dialEtcd(ctx, []string{v.members[v.leader].addr})
 		if err != nil {
 			return err
 		}
 		defer c.Close()
+		saving.Store(true)
+		defer saving.Store(false)
 		from, err := c.Snapshot(ctx)
 		if err != nil {
 			return err
@@ -279,14 +330,10 @@ func (v *venue) snapshots() (active func() bool, trigger func(ctx context.Contex
 	}
 }
 
-// writing tells whether a file is being written, by its time: snapshots are
-// written without a pause.
-func (v *venue) writing(pattern string) func() bool {
+// have tells whether there is such a file, or folder, of the servers.
+func (v *venue) have(pattern string, such func(name string) bool) func() bool {
 	return func() bool {
 		names, _ := filepath.Glob(filepath.Join(v.dir, pattern)) // fails for a bad pattern alone
-		return slices.ContainsFunc(names, func(name string) bool {
-			info, err := os.Stat(name)
-			return err == nil && time.Since(info.ModTime()) < writtenWithin
-		})
+		return slices.ContainsFunc(names, such)
 	}
 }

@@ -64,7 +64,6 @@ func (s *summary) tellCapacity(b *strings.Builder) {
 	say("one second of all cores here", 1, openScene(crowded), rate, func(v float64) string { return number(v) + " sessions opened" })
 	n = s.largest(byNodes, restartScene, seconds)
 	say(fmt.Sprintf("a restart with %s nodes, from kill -9 to an answered write", thousands(n)), 1, restartScene(n), seconds, func(v float64) string { return number(v) + " s" })
-	say("a script that starts the command, reads a node and exits, p50", 1, startScene, p50Ms, func(v float64) string { return number(v) + " ms" })
 	b.WriteString("\n")
 }
 

@@ -19,11 +19,12 @@ const (
 	native    = "lycaon"
 	throughGo = "lycaon, Go client"
 	throughZK = "lycaon as ZooKeeper"
+	floorName = "floor"
 )
 
 // entrantNames are those that there may be figures of.
 func entrantNames() []string {
-	return []string{native, throughGo, throughZK, "zookeeper", "etcd", "consul"}
+	return []string{native, throughGo, throughZK, "zookeeper", "etcd", "consul", floorName}
 }
 
 // binaries are those of the servers; without one of Consul it is left out.
@@ -39,12 +40,13 @@ func entrants(b binaries) []entrant {
 		p, err := dialZKPipe(addr)
 		return zkActor{p}, err
 	}
+	frames := func(addr string) (loader, error) {
+		p, err := dialPipe(addr)
+		return pipeLoader{p}, err
+	}
 	l := lycaon{binary: b.lycaon}
 	all := []entrant{
-		{native, "a bare client of the native protocol", l, dialNative, func(addr string) (loader, error) {
-			p, err := dialPipe(addr)
-			return pipeLoader{p}, err
-		}},
+		{native, "a bare client of the native protocol", l, dialNative, frames},
 		{throughGo, "package client", l, dialGo, func(addr string) (loader, error) {
 			c, err := openGo(addr)
 			return callLoader{c}, err
@@ -55,6 +57,7 @@ func entrants(b binaries) []entrant {
 			c, err := openEtcd(addr)
 			return callLoader{c}, err
 		}},
+		{floorName, "a bare client of the native protocol", loop{}, dialNative, frames},
 	}
 	if b.consul != "" {
 		all = append(all, entrant{"consul", "HTTP", consul{b.consul}, dialConsul, loadConsul})

@@ -2,23 +2,69 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 
 	"github.com/lycaon-io/lycaon/protocol"
 )
 
+// loop is the floor beside real servers, in a process of its own. There is one alone.
+type loop struct{}
+
+func (loop) name() string { return floorName }
+
+func (loop) picks() bool { return true }
+
+func (loop) lay(dir string, n int) ([]*member, error) {
+	if n != 1 {
+		return nil, fmt.Errorf("%d floors: there is one alone", n)
+	}
+	addr, err := freeAddr()
+	if err != nil {
+		return nil, err
+	}
+	self, err := os.Executable()
+	return []*member{{addr: addr, args: []string{self, "-floor", addr, "-dir", dir}}}, err
+}
+
+func (loop) leads(_ context.Context, m *member) (bool, error) {
+	if !listens(m.addr) {
+		return false, fmt.Errorf("nothing listens on %s", m.addr)
+	}
+	return true, nil
+}
+
+func (loop) open(_ context.Context, addrs []string) (session, error) {
+	c, err := dial(addrs[0])
+	return loopSession{c}, err
+}
+
+// loopSession is a connection: the floor has no sessions.
+type loopSession struct{ *conn }
+
+func (s loopSession) write(context.Context) error { return nativeActor{s.conn}.create("/health", nil) }
+
+func (loopSession) survives(context.Context) (session, ephemeral bool, err error) {
+	return false, false, nil
+}
+
+func (s loopSession) close() { s.conn.Close() }
+
 // floor answers creates, sets and gets from a map. A write waits until the
 // group it fell into is synced; meanwhile the next group gathers. It keeps no
 // version, no session and no order between connections: what it costs is what
-// the frames, the sockets and the disk cost.
+// the frames, the sockets and the disk cost. Watchers are told one after the
+// other, with a call each.
 type floor struct {
-	mu     sync.RWMutex
-	values map[string][]byte
+	mu       sync.RWMutex
+	values   map[string][]byte
+	watchers map[string][]net.Conn // also those that have left
 
 	gather sync.Mutex
 	ready  *sync.Cond
@@ -39,7 +85,7 @@ func serveFloor(addr, dir string) error {
 	if err != nil {
 		return err
 	}
-	f := &floor{values: map[string][]byte{}, group: newGroup(), file: file}
+	f := &floor{values: map[string][]byte{}, watchers: map[string][]net.Conn{}, group: newGroup(), file: file}
 	f.ready = sync.NewCond(&f.gather)
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
@@ -107,6 +153,7 @@ func (f *floor) serve(nc net.Conn) error {
 	for zxid := uint64(1); ; {
 		out = out[:0]
 		var last *group
+		var changed []string
 		for first := true; first || in.Buffered() > 0; first = false {
 			if frame, err = protocol.ReadFrame(in, frame[:0], protocol.DefaultLimits().MaxFrame); err != nil {
 				return nil // the client left
@@ -126,7 +173,12 @@ func (f *floor) serve(nc net.Conn) error {
 				}
 				f.set(path, data)
 				last = f.log(req.Body)
+				if f.watched(path) {
+					changed = append(changed, strings.Clone(path)) // it is part of the frame
+				}
 				zxid++
+			} else if req.Op == protocol.OpWatch {
+				f.watch(req.Watches[0].Path, nc)
 			} else {
 				m.Data = f.get(req.Read.Path)
 			}
@@ -138,6 +190,31 @@ func (f *floor) serve(nc net.Conn) error {
 		if _, err := nc.Write(out); err != nil {
 			return err
 		}
+		for _, path := range changed {
+			f.tell(path)
+		}
+	}
+}
+
+func (f *floor) watched(path string) bool {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return len(f.watchers[path]) > 0
+}
+
+func (f *floor) watch(path string, nc net.Conn) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.watchers[string([]byte(path))] = append(f.watchers[path], nc)
+}
+
+func (f *floor) tell(path string) {
+	f.mu.RLock()
+	told := f.watchers[path]
+	f.mu.RUnlock()
+	news := protocol.AppendMessage(nil, &protocol.Message{Kind: protocol.Event, Path: path})
+	for _, nc := range told {
+		nc.Write(news) // to nobody, if it has left
 	}
 }
 

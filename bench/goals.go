@@ -200,12 +200,9 @@ func (d verdict) text() string {
 }
 
 // judged is the entrant that a goal is judged by: the bare client; where it takes
-// no part the Go client; and Lycaon alone for what no peer is asked.
+// no part the Go client.
 func (s *summary) judged(g *goal) string {
-	switch {
-	case g.figure == liveBytes, g.scene == startScene:
-		return alone
-	case len(s.spreads[g.servers][g.scene][native]) == 0:
+	if len(s.spreads[g.servers][g.scene][native]) == 0 {
 		return throughGo
 	}
 	return native
@@ -219,7 +216,7 @@ func (s *summary) tellGoals(b *strings.Builder) {
 	for _, g := range goals() {
 		if g.servers != servers {
 			servers = g.servers
-			fmt.Fprintf(&rows, "| **%s** | | | | | | | | | |\n", heading(servers))
+			fmt.Fprintf(&rows, "| **%s** | | | | | | | | | | |\n", heading(servers))
 		}
 		d := g.judge(s, s.judged(&g), 0)
 		own.add(d)
@@ -237,7 +234,7 @@ func (s *summary) tellGoals(b *strings.Builder) {
 	fmt.Fprintf(b, ".\n\nA goal is a multiple of what a peer gave in the same runs, or a figure of its own, which was set on one machine and is judged on any as it is\n"+
 		"written. Medians of the runs, unless it says the worst. In the scenes of a struck leader Lycaon is its Go client. Through the protocol of ZooKeeper, by the very\n"+
 		"program that loads ZooKeeper, the goals of throughput and CPU hold with %g %% grace.\n\n", grace*100)
-	b.WriteString("| | goal | ZooKeeper | etcd | Lycaon | which is | | as ZooKeeper | which is | |\n|---|---|---|---|---|---|---|---|---|---|\n")
+	b.WriteString("| | goal | floor | ZooKeeper | etcd | Lycaon | which is | | as ZooKeeper | which is | |\n|---|---|---|---|---|---|---|---|---|---|---|\n")
 	b.WriteString(rows.String())
 	b.WriteString("\n")
 }
@@ -263,7 +260,7 @@ func (g *goal) row(b *strings.Builder, s *summary, d, through verdict) {
 		label += ", the worst"
 	}
 	fmt.Fprintf(b, "| %s | %s |", label, g.words())
-	for _, e := range []string{"zookeeper", "etcd", s.judged(g)} {
+	for _, e := range []string{floorName, "zookeeper", "etcd", s.judged(g)} {
 		text := ""
 		if v, ok := g.value(s, e); ok {
 			text = number(v)

@@ -12,10 +12,7 @@ import (
 )
 
 // lycaon is the binary under test, at its defaults.
-type lycaon struct {
-	binary string
-	web    bool // serves figures and profiles
-}
+type lycaon struct{ binary string }
 
 func (lycaon) name() string { return "lycaon" }
 
@@ -36,11 +33,9 @@ func (l lycaon) lay(dir string, n int) ([]*member, error) {
 		if err != nil {
 			return nil, err
 		}
-		web := "off"
-		if l.web {
-			if web, err = freeAddr(); err != nil {
-				return nil, err
-			}
+		web, err := freeAddr()
+		if err != nil {
+			return nil, err
 		}
 		id := fmt.Sprint(i + 1)
 		all[i] = &member{addr: addr, web: web, args: []string{l.binary, "serve", "--id", id, "--data-dir", filepath.Join(dir, id),

@@ -48,7 +48,6 @@ func playPeers(ctx context.Context, args []string) error {
 	f := flagsOf("peers", peersHelp)
 	page := f.String("page", "", "the page whose marked part is written anew afterwards")
 	plots := f.String("plots", "", "the folder for the plots and a copy of all results")
-	beside := f.String("beside", "scale.json", "results of Lycaon alone, for the goals that they settle, if there are any")
 	out := f.String("out", "results.json", "the file of results, a JSON value a line")
 	dir := f.String("dir", "", "where the servers keep their data (default: a temporary folder)")
 	short := f.Bool("short", false, "1 run of 2 s, a million nodes on one server alone, if no other flag says otherwise")
@@ -83,11 +82,6 @@ func playPeers(ctx context.Context, args []string) error {
 		return c.run(ctx)
 	})
 	if err != nil || *page == "" {
-		return err
-	}
-	if scale, err := loadResults(*beside); err == nil {
-		c.results.join(scale)
-	} else if !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	return c.results.report(*page, *plots)
@@ -156,10 +150,16 @@ func (c *comparison) wanted(servers int, scene, entrant string, run int) bool {
 	return strings.Contains(scene, c.only) && !c.results.has(servers, scene, entrant, run)
 }
 
+// entrants are those that were asked for and can be so many servers.
+func (c *comparison) entrants(servers int) ([]entrant, error) {
+	all, err := entrantsNamed(entrants(c.binaries), c.names)
+	return slices.DeleteFunc(all, func(e entrant) bool { return e.name == floorName && servers > 1 }), err
+}
+
 // small plays the acts, each on all entrants in turn, so that a drift of the
 // machine hits all alike. All servers run all the time, idle but for one kind.
 func (c *comparison) small(ctx context.Context, servers, run int) error {
-	all, err := entrantsNamed(entrants(c.binaries), c.names)
+	all, err := c.entrants(servers)
 	if err != nil {
 		return err
 	}
@@ -174,7 +174,7 @@ func (c *comparison) small(ctx context.Context, servers, run int) error {
 			continue
 		}
 		for _, e := range all {
-			if !c.wanted(servers, a.name, e.name, run) {
+			if a.leaves(e) || !c.wanted(servers, a.name, e.name, run) {
 				continue
 			}
 			if err := c.perform(ctx, venues, servers, a, e, run); err != nil {
@@ -209,9 +209,9 @@ func (c *comparison) perform(ctx context.Context, venues map[string]*venue, serv
 }
 
 // leftOut says who is not asked for so many nodes: clients of the same servers
-// that add nothing, and Consul, which takes too long over a million.
+// that add nothing; and of a million Consul, which takes too long, and the floor.
 func leftOut(entrant string, count int) bool {
-	return entrant == throughGo || count == million && (entrant == throughZK || entrant == "consul")
+	return entrant == throughGo || count == million && slices.Contains([]string{throughZK, "consul", floorName}, entrant)
 }
 
 // many plays the scenes of many nodes.
@@ -219,7 +219,7 @@ func (c *comparison) many(ctx context.Context, servers, count, run int) error {
 	if count == million && !slices.Contains(c.millions, servers) {
 		return nil
 	}
-	all, err := entrantsNamed(entrants(c.binaries), c.names)
+	all, err := c.entrants(servers)
 	if err != nil {
 		return err
 	}
@@ -248,7 +248,7 @@ func (c *comparison) faults(ctx context.Context, run int) error {
 	if !slices.Contains(c.servers, 3) {
 		return nil
 	}
-	chosen, err := entrantsNamed(entrants(c.binaries), c.names)
+	chosen, err := c.entrants(3)
 	if err != nil {
 		return err
 	}

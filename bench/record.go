@@ -22,6 +22,7 @@ const (
 	p99Ms      = "p99_ms"
 	cpuPerK    = "cpu_s_per_1000" // of all servers
 	rssMiB     = "rss_mib"        // of the largest server
+	firstMiB   = "first_rss_mib"  // before the scene
 	refusals   = "errors"
 	seconds    = "s"
 	leaderS    = "client_at_leader_s"

@@ -97,7 +97,7 @@ func TestARatioIsHowMuchBetterLycaonIs(t *testing.T) {
 func TestThePageSaysWhereLycaonIsBehindAndWhatFailed(t *testing.T) {
 	r := &results{Cells: someCells(), Abouts: []about{{Machine: "2 cores", Command: "go run . peers"}}}
 	s := summarizeCells(r.Cells)
-	text := r.markdown(s, s, s.plots(), "performance")
+	text := r.markdown(s, s.plots(), "performance")
 	require.Contains(t, text, "**Where Lycaon is behind**, of 4 comparisons: once.\n\n- 1 server, one client, reads, p50 ms: lycaon 0.4, zookeeper 0.2 (0.50 x)\n")
 	require.Contains(t, text, "- 3 servers, reads, etcd, run 1: lost; it\n")
 	require.Contains(t, text, "| writes, per s | 500 |  | 1,000 | 2.0 x |  |  |  |  |  |\n")
@@ -110,7 +110,7 @@ func TestThePageSaysWhereLycaonIsBehindAndWhatFailed(t *testing.T) {
 func TestConsulHasItsColumnsWhereItWasMeasured(t *testing.T) {
 	r := &results{Abouts: []about{{}}, Cells: append(someCells(),
 		cell{Servers: 3, Scene: killScene, Entrant: "consul", Run: 1, Figures: figures{seconds: 9}})}
-	one, three, _ := strings.Cut(r.markdown(summarizeCells(r.Cells), summarizeCells(r.Cells), nil, ""), "### 3 servers")
+	one, three, _ := strings.Cut(r.markdown(summarizeCells(r.Cells), nil, ""), "### 3 servers")
 	require.NotContains(t, one, "Consul")
 	require.Contains(t, three, "| Consul | Lycaon, Go client, x Consul |\n")
 	require.Contains(t, three, "| "+killScene+" |  | 1.5 |  |  |  |  |  | 0.3 | 5.0 x | 9 | 30.0 x |\n")
@@ -207,8 +207,50 @@ func TestASpanIsOverWhenItIsSoNoMore(t *testing.T) {
 	for i, is := range []bool{false, true, true, false, false, true} {
 		s.note(is, at(i))
 		require.Equal(t, i == 3 || i == 4, s.over(), i)
+		require.Equal(t, is, s.running(), i)
 	}
 	require.Equal(t, []span{{at(1), at(3)}, {at(5), at(5)}}, s.seen)
+}
+
+func TestASnapshotOfZooKeeperIsWholeWithItsSeal(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "snapshot.1f")
+	require.False(t, zkSealed(name), "it may be gone")
+	for _, c := range []struct {
+		of     string
+		sealed bool
+	}{
+		{"", false},
+		{"ZKSN", false},
+		{"ZKSN and nodes\x00\x00\x00\x01/", true},
+		{"ZKSN and nodes\x00\x00\x00\x01/m", false},
+		{"ZKSN and nodes\x00\x00\x00\x02//", false},
+	} {
+		require.NoError(t, os.WriteFile(name, []byte(c.of), 0o644))
+		require.Equal(t, c.sealed, zkSealed(name), "%q", c.of)
+	}
+}
+
+func TestTheFloorAndTheCommandArePlayedWhereTheyCanBe(t *testing.T) {
+	played := func(servers int, entrant string) (scenes []string) {
+		c := &comparison{names: entrant}
+		all, err := c.entrants(servers)
+		require.NoError(t, err)
+		for _, a := range acts() {
+			for _, e := range all {
+				if !a.leaves(e) {
+					scenes = append(scenes, a.name)
+				}
+			}
+		}
+		return scenes
+	}
+	require.Contains(t, played(1, native), startScene)
+	require.NotContains(t, played(1, "etcd"), startScene)
+	require.Subset(t, played(1, floorName), []string{"writes", "reads", "one client, reads", "one change to 1,000 watchers"})
+	for _, scene := range []string{"linearizable reads", "sessions", "listing of 10,000 children", idleScene} {
+		require.NotContains(t, played(1, floorName), scene)
+	}
+	require.Empty(t, played(3, floorName))
 }
 
 func TestACommandIsToldAsItIsTyped(t *testing.T) {

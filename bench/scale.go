@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"slices"
 	"time"
 
@@ -30,16 +29,13 @@ const (
 	inFlight     = 1024 // of all connections together, unless there are more of them
 	usualConns   = 32
 	watchers     = 100
-	commandRuns  = 40
 	bytesANode   = 2200 // of free memory, at most: what lives, what is garbage, and the log
 	spareBytes   = 1 << 30
-	startScene   = "start the command, read a node, exit"
 	readsScene   = "reads"
 	writesScene  = "writes"
 	linearScene  = "linearizable reads"
 	readsSingle  = "reads one at a time"
 	writesSingle = "writes one at a time"
-	commandAfter = 10 * time.Second
 
 	enoughToWeigh = 16 << 20 // bytes: less drifts by itself
 )
@@ -143,7 +139,7 @@ func (s *scaling) stage(ctx context.Context, servers, run int, scenes []string, 
 	if !slices.ContainsFunc(scenes, func(scene string) bool { return s.wanted(servers, scene, alone, run) }) {
 		return nil
 	}
-	raised, err := raise(ctx, lycaon{binary: s.lycaon, web: true}, s.room(), servers)
+	raised, err := raise(ctx, lycaon{binary: s.lycaon}, s.room(), servers)
 	if err != nil {
 		return errors.Join(s.results.add(servers, scenes[0], alone, run, nil, err), ctx.Err())
 	}
@@ -216,17 +212,7 @@ func (s *scaling) usual(v *venue, f func(c crowd) error) error {
 
 // servers measures the usual loads on so many servers, which share the machine.
 func (s *scaling) servers(ctx context.Context, n, run int) error {
-	scenes := []string{readsScene, linearScene, writesScene}
-	if n == 1 {
-		scenes = append(scenes, startScene)
-	}
-	return s.stage(ctx, n, run, scenes, func(v *venue) error {
-		if n == 1 {
-			err := s.cell(n, startScene, run, func() (figures, error) { return startCommand(ctx, s.lycaon, v.members[0].addr) })
-			if err != nil {
-				return err
-			}
-		}
+	return s.stage(ctx, n, run, []string{readsScene, linearScene, writesScene}, func(v *venue) error {
 		return s.usual(v, func(c crowd) error {
 			w := workload{depth: inFlight / usualConns, level: protocol.Linearizable}
 			if err := s.load(ctx, v, run, linearScene, c, w, smallField); err != nil {
@@ -235,29 +221,6 @@ func (s *scaling) servers(ctx context.Context, n, run int) error {
 			return s.both(ctx, v, run, func(load string) string { return load }, c, smallField)
 		})
 	})
-}
-
-// startCommand is what a script pays to read a node.
-func startCommand(ctx context.Context, binary, addr string) (figures, error) {
-	var t tally
-	for range commandRuns {
-		err := func() error {
-			ctx, cancel := context.WithTimeout(ctx, commandAfter)
-			defer cancel()
-			begin := time.Now()
-			out, err := exec.CommandContext(ctx, binary, "--server", addr, "get", nodePath(0)).CombinedOutput()
-			if err != nil {
-				return fmt.Errorf("%w: %.200s", err, out)
-			}
-			t.answered = append(t.answered, sample{begin, time.Since(begin)})
-			return nil
-		}()
-		if err != nil {
-			return nil, err
-		}
-	}
-	r, err := t.result(time.Second, 0)
-	return figures{p50Ms: ms(r.p50), p99Ms: ms(r.p99)}, err
 }
 
 // connections measures many of them, with a session each.
@@ -384,20 +347,7 @@ func (s *scaling) nodes(ctx context.Context, n, run int) error {
 	}
 	return s.stage(ctx, 1, run, scenes, func(v *venue) error {
 		err := s.cell(1, createScene(n), run, func() (figures, error) {
-			before, err := v.live(ctx)
-			if err != nil {
-				return nil, err
-			}
-			f, err := v.makeMany(ctx, entrants(binaries{lycaon: s.lycaon})[0], n)
-			if err == nil {
-				err = v.quiet(ctx)
-			}
-			if err != nil {
-				return nil, err
-			}
-			after, err := v.live(ctx)
-			f.weigh(after-before, n)
-			return f, err
+			return v.makeWeighed(ctx, entrants(binaries{lycaon: s.lycaon})[0], n)
 		})
 		if err != nil {
 			return err

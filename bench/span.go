@@ -55,6 +55,13 @@ func (s *spans) over() bool {
 	return len(s.seen) > 0 && !s.open
 }
 
+// running tells that it is so.
+func (s *spans) running() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.open
+}
+
 // stop ends the looking and returns what was seen.
 func (s *spans) stop() []span {
 	s.once.Do(func() { close(s.quit) })

@@ -29,7 +29,7 @@ type bar struct {
 
 var colours = map[string]string{
 	readsScene: "#4a6fa5", writesScene: "#0b6e4f",
-	native: "#0b6e4f", throughGo: "#3aa17e", throughZK: "#8fd3b6", "zookeeper": "#c8553d", "etcd": "#4a6fa5", "consul": "#b0568f",
+	native: "#0b6e4f", throughGo: "#3aa17e", throughZK: "#8fd3b6", "zookeeper": "#c8553d", "etcd": "#4a6fa5", "consul": "#b0568f", floorName: "#999999",
 }
 
 // plots are the pictures of the page: what is done a second, what it takes, what
@@ -76,6 +76,7 @@ func (s *summary) group(servers int, y yardstick) plotGroup {
 
 const (
 	plotWidth = 860
+	legend    = 120 // width of an entry
 	labels    = 340 // width of the labels' column
 	scale     = 440 // of the longest bar
 	barHeight = 12
@@ -102,7 +103,7 @@ func (p *plot) svg() string {
 		kinds = entrantNames()
 	}
 	for i, e := range kinds {
-		x := 10 + i*140
+		x := 10 + i*legend
 		fmt.Fprintf(&b, `<rect x="%d" y="28" width="10" height="10" fill="%s"/><text x="%d" y="37">%s</text>`+"\n", x, colours[e], x+14, html.EscapeString(e))
 	}
 	for at := least; at <= most*1.001; at *= 10 {

@@ -50,7 +50,7 @@ func (r *results) report(page, plots string) error {
 	peers, scale := r.split()
 	var err error
 	if len(peers.Cells) > 0 {
-		err = peers.peersReport(page, plots, summarizeCells(r.Cells))
+		err = peers.peersReport(page, plots)
 	}
 	if len(scale.Cells) > 0 {
 		err = errors.Join(err, scale.scaleReport(page, plots))
@@ -78,8 +78,7 @@ func (r *results) split() (peers, scale *results) {
 	return peers, scale
 }
 
-// peersReport judges the goals by everything that there is, also of Lycaon alone.
-func (r *results) peersReport(page, plots string, everything *summary) error {
+func (r *results) peersReport(page, plots string) error {
 	s := summarizeCells(r.Cells)
 	var images []plot
 	if plots != "" {
@@ -88,7 +87,7 @@ func (r *results) peersReport(page, plots string, everything *summary) error {
 			return err
 		}
 	}
-	return writePart(page, "bench report", r.markdown(s, everything, images, filepath.Base(plots)))
+	return writePart(page, "bench report", r.markdown(s, images, filepath.Base(plots)))
 }
 
 // draw writes plots, and beside them what they were made of.
@@ -155,9 +154,9 @@ func between(page, by, text string) (string, error) {
 	return before + begin + "\n\n" + text + "\n" + end + after, nil
 }
 
-func (r *results) markdown(s, everything *summary, images []plot, folder string) string {
+func (r *results) markdown(s *summary, images []plot, folder string) string {
 	var b strings.Builder
-	everything.tellGoals(&b)
+	s.tellGoals(&b)
 	b.WriteString("### Measured on\n\n")
 	r.tellAbout(&b)
 	s.tellBehind(&b)
@@ -291,6 +290,9 @@ func (s *summary) compareAll(b *strings.Builder, servers int) {
 		value("Lycaon, Go client", throughGo), times("x etcd", throughGo, "etcd")}
 	if s.measured(servers, "consul") {
 		columns = append(columns, value("Consul", "consul"), times("Lycaon, Go client, x Consul", throughGo, "consul"))
+	}
+	if s.measured(servers, floorName) {
+		columns = append(columns, value("Floor", floorName))
 	}
 	b.WriteString("Medians. A ratio is how much better Lycaon is: twice as much and half as long are both 2.0 x; **bold** is worse than the peer.\n\n|")
 	for _, c := range columns {

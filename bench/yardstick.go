@@ -26,14 +26,14 @@ var figureNames = map[string]string{
 	rate: "per s", p50Ms: "p50 ms", p95Ms: "p95 ms", p99Ms: "p99 ms", cpuPerK: "CPU s per 1,000", rssMiB: "MiB resident", refusals: "errors",
 	seconds: "s", leaderS: "s, client at the leader", nodeBytes: "bytes a node", nodeAnon: "anonymous bytes a node",
 	loadPerK: "CPU s per 1,000 of the load program", liveBytes: "live bytes each",
-	idlePercent: "% of a core a server", quietP99Ms: "p99 ms without", snapshotS: "s of snapshot",
+	idlePercent: "% of a core a server", firstMiB: "MiB resident at its beginning", quietP99Ms: "p99 ms without", snapshotS: "s of snapshot",
 }
 
 // yardsticksOf are the figures that count in a scene.
 func yardsticksOf(scene string) []yardstick {
 	var names []string
 	switch {
-	case strings.HasPrefix(scene, "one "): // client, change
+	case strings.HasPrefix(scene, "one "), scene == startScene: // client, change
 		names = []string{p50Ms}
 	case strings.HasPrefix(scene, "open loop"), scene == snapshotScene:
 		names = []string{p99Ms}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -92,4 +93,22 @@ func (zookeeper) leads(ctx context.Context, m *member) (bool, error) {
 
 func (zookeeper) open(ctx context.Context, addrs []string) (session, error) {
 	return openZK(ctx, addrs)
+}
+
+// zkSealed tells whether a snapshot file is whole, as ZooKeeper itself does: by the
+// path "/" at its end, with its length before it.
+func zkSealed(name string) bool {
+	file, err := os.Open(name)
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	seal := zkString(nil, "/")
+	end := make([]byte, len(seal))
+	info, err := file.Stat()
+	if err != nil {
+		return false
+	}
+	_, err = file.ReadAt(end, info.Size()-int64(len(end)))
+	return err == nil && bytes.Equal(end, seal)
 }
