@@ -4,16 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
-
-	"github.com/google/pprof/profile"
 )
 
 const profileHelp = `usage: go run . profile [flags]
 
-Tells where the CPU of a server goes while it bears the main workloads: a server
-alone, and the leader of three. It takes a profile of the CPU meanwhile, and counts.
+Tells where the CPU of a server goes while it bears the main workloads, or any scene
+of the comparison: a server alone, and the leader of three. It takes a profile of the
+CPU meanwhile, and counts; then, under the same load again, profiles of what is
+allocated and waited for, and counts system calls by perf, if there is one.
 
 `
 
@@ -21,40 +22,46 @@ alone, and the leader of three. It takes a profile of the CPU meanwhile, and cou
 type profiling struct {
 	binary string
 	length time.Duration
+	acts   []act
 	all    []profiled
 }
 
-// profiled is what was seen of one server under one workload.
+// profiled is what was seen of one server in one scene.
 type profiled struct {
 	servers int
 	scene   string
-	result  result
-	grown   map[string]float64
+	rate    float64 // operations/s, all servers
+	elapsed time.Duration
+	cpu     time.Duration      // of this server
+	grown   map[string]float64 // its counters, meanwhile
 	where   where
+	again   again
 	err     error
 }
 
-// profileScenes are the workloads: 32 connections with 32 requests in flight
-// each, values of 1 KiB.
-var profileScenes = []workload{
-	{name: "writes", conns: 32, depth: 32, writes: 100},
-	{name: "50 % reads", conns: 32, depth: 32, writes: 50},
-	{name: "reads", conns: 32, depth: 32},
-}
+// operations are those of all servers.
+func (one *profiled) operations() float64 { return one.rate * one.elapsed.Seconds() }
+
+// mainScenes are profiled unless others are named.
+const mainScenes = "writes;50 % reads;reads"
 
 func playProfile(ctx context.Context, args []string) error {
 	p := &profiling{}
 	f := flagsOf("profile", profileHelp)
 	f.StringVar(&p.binary, "lycaon", "../bin/lycaon", "the server's binary")
-	f.DurationVar(&p.length, "length", 5*time.Second, "of each profile")
+	f.DurationVar(&p.length, "length", 5*time.Second, "of each profile of the CPU, in whole seconds")
 	dir := f.String("dir", "", "where the servers keep their data (default: a temporary folder)")
 	servers := f.String("servers", "1,3", "how many; of several the leader is looked at")
+	scenes := f.String("scenes", mainScenes, "those of the comparison, separated by semicolons, or all")
 	page := f.String("page", "", "the page whose marked part is written anew (default: print it)")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
 	counts, err := numbers(*servers)
 	if err != nil {
+		return err
+	}
+	if p.acts, err = actsNamed(*scenes); err != nil {
 		return err
 	}
 	return inFolder(*dir, func(dir string) error {
@@ -69,17 +76,37 @@ func playProfile(ctx context.Context, args []string) error {
 	})
 }
 
-// look raises servers and puts each workload on them. One that fails does not
-// end the rest.
+// actsNamed are those of a list; all puts the server under some load.
+func actsNamed(names string) ([]act, error) {
+	loads := slices.DeleteFunc(acts(), func(a act) bool { return a.ours })
+	if names == "all" {
+		return loads, nil
+	}
+	var chosen []act
+	for name := range strings.SplitSeq(names, ";") {
+		i := slices.IndexFunc(loads, func(a act) bool { return a.name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("no scene %q to profile", name)
+		}
+		chosen = append(chosen, loads[i])
+	}
+	return chosen, nil
+}
+
+// look raises servers and plays each scene on them. One that fails does not end
+// the rest.
 func (p *profiling) look(ctx context.Context, dir string, servers int) error {
-	raised, err := raise(ctx, lycaon{binary: p.binary, web: true}, dir, servers)
+	raised, err := raise(ctx, lycaon{binary: p.binary}, dir, servers)
 	if err != nil {
 		return err
 	}
 	defer raised.end()
 	v := &venue{ensemble: raised}
 	e := entrants(binaries{lycaon: p.binary})[0]
-	for _, w := range profileScenes {
+	for _, a := range p.acts {
+		if a.followed && servers == 1 {
+			continue
+		}
 		if v.leader, err = v.healthy(ctx); err != nil {
 			return err
 		}
@@ -89,8 +116,8 @@ func (p *profiling) look(ctx context.Context, dir string, servers int) error {
 		if err := v.quiet(ctx); err != nil {
 			return err
 		}
-		one := p.under(ctx, v, e, w)
-		one.servers, one.scene = servers, w.name
+		one := p.under(ctx, v, e, a)
+		one.servers, one.scene = servers, a.name
 		p.all = append(p.all, one)
 		progressProfile(one)
 	}
@@ -100,39 +127,34 @@ func (p *profiling) look(ctx context.Context, dir string, servers int) error {
 // settling is how much longer than the profile the load lasts.
 const settling = 500 * time.Millisecond
 
-func (p *profiling) under(ctx context.Context, v *venue, e entrant, w workload) (one profiled) {
+func (p *profiling) under(ctx context.Context, v *venue, e entrant, a act) (one profiled) {
 	leader := v.members[v.leader]
 	before, err := counters(ctx, leader)
 	if err != nil {
 		return profiled{err: err}
 	}
-	type taken struct {
-		raw []byte
-		err error
+	cpu, err := cpuTime(leader.process.pid())
+	if err != nil {
+		return profiled{err: err}
 	}
-	profiles := make(chan taken, 1)
-	one.result, one.err = underLoad(v.from(v.leader), []int{leader.process.pid()}, w, e.loader, func(l loader, i int, start time.Time) (tally, error) {
-		if i == 0 {
-			go func() {
-				raw, err := page(ctx, leader, fmt.Sprintf("/debug/pprof/profile?seconds=%g", p.length.Seconds()), p.length)
-				profiles <- taken{raw, err}
-			}()
-		}
-		return l.closed(w, uint64(i), start.Add(p.length+settling))
-	})
-	if one.err != nil {
+	profiles := fetch(ctx, leader, "/debug/pprof/profile", p.length)
+	begin := time.Now()
+	load, err := a.play(v, e, p.length+settling)
+	one.elapsed = time.Since(begin)
+	raw := <-profiles
+	if one.err = errors.Join(err, raw.err); one.err != nil {
 		return one
 	}
 	after, err := counters(ctx, leader)
-	got := <-profiles
-	if one.err = errors.Join(err, got.err); one.err != nil {
+	if one.err = err; err != nil {
 		return one
 	}
-	one.grown = growth(before, after)
-	parsed, err := profile.ParseData(got.raw)
-	if one.err = err; err == nil {
-		one.where = divide(parsed)
+	if one.cpu, one.err = cpuTime(leader.process.pid()); one.err != nil {
+		return one
 	}
+	one.cpu -= cpu
+	one.rate, one.grown, one.where = load[rate], growth(before, after), divide(raw.profile)
+	one.again, one.err = lookAgain(ctx, v, e, a)
 	return one
 }
 
@@ -141,8 +163,11 @@ func progressProfile(one profiled) {
 		fmt.Printf("%d x %s: FAILED: %v\n", one.servers, one.scene, one.err)
 		return
 	}
-	fmt.Printf("%d x %s: %s/s, CPU %s s per 1,000\n", one.servers, one.scene, number(one.result.rate()), number(one.result.cpuPerK()))
+	fmt.Printf("%d x %s: %s/s, CPU %s s per 1,000\n", one.servers, one.scene, number(one.rate), number(one.cpuPerK()))
 }
+
+// cpuPerK is the CPU of this server for 1,000 operations of all.
+func (one *profiled) cpuPerK() float64 { return quotient(one.cpu.Seconds(), one.operations()) * 1000 }
 
 // per is a figure of a profiled server for each so many operations.
 type per struct {
@@ -152,12 +177,12 @@ type per struct {
 
 // ofEach tells a counter for each so many operations.
 func ofEach(name, counter string, operations float64) per {
-	return per{name: name, of: func(one *profiled) float64 { return one.grown[counter] / float64(one.result.ops) * operations }}
+	return per{name: name, of: func(one *profiled) float64 { return quotient(one.grown[counter], one.operations()) * operations }}
 }
 
 var pers = []per{
-	{name: "operations/s, all servers", of: func(one *profiled) float64 { return one.result.rate() }},
-	{name: "CPU of this server, s per 1,000 operations", of: func(one *profiled) float64 { return one.result.cpuPerK() }},
+	{name: "operations/s, all servers", of: func(one *profiled) float64 { return one.rate }},
+	{name: "CPU of this server, s per 1,000 operations", of: (*profiled).cpuPerK},
 	ofEach("durable writes per 1,000 operations", "lycaon_store_syncs_total", 1000),
 	{name: "transactions in a batch", of: func(one *profiled) float64 {
 		return quotient(one.grown["lycaon_batch_transactions_sum"], one.grown["lycaon_batch_transactions_count"])
@@ -167,7 +192,7 @@ var pers = []per{
 	ofEach("objects allocated per operation", "go_memstats_mallocs_total", 1),
 	ofEach("bytes allocated per operation", "go_memstats_alloc_bytes_total", 1),
 	{name: "garbage collections/s", of: func(one *profiled) float64 {
-		return one.grown["go_gc_duration_seconds_count"] / one.result.elapsed.Seconds()
+		return one.grown["go_gc_duration_seconds_count"] / one.elapsed.Seconds()
 	}},
 	ofEach("page faults per 1,000 operations", pageFaults, 1000),
 }
@@ -216,13 +241,13 @@ func (p *profiling) markdown(measuredOn string) string {
 		}
 		b.WriteString("\n")
 	}
+	tellCalls(&b, head, good)
+	tellAllocated(&b, good)
+	tellWaits(&b, good)
 	b.WriteString("\n<details><summary>The functions in which most is spent</summary>\n\n")
 	for _, one := range good {
 		fmt.Fprintf(&b, "%s, %s:\n\n", one.servedBy(), one.scene)
-		for _, f := range one.where.top {
-			fmt.Fprintf(&b, "- %.1f %% `%s`\n", f.part*100, f.name)
-		}
-		b.WriteString("\n")
+		listParts(&b, one.where.top)
 	}
 	b.WriteString("</details>\n")
 	return b.String()

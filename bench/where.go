@@ -138,19 +138,7 @@ func divide(p *profile.Profile) where {
 	for name := range w.groups {
 		w.groups[name] /= sum
 	}
-	for _, name := range sortedNames(flat) {
-		w.top = append(w.top, function{name, flat[name] / sum})
-	}
-	slices.SortStableFunc(w.top, func(a, b function) int {
-		switch {
-		case a.part > b.part:
-			return -1
-		case a.part < b.part:
-			return 1
-		}
-		return 0
-	})
-	w.top = w.top[:min(len(w.top), topFunctions)]
+	w.top = partsOf(flat, sum, topFunctions)
 	return w
 }
 

@@ -36,15 +36,17 @@ func TestCPUBelongsToTheInnermostFunctionThatBelongsAnywhere(t *testing.T) {
 	}
 }
 
-func TestAProfileIsDividedIntoParts(t *testing.T) {
-	made := func(ns int64, names ...string) *profile.Sample {
-		s := &profile.Sample{Value: []int64{1, ns}}
-		for _, name := range names {
-			s.Location = append(s.Location, &profile.Location{Line: []profile.Line{{Function: &profile.Function{Name: name}}}})
-		}
-		return s
+// taken is a sample of a profile, the innermost function first.
+func taken(ns int64, names ...string) *profile.Sample {
+	s := &profile.Sample{Value: []int64{1, ns}}
+	for _, name := range names {
+		s.Location = append(s.Location, &profile.Location{Line: []profile.Line{{Function: &profile.Function{Name: name}}}})
 	}
-	w := divide(&profile.Profile{Sample: []*profile.Sample{made(30, "runtime.futex"), made(10, "runtime.memmove", "github.com/dgraph-io/badger/v4.a"), made(60, "github.com/dgraph-io/badger/v4.b")}})
+	return s
+}
+
+func TestAProfileIsDividedIntoParts(t *testing.T) {
+	w := divide(&profile.Profile{Sample: []*profile.Sample{taken(30, "runtime.futex"), taken(10, "runtime.memmove", "github.com/dgraph-io/badger/v4.a"), taken(60, "github.com/dgraph-io/badger/v4.b")}})
 	require.InDelta(t, 0.7, w.groups[badger], 1e-9)
 	require.InDelta(t, 0.3, w.groups[scheduler], 1e-9)
 	require.Equal(t, []function{{"github.com/dgraph-io/badger/v4.b", 0.6}, {"runtime.futex", 0.3}, {"runtime.memmove", 0.1}}, w.top)
@@ -53,13 +55,40 @@ func TestAProfileIsDividedIntoParts(t *testing.T) {
 
 func TestAProfileIsToldInTables(t *testing.T) {
 	p := profiling{all: []profiled{
-		{servers: 1, scene: "writes", result: result{ops: 2000, elapsed: 1e9, cpu: 1e9}, grown: map[string]float64{"lycaon_store_syncs_total": 4, pageFaults: 500},
-			where: where{groups: map[string]float64{badger: 0.25}, top: []function{{"f", 0.125}}}},
+		{servers: 1, scene: "writes", rate: 2000, elapsed: 1e9, cpu: 1e9, grown: map[string]float64{"lycaon_store_syncs_total": 4, pageFaults: 500},
+			where: where{groups: map[string]float64{badger: 0.25}, top: []function{{"f", 0.125}}},
+			again: again{calls: map[string]float64{allCalls: 100, "sendto": 90, "close": 1}, allocated: []function{{"maker", 0.5}}, holders: waits{20, []function{{"holder", 0.25}}}}},
 		{servers: 3, scene: "reads", err: errNoAnswer},
 	}}
 	text := p.markdown("Here.")
 	for _, part := range []string{"| % of the CPU | one server, writes |\n", "| Badger | 25.0 |\n", "| durable writes per 1,000 operations | 2 |\n", "| operations/s, all servers | 2,000 |\n",
-		"| page faults per 1,000 operations | 250 |\n", "- 12.5 % `f`\n", "reads failed: no answer within 30s"} {
+		"| page faults per 1,000 operations | 250 |\n", "- 12.5 % `f`\n", "| system calls per 1,000 operations | one server, writes |\n|---|---|\n| all | 100 |\n| `sendto` | 90 |\n\n",
+		"- 50.0 % `maker`\n", "one server, writes: waited for locks 20 ms a second.\n\n- 25.0 % `holder`\n", "reads failed: no answer within 30s"} {
 		require.Contains(t, text, part)
 	}
+}
+
+func TestAWaitBelongsToWhoAskedForTheLock(t *testing.T) {
+	w := waitsOf(&profile.Profile{Sample: []*profile.Sample{
+		taken(2e9, "sync.(*Mutex).Unlock", "server.release", "main.main"), taken(1e9, "runtime.selectgo", "server.wait"), taken(3e9, "runtime.chanrecv1")}})
+	require.InDelta(t, 6000/againFor.Seconds(), w.sum, 1e-9)
+	require.Equal(t, []function{{remainder, 0.5}, {"server.release", 2.0 / 6}, {"server.wait", 1.0 / 6}}, w.by)
+	require.Empty(t, waitsOf(&profile.Profile{}).by)
+}
+
+func TestSystemCallsAreReadAsPerfTellsThem(t *testing.T) {
+	require.Equal(t, map[string]float64{allCalls: 20873, "sendto": 120, "read": 0},
+		readCalls("# started\n20873,,raw_syscalls:sys_enter,3000,100.00,,\n120,,syscalls:sys_enter_sendto,3000,100.00,,\n0,,syscalls:sys_enter_read,1,100.00,,\n<not counted>,,syscalls:sys_enter_msync,0,100.00,,\n"))
+	require.Nil(t, readCalls("<not counted>,,raw_syscalls:sys_enter,0,100.00,,\n"))
+}
+
+func TestAnySceneWithLoadMayBeProfiled(t *testing.T) {
+	chosen, err := actsNamed(mainScenes)
+	require.NoError(t, err)
+	require.Len(t, chosen, 3)
+	_, err = actsNamed(startScene)
+	require.ErrorContains(t, err, "no scene")
+	all, err := actsNamed("all")
+	require.NoError(t, err)
+	require.Len(t, all, len(acts())-1)
 }

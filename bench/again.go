@@ -1,0 +1,231 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"maps"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/pprof/profile"
+)
+
+// again is what is looked at under the same load once more, since looking costs
+// something itself.
+type again struct {
+	calls     map[string]float64 // system calls by name, for 1,000 operations; nil without perf
+	allocated []function         // parts of the bytes
+	holders   waits              // of locks, by who let the others wait
+	waiters   waits              // by who waited
+}
+
+// waits are how long goroutines waited, in milliseconds a second, by function.
+type waits struct {
+	sum float64
+	by  []function
+}
+
+const (
+	againFor = 3 * time.Second
+	topOwner = 6
+)
+
+// fetched is a profile, or why there is none.
+type fetched struct {
+	profile *profile.Profile
+	err     error
+}
+
+// fetch asks a server for what it does in a length of time that begins now.
+func fetch(ctx context.Context, m *member, path string, length time.Duration) <-chan fetched {
+	answer := make(chan fetched, 1)
+	go func() {
+		raw, err := page(ctx, m, fmt.Sprintf("%s?seconds=%g", path, length.Seconds()), length)
+		if err != nil {
+			answer <- fetched{err: err}
+			return
+		}
+		parsed, err := profile.ParseData(raw)
+		answer <- fetched{parsed, err}
+	}()
+	return answer
+}
+
+func lookAgain(ctx context.Context, v *venue, e entrant, a act) (again, error) {
+	leader := v.members[v.leader]
+	allocs := fetch(ctx, leader, "/debug/pprof/allocs", againFor)
+	locks := fetch(ctx, leader, "/debug/pprof/mutex", againFor)
+	blocks := fetch(ctx, leader, "/debug/pprof/block", againFor)
+	counted := make(chan map[string]float64, 1)
+	go func() { counted <- countCalls(ctx, leader.process.pid(), againFor) }()
+	load, err := a.play(v, e, againFor+settling)
+	allocated, held, waited, calls := <-allocs, <-locks, <-blocks, <-counted
+	for _, f := range []fetched{{err: err}, allocated, held, waited} {
+		if f.err != nil {
+			return again{}, f.err
+		}
+	}
+	operations := load[rate] * againFor.Seconds()
+	for name := range calls {
+		calls[name] = quotient(calls[name], operations) * 1000
+	}
+	_, most := owners(allocated.profile, 1)
+	return again{calls: calls, allocated: most, holders: waitsOf(held.profile), waiters: waitsOf(waited.profile)}, nil
+}
+
+// waitsOf reads a profile of locks or of all waits, whose values are nanoseconds.
+func waitsOf(p *profile.Profile) waits {
+	sum, by := owners(p, 1)
+	return waits{sum: sum / 1e6 / againFor.Seconds(), by: by}
+}
+
+// owners divides a value of a profile among the functions that it belongs to: the
+// innermost that is none of the runtime or of a package of locks.
+func owners(p *profile.Profile, value int) (sum float64, most []function) {
+	by := map[string]float64{}
+	for _, s := range p.Sample {
+		v := float64(s.Value[value])
+		sum += v
+		by[owner(functionsOf(s))] += v
+	}
+	return sum, partsOf(by, sum, topOwner)
+}
+
+func owner(functions []string) string {
+	for _, name := range functions {
+		if !hasPrefix(name, []string{"runtime.", "sync.", "internal/sync.", "internal/runtime", "internal/poll.", "bytes.", "slices.", "maps."}) {
+			return name
+		}
+	}
+	return remainder
+}
+
+// partsOf are the greatest of several values, as parts of their sum.
+func partsOf(by map[string]float64, sum float64, most int) []function {
+	if sum == 0 {
+		return nil
+	}
+	var all []function
+	for _, name := range sortedNames(by) {
+		all = append(all, function{name, by[name] / sum})
+	}
+	slices.SortStableFunc(all, func(a, b function) int {
+		switch {
+		case a.part > b.part:
+			return -1
+		case a.part < b.part:
+			return 1
+		}
+		return 0
+	})
+	return all[:min(len(all), most)]
+}
+
+// allCalls is how perf names every system call together.
+const allCalls = "raw_syscalls:sys_enter"
+
+// namedCalls are those that a server makes while it serves.
+var namedCalls = []string{"read", "write", "readv", "writev", "recvfrom", "sendto", "recvmsg", "sendmsg", "pread64", "pwrite64", "fsync", "fdatasync", "msync",
+	"futex", "epoll_pwait", "epoll_ctl", "nanosleep", "sched_yield", "tgkill", "madvise", "mmap", "munmap", "accept4", "close", "setsockopt", "shutdown"}
+
+// countCalls counts the system calls of a process with perf, which slows it down
+// little; nil where that is not to be had.
+func countCalls(ctx context.Context, pid int, length time.Duration) map[string]float64 {
+	events := []string{allCalls}
+	for _, name := range namedCalls {
+		events = append(events, "syscalls:sys_enter_"+name)
+	}
+	cmd := exec.CommandContext(ctx, "perf", "stat", "-x,", "-e", strings.Join(events, ","), "-p", strconv.Itoa(pid), "--", "sleep", strconv.FormatFloat(length.Seconds(), 'f', -1, 64))
+	var told bytes.Buffer
+	cmd.Stderr = &told
+	if err := cmd.Run(); err != nil {
+		return nil
+	}
+	return readCalls(told.String())
+}
+
+// readCalls reads lines of "count,unit,event,...".
+func readCalls(told string) map[string]float64 {
+	counted := map[string]float64{}
+	for line := range strings.Lines(told) {
+		fields := strings.Split(line, ",")
+		if len(fields) < 3 {
+			continue
+		}
+		if n, err := strconv.ParseFloat(fields[0], 64); err == nil {
+			counted[strings.TrimPrefix(fields[2], "syscalls:sys_enter_")] = n
+		}
+	}
+	if counted[allCalls] == 0 {
+		return nil
+	}
+	return counted
+}
+
+// leastPart of all system calls is told.
+const leastPart = 0.02
+
+// tellCalls is a table of the system calls that count in some scene.
+func tellCalls(b *strings.Builder, head func(first string), all []profiled) {
+	if !slices.ContainsFunc(all, func(one profiled) bool { return one.again.calls != nil }) {
+		b.WriteString("\nSystem calls were not counted: perf is missing, or may not look at them.\n")
+		return
+	}
+	b.WriteString("\n")
+	head("system calls per 1,000 operations")
+	told := map[string]bool{}
+	for _, one := range all {
+		for name, n := range one.again.calls {
+			told[name] = told[name] || n >= leastPart*one.again.calls[allCalls]
+		}
+	}
+	maps.DeleteFunc(told, func(_ string, counts bool) bool { return !counts })
+	delete(told, allCalls)
+	for _, name := range append([]string{allCalls}, sortedNames(told)...) {
+		label := "`" + name + "`"
+		if name == allCalls {
+			label = "all"
+		}
+		fmt.Fprintf(b, "| %s |", label)
+		for _, one := range all {
+			fmt.Fprintf(b, " %s |", number(one.again.calls[name]))
+		}
+		b.WriteString("\n")
+	}
+}
+
+// tellAllocated says who allocates.
+func tellAllocated(b *strings.Builder, all []profiled) {
+	b.WriteString("\n<details><summary>Who allocates, by bytes</summary>\n\n")
+	for _, one := range all {
+		fmt.Fprintf(b, "%s, %s:\n\n", one.servedBy(), one.scene)
+		listParts(b, one.again.allocated)
+	}
+	b.WriteString("</details>\n")
+}
+
+// tellWaits says what goroutines wait for.
+func tellWaits(b *strings.Builder, all []profiled) {
+	b.WriteString("\n<details><summary>What is waited for</summary>\n\nFor contended locks, by who held them; and for locks, channels and conditions together, by who waited, most of whom have nothing to do.\n\n")
+	for _, one := range all {
+		for _, w := range []struct {
+			what string
+			waits
+		}{{"for locks", one.again.holders}, {"altogether", one.again.waiters}} {
+			fmt.Fprintf(b, "%s, %s: waited %s %s ms a second.\n\n", one.servedBy(), one.scene, w.what, number(w.sum))
+			listParts(b, w.by)
+		}
+	}
+	b.WriteString("</details>\n")
+}
+
+func listParts(b *strings.Builder, all []function) {
+	for _, f := range all {
+		fmt.Fprintf(b, "- %.1f %% `%s`\n", f.part*100, f.name)
+	}
+	b.WriteString("\n")
+}
