@@ -21,7 +21,10 @@ func (s *nullSink) Close(protocol.Code, string) {}
 // until the take after the next.
 type entryLog struct{ entry, other []byte }
 
-func (l *entryLog) Append(t *state.Txn) { l.entry = state.AppendTxn(l.entry, t) }
+func (l *entryLog) Append(t *state.Txn) []byte {
+	l.entry = state.AppendTxn(l.entry, t)
+	return nil
+}
 
 func (l *entryLog) take() []byte {
 	l.entry, l.other = state.AppendBatchHeader(l.other[:0], 1000), l.entry

@@ -24,12 +24,13 @@ type heldLog struct {
 	txns []state.Txn
 }
 
-func (l *heldLog) Append(t *state.Txn) {
+func (l *heldLog) Append(t *state.Txn) []byte {
 	kept := *t
 	kept.IDs, kept.Body = bytes.Clone(t.IDs), bytes.Clone(t.Body)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.txns = append(l.txns, kept)
+	return kept.Body
 }
 
 func (l *heldLog) take(n int) []state.Txn {

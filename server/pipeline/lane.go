@@ -195,7 +195,7 @@ func (l *Lane) submitWrite(r *protocol.Request) verdict {
 	if m := l.refuse(r); m != nil {
 		return l.answer(m)
 	}
-	n, body := cost(r), bytes.Clone(r.Body) // copied before the lock, for which apply may wait
+	n := cost(r)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
@@ -206,7 +206,7 @@ func (l *Lane) submitWrite(r *protocol.Request) verdict {
 	}
 	s := l.push(n)
 	s.op, s.xid, s.ack, s.seq = r.Op, r.Xid, r.Arg, l.nextSeq
-	s.ids, s.body, s.unkept = l.ids.Load(), body, r.Unkept
+	s.ids, s.body, s.unkept = l.ids.Load(), r.Body, r.Unkept
 	l.nextSeq++
 	if mutant.On(mutant.AnswerAtOnce) {
 		l.sink.Push(&protocol.Message{Op: r.Op, Xid: r.Xid, Zxid: l.core.Zxid()})
@@ -215,8 +215,9 @@ func (l *Lane) submitWrite(r *protocol.Request) verdict {
 	// so writes behind one stay here until it has run.
 	if s.held = (l.waiting > 0 || l.held > 0) && !mutant.On(mutant.PassWaiting); s.held {
 		l.held++
-	} else {
-		l.send(s)
+		s.body = bytes.Clone(s.body)
+	} else if !l.send(s) {
+		s.body = bytes.Clone(s.body)
 	}
 	return taken
 }
@@ -364,12 +365,17 @@ func (l *Lane) pop() slot {
 	return s
 }
 
-// send gives a write to the log. The caller holds l.mu, which makes the order
-// of the log's calls the order of the sequence.
-func (l *Lane) send(s *slot) {
+// send gives a write to the log, and tells whether the body in its slot is the
+// log's copy now. The caller holds l.mu, which makes the order of the log's calls
+// the order of the sequence.
+func (l *Lane) send(s *slot) (copied bool) {
 	l.txn = state.Txn{
 		Kind: state.TxnWrite, Session: l.session, Generation: l.generation,
 		Seq: s.seq, Xid: s.loggedXid(), Ack: s.ack, Op: s.op, IDs: s.ids.encoded, Body: s.body,
 	}
-	l.core.log.Append(&l.txn)
+	kept := l.core.log.Append(&l.txn)
+	if kept != nil {
+		s.body = kept
+	}
+	return kept != nil
 }

@@ -9,8 +9,12 @@ import (
 // the order of its calls and copies what it keeps; it may lose what it took,
 // in which case its owner calls Core.Resend. It is called under a lane's lock
 // and must not call back.
+//
+// The body of a write that it has copied it may return: bytes that nobody changes
+// any more, whatever becomes of the transaction. The lane then needs no copy of its
+// own.
 type Log interface {
-	Append(t *state.Txn)
+	Append(t *state.Txn) (kept []byte)
 }
 
 // Sink carries one connection's messages away. Push and Close are called under

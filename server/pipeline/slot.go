@@ -34,7 +34,7 @@ type slot struct {
 	seq, xid uint64
 	ack      uint64
 	ids      *identities
-	body     []byte
+	body     []byte // of a write: a copy, the log's or the lane's own
 
 	request *protocol.Request
 	answer  *protocol.Message

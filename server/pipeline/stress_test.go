@@ -23,18 +23,19 @@ type lossyLog struct {
 	more  chan struct{}
 }
 
-func (l *lossyLog) Append(t *state.Txn) {
+func (l *lossyLog) Append(t *state.Txn) (kept []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.lossy && l.rng.IntN(50) == 0 {
 		l.lost.Store(true)
 	} else {
-		l.held.Append(t)
+		kept = l.held.Append(t)
 	}
 	select {
 	case l.more <- struct{}{}:
 	default:
 	}
+	return kept
 }
 
 func (l *lossyLog) take() []state.Txn {

@@ -26,6 +26,7 @@ func (p *proposer) rest() {
 }
 
 func (p *proposer) restLocked() {
+	p.slab.drop()
 	p.open, p.openLen, p.openFrom, p.waiting, p.queued = nil, 0, nil, nil, 0
 	p.lossy = false
 	p.seq.Reset()

@@ -71,14 +71,12 @@ func (f *forwarder) write(r *reign, c net.Conn, ended <-chan struct{}) {
 		c.Close()
 		return
 	}
-	var written [][]byte
 	for beat := uint64(1); ; {
 		select {
 		case <-ended:
 			return
 		case <-f.out.more:
-			written = f.out.Take(written)
-			for _, frame := range written {
+			for _, frame := range f.out.Take() {
 				if _, err := c.Write(frame); err != nil {
 					c.Close() // listen tells why
 					return

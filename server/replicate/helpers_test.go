@@ -25,7 +25,7 @@ type replica struct {
 		SessionOpened(id, generation uint64, timeoutMs int64)
 		SessionEnded(id uint64)
 	}
-	log interface{ Append(*state.Txn) }
+	log interface{ Append(*state.Txn) []byte }
 
 	mu       sync.RWMutex // guards what follows
 	machine  *state.Machine

@@ -6,6 +6,11 @@ const (
 	// maxBatchBytes cuts the queue into raft entries. Larger entries are some
 	// 30 % faster at 1,000 clients and cost latency and memory everywhere else.
 	maxBatchBytes = 256 << 10
+	// A slab holds some batches. The first ones are small: a server may be one of
+	// many of a test, or have nothing to do.
+	minSlabBytes = 4 << 10
+	maxSlabBytes = 1 << 20
+	minSlabRest  = 256 // less than that is not begun in
 	// maxBatchesInFlight: measured best; more of them make middling load
 	// slower, since each batch is then smaller.
 	maxBatchesInFlight = 2
@@ -96,9 +101,7 @@ const (
 	maxTxnsFrame   = 256 << 10
 	maxStreamFrame = 16 << 20
 	frameStep      = 1 << 20 // room is made for a frame as its bytes come
-	minFrameRoom   = 1 << 10
-	txnOverhead    = 128 // of a transaction beside its bytes and strings: at most
-	maxSpareFrames = 4
+	txnOverhead    = 128     // of a transaction beside its bytes and strings: at most
 	receiveBuffer  = 64 << 10
 	cargoTxns      = 64 // proposed under one hold of the proposer's lock
 	// maxOutboxBytes bounds what waits for the stream to the leader.

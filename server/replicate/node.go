@@ -248,13 +248,13 @@ func (n *Node) reload(change func(*raft.ReloadableConfig)) {
 
 // Append gives a transaction to the log, through the leader if that is another
 // server. It never blocks; what is lost on the way is asked for again by
-// Machine.Resend.
-func (n *Node) Append(t *state.Txn) {
+// Machine.Resend. kept is the body of a write where it stands now, which nobody
+// changes any more; nil: nowhere.
+func (n *Node) Append(t *state.Txn) (kept []byte) {
 	if id := n.leader.Load().id; id != 0 && id != n.cfg.ID {
-		n.streams.Append(t)
-		return
+		return n.streams.Append(t)
 	}
-	n.prop.Append(t)
+	return n.prop.Append(t)
 }
 
 // Ready is closed once everything that was logged before this start has been

@@ -18,11 +18,11 @@ type Outbox struct {
 
 	mu       sync.Mutex // guards what follows
 	open     bool
+	slab     slab     // what frames are made of
 	frames   [][]byte // full ones, oldest first
 	growing  []byte   // the newest, its length not filled in; nil: none
 	gathered int      // bytes in all of them
 	lossy    bool     // something was dropped at the bound: ask for a Resend once there is room
-	spare    [][]byte
 	stats    OutboxStats
 }
 
@@ -46,51 +46,39 @@ func NewOutbox(maxBytes int, doubt func()) *Outbox {
 	return &Outbox{max: maxBytes, doubt: doubt, more: make(chan struct{}, 1)}
 }
 
-// Append adds a transaction. It never blocks and copies what it keeps.
-func (o *Outbox) Append(t *state.Txn) {
+// Append adds a transaction. It never blocks. kept is the body of a write in the
+// frame that it became a part of, nil if it was dropped.
+func (o *Outbox) Append(t *state.Txn) (kept []byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	switch {
 	case !o.open:
 		o.stats.Unled++
-		return
+		return nil
 	case o.gathered >= o.max:
 		o.stats.Overflowed++
 		o.lossy = true
-		return
+		return nil
 	}
 	if o.growing != nil && len(o.growing)+txnRoom(t) > maxTxnsFrame {
 		o.sealLocked()
 	}
 	if o.growing == nil {
-		o.growing = state.AppendBatchHeader(beginFrame(o.roomLocked(), frameTxns), 0)
+		o.growing = state.AppendBatchHeader(beginFrame(o.slab.begin(), frameTxns), 0)
 		o.gathered += len(o.growing)
 	}
 	before := len(o.growing)
-	o.growing = state.AppendTxn(o.growing, t)
+	o.growing, kept = o.slab.appendTxn(o.growing, t, nil)
 	o.gathered += len(o.growing) - before
 	o.stats.Txns++
 	hint(o.more)
-}
-
-// txnRoom is what a transaction takes in a frame, at most.
-func txnRoom(t *state.Txn) int {
-	return txnOverhead + len(t.IDs) + len(t.Body) + len(t.Cause) + len(t.Path)
+	return kept
 }
 
 func (o *Outbox) sealLocked() {
 	endFrame(o.growing, 0)
-	o.frames = append(o.frames, o.growing)
+	o.frames = append(o.frames, o.slab.end(o.growing))
 	o.growing = nil
-}
-
-func (o *Outbox) roomLocked() []byte {
-	if last := len(o.spare) - 1; last >= 0 {
-		b := o.spare[last]
-		o.spare = o.spare[:last]
-		return b[:0]
-	}
-	return make([]byte, 0, minFrameRoom)
 }
 
 // Open begins a stream. What was gathered for the former one is dropped, and
@@ -127,19 +115,14 @@ func (o *Outbox) Shut() {
 }
 
 func (o *Outbox) dropLocked() {
+	o.slab.drop()
 	o.frames, o.growing, o.gathered, o.lossy = nil, nil, 0, false
 }
 
-// Take returns all that has gathered, in whole frames, and remembers the room
-// of those it gave before.
-func (o *Outbox) Take(done [][]byte) [][]byte {
+// Take returns all that has gathered, in whole frames, which nobody changes.
+func (o *Outbox) Take() [][]byte {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for _, b := range done {
-		if len(o.spare) < maxSpareFrames && cap(b) <= 2*maxTxnsFrame {
-			o.spare = append(o.spare, b)
-		}
-	}
 	if o.growing != nil {
 		o.sealLocked()
 	}

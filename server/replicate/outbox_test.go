@@ -50,17 +50,17 @@ func fill(o *Outbox, from, to uint64, size int) {
 func TestAnOutboxGivesWhatHasGatheredInOrder(t *testing.T) {
 	o := NewOutbox(maxOutboxBytes, func() { require.Fail(t, "nothing was lost") })
 	fill(o, 1, 3, 10)
-	require.Empty(t, o.Take(nil), "there is no stream yet")
+	require.Empty(t, o.Take(), "there is no stream yet")
 	require.EqualValues(t, 3, o.Stats().Unled)
 
 	o.Open(func() {})
 	fill(o, 4, 103, 10)
-	frames := o.Take(nil)
+	frames := o.Take()
 	require.Len(t, frames, 1)
 	require.Equal(t, upTo(4, 103), seqsOf(t, frames))
 	fill(o, 104, 104, 10)
-	require.Equal(t, upTo(104, 104), seqsOf(t, o.Take(frames)), "the room of the last ones is used again")
-	require.Empty(t, o.Take(nil))
+	require.Equal(t, upTo(104, 104), seqsOf(t, o.Take()))
+	require.Empty(t, o.Take())
 	require.Zero(t, o.Stats().QueuedBytes)
 }
 
@@ -70,7 +70,7 @@ func TestAFrameIsCutAtTransactionsAndALargeOneIsAlone(t *testing.T) {
 	fill(o, 1, 5, 100<<10)
 	fill(o, 6, 6, 1<<20)
 	fill(o, 7, 8, 10)
-	frames := o.Take(nil)
+	frames := o.Take()
 	require.Equal(t, upTo(1, 8), seqsOf(t, frames))
 	var sizes []int
 	for _, f := range frames {
@@ -88,10 +88,10 @@ func TestAFullOutboxDropsAndAsksForItOnceThereIsRoom(t *testing.T) {
 	require.Greater(t, s.Overflowed, uint64(4))
 	require.Less(t, s.QueuedBytes, maxOutboxBytes+(1<<20)+1024)
 	require.Zero(t, doubts)
-	kept := seqsOf(t, o.Take(nil))
+	kept := seqsOf(t, o.Take())
 	require.Equal(t, upTo(1, uint64(len(kept))), kept)
 	require.Equal(t, 1, doubts)
-	o.Take(nil)
+	o.Take()
 	require.Equal(t, 1, doubts)
 }
 
@@ -103,7 +103,7 @@ func TestAnotherStreamGetsNothingOfTheFormerOne(t *testing.T) {
 	fill(o, 10, 11, 10)
 	o.Open(func() { fill(o, 5, 11, 10) })
 	fill(o, 12, 12, 10)
-	require.Equal(t, upTo(5, 12), seqsOf(t, o.Take(nil)))
+	require.Equal(t, upTo(5, 12), seqsOf(t, o.Take()))
 }
 
 func TestAFrameThatLiesIsRefusedWithoutRoomForIt(t *testing.T) {

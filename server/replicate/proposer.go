@@ -36,13 +36,13 @@ type proposer struct {
 	mu       sync.Mutex // taken under the machine's lock; nothing is taken under it
 	term     *term      // nil: not proposing
 	seq      *Sequencer
+	slab     slab          // what batches are made of
 	open     []byte        // the batch that grows; nil when there is none
 	openLen  int           // transactions in it
 	openFrom []*inlet      // followers with transactions in it
 	opened   time.Time     // when its first one came
 	waiting  []sealed      // full batches, oldest first
 	queued   int           // bytes in open and waiting
-	capacity int           // of the next batch, from the last one's size
 	lossy    bool          // the queue was full: ask for a Resend once it has room
 	gaveUp   int           // terms abandoned whose batches are still under way
 	idle     chan struct{} // closed and dropped when nothing is queued or under way
@@ -112,15 +112,17 @@ func newProposer(doubt func()) *proposer {
 	}
 }
 
-// Append queues a transaction or hands it to raft at once. It never blocks,
-// keeps the order of its calls, and copies what it keeps.
-func (p *proposer) Append(t *state.Txn) {
+// Append queues a transaction or hands it to raft at once. It never blocks and
+// keeps the order of its calls. kept is the body of a write in the entry that it
+// became a part of.
+func (p *proposer) Append(t *state.Txn) (kept []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.takesLocked(t, nil) {
-		p.encodeLocked(t, nil, nil)
+		kept = p.encodeLocked(t, nil, nil)
 		p.pumpLocked()
 	}
+	return kept
 }
 
 // AppendFrom queues transactions of a follower, in their order. raw is their
@@ -186,28 +188,21 @@ func (p *proposer) admitLocked(t *state.Txn, from *inlet) bool {
 // encodeLocked appends t, or the encoding that came with it, to the open
 // batch, and opens another one first if t would make it too large. A
 // transaction is never split.
-func (p *proposer) encodeLocked(t *state.Txn, raw []byte, from *inlet) {
+func (p *proposer) encodeLocked(t *state.Txn, raw []byte, from *inlet) (kept []byte) {
+	if p.open != nil && len(p.open)+max(len(raw), txnRoom(t)) > maxBatchBytes {
+		p.waiting = append(p.waiting, p.sealLocked())
+	}
 	if p.open == nil {
 		p.openLocked()
 	}
 	before := len(p.open)
-	if raw != nil {
-		p.open = append(p.open, raw...)
-	} else {
-		p.open = state.AppendTxn(p.open, t)
-	}
+	p.open, kept = p.slab.appendTxn(p.open, t, raw)
 	p.queued += len(p.open) - before
-	if len(p.open) > maxBatchBytes && p.openLen > 0 {
-		full := sealed{p.open[:before:before], p.openLen, p.openFrom, p.opened}
-		rest := p.open[before:]
-		p.waiting = append(p.waiting, full)
-		p.openLocked()
-		p.open = append(p.open, rest...)
-	}
 	p.openLen++
 	if from != nil {
 		p.openFrom = including(p.openFrom, from)
 	}
+	return kept
 }
 
 // including adds a follower to the few of one batch.
@@ -218,13 +213,19 @@ func including(all []*inlet, one *inlet) []*inlet {
 	return append(all, one)
 }
 
-// openLocked starts a batch with the room that the last one took, since load
-// seldom changes from one batch to the next. Batches are not recycled: raft,
-// the store and the machine may still look at a finished one.
+// openLocked starts a batch.
 func (p *proposer) openLocked() {
-	p.open = state.AppendBatchHeader(make([]byte, 0, max(512, p.capacity)), 0)
+	p.open = state.AppendBatchHeader(p.slab.begin(), 0)
 	p.openLen, p.openFrom, p.opened = 0, nil, time.Now()
 	p.queued += state.BatchHeaderLen
+}
+
+// sealLocked ends the open batch. Nothing of it but its stamp is written again:
+// raft, the store, the machine and the lanes of its writes look at it.
+func (p *proposer) sealLocked() sealed {
+	full := sealed{p.slab.end(p.open), p.openLen, p.openFrom, p.opened}
+	p.open, p.openLen, p.openFrom = nil, 0, nil
+	return full
 }
 
 // pumpLocked hands batches to raft while fewer than two are under way. raft's
@@ -254,12 +255,10 @@ func (p *proposer) takeLocked() (sealed, bool) {
 		p.waiting[0] = sealed{}
 		p.waiting = p.waiting[1:]
 	case p.open != nil:
-		next = sealed{p.open, p.openLen, p.openFrom, p.opened}
-		p.open, p.openLen, p.openFrom = nil, 0, nil
+		next = p.sealLocked()
 	default:
 		return sealed{}, false
 	}
 	p.queued -= len(next.entry)
-	p.capacity = min(len(next.entry)+len(next.entry)/8, maxBatchBytes+maxBatchBytes/8)
 	return next, true
 }

@@ -127,10 +127,10 @@ func (s *streams) reign() *reign {
 	return s.now
 }
 
-// Append sends a transaction to the leader. It never blocks, keeps the order
-// of its calls and copies what it keeps. What is lost on the way is asked for
-// again: a new stream begins with everything unapplied.
-func (s *streams) Append(t *state.Txn) { s.forward.out.Append(t) }
+// Append sends a transaction to the leader. It never blocks and keeps the order
+// of its calls. What is lost on the way is asked for again: a new stream begins
+// with everything unapplied.
+func (s *streams) Append(t *state.Txn) (kept []byte) { return s.forward.out.Append(t) }
 
 // resendAll tells every follower that what it sent may be lost.
 func (s *streams) resendAll() {

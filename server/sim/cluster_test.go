@@ -212,9 +212,7 @@ func (s *server) learnGenerations() {
 }
 
 // Append is the Core's log.
-func (s *server) Append(t *state.Txn) {
-	s.out.Append(t)
-}
+func (s *server) Append(t *state.Txn) []byte { return s.out.Append(t) }
 
 // SessionOpened is the Core's observer.
 func (s *server) SessionOpened(id, generation uint64, _ int64) { s.generation[id] = generation }
@@ -237,7 +235,7 @@ func (s *server) connect() {
 // write puts what has gathered on its way to the leader, which decodes it as
 // strictly as an entry of the log.
 func (s *server) write() {
-	for _, frame := range s.out.Take(nil) {
+	for _, frame := range s.out.Take() {
 		batch, err := state.DecodeBatch(frame[5:])
 		if err != nil {
 			s.w.fail("server %d sends what does not decode: %v", s.id, err)

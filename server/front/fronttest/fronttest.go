@@ -28,13 +28,14 @@ type Log struct {
 }
 
 // Append implements pipeline.Log.
-func (l *Log) Append(t *state.Txn) {
+func (l *Log) Append(t *state.Txn) []byte {
 	kept := *t
 	kept.IDs, kept.Body = bytes.Clone(t.IDs), bytes.Clone(t.Body)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.txns = append(l.txns, kept)
 	l.more.Signal()
+	return kept.Body
 }
 
 // Hold has nothing applied until it is called with false.
