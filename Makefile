@@ -65,11 +65,11 @@ bench:
 bench-peers:
 	./.ci/bench-peers $(ARGS)
 
-## bench-profile: where the CPU of a server goes under load, into docs/PERFORMANCE.md; a minute and a half
+## bench-profile: where the CPU of a server goes under load, into docs/PERFORMANCE.md; 2 minutes
 bench-profile: build
 	cd bench && $(GO) build -o ../bin/bench . && exec ../bin/bench profile -lycaon ../bin/lycaon -page ../docs/PERFORMANCE.md $(ARGS)
 
-## bench-scale: Lycaon alone at up to 10,000 connections, 5 million nodes, 5 servers, 100,000 watches, into docs/PERFORMANCE.md; 25 minutes, or 8 with ARGS=-short
+## bench-scale: Lycaon alone at up to 10,000 connections, 5 million nodes, 5 servers, 100,000 watches, into docs/PERFORMANCE.md; 30 minutes, or 10 with ARGS=-short
 bench-scale:
 	./.ci/bench-scale $(ARGS)
 

@@ -21,12 +21,14 @@ type about struct {
 	Versions map[string]string `json:"versions"`
 	Command  string            `json:"command"`
 	LengthS  float64           `json:"length_s"`
+	Runs     int               `json:"runs"`
+	BulkRuns int               `json:"bulk_runs,omitempty"` // of scenes with many nodes, where they are others
 	Load     string            `json:"load"`
 }
 
 func lookAround(ctx context.Context, c *comparison) (about, error) {
 	disk, err := syncSpeed(c.dir)
-	a := about{At: time.Now().UTC(), Machine: machine(), Disk: disk, LengthS: c.length.Seconds(), Load: loadAverage(),
+	a := about{At: time.Now().UTC(), Machine: machine(), Disk: disk, LengthS: c.length.Seconds(), Runs: c.runs, BulkRuns: c.bulkRuns, Load: loadAverage(),
 		Command: "go run . " + commandLine(os.Args[1:])}
 	a.Versions = map[string]string{
 		"lycaon":    says(ctx, c.lycaon, "--version") + ", commit " + says(ctx, "git", "describe", "--always", "--dirty"),
@@ -40,6 +42,15 @@ func lookAround(ctx context.Context, c *comparison) (about, error) {
 		a.Versions["consul"] = says(ctx, c.consul, "--version")
 	}
 	return a, err
+}
+
+// amount is how often and how long was measured.
+func (a *about) amount() string {
+	text := fmt.Sprintf("%d run%s of %g s", a.Runs, plural(a.Runs), a.LengthS)
+	if a.BulkRuns > 0 {
+		text += fmt.Sprintf(", %d of the scenes with 100,000 nodes and more", a.BulkRuns)
+	}
+	return text
 }
 
 // commandLine is how arguments are typed.

@@ -138,10 +138,13 @@ func (v *venue) prepare(e entrant) error {
 			return err
 		}
 	}
-	err = errors.Join(v.fill(e, counted(nodes, nodePath), make([]byte, valueBytes)), v.fill(e, counted(children, child), nil))
-	if err == nil {
-		err = v.warm(e)
+	if _, err := v.fill(e, counted(nodes, nodePath), make([]byte, valueBytes)); err != nil {
+		return err
 	}
+	if _, err := v.fill(e, counted(children, child), nil); err != nil {
+		return err
+	}
+	err = v.warm(e)
 	v.ready = err == nil
 	return err
 }
@@ -180,15 +183,25 @@ func (v *venue) quiet(ctx context.Context) error {
 	}
 }
 
-// fill creates nodes on 32 connections.
-func (v *venue) fill(e entrant, next func() (string, bool), data []byte) error {
-	return eachOf(32, func(i int) error {
+// fill creates nodes on 32 connections, each node or it fails.
+func (v *venue) fill(e entrant, next func() (string, bool), data []byte) (tally, error) {
+	parts := make([]tally, fillers)
+	err := eachOf(fillers, func(i int) error {
 		l, err := e.loader(v.members[i%len(v.members)].addr)
 		if err != nil {
 			return err
 		}
-		return errors.Join(l.fill(next, data), l.Close())
+		parts[i], err = l.fill(next, data)
+		return errors.Join(err, l.Close())
 	})
+	var whole tally
+	for _, p := range parts {
+		whole.join(p)
+	}
+	if err == nil && whole.refused > 0 {
+		err = fmt.Errorf("%d nodes were not created", whole.refused)
+	}
+	return whole, err
 }
 
 // timed has several clients do something again and again for a length of time.

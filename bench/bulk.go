@@ -121,7 +121,8 @@ func (v *venue) makeMany(ctx context.Context, e entrant, count int) (figures, er
 		return nil, err
 	}
 	begin := time.Now()
-	if err := v.fill(e, until(ctx, counted(count, leaf)), make([]byte, leafBytes)); err != nil {
+	created, err := v.fill(e, until(ctx, counted(count, leaf)), make([]byte, leafBytes))
+	if err != nil {
 		return nil, err
 	}
 	elapsed := time.Since(begin)
@@ -130,9 +131,15 @@ func (v *venue) makeMany(ctx context.Context, e entrant, count int) (figures, er
 		return nil, err
 	}
 	rssAfter, anonymousAfter, err := v.memory()
-	n := float64(count)
-	return figures{rate: n / elapsed.Seconds(), cpuPerK: (after - before).Seconds() / n * 1000, rssMiB: float64(rssAfter >> 20),
-		nodeBytes: float64(rssAfter-rss) / n, nodeAnon: float64(anonymousAfter-anonymous) / n}, err
+	if err != nil {
+		return nil, err
+	}
+	f, err := v.figures(created.result(elapsed, after-before))
+	if err == nil {
+		n := float64(count)
+		f[nodeBytes], f[nodeAnon] = float64(rssAfter-rss)/n, float64(anonymousAfter-anonymous)/n
+	}
+	return f, err
 }
 
 // restart kills every server with -9, starts them again and waits until the

@@ -42,7 +42,7 @@ type loader interface {
 	// paced sends requests when they are due.
 	paced(w workload, seed uint64, s schedule) (tally, error)
 	// fill creates nodes, several at a time, for as long as next has one.
-	fill(next func() (path string, ok bool), data []byte) error
+	fill(next func() (path string, ok bool), data []byte) (tally, error)
 	Close() error
 }
 
@@ -61,6 +61,15 @@ type sample struct {
 func (t *tally) join(o tally) {
 	t.answered = append(t.answered, o.answered...)
 	t.refused += o.refused
+}
+
+// add counts a request that was due at a time and is answered now.
+func (t *tally) add(at time.Time, err error) {
+	if err != nil {
+		t.refused++
+		return
+	}
+	t.answered = append(t.answered, sample{at, time.Since(at)})
 }
 
 const (
@@ -174,24 +183,26 @@ func (p pipeLoader) paced(w workload, seed uint64, s schedule) (tally, error) {
 	}
 }
 
-func (p pipeLoader) fill(next func() (string, bool), data []byte) error {
+func (p pipeLoader) fill(next func() (string, bool), data []byte) (tally, error) {
+	sent := make([]time.Time, fillDepth)
+	since := func(n uint64) time.Time { return sent[n%fillDepth] }
+	var t tally
 	for done := false; !done || p.answered() < p.asked(); {
-		for !done && p.asked()-p.answered() < fillDepth {
+		for now := time.Now(); !done && p.asked()-p.answered() < fillDepth; {
 			path, ok := next()
 			if done = !ok; ok {
 				p.create(path, data)
+				sent[p.asked()%fillDepth] = now
 			}
 		}
 		if err := p.flush(); err != nil {
-			return err
+			return t, err
 		}
-		for first := true; p.answered() < p.asked() && (first || p.buffered()); first = false {
-			if err := p.receive(); err != nil {
-				return err
-			}
+		if err := take(p, &t, since); err != nil {
+			return t, err
 		}
 	}
-	return nil
+	return t, nil
 }
 
 // caller is a client whose calls may be made by many goroutines at once.
@@ -214,11 +225,7 @@ func (c callLoader) call(w workload, rng *rand.Rand, at time.Time, t *tally) {
 	} else {
 		err = c.get(ctx, node, w.level)
 	}
-	if err != nil {
-		t.refused++
-		return
-	}
-	t.answered = append(t.answered, sample{at, time.Since(at)})
+	t.add(at, err)
 }
 
 // several runs f on n goroutines, each with its own numbers and its own tally.
@@ -266,24 +273,15 @@ func (c callLoader) paced(w workload, seed uint64, s schedule) (tally, error) {
 	}), nil
 }
 
-func (c callLoader) fill(next func() (string, bool), data []byte) error {
-	var mu sync.Mutex
-	return eachOf(fillDepth, func(int) error {
-		for {
-			mu.Lock()
-			path, ok := next()
-			mu.Unlock()
-			if !ok {
-				return nil
-			}
+func (c callLoader) fill(next func() (string, bool), data []byte) (tally, error) {
+	return several(fillDepth, 0, func(_ *rand.Rand, t *tally) {
+		for path, ok := next(); ok && t.refused == 0; path, ok = next() {
+			at := time.Now()
 			ctx, cancel := context.WithTimeout(context.Background(), answerWithin)
-			err := c.create(ctx, path, data)
+			t.add(at, c.create(ctx, path, data))
 			cancel()
-			if err != nil {
-				return err
-			}
 		}
-	})
+	}), nil
 }
 
 // until hands out nothing more when ctx ends.

@@ -95,7 +95,7 @@ func TestARatioIsHowMuchBetterLycaonIs(t *testing.T) {
 }
 
 func TestThePageSaysWhereLycaonIsBehindAndWhatFailed(t *testing.T) {
-	r := &results{Cells: someCells(), Abouts: []about{{Machine: "2 cores", Command: "go run . peers"}}}
+	r := &results{Cells: someCells(), Abouts: []about{{Machine: "2 cores", Command: "go run . peers", LengthS: 2, Runs: 5, BulkRuns: 1}}}
 	s := summarizeCells(r.Cells)
 	text := r.markdown(s, s.plots(), "performance")
 	require.Contains(t, text, "**Where Lycaon is behind**, of 4 comparisons: once.\n\n- 1 server, one client, reads, p50 ms: lycaon 0.4, zookeeper 0.2 (0.50 x)\n")
@@ -104,7 +104,7 @@ func TestThePageSaysWhereLycaonIsBehindAndWhatFailed(t *testing.T) {
 	require.Contains(t, text, "| one client, reads, p50 ms | 0.2 |  | 0.4 | **0.50 x** |")
 	require.Contains(t, text, "| writes | lycaon | 3 | 1,000 (900 to 1,200) |")
 	require.Contains(t, text, "![One server: done a second (more is better)](performance/1-throughput.svg)")
-	require.Contains(t, text, "`go run . peers`")
+	require.Contains(t, text, "`go run . peers` (5 runs of 2 s, 1 of the scenes with 100,000 nodes and more)\n")
 }
 
 func TestConsulHasItsColumnsWhereItWasMeasured(t *testing.T) {

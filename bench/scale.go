@@ -26,6 +26,7 @@ const scaleCommand = "go run . scale"
 const alone = "lycaon alone"
 
 const (
+	idleLong     = 30 * time.Second
 	inFlight     = 1024 // of all connections together, unless there are more of them
 	usualConns   = 32
 	watchers     = 100
@@ -212,7 +213,10 @@ func (s *scaling) usual(v *venue, f func(c crowd) error) error {
 
 // servers measures the usual loads on so many servers, which share the machine.
 func (s *scaling) servers(ctx context.Context, n, run int) error {
-	return s.stage(ctx, n, run, []string{readsScene, linearScene, writesScene}, func(v *venue) error {
+	return s.stage(ctx, n, run, []string{readsScene, linearScene, writesScene, idleScene}, func(v *venue) error {
+		if err := s.idle(ctx, v, run); err != nil {
+			return err
+		}
 		return s.usual(v, func(c crowd) error {
 			w := workload{depth: inFlight / usualConns, level: protocol.Linearizable}
 			if err := s.load(ctx, v, run, linearScene, c, w, smallField); err != nil {
@@ -220,6 +224,19 @@ func (s *scaling) servers(ctx context.Context, n, run int) error {
 			}
 			return s.both(ctx, v, run, func(load string) string { return load }, c, smallField)
 		})
+	})
+}
+
+// idle measures sessions that do nothing for long enough to see memory grow.
+func (s *scaling) idle(ctx context.Context, v *venue, run int) error {
+	if !s.wanted(len(v.members), idleScene, alone, run) {
+		return nil
+	}
+	return s.cell(len(v.members), idleScene, run, func() (figures, error) {
+		if err := v.quiet(ctx); err != nil {
+			return nil, err
+		}
+		return idle(v, entrants(binaries{lycaon: s.lycaon})[0], idleLong)
 	})
 }
 

@@ -66,6 +66,7 @@ func scaleCells() []cell {
 		made(createScene(million), figures{rate: 90_000, liveBytes: 380, nodeBytes: 1024}),
 		made(restartScene(million), figures{seconds: 2}),
 		made(readsScene, figures{rate: 600_000, cpuPerK: 0.001}),
+		{Servers: 3, Scene: idleScene, Entrant: alone, Run: 1, Figures: figures{idlePercent: 0.5, firstMiB: 80, rssMiB: 81}},
 		{Servers: 1, Scene: createScene(5 * million), Entrant: alone, Run: 1, Error: "left out"},
 	}
 }
@@ -80,6 +81,7 @@ func TestTheTablesOfScaleTellEachSize(t *testing.T) {
 		"- reads: 1 to 4 us of CPU each, the most 4.0 x the least.\n",
 		"| 1 | 20 k | 0.05 | 0.1 | 8 |  |  |  |  |\n| 10 |  |  |  |  |  |  |  |  |\n",
 		"- reads: 4 to 8 us of CPU each, the most 2.0 x the least.\n",
+		"| 3 | 0.5 | 80 | 81 |\n",
 		"create 5,000,000 nodes, lycaon alone, run 1: left out\n",
 		"(performance/scale-cpu.svg)",
 	} {

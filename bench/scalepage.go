@@ -53,6 +53,7 @@ type scaleTable struct {
 }
 
 const (
+	idleTitle   = "Idle"
 	singlyTitle = "Connections with one request in flight each"
 
 	loadCounts = 0.4 // part of all CPU
@@ -88,9 +89,14 @@ func (a axis) singly() []scaleColumn {
 	return columns
 }
 
+// unmoved is the scene that is the same at all sizes.
+func unmoved(scene string) func(int) string { return func(int) string { return scene } }
+
 var scaleTables = []scaleTable{
 	{byServers, "Servers", "32 connections with 32 requests in flight each, spread over the servers, which share the machine: the CPU is that of all together. Values of 1 KiB.",
 		byServers.loads(readsScene, linearScene, writesScene)},
+	{byServers, idleTitle, fmt.Sprintf("1,000 sessions that give a sign of life three times in 10 s each and do nothing else, for %g s; resident is the largest server, at both ends of that time.", idleLong.Seconds()),
+		[]scaleColumn{{"", "% of a core a server", unmoved(idleScene), idlePercent, 1}, {"", "MiB resident before", unmoved(idleScene), firstMiB, 1}, {"", "MiB resident after", unmoved(idleScene), rssMiB, 1}}},
 	{byConnections, "Connections", "One server; 1,024 requests in flight on all connections together, one on each of 1,000 and of 10,000. Each connection has a session.",
 		append([]scaleColumn{{"", "opened/s", openScene, rate, 1}, {"", "KiB live each", openScene, liveBytes, kib}},
 			byConnections.loads(readsScene, writesScene)...)},
@@ -178,7 +184,7 @@ func (s *summary) scalePlots() []plot {
 	} {
 		p := plot{file: k.file + ".svg", title: k.title, kinds: kinds}
 		for _, t := range scaleTables {
-			if t.title == singlyTitle { // the others suffice
+			if t.title == singlyTitle || t.title == idleTitle { // the others suffice
 				continue
 			}
 			for _, n := range t.sizes {

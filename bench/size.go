@@ -8,6 +8,7 @@ import (
 // How much there is in each act, whoever serves.
 const (
 	churners = 32
+	fillers  = 32
 	children = 10_000
 	listers  = 8
 	idlers   = 1000

@@ -197,7 +197,7 @@ func (r *results) tellAbout(b *strings.Builder) {
 		fmt.Fprintf(b, "- %s: %s\n", name, strings.TrimPrefix(versions[name], name+" "))
 	}
 	for _, a := range r.Abouts {
-		fmt.Fprintf(b, "- Command at %s, load %s: `%s` (runs of %g s)\n", a.At.Format("15:04"), a.Load, a.Command, a.LengthS)
+		fmt.Fprintf(b, "- Command at %s, load %s: `%s` (%s)\n", a.At.Format("15:04"), a.Load, a.Command, a.amount())
 		if a.Machine != first.Machine || a.Versions["lycaon"] != first.Versions["lycaon"] {
 			fmt.Fprintf(b, "  - with %s on %s\n", a.Versions["lycaon"], a.Machine)
 		}
