@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -66,11 +65,6 @@ func listen(key, addr string, open func(key, addr string) (net.Listener, error))
 
 // keepAlive notices a machine that vanished without a word.
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 3 * time.Second, Count: 3}
-
-func listenTCP(_, addr string) (net.Listener, error) {
-	lc := net.ListenConfig{KeepAliveConfig: keepAlive}
-	return lc.Listen(context.Background(), "tcp", addr)
-}
 
 // warnOpen says loudly what an operator may not have meant. Of the peer port
 // package peer does.

@@ -45,19 +45,20 @@ type Conn struct {
 
 	lane       atomic.Pointer[pipeline.Lane]
 	out        outbox
-	page       []byte    // of who holds the pen, as is the next
+	page       []byte    // of who holds the pen, as are the next four
 	writeBy    time.Time // the write deadline set
+	scribing   bool      // a scribe writes
+	away       bool      // and waits for the socket, or may
+	tells      bool      // the socket says when a write waits for it
 	once       sync.Once
-	gone       chan struct{} // closed by kill
-	drained    chan struct{} // closed when the reader reads no more
-	undertaker *time.Timer   // kills a connection whose goodbye takes too long
+	gone       chan struct{}              // closed by kill
+	undertaker atomic.Pointer[time.Timer] // kills a connection whose goodbye takes too long
 }
 
 func newConn(f *Front, nc net.Conn) *Conn {
-	c := &Conn{front: f, raw: nc, nc: rawnet.Wrap(nc), ip: addrOf(nc), began: time.Now(), gone: make(chan struct{}), drained: make(chan struct{})}
-	c.out.init(f.cfg.MaxOutboxBytes)
-	c.undertaker = time.AfterFunc(time.Hour, c.kill)
-	c.undertaker.Stop()
+	c := &Conn{front: f, raw: nc, nc: rawnet.Wrap(nc), ip: addrOf(nc), began: time.Now(), gone: make(chan struct{})}
+	c.tells = rawnet.WhenFull(c.nc, c.waits)
+	c.out.init(f.cfg.MaxOutboxBytes, func() { f.scribes.call(c) })
 	return c
 }
 
@@ -83,10 +84,9 @@ func (c *Conn) Front() *Front { return c.front }
 // Reader gives what the client sends, to a handshake.
 func (c *Conn) Reader() *bufio.Reader { return c.r }
 
-// Write sends bytes before there is a lane. The deadline is the handshake's,
-// begun anew.
+// Write sends bytes before there is a lane.
 func (c *Conn) Write(b []byte) error {
-	c.nc.SetDeadline(time.Now().Add(HandshakeTimeout))
+	c.nc.SetWriteDeadline(time.Now().Add(HandshakeTimeout))
 	_, err := c.nc.Write(b)
 	return err
 }
@@ -186,32 +186,19 @@ func (c *Conn) SetLane(l *pipeline.Lane, timeout time.Duration) {
 func (c *Conn) serve() {
 	defer c.kill()
 	defer c.contain()
-	c.nc.SetDeadline(time.Now().Add(HandshakeTimeout))
+	c.nc.SetReadDeadline(time.Now().Add(HandshakeTimeout))
 	c.r = readers.Get().(*bufio.Reader)
 	c.r.Reset(countingReader{c})
 	defer c.giveBack()
-	if !c.tell() || !c.speaker.Handshake() {
+	if !c.tell() || !c.speaker.Handshake() || c.refreshDeadline() != nil {
 		return
 	}
-	c.nc.SetDeadline(time.Time{})
-	writer := make(chan struct{})
-	go func() {
-		defer close(writer)
-		c.write()
-	}()
-	defer func() {
-		if !c.out.bidden() {
-			c.kill() // nothing is to be said, so the writer may go
-		}
-		close(c.drained)
-		<-writer
-	}()
-	c.read()
+	c.out.open()
+	err := c.read()
 	c.countRequests()
-	if !c.out.bidden() {
-		return
+	if c.out.bidden() && c.Flushed() == nil && err == nil {
+		io.Copy(io.Discard, c.nc) // until the client has heard the goodbye, or the undertaker comes
 	}
-	io.Copy(io.Discard, c.nc) // until the writer has said goodbye; it has set a deadline
 }
 
 // giveBack lets the next connection have the reader, once nobody reads any more.
@@ -249,13 +236,14 @@ func (c countingReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// read takes requests until the connection ends.
-func (c *Conn) read() {
+// read takes requests until the connection ends. An error means that nothing more
+// comes from the client.
+func (c *Conn) read() error {
 	most := c.speaker.MaxFrame()
 	for {
 		frame, err := c.nextFrame(most)
 		if c.out.setBusy(true) {
-			return
+			return ended(err)
 		}
 		switch tooLarge := (*protocol.FrameTooLargeError)(nil); {
 		case err == nil:
@@ -267,16 +255,24 @@ func (c *Conn) read() {
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			c.front.counts.idle.Add(1)
 			c.Close(protocol.Closing, "nothing was heard of the client for its session's timeout")
-			return
+			return nil
 		}
 		if err != nil {
 			c.endWith(err)
-			return
+			return ended(err)
 		}
 		if c.out.depth() >= writeBufferSize {
 			c.flush()
 		}
 	}
+}
+
+// ended is err if a client has closed its end, or nil: it may be heard of still.
+func ended(err error) error {
+	if errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil
 }
 
 // endWith says goodbye to a client whose bytes make no sense any more; a

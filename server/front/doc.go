@@ -3,6 +3,7 @@
 // first byte and has each connection served by a Speaker of its protocol; Conn
 // carries requests to the connection's lane and what the lane says to the
 // socket, and proves identities. It decides nothing about the tree and orders
-// nothing: that is the pipeline's. Each connection has two goroutines, its
-// reader and its writer; a Front may be used from any.
+// nothing: that is the pipeline's. Each connection has a goroutine, its reader;
+// what others have to say to it a few scribes write, who serve all connections. A
+// Front may be used from any goroutine.
 package front

@@ -24,6 +24,11 @@ type Front struct {
 	counts    Counters
 	wg        sync.WaitGroup // connections
 	draining  atomic.Bool
+	scribes   scribes
+	readers   sync.WaitGroup // goroutines, also those that wait
+	waiting   atomic.Int32   // readers whose connections have ended
+	idle      chan *Conn     // to them; closed by dismiss
+	dismissed sync.Once
 
 	mu        sync.Mutex
 	closed    bool
@@ -36,10 +41,12 @@ type Front struct {
 
 // New returns a Front that serves nothing yet, in any of these protocols.
 func New(cfg Config, core *pipeline.Core, protocols ...Protocol) *Front {
-	return &Front{
-		cfg: cfg.withDefaults(), core: core, protocols: protocols,
+	f := &Front{
+		cfg: cfg.withDefaults(), core: core, protocols: protocols, idle: make(chan *Conn),
 		listeners: map[net.Listener]struct{}{}, conns: map[*Conn]struct{}{}, perIP: map[netip.Addr]int{},
 	}
+	f.scribes.init()
+	return f
 }
 
 // Serve accepts connections until Close, when it returns ErrClosed, or until
@@ -72,13 +79,31 @@ func (f *Front) Serve(ln net.Listener) error {
 	}
 }
 
-// begin serves one connection on goroutines of its own.
+// begin serves one connection on a goroutine of its own, if there is one on that
+// of a connection that has ended: its stack has grown already.
 func (f *Front) begin(nc net.Conn) {
-	if c := f.admit(nc); c != nil {
-		go func() {
-			defer f.wg.Done()
-			f.run(c)
-		}()
+	c := f.admit(nc)
+	if c == nil {
+		return
+	}
+	select {
+	case f.idle <- c:
+	default:
+		f.readers.Go(func() { f.read(c) })
+	}
+}
+
+// read serves connections until there are enough who wait for the next.
+func (f *Front) read(c *Conn) {
+	for c != nil {
+		f.run(c)
+		f.wg.Done()
+		if f.waiting.Add(1) <= keptReaders {
+			c = <-f.idle
+		} else {
+			c = nil
+		}
+		f.waiting.Add(-1)
 	}
 }
 
@@ -189,6 +214,7 @@ func (f *Front) Close(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() {
 		f.wg.Wait()
+		f.dismiss()
 		close(done)
 	}()
 	select {
@@ -201,6 +227,14 @@ func (f *Front) Close(ctx context.Context) error {
 	}
 	<-done
 	return ctx.Err()
+}
+
+// dismiss ends the goroutines that outlive connections. There are none any more,
+// and none begins.
+func (f *Front) dismiss() {
+	f.dismissed.Do(func() { close(f.idle) })
+	f.readers.Wait()
+	f.scribes.close()
 }
 
 // DropConnections closes every socket without a word, as a broken network

@@ -15,8 +15,10 @@ const (
 	writeBufferSize = 64 << 10
 
 	defaultMaxOutboxBytes = 16 << 20
+	politeAfter           = 4        // connections that a scribe writes to before it lets others run
 	keptMessages          = 256      // room that an empty outbox keeps
 	keptFrame             = 64 << 10 // room that a reader keeps for the next frame
+	keptReaders           = 64       // goroutines that wait for the next connection
 	maxRefusals           = 64       // connections being told at one time that there are too many
 	maxUnread             = 64 << 10 // bytes that a client may still send after its last words were said
 )

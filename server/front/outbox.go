@@ -8,26 +8,35 @@ import (
 
 // outbox is what a connection is to be told and has not been. Messages enter
 // under Core's lock; they are encoded and written under none, by whoever holds
-// the pen: the connection's writer, or its reader when it has drained its
-// input.
+// the pen: one of the Front's scribes, or the connection's reader when it has
+// drained its input.
 type outbox struct {
+	call func() // has a scribe look at it; neither blocks nor takes another lock than its own
+
 	mu     sync.Mutex
 	queue  []protocol.Message
 	spare  []protocol.Message // the other of two slices that take turns
 	bytes  int                // estimated, of queue and of what the pen is at
 	max    int
-	pen    bool          // somebody writes, until the queue is empty
-	busy   bool          // the reader will look at the queue before it waits for anything
-	ending bool          // nothing more goes in
-	bye    bool          // a goodbye was the last thing that did
-	free   *sync.Cond    // the pen was laid down
-	signal chan struct{} // of one place: the writer has something to do
+	pen    bool      // somebody writes, until the queue is empty
+	busy   bool      // the reader will look at the queue before it waits for anything
+	called bool      // a scribe is about to look
+	opened bool      // the handshake is over: what is queued may go out
+	ending bool      // nothing more goes in
+	bye    bool      // a goodbye was the last thing that did
+	free   sync.Cond // the pen was laid down
 }
 
-func (o *outbox) init(max int) {
-	o.max = max
-	o.free = sync.NewCond(&o.mu)
-	o.signal = make(chan struct{}, 1)
+func (o *outbox) init(max int, call func()) {
+	o.max, o.call = max, call
+	o.free.L = &o.mu
+}
+
+// open is the reader's, which looks at the queue before it waits for anything.
+func (o *outbox) open() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.opened, o.busy = true, true
 }
 
 // push queues a copy of m. It returns false if that is more than a connection
@@ -74,10 +83,17 @@ func (o *outbox) wake() {
 }
 
 func (o *outbox) wakeLocked() {
-	select {
-	case o.signal <- struct{}{}:
-	default:
+	if o.opened && !o.called {
+		o.called = true
+		o.call()
 	}
+}
+
+// answered is the scribe's, who takes the pen next.
+func (o *outbox) answered() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.called = false
 }
 
 // setBusy is the reader's: true once it has input to work on, false before it

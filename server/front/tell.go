@@ -87,10 +87,11 @@ func (c *Conn) startTLS() error {
 		return err
 	}
 	secure := tls.Server(&readAhead{c.nc, bytes.Clone(head)}, c.front.cfg.TLS)
+	c.nc.SetDeadline(time.Now().Add(HandshakeTimeout))
 	if err := secure.Handshake(); err != nil {
 		return err
 	}
-	c.nc = secure
+	c.nc, c.tells = secure, false // it writes while it reads too
 	c.r.Reset(countingReader{c})
 	return nil
 }

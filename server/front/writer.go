@@ -1,9 +1,11 @@
 package front
 
 import (
+	"net"
 	"time"
 
 	"github.com/lycaon-io/lycaon/protocol"
+	"github.com/lycaon-io/lycaon/server/internal/rawnet"
 )
 
 // Push implements pipeline.Sink.
@@ -18,20 +20,30 @@ func (c *Conn) Push(m *protocol.Message) {
 // nothing: the reader flushes when it has drained its input.
 func (c *Conn) Wake() { c.out.wake() }
 
-// Close implements pipeline.Sink: it marks the end, and the writer says
-// goodbye. If the writer is stuck, the socket is closed over its head.
+// Close implements pipeline.Sink: it marks the end, and who writes says goodbye.
+// If he is stuck, or the client does not close its end, the socket is closed over
+// their heads.
 func (c *Conn) Close(code protocol.Code, detail string) {
 	bye := &protocol.Message{Kind: protocol.Goodbye, Code: code, More: &protocol.More{Detail: detail}}
-	if c.out.end(bye) {
-		c.undertaker.Reset(2 * farewellTimeout)
+	if !c.out.end(bye) {
+		return
+	}
+	undertaker := time.AfterFunc(2*farewellTimeout, c.kill)
+	c.undertaker.Store(undertaker)
+	select {
+	case <-c.gone:
+		undertaker.Stop() // kill has perhaps not seen it
+	default:
 	}
 }
 
 // kill ends the connection now. It must not be called under Core's lock.
 func (c *Conn) kill() {
 	c.once.Do(func() {
-		c.undertaker.Stop()
 		close(c.gone)
+		if undertaker := c.undertaker.Load(); undertaker != nil {
+			undertaker.Stop()
+		}
 		c.raw.Close()
 		if l := c.lane.Load(); l != nil {
 			l.Detach()
@@ -39,36 +51,34 @@ func (c *Conn) kill() {
 	})
 }
 
-// write is the writer goroutine. It ends with the connection.
-func (c *Conn) write() {
-	defer c.kill()
+// scribe is what a scribe does who was called.
+func (c *Conn) scribe() {
 	defer c.contain()
-	for {
-		select {
-		case <-c.out.signal:
-		case <-c.gone:
-			return
-		}
-		ends := c.out.bidden() // asked before the flush, which then is the last one
-		c.flush()
-		if ends {
-			c.sayGoodbye()
-			return
-		}
+	c.out.answered()
+	batch, ok := c.out.takePen()
+	if !ok {
+		return
 	}
+	c.scribing = true
+	c.flushFrom(batch)
 }
 
 // flush writes everything queued, unless somebody else is at it, and what is
 // queued while it writes.
 func (c *Conn) flush() {
-	batch, ok := c.out.takePen()
-	for ok {
+	if batch, ok := c.out.takePen(); ok {
+		c.scribing = false
+		c.flushFrom(batch)
+	}
+}
+
+func (c *Conn) flushFrom(batch []protocol.Message) {
+	for ok := true; ok; batch, ok = c.out.next(batch) {
 		if err := c.writeBatch(batch); err != nil {
 			c.out.abandonPen()
 			c.kill()
 			return
 		}
-		batch, ok = c.out.next(batch)
 	}
 }
 
@@ -87,19 +97,22 @@ func (c *Conn) writeBatch(batch []protocol.Message) error {
 	for i := range batch {
 		m := &batch[i]
 		size += m.Size()
+		buf = c.speaker.Append(buf, m)
+		last := i == len(batch)-1
+		if !last && len(buf) < writeBufferSize {
+			continue
+		}
+		// A goodbye is the last of its batch, and the batch the last of all.
+		write := c.writeOut
 		if m.Kind == protocol.Goodbye {
 			told--
+			write = c.writeLast
 		}
-		buf = c.speaker.Append(buf, m)
-		if len(buf) >= writeBufferSize || i == len(batch)-1 {
-			if len(buf) > 0 {
-				if err := c.writeOut(buf); err != nil {
-					return err
-				}
-			}
-			c.out.written(size)
-			buf, size = buf[:0], 0
+		if err := write(buf); err != nil {
+			return err
 		}
+		c.out.written(size)
+		buf, size = buf[:0], 0
 	}
 	if cap(buf) <= 4*writeBufferSize {
 		c.page = buf
@@ -110,6 +123,30 @@ func (c *Conn) writeBatch(batch []protocol.Message) error {
 }
 
 func (c *Conn) writeOut(b []byte) error {
+	if len(b) == 0 {
+		return nil
+	}
+	return c.write(b, func() (int, error) { return c.nc.Write(b) })
+}
+
+// writeLast ends a connection in a way that lets the last message arrive: a
+// socket closed with input unread resets the connection. So the reader goes on
+// until the client has closed its end; what cannot be half closed goes at once.
+func (c *Conn) writeLast(b []byte) error {
+	half := false
+	err := c.write(b, func() (n int, err error) {
+		n, half, err = rawnet.WriteLast(c.nc, b)
+		return n, err
+	})
+	if err == nil && !half {
+		err = net.ErrClosed
+	}
+	return err
+}
+
+// write does one call that writes b. A scribe who may wait for the socket has his place
+// taken meanwhile.
+func (c *Conn) write(b []byte, call func() (int, error)) error {
 	now := time.Now()
 	if now.After(c.writeBy.Add(-writeTimeout / 2)) {
 		c.writeBy = now.Add(writeTimeout)
@@ -117,19 +154,25 @@ func (c *Conn) writeOut(b []byte) error {
 			return err
 		}
 	}
-	c.front.counts.writes.Add(1)
-	n, err := c.nc.Write(b)
-	c.front.counts.bytesOut.Add(uint64(n))
+	if !c.tells {
+		c.waits()
+	}
+	n, err := call()
+	if c.away {
+		c.away = false
+		c.front.scribes.back()
+	}
+	if len(b) > 0 {
+		c.front.counts.writes.Add(1)
+		c.front.counts.bytesOut.Add(uint64(n))
+	}
 	return err
 }
 
-// sayGoodbye ends a connection in a way that lets the last message arrive: a
-// socket closed with input unread resets the connection. If somebody else has the
-// pen, that message is still with him.
-func (c *Conn) sayGoodbye() {
-	c.out.awaitPen()
-	if half, ok := c.nc.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
-		c.nc.SetReadDeadline(time.Now().Add(farewellTimeout))
-		<-c.drained
+// waits is called when who holds the pen waits for the socket, or may.
+func (c *Conn) waits() {
+	if c.scribing && !c.away {
+		c.away = true
+		c.front.scribes.leave()
 	}
 }

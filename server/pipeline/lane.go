@@ -156,11 +156,20 @@ func (l *Lane) resuming() bool {
 // Detach ends the lane because its socket is gone. Writes under way may still
 // be applied; nobody is told, and the client asks again by xid.
 func (l *Lane) Detach() {
+	if l.isClosed() {
+		return // nobody is kept waiting for that
+	}
 	c := l.core
 	c.mu.Lock()
 	c.drop(l)
 	c.mu.Unlock()
 	c.wakeStarving()
+}
+
+func (l *Lane) isClosed() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.closed
 }
 
 // verdict says what became of a request handed in.

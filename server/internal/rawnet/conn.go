@@ -37,6 +37,8 @@ type conn struct {
 	*net.TCPConn
 	raw     syscall.RawConn
 	in, out transfer
+	last    bool   // the end goes out with what is being written; guarded by out.mu
+	full    func() // nil, or called before a write waits for room
 }
 
 // transfer is one call of Read or Write under way. try is made once, since a
@@ -67,6 +69,32 @@ func (c *conn) Write(p []byte) (int, error) {
 		return 0, nil
 	}
 	return c.do(&c.out, c.raw.Write, "write", p)
+}
+
+// WhenFull has f called, on the writer's goroutine, whenever a write on a
+// connection of Wrap's begins to wait for room in the socket. It is set before the
+// first one; false means that such waits cannot be told.
+func WhenFull(nc net.Conn, f func()) bool {
+	c, ok := nc.(*conn)
+	if ok {
+		c.full = f
+	}
+	return ok
+}
+
+// WriteLast writes p, and then the end if the connection can be closed for
+// writing alone; half tells whether it can. In a socket the end travels with what
+// is before it, instead of in a packet that costs both sides as much again.
+func WriteLast(nc net.Conn, p []byte) (n int, half bool, err error) {
+	c, ok := nc.(*conn)
+	if !ok || len(p) == 0 {
+		return writeLast(nc, p)
+	}
+	c.out.mu.Lock()
+	c.last = true
+	c.out.mu.Unlock()
+	n, err = c.Write(p)
+	return n, true, err
 }
 
 // do has package net call t.try whenever the socket may be ready, until it is
@@ -100,9 +128,16 @@ func (c *conn) recv(fd uintptr) bool {
 // send gives the kernel as much as it takes, and is done when that was all.
 func (c *conn) send(fd uintptr) bool {
 	t := &c.out
+	flags := uintptr(syscall.MSG_NOSIGNAL)
+	if c.last {
+		flags |= msgMore // the kernel keeps a part of a packet until the end comes
+	}
 	for t.n < len(t.p) {
-		n, errno := call(syscall.SYS_SENDTO, fd, t.p[t.n:], syscall.MSG_NOSIGNAL)
+		n, errno := call(syscall.SYS_SENDTO, fd, t.p[t.n:], flags)
 		if errno == syscall.EAGAIN {
+			if c.full != nil {
+				c.full()
+			}
 			return false
 		}
 		if t.errno = errno; errno != 0 {
@@ -110,8 +145,14 @@ func (c *conn) send(fd uintptr) bool {
 		}
 		t.n += n
 	}
+	if c.last {
+		_, _, t.errno = syscall.RawSyscall(syscall.SYS_SHUTDOWN, fd, syscall.SHUT_WR, 0)
+	}
 	return true
 }
+
+// msgMore is Linux's MSG_MORE, which package syscall does not name.
+const msgMore = 0x8000
 
 // call is one system call on a part of p, which is not empty. It cannot block,
 // whatever the mode of the descriptor: the scheduler does not know that the

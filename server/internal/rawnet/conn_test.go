@@ -130,6 +130,73 @@ func TestErrorsAreThoseOfPackageNet(t *testing.T) {
 	}
 }
 
+func TestTheLastWordsComeWholeAndThenTheEnd(t *testing.T) {
+	t.Parallel()
+	for name, size := range map[string]int{"nothing": 0, "a word": 7, "more than a socket holds": 8 << 20} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			wrapped, other := pair(t)
+			words := bytes.Repeat([]byte{'w'}, size)
+			written := make(chan error, 1)
+			go func() {
+				n, half, err := WriteLast(wrapped, words)
+				if err == nil && (n != size || !half) {
+					err = io.ErrShortWrite
+				}
+				written <- err
+			}()
+			got, err := io.ReadAll(struct{ io.Reader }{other})
+			require.NoError(t, err)
+			require.NoError(t, <-written)
+			require.True(t, bytes.Equal(words, got))
+			_, err = other.Write([]byte("still heard"))
+			require.NoError(t, err)
+			b := make([]byte, 11)
+			_, err = io.ReadFull(wrapped, b)
+			require.NoError(t, err)
+			_, err = wrapped.Write(b)
+			require.ErrorIs(t, err, syscall.EPIPE)
+		})
+	}
+}
+
+func TestWhatCannotBeHalfClosedSaysSo(t *testing.T) {
+	t.Parallel()
+	a, b := net.Pipe()
+	defer b.Close()
+	go io.Copy(io.Discard, b)
+	n, half, err := WriteLast(a, []byte("words"))
+	require.NoError(t, err)
+	require.Equal(t, 5, n)
+	require.False(t, half)
+}
+
+func TestAWriteTellsThatItWaits(t *testing.T) {
+	t.Parallel()
+	wrapped, other := pair(t)
+	waits := make(chan struct{}, 1)
+	if !WhenFull(wrapped, func() {
+		select {
+		case waits <- struct{}{}:
+		default:
+		}
+	}) {
+		t.Skip("it cannot be told here")
+	}
+	_, err := wrapped.Write([]byte("a little"))
+	require.NoError(t, err)
+	require.Empty(t, waits)
+	written := make(chan error, 1)
+	go func() {
+		_, err := wrapped.Write(make([]byte, 8<<20))
+		written <- err
+	}()
+	<-waits
+	_, err = io.CopyN(io.Discard, other, 8<<20+8)
+	require.NoError(t, err)
+	require.NoError(t, <-written)
+}
+
 func TestNothingIsNothing(t *testing.T) {
 	t.Parallel()
 	wrapped, _ := pair(t)
