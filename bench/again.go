@@ -23,7 +23,8 @@ type again struct {
 	waiters   waits              // by who waited
 }
 
-// waits are how long goroutines waited, in milliseconds a second, by function.
+// waits are how long goroutines waited, all together in seconds a second, and by
+// function.
 type waits struct {
 	sum float64
 	by  []function
@@ -80,17 +81,19 @@ func lookAgain(ctx context.Context, v *venue, e entrant, a act) (again, error) {
 // waitsOf reads a profile of locks or of all waits, whose values are nanoseconds.
 func waitsOf(p *profile.Profile) waits {
 	sum, by := owners(p, 1)
-	return waits{sum: sum / 1e6 / againFor.Seconds(), by: by}
+	return waits{sum: sum / 1e9 / againFor.Seconds(), by: by}
 }
 
 // owners divides a value of a profile among the functions that it belongs to: the
-// innermost that is none of the runtime or of a package of locks.
+// innermost that is none of the runtime or of a package of locks. What taking the
+// profiles takes is left out.
 func owners(p *profile.Profile, value int) (sum float64, most []function) {
 	by := map[string]float64{}
 	for _, s := range p.Sample {
-		v := float64(s.Value[value])
-		sum += v
-		by[owner(functionsOf(s))] += v
+		if name := owner(functionsOf(s)); !strings.HasPrefix(name, "net/http/pprof.") {
+			sum += float64(s.Value[value])
+			by[name] += float64(s.Value[value])
+		}
 	}
 	return sum, partsOf(by, sum, topOwner)
 }
@@ -101,7 +104,10 @@ func owner(functions []string) string {
 			return name
 		}
 	}
-	return remainder
+	if len(functions) == 0 {
+		return remainder
+	}
+	return functions[0]
 }
 
 // partsOf are the greatest of several values, as parts of their sum.
@@ -216,7 +222,7 @@ func tellWaits(b *strings.Builder, all []profiled) {
 			what string
 			waits
 		}{{"for locks", one.again.holders}, {"altogether", one.again.waiters}} {
-			fmt.Fprintf(b, "%s, %s: waited %s %s ms a second.\n\n", one.servedBy(), one.scene, w.what, number(w.sum))
+			fmt.Fprintf(b, "%s, %s: waited %s %s s a second.\n\n", one.servedBy(), one.scene, w.what, number(w.sum))
 			listParts(b, w.by)
 		}
 	}
