@@ -20,7 +20,7 @@ func ConfigData(members string, zxid uint64) string {
 // for no permission.
 func (t *Tree) Configure(members string) {
 	t.txn.mustBeOpen()
-	n := t.index[configPath]
+	n := t.index.get(configPath)
 	if string(n.data) != ConfigData(members, n.mzxid) {
 		t.replaceData(n, []byte(ConfigData(members, t.txn.zxid)))
 	}

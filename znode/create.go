@@ -51,8 +51,10 @@ func (t *Tree) Create(a *Actor, op *CreateOp) (Created, error) {
 	if err != nil {
 		return Created{}, failed("create", op.Path, err)
 	}
-	if n := t.index[op.Path]; n != nil && op.IfAbsent {
-		return op.existing(a, n)
+	if op.IfAbsent {
+		if n := t.index.get(op.Path); n != nil {
+			return op.existing(a, n)
+		}
 	}
 	parent, missing := t.deepest(op)
 	path, err := t.mayCreate(a, op, parent, missing)
@@ -104,11 +106,11 @@ func (op *CreateOp) existing(a *Actor, n *node) (Created, error) {
 // node when the parent has to exist and does not.
 func (t *Tree) deepest(op *CreateOp) (base *node, missing int) {
 	path := Parent(op.Path)
-	base = t.index[path]
+	base = t.index.get(path)
 	for base == nil && op.Parents {
 		missing++
 		path = Parent(path)
-		base = t.index[path]
+		base = t.index.get(path)
 	}
 	return base, missing
 }
@@ -130,7 +132,7 @@ func (t *Tree) mayCreate(a *Actor, op *CreateOp, base *node, missing int) (path 
 	switch {
 	case len(path) > MaxPathBytes:
 		return "", newPathError(op.Path, "is too long for a sequence number", len(op.Path))
-	case t.index[path] != nil:
+	case t.index.get(path) != nil:
 		return "", failed("create", path, ErrNodeExists)
 	case base.kind == Ephemeral:
 		return "", failed("create", path, ErrNoChildrenForEphemerals)

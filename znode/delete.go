@@ -36,7 +36,7 @@ func (t *Tree) DeleteAll(a *Actor, path string, version int64, max int) (deleted
 	}
 	for _, n := range doomed {
 		// An earlier delete may have put a copy in the place of n.
-		t.fell(t.index[n.path])
+		t.fell(t.index.get(n.path))
 	}
 	return count, nil
 }
@@ -61,7 +61,7 @@ func appendSubtree(nodes []*node, n *node, a *Actor) (_ []*node, err error) {
 // version. Whoever may not delete below the parent does not learn whether the
 // node is there.
 func (t *Tree) mayDelete(op string, a *Actor, path string, version int64) (*node, error) {
-	n := t.index[path]
+	n := t.index.get(path)
 	if n == nil {
 		if err := ValidatePath(path); err != nil {
 			return nil, err
@@ -70,7 +70,7 @@ func (t *Tree) mayDelete(op string, a *Actor, path string, version int64) (*node
 	if _, system := childrenAtStart(path); system {
 		return nil, failedAt(op, n, badArguments("a system node cannot be deleted"))
 	}
-	parent := t.index[Parent(path)]
+	parent := t.index.get(Parent(path))
 	switch {
 	case parent == nil:
 		return nil, failed(op, path, ErrNoNode)
@@ -89,7 +89,7 @@ func (t *Tree) mayDelete(op string, a *Actor, path string, version int64) (*node
 // ErrBadVersion say what came between.
 func (t *Tree) Reap(path string, mzxid, pzxid uint64) error {
 	t.txn.mustBeOpen()
-	n := t.index[path]
+	n := t.index.get(path)
 	switch {
 	case n == nil:
 		return t.notFound("reap", path)
@@ -108,7 +108,7 @@ func (t *Tree) DeleteEphemerals(session uint64) int {
 	t.txn.mustBeOpen()
 	paths, _ := t.Ephemerals(session, rootPath, "", 0)
 	for _, path := range paths {
-		t.fell(t.index[path])
+		t.fell(t.index.get(path))
 	}
 	return len(paths)
 }

@@ -26,10 +26,10 @@ func TestFrozenDigestSeesAFlippedByte(t *testing.T) {
 	create(t, tree, 3, user, &CreateOp{Path: "/a/c", Data: []byte("data")})
 	f := tree.Freeze()
 	require.Equal(t, tree.Digest(), f.Digest(nil))
-	tree.index["/a/c"].data[1] ^= 4
+	tree.index.get("/a/c").data[1] ^= 4
 	require.NotEqual(t, tree.Digest(), f.Digest(nil))
-	tree.index["/a/c"].data[1] ^= 4
-	tree.index["/a"].dir.created++
+	tree.index.get("/a/c").data[1] ^= 4
+	tree.index.get("/a").dir.created++
 	require.NotEqual(t, tree.Digest(), f.Digest(nil))
 }
 
@@ -116,18 +116,18 @@ func TestFrozenTreesAreReadBesideAWriter(t *testing.T) {
 					_, err := tree.Create(user, &CreateOp{Path: path, Kind: Ephemeral, ACL: ReadACL, IfAbsent: true})
 					return err
 				case 1:
-					if tree.index[path] != nil {
+					if tree.index.get(path) != nil {
 						return tree.Delete(user, path, AnyVersion)
 					}
 				case 2:
-					if tree.index[path] != nil {
+					if tree.index.get(path) != nil {
 						_, err := tree.SetACL(super, path, CreatorACL, AnyVersion)
 						require.ErrorIs(t, err, ErrInvalidACL)
 						_, err = tree.SetACL(super, path, OpenACL, AnyVersion)
 						return err
 					}
 				default:
-					if tree.index[path] != nil {
+					if tree.index.get(path) != nil {
 						_, err := tree.Set(super, path, []byte("1"), AnyVersion)
 						return err
 					}

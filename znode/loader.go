@@ -29,7 +29,7 @@ type expected struct {
 }
 
 // maxSizeHint bounds what a Loader allocates on the word of an image alone:
-// 400 MiB.
+// 140 MiB.
 const maxSizeHint = 1 << 23
 
 // NewLoader returns a Loader with room for about sizeHint records.
@@ -88,7 +88,7 @@ func (l *Loader) Tree() (*Tree, error) {
 	}
 	t := l.tree
 	for _, s := range systemNodes {
-		if t.index[s.path] == nil {
+		if t.index.get(s.path) == nil {
 			return nil, fmt.Errorf("%w: %s is missing", ErrInconsistent, s.path)
 		}
 	}
@@ -143,7 +143,7 @@ func (l *Loader) checkPlace(r *Record) error {
 		return nil
 	}
 	if path := Parent(r.Path); l.parent == nil || l.parent.path != path {
-		l.parent = l.tree.index[path]
+		l.parent = l.tree.index.get(path)
 	}
 	switch {
 	case l.parent == nil:

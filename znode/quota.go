@@ -89,7 +89,7 @@ func (t *Tree) Quotas() []Quota {
 
 // usage returns the nodes at and below path, and the bytes of their data.
 func (t *Tree) usage(path string) (count, bytes int64) {
-	n := t.index[path]
+	n := t.index.get(path)
 	switch {
 	case n == nil:
 		return 0, 0
@@ -222,7 +222,7 @@ func (t *Tree) nearestQuota(path string) (Quota, bool) {
 // enforced tells whether hard limits refuse anything. A tree without quotas
 // pays no more than this.
 func (t *Tree) enforced() bool {
-	return len(t.quotas) > 0 && string(t.index[quotaPath].data) == QuotasEnforced
+	return len(t.quotas) > 0 && string(t.index.get(quotaPath).data) == QuotasEnforced
 }
 
 // mayAdd checks a create of path and of the missing ancestors above it, which

@@ -125,10 +125,10 @@ func (r *run) data(path string) []byte {
 // living returns mostly the path of a node that is there.
 func (r *run) living() string {
 	path := r.path()
-	for n := r.tree.index[path]; n == nil && path != "/" && r.Intn(3) > 0; n = r.tree.index[path] {
+	for n := r.tree.index.get(path); n == nil && path != "/" && r.Intn(3) > 0; n = r.tree.index.get(path) {
 		path = Parent(path)
 	}
-	if n := r.tree.index[path]; n != nil && n.numChildren() > 0 && r.Intn(2) == 0 {
+	if n := r.tree.index.get(path); n != nil && n.numChildren() > 0 && r.Intn(2) == 0 {
 		names := r.model.children(path)
 		path = Join(path, names[r.Intn(len(names))])
 	}

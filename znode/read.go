@@ -86,7 +86,7 @@ func (n *node) descendants() int {
 
 // Peek returns the stat and ACL of a node, as they are stored, without a check.
 func (t *Tree) Peek(path string) (Stat, ACL, bool) {
-	n := t.index[path]
+	n := t.index.get(path)
 	if n == nil {
 		return Stat{}, nil, false
 	}
@@ -145,7 +145,7 @@ func (t *Tree) Mortals(after string, limit int) ([]Mortal, string) {
 		if len(found) == limit {
 			return found, found[limit-1].Path
 		}
-		n := t.index[path]
+		n := t.index.get(path)
 		found = append(found, Mortal{Path: n.path, Kind: n.kind, TTLMs: n.ttlMs(), Mzxid: n.mzxid, Pzxid: n.pzxid()})
 	}
 	return found, ""

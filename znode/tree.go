@@ -55,7 +55,7 @@ func childrenAtStart(path string) (n int, system bool) {
 // form a trie whose pages and nodes carry the generation that made them; a
 // frozen handle is the root of one generation.
 type Tree struct {
-	index      map[string]*node
+	index      index
 	root       *node
 	gen        uint32
 	digest     uint64
@@ -77,7 +77,7 @@ func New() *Tree {
 		if s.path == rootPath {
 			t.plantRoot(n)
 		} else {
-			t.attach(t.openDir(t.index[Parent(s.path)]), n)
+			t.attach(t.openDir(t.index.get(Parent(s.path))), n)
 		}
 	}
 	return t
@@ -85,7 +85,7 @@ func New() *Tree {
 
 func newTree(sizeHint int) *Tree {
 	return &Tree{
-		index:      make(map[string]*node, sizeHint),
+		index:      newIndex(sizeHint),
 		acls:       aclSet{byKey: map[string]*sharedACL{}},
 		ephemerals: map[uint64]*cow.Map[string, struct{}]{},
 	}
@@ -93,14 +93,14 @@ func newTree(sizeHint int) *Tree {
 
 func (t *Tree) plantRoot(n *node) {
 	t.root = n
-	t.index[rootPath] = n
+	t.index.put(n)
 	t.acls.hold(n.acl)
 	t.dataBytes += int64(len(n.data))
 	t.digest += n.hash()
 }
 
 // Len returns the number of nodes, system nodes included.
-func (t *Tree) Len() int { return len(t.index) }
+func (t *Tree) Len() int { return t.index.size }
 
 // DataBytes returns the bytes of data of all nodes.
 func (t *Tree) DataBytes() int64 { return t.dataBytes }
@@ -121,7 +121,7 @@ func (t *Tree) Freeze() *Frozen {
 		panic("znode: out of generations")
 	}
 	t.gen++
-	return &Frozen{root: t.root, nodes: len(t.index)}
+	return &Frozen{root: t.root, nodes: t.index.size}
 }
 
 // own returns the node that stands for n in this generation, n itself or a
@@ -137,14 +137,14 @@ func (t *Tree) own(n *node) *node {
 		d := *n.dir
 		c.dir = &d
 	}
-	t.index[c.path] = c
+	t.index.put(c)
 	if n == t.root {
 		t.root = c
 		return c
 	}
 	// The parent of a node of this generation is of this generation too, so
 	// the climb, at most MaxPathDepth, ends at the first that is.
-	parent := t.own(t.index[Parent(n.path)])
+	parent := t.own(t.index.get(Parent(n.path)))
 	parent.dir.children.Set(uint64(t.gen), c.name(), c)
 	return c
 }
@@ -156,7 +156,7 @@ func (t *Tree) openDir(n *node) *node {
 	}
 	n.dir = &dir{pzxid: n.czxid, below: &below{}}
 	if n != t.root {
-		n.dir.below.up = t.index[Parent(n.path)].dir.below
+		n.dir.below.up = t.index.get(Parent(n.path)).dir.below
 	}
 	return n
 }
@@ -164,7 +164,7 @@ func (t *Tree) openDir(n *node) *node {
 // attach links n, which has no children, under parent, which must be owned and
 // have a dir. detach is its exact inverse.
 func (t *Tree) attach(parent, n *node) {
-	t.index[n.path] = n
+	t.index.put(n)
 	parent.dir.children.Set(uint64(t.gen), n.name(), n)
 	bytes := int64(len(n.data))
 	for b := parent.dir.below; b != nil; b = b.up {
@@ -183,7 +183,7 @@ func (t *Tree) attach(parent, n *node) {
 
 // detach unlinks n, which has no children, from parent, which must be owned.
 func (t *Tree) detach(parent, n *node) {
-	delete(t.index, n.path)
+	t.index.remove(n.path)
 	parent.dir.children.Delete(uint64(t.gen), n.name())
 	bytes := int64(len(n.data))
 	for b := parent.dir.below; b != nil; b = b.up {

@@ -81,12 +81,15 @@ func requireSound(tb testing.TB, t *Tree) {
 		got, _ := again.Ephemerals(session, "", "", 0)
 		require.Equal(tb, want, got)
 	}
-	for path, n := range t.index {
-		require.Equal(tb, n.descendants(), again.index[path].descendants(), path)
-		_, bytes := t.usage(path)
-		_, want := again.usage(path)
-		require.Equal(tb, want, bytes, path)
-	}
+	require.Equal(tb, t.root.descendants()+1, t.Len())
+	t.root.walk(func(n *node) bool {
+		require.Same(tb, n, t.index.get(n.path), n.path)
+		require.Equal(tb, n.descendants(), again.index.get(n.path).descendants(), n.path)
+		_, bytes := t.usage(n.path)
+		_, want := again.usage(n.path)
+		require.Equal(tb, want, bytes, n.path)
+		return true
+	})
 	require.Equal(tb, again.Quotas(), t.Quotas())
 }
 
@@ -171,7 +174,7 @@ func TestSequencePathHasAtLeastTenDigits(t *testing.T) {
 
 func TestCreateRefusesWhenTheSequenceIsUsedUp(t *testing.T) {
 	tree := plantTree(t, "/p", "/p/a")
-	tree.index["/p"].dir.created = MaxCreated
+	tree.index.get("/p").dir.created = MaxCreated
 	_, err := do(tree, 3, func() error { _, err := tree.Create(user, &CreateOp{Path: "/p/b", ACL: OpenACL}); return err })
 	require.ErrorIs(t, err, ErrTooLarge)
 	require.ErrorContains(t, err, "create /p/b: too large: the parent's sequence is used up")
@@ -236,7 +239,7 @@ func TestCreateChecksInZooKeepersOrder(t *testing.T) {
 		{"if absent, unreadable", CreateOp{Path: "/open/secret", ACL: OpenACL, IfAbsent: true}, nobody, ErrNoAuth},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if tree.index["/open/secret"] == nil {
+			if tree.index.get("/open/secret") == nil {
 				create(t, tree, 5, user, &CreateOp{Path: "/open/secret", ACL: CreatorACL})
 			}
 			before := tree.Digest()
@@ -523,7 +526,7 @@ func TestReapTakesOnlyWhatHasNotChanged(t *testing.T) {
 		_, err := do(tree, 9, func() error { return tree.Reap(c.path, c.mzxid, c.pzxid) })
 		require.ErrorIs(t, err, c.want, c.path)
 	}
-	require.Nil(t, tree.index["/ttl"])
+	require.Nil(t, tree.index.get("/ttl"))
 	requireSound(t, tree)
 }
 

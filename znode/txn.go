@@ -119,7 +119,7 @@ func (t *Tree) plant(parent, n *node) {
 
 // fell deletes n, which has no children.
 func (t *Tree) fell(n *node) {
-	parent := t.edit(t.index[Parent(n.path)])
+	parent := t.edit(t.index.get(Parent(n.path)))
 	parent.dir.deleted++
 	parent.dir.pzxid = t.txn.zxid
 	t.detach(parent, n)
@@ -133,9 +133,9 @@ func (t *Tree) fell(n *node) {
 func (t *Tree) stepBack(u *undo) {
 	switch u.step {
 	case attached:
-		t.detach(t.index[Parent(u.node.path)], u.node)
+		t.detach(t.index.get(Parent(u.node.path)), u.node)
 	case detached:
-		t.attach(t.index[Parent(u.node.path)], u.node)
+		t.attach(t.index.get(Parent(u.node.path)), u.node)
 	case changed:
 		t.restore(u)
 	}

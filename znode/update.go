@@ -68,7 +68,7 @@ func (t *Tree) SetACL(a *Actor, path string, acl ACL, aversion int64) (Stat, err
 // alone learns whether the node is there. Its children and pzxid stay.
 func (t *Tree) RaiseSequence(a *Actor, path string, atLeast int64) error {
 	t.txn.mustBeOpen()
-	n := t.index[path]
+	n := t.index.get(path)
 	switch {
 	case !isSuper(a.IDs):
 		return failed("raiseSequence", path, ErrNoAuth)
@@ -117,13 +117,13 @@ func (t *Tree) parentOf(n *node) *node {
 	if n == t.root {
 		return nil
 	}
-	return t.index[Parent(n.path)]
+	return t.index.get(Parent(n.path))
 }
 
 // find returns the node at path when a has one of the permissions in p. A path
 // that no node could have is told from one that none has.
 func (t *Tree) find(op, path string, a *Actor, p Perm) (*node, error) {
-	n := t.index[path]
+	n := t.index.get(path)
 	if n == nil {
 		return nil, t.notFound(op, path)
 	}

@@ -26,7 +26,8 @@ const module = "github.com/lycaon-io/lycaon"
 // entered here on purpose.
 var arrows = map[string][]string{
 	"znode/cow":              {},
-	"znode":                  {"znode/cow"},
+	"znode/pathhash":         {}, // brings a seed, which no outcome sees
+	"znode":                  {"znode/cow", "znode/pathhash"},
 	"session":                {"znode/cow"},
 	"protocol":               {"znode", "znode/cow"},
 	"protocol/jute":          {"protocol", "znode"},

@@ -1,0 +1,79 @@
+package znode
+
+import (
+	"fmt"
+	"math/rand"
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestTheIndexFindsWhatAMapFinds(t *testing.T) {
+	for _, room := range []int{0, 1, 1000, 100_000} {
+		x, twin := newIndex(room), map[string]*node{}
+		random := rand.New(rand.NewSource(int64(room)))
+		for range 20_000 {
+			path := fmt.Sprintf("/%d", random.Intn(5000))
+			switch random.Intn(4) {
+			case 0:
+				x.remove(path)
+				delete(twin, path)
+			default:
+				n := &node{path: path}
+				x.put(n)
+				twin[path] = n
+			}
+			require.Same(t, twin[path], x.get(path))
+			require.Equal(t, len(twin), x.size)
+		}
+		for i := range 5000 {
+			path := fmt.Sprintf("/%d", i)
+			require.Same(t, twin[path], x.get(path))
+			x.remove(path)
+			require.Nil(t, x.get(path))
+		}
+		require.Zero(t, x.size)
+		for i := range x.buckets {
+			require.Equal(t, bucket{hashes: x.bucket(i).hashes}, *x.bucket(i), "nothing is left behind")
+		}
+	}
+}
+
+func TestNodesWithOneHashAreToldApart(t *testing.T) {
+	x := newIndex(0)
+	var nodes []*node
+	for i := range 5 * bucketNodes {
+		nodes = append(nodes, &node{path: fmt.Sprintf("/%d", i)})
+		x.of(7).add(7, nodes[i])
+		x.size++
+	}
+	for range 100 {
+		x.split()
+	}
+	for _, n := range nodes {
+		b, i := x.place(7, n.path)
+		require.Same(t, n, b.nodes[i])
+	}
+	b, _ := x.place(7, "/none")
+	require.Nil(t, b)
+}
+
+func TestTheIndexIsAsFullAtAnySize(t *testing.T) {
+	const bucketBytes = 192
+	require.EqualValues(t, bucketBytes, unsafe.Sizeof(bucket{}))
+	x := newIndex(0)
+	for i := range 100_000 {
+		x.put(&node{path: fmt.Sprintf("/node-%d", i)})
+		if i%1000 != 999 || i < 50_000 {
+			continue
+		}
+		buckets := 0
+		for i := range x.buckets {
+			for b := x.bucket(i); b != nil; b = b.more {
+				buckets++
+			}
+		}
+		require.Less(t, float64(buckets*bucketBytes)/float64(x.size), 23.0, "bytes a node, with %d of them", x.size)
+	}
+}
