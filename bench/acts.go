@@ -42,7 +42,7 @@ func acts() []act {
 		{name: "sessions", play: churnSessions},
 		{name: "one change to 100 watchers", bare: true, play: tellWatchers(100)},
 		{name: "one change to 1,000 watchers", bare: true, play: tellWatchers(1000)},
-		{name: "listing of 10,000 children", play: listChildren},
+		{name: "listing of 10,000 children", bare: true, play: listChildren},
 		{name: idleScene, play: idle},
 		{name: startScene, ours: true, play: startCommand},
 	}
@@ -123,11 +123,20 @@ func statusKiB(status, name string) int {
 }
 
 // prepare makes what the acts read and write, through one entrant for all that
-// share the servers.
+// share the servers, and warms them up.
 func (v *venue) prepare(e entrant) error {
 	if v.ready {
 		return nil
 	}
+	err := v.furnish(e)
+	if err == nil {
+		err = v.warm(e)
+	}
+	v.ready = err == nil
+	return err
+}
+
+func (v *venue) furnish(e entrant) error {
 	a, err := e.dial(v.members[0].addr)
 	if err != nil {
 		return err
@@ -141,11 +150,7 @@ func (v *venue) prepare(e entrant) error {
 	if _, err := v.fill(e, counted(nodes, nodePath), make([]byte, valueBytes)); err != nil {
 		return err
 	}
-	if _, err := v.fill(e, counted(children, child), nil); err != nil {
-		return err
-	}
-	err = v.warm(e)
-	v.ready = err == nil
+	_, err = v.fill(e, counted(children, child), nil)
 	return err
 }
 
@@ -199,7 +204,7 @@ func (v *venue) fill(e entrant, next func() (string, bool), data []byte) (tally,
 		whole.join(p)
 	}
 	if err == nil && whole.refused > 0 {
-		err = fmt.Errorf("%d nodes were not created", whole.refused)
+		err = fmt.Errorf("%d nodes were not created: %w", whole.refused, whole.failure)
 	}
 	return whole, err
 }

@@ -207,7 +207,7 @@ func (v *venue) writeThroughSnapshot(ctx context.Context, e entrant) (figures, e
 		return nil, err
 	}
 	v.leader = leader
-	if err := v.prepare(e); err != nil {
+	if err := v.furnish(e); err != nil { // the many nodes have warmed them up
 		return nil, err
 	}
 	active, trigger := v.snapshots()

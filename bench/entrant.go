@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,7 +50,8 @@ type loader interface {
 // tally is what became of requests.
 type tally struct {
 	answered []sample
-	refused  int // answered by an error
+	refused  int   // answered by an error
+	failure  error // one of those
 }
 
 // sample is one answered request.
@@ -61,12 +63,14 @@ type sample struct {
 func (t *tally) join(o tally) {
 	t.answered = append(t.answered, o.answered...)
 	t.refused += o.refused
+	t.failure = cmp.Or(t.failure, o.failure)
 }
 
 // add counts a request that was due at a time and is answered now.
 func (t *tally) add(at time.Time, err error) {
 	if err != nil {
 		t.refused++
+		t.failure = cmp.Or(t.failure, err)
 		return
 	}
 	t.answered = append(t.answered, sample{at, time.Since(at)})
@@ -120,15 +124,11 @@ func one(p pipe, w workload, rng *rand.Rand) {
 // take receives the answers that are there, waiting for the first.
 func take(p pipe, t *tally, since func(n uint64) time.Time) error {
 	for first := true; p.answered() < p.asked() && (first || p.buffered()); first = false {
-		switch err := p.receive(); {
-		case refused(err):
-			t.refused++
-		case err != nil:
+		err := p.receive()
+		if err != nil && !refused(err) {
 			return err
-		default:
-			at := since(p.answered())
-			t.answered = append(t.answered, sample{at, time.Since(at)})
 		}
+		t.add(since(p.answered()), err)
 	}
 	return nil
 }

@@ -56,7 +56,7 @@ func (loopSession) survives(context.Context) (session, ephemeral bool, err error
 
 func (s loopSession) close() { s.conn.Close() }
 
-// floor answers creates, sets and gets from a map. A write waits until the
+// floor answers creates, sets, gets and listings from maps. A write waits until the
 // group it fell into is synced; meanwhile the next group gathers. It keeps no
 // version, no session and no order between connections: what it costs is what
 // the frames, the sockets and the disk cost. Watchers are told one after the
@@ -64,6 +64,7 @@ func (s loopSession) close() { s.conn.Close() }
 type floor struct {
 	mu       sync.RWMutex
 	values   map[string][]byte
+	lists    map[string][]byte     // names of children, as they are sent
 	watchers map[string][]net.Conn // also those that have left
 
 	gather sync.Mutex
@@ -85,7 +86,7 @@ func serveFloor(addr, dir string) error {
 	if err != nil {
 		return err
 	}
-	f := &floor{values: map[string][]byte{}, watchers: map[string][]net.Conn{}, group: newGroup(), file: file}
+	f := &floor{values: map[string][]byte{}, lists: map[string][]byte{}, watchers: map[string][]net.Conn{}, group: newGroup(), file: file}
 	f.ready = sync.NewCond(&f.gather)
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
@@ -177,10 +178,14 @@ func (f *floor) serve(nc net.Conn) error {
 					changed = append(changed, strings.Clone(path)) // it is part of the frame
 				}
 				zxid++
-			} else if req.Op == protocol.OpWatch {
+			}
+			switch req.Op {
+			case protocol.OpWatch:
 				f.watch(req.Watches[0].Path, nc)
-			} else {
-				m.Data = f.get(req.Read.Path)
+			case protocol.OpGet:
+				m.Data = f.get(f.values, req.Read.Path)
+			case protocol.OpChildren:
+				m.Data = f.get(f.lists, req.Read.Path)
 			}
 			out = protocol.AppendMessage(out, &m)
 		}
@@ -221,11 +226,15 @@ func (f *floor) tell(path string) {
 func (f *floor) set(path string, data []byte) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.values[string([]byte(path))] = append([]byte(nil), data...)
+	if slash := strings.LastIndexByte(path, '/'); slash >= 0 && f.values[path] == nil {
+		parent := strings.Clone(path[:slash])
+		f.lists[parent] = append(f.lists[parent], path[slash:]...)
+	}
+	f.values[strings.Clone(path)] = append([]byte{}, data...)
 }
 
-func (f *floor) get(path string) []byte {
+func (f *floor) get(from map[string][]byte, path string) []byte {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
-	return f.values[path]
+	return from[path]
 }
