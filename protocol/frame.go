@@ -57,6 +57,23 @@ func ReadFrame(r *bufio.Reader, buf []byte, max uint32) ([]byte, error) {
 	return readBody(r, buf[:0], int(length))
 }
 
+// BufferedFrame returns what follows the length of the next frame if all of it is
+// in r's buffer already. It is that memory, and good until r is used again. What
+// it does not return is left to ReadFrame.
+func BufferedFrame(r *bufio.Reader, max uint32) (frame []byte, ok bool) {
+	buffered, _ := r.Peek(r.Buffered())
+	if len(buffered) < lengthBytes {
+		return nil, false
+	}
+	length := binary.BigEndian.Uint32(buffered)
+	if length > max || uint64(length) > uint64(len(buffered)-lengthBytes) {
+		return nil, false
+	}
+	end := lengthBytes + int(length)
+	_, err := r.Discard(end)
+	return buffered[lengthBytes:end:end], err == nil
+}
+
 func readBody(r *bufio.Reader, buf []byte, length int) ([]byte, error) {
 	if cap(buf) > keepBuffer && length <= keepBuffer {
 		buf = nil

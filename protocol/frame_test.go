@@ -37,12 +37,52 @@ func TestFramesAreReadOneByOne(t *testing.T) {
 		var buf []byte
 		var err error
 		for i, want := range bodies {
-			buf, err = ReadFrame(r, buf, 1<<20)
-			require.NoError(t, err, "%s, frame %d", name, i)
-			require.Equal(t, want, string(buf), "%s, frame %d", name, i)
+			got, ok := BufferedFrame(r, 1<<20)
+			if !ok {
+				buf, err = ReadFrame(r, buf, 1<<20)
+				require.NoError(t, err, "%s, frame %d", name, i)
+				got = buf
+			}
+			require.Equal(t, want, string(got), "%s, frame %d", name, i)
 		}
 		_, err = ReadFrame(r, buf, 1<<20)
 		require.Equal(t, io.EOF, err, name)
+	}
+}
+
+func TestABufferedFrameIsThereAsAWholeOrNotAtAll(t *testing.T) {
+	for name, c := range map[string]struct {
+		wire []byte
+		want string
+		ok   bool
+	}{
+		"nothing":              {nil, "", false},
+		"part of a length":     {[]byte{0, 0, 0}, "", false},
+		"a length alone":       {[]byte{0, 0, 0, 4}, "", false},
+		"one byte too few":     {framed("four")[:7], "", false},
+		"a whole one":          {framed("four"), "four", true},
+		"an empty one":         {framed(""), "", true},
+		"the first of two":     {framed("one", "two"), "one", true},
+		"at the limit":         {framed("12345678"), "12345678", true},
+		"above the limit":      {framed("123456789"), "", false},
+		"an absurd length":     {[]byte{0xff, 0xff, 0xff, 0xff, 0}, "", false},
+		"larger than an int32": {[]byte{0x80, 0, 0, 0, 0}, "", false},
+	} {
+		r := bufio.NewReader(bytes.NewReader(c.wire))
+		_, ok := BufferedFrame(r, 8)
+		require.False(t, ok, "%s: nothing is read for it", name)
+		_, _ = r.Peek(1)
+		got, ok := BufferedFrame(r, 8)
+		require.Equal(t, c.ok, ok, name)
+		require.Equal(t, c.want, string(got), name)
+		require.Equal(t, len(got), cap(got), "%s: what is behind it is not its own", name)
+		rest, err := io.ReadAll(r)
+		require.NoError(t, err, name)
+		taken := 0
+		if ok {
+			taken = lengthBytes + len(c.want)
+		}
+		require.Equal(t, string(c.wire[taken:]), string(rest), "%s: what it does not return stays", name)
 	}
 }
 

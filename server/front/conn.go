@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
-	"encoding/binary"
 	"errors"
 	"io"
 	"net"
@@ -242,27 +241,22 @@ func (c *Conn) read() error {
 	most := c.speaker.MaxFrame()
 	for {
 		frame, err := c.nextFrame(most)
-		if c.out.setBusy(true) {
+		ending, queued := c.out.getBusy()
+		if ending {
 			return ended(err)
 		}
-		switch tooLarge := (*protocol.FrameTooLargeError)(nil); {
-		case err == nil:
+		if queued >= writeBufferSize {
+			c.flush()
+		}
+		if err == nil {
 			c.requests++
 			err = c.speaker.Request(frame)
-		case errors.As(err, &tooLarge):
-			c.front.counts.tooLarge.Add(1)
-			err = c.speaker.TooLarge(tooLarge)
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			c.front.counts.idle.Add(1)
-			c.Close(protocol.Closing, "nothing was heard of the client for its session's timeout")
-			return nil
+		} else {
+			err = c.noFrame(err)
 		}
 		if err != nil {
 			c.endWith(err)
 			return ended(err)
-		}
-		if c.out.depth() >= writeBufferSize {
-			c.flush()
 		}
 	}
 }
@@ -275,6 +269,19 @@ func ended(err error) error {
 	return nil
 }
 
+// noFrame makes what there is to be made of an error in place of a frame.
+func (c *Conn) noFrame(err error) error {
+	switch tooLarge := (*protocol.FrameTooLargeError)(nil); {
+	case errors.As(err, &tooLarge):
+		c.front.counts.tooLarge.Add(1)
+		return c.speaker.TooLarge(tooLarge)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		c.front.counts.idle.Add(1)
+		c.Close(protocol.Closing, "nothing was heard of the client for its session's timeout")
+	}
+	return err
+}
+
 // endWith says goodbye to a client whose bytes make no sense any more; a
 // connection that broke gets none.
 func (c *Conn) endWith(err error) {
@@ -284,14 +291,23 @@ func (c *Conn) endWith(err error) {
 	}
 }
 
-// nextFrame reads one frame. Before it waits for the socket, what there is to
-// say is said.
+// nextFrame returns one frame, good until the next call. Before it waits for the
+// socket, what there is to say is said.
 func (c *Conn) nextFrame(most uint32) ([]byte, error) {
-	if !c.wholeFrame() {
-		c.rest()
-		c.countRequests()
-		if err := c.refreshDeadline(); err != nil {
+	if frame, ok := protocol.BufferedFrame(c.r, most); ok {
+		return frame, nil
+	}
+	c.rest()
+	c.countRequests()
+	if err := c.refreshDeadline(); err != nil {
+		return nil, err
+	}
+	if c.r.Buffered() == 0 {
+		if _, err := c.r.Peek(1); err != nil {
 			return nil, err
+		}
+		if frame, ok := protocol.BufferedFrame(c.r, most); ok {
+			return frame, nil
 		}
 	}
 	frame, err := protocol.ReadFrame(c.r, c.frame, most)
@@ -305,16 +321,6 @@ func (c *Conn) countRequests() {
 	c.front.counts.requests.Add(c.requests)
 	c.received.Add(c.requests)
 	c.requests = 0
-}
-
-// wholeFrame tells whether the next frame is in the buffer already.
-func (c *Conn) wholeFrame() bool {
-	n := c.r.Buffered()
-	if n < 4 {
-		return false
-	}
-	head, err := c.r.Peek(4)
-	return err == nil && uint64(binary.BigEndian.Uint32(head))+4 <= uint64(n)
 }
 
 // refreshDeadline lets the socket wait for a session timeout, or up to an
@@ -352,13 +358,13 @@ func (c *Conn) Authorize(m *protocol.Message, ids []znode.Identity) error {
 // others may wait for that.
 func (c *Conn) wait(do func() error) error {
 	c.rest()
-	defer c.out.setBusy(true)
+	defer c.out.getBusy()
 	return do()
 }
 
 // rest says what is known, before the reader waits for something.
 func (c *Conn) rest() {
-	c.out.setBusy(false)
+	c.out.beIdle()
 	c.flush()
 }
 

@@ -96,13 +96,20 @@ func (o *outbox) answered() {
 	o.called = false
 }
 
-// setBusy is the reader's: true once it has input to work on, false before it
-// waits for anything. It returns whether the connection is ending.
-func (o *outbox) setBusy(busy bool) (ending bool) {
+// getBusy is for the reader that has input to work on. It returns whether the
+// connection is ending, and how many bytes wait.
+func (o *outbox) getBusy() (ending bool, bytes int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.busy = busy
-	return o.ending
+	o.busy = true
+	return o.ending, o.bytes
+}
+
+// beIdle is for the reader before it waits for anything.
+func (o *outbox) beIdle() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.busy = false
 }
 
 func (o *outbox) depth() int {

@@ -39,7 +39,7 @@ func told(t *testing.T, f *Front, pair func(*testing.T) (here, there net.Conn)) 
 	c := newConn(f, here)
 	c.speaker = parrot{}
 	c.out.open()
-	c.out.setBusy(false)
+	c.out.beIdle()
 	t.Cleanup(func() {
 		there.Close()
 		c.kill()
