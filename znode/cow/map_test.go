@@ -315,3 +315,21 @@ func FuzzMapAgainstTwin(f *testing.F) {
 		}
 	})
 }
+
+func TestPagesThatSplitKeepNoRoomBehindKeysInAlmostRisingOrder(t *testing.T) {
+	var m Map[int, int]
+	const n = 10_000
+	for i := range n {
+		m.Set(0, i^7, i) // each eight the other way round
+	}
+	room := 0
+	var count func(p *page[int, int])
+	count = func(p *page[int, int]) {
+		room += cap(p.vals)
+		for _, kid := range p.kids {
+			count(kid)
+		}
+	}
+	count(m.root)
+	require.Less(t, room, n+n/8)
+}

@@ -67,12 +67,14 @@ func (p *page[K, V]) writable(gen uint64) *page[K, V] {
 }
 
 // splitAt cuts p, which must be writable, into its first n entries (or kids)
-// and a new page with the rest, and returns that and the key between them.
+// and a new page with the rest, and returns that and the key between them. A leaf
+// on the left gives its room back: where keys come in rising order, more or less,
+// it stays as it is.
 func (p *page[K, V]) splitAt(n int) (right *page[K, V], separator K) {
 	right = &page[K, V]{gen: p.gen}
 	if p.kids == nil {
 		right.keys, right.vals = slices.Clone(p.keys[n:]), slices.Clone(p.vals[n:])
-		p.keys, p.vals = truncate(p.keys, n), truncate(p.vals, n)
+		p.keys, p.vals = slices.Clone(p.keys[:n]), slices.Clone(p.vals[:n])
 		return right, right.keys[0]
 	}
 	separator = p.keys[n-1]
