@@ -127,9 +127,6 @@ func (c *conn) receive() error {
 		return fmt.Errorf("a frame of %d bytes", len(frame))
 	}
 	kind, code, xid := frame[0], int32(binary.BigEndian.Uint32(frame[4:])), binary.BigEndian.Uint64(frame[8:])
-	if protocol.MessageKind(kind) == protocol.Goodbye {
-		return farewell(frame)
-	}
 	if protocol.MessageKind(kind) != protocol.Reply || xid != c.acks+1 {
 		return fmt.Errorf("want the reply to xid %d, got kind %d xid %d", c.acks+1, kind, xid)
 	}
@@ -138,19 +135,6 @@ func (c *conn) receive() error {
 		return codeError(code)
 	}
 	return nil
-}
-
-// farewell is the error of a server that ends the connection.
-func farewell(frame []byte) error {
-	bye, err := protocol.DecodeMessage(frame)
-	if err != nil {
-		return err
-	}
-	text := "the server ends the connection: " + bye.Code.String()
-	if bye.More != nil {
-		text += " " + bye.More.Detail
-	}
-	return errors.New(text)
 }
 
 // codeError is an answer that is an error.

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
-	"net"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -137,14 +135,4 @@ func TestPathsAreHandedOutOnce(t *testing.T) {
 		got = append(got, path)
 	}
 	require.Equal(t, []string{leaf(0), leaf(1), leaf(2)}, got)
-}
-
-func TestAServerSaysWhyItEndsAConnection(t *testing.T) {
-	ours, theirs := net.Pipe()
-	c := &conn{Conn: ours, in: bufio.NewReader(ours)}
-	go func() {
-		theirs.Write(protocol.AppendMessage(nil, &protocol.Message{Kind: protocol.Goodbye, Code: protocol.NotReady, More: &protocol.More{Detail: "no leader"}}))
-		theirs.Close()
-	}()
-	require.EqualError(t, c.receive(), "the server ends the connection: NotReady no leader")
 }

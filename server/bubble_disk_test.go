@@ -136,6 +136,8 @@ type memLog struct{ handle }
 
 func (memLog) IsMonotonic() bool    { return true }
 func (memLog) Stats() raftlog.Stats { return raftlog.Stats{} }
+func (memLog) FirstVersion() bool   { return false }
+func (memLog) Modernize() error     { return nil }
 func (memLog) Close() error         { return nil }
 
 func (l memLog) FirstIndex() (i uint64, err error) {

@@ -22,6 +22,8 @@ type hooks struct {
 type logStore interface {
 	replicate.Store
 	Stats() raftlog.Stats
+	FirstVersion() bool
+	Modernize() error
 	Close() error
 }
 

@@ -21,7 +21,11 @@ import (
 	"github.com/lycaon-io/lycaon/server/pipeline"
 	"github.com/lycaon-io/lycaon/server/raftlog"
 	"github.com/lycaon-io/lycaon/server/replicate"
+	"github.com/lycaon-io/lycaon/server/state"
 )
+
+// modernizeInterval is between two looks at whether every member knows of generations.
+const modernizeInterval = time.Second
 
 // Server is one running server.
 type Server struct {
@@ -190,6 +194,9 @@ func (s *Server) serve() {
 		}
 	})
 	s.wg.Go(s.watchShortage)
+	if s.store.FirstVersion() {
+		s.wg.Go(s.modernizeLog)
+	}
 	s.wg.Go(func() {
 		select {
 		case <-s.node.Ready():
@@ -199,6 +206,27 @@ func (s *Server) serve() {
 	})
 	s.warnOpen()
 	s.log.Info("up", "id", s.cfg.ID, "cluster", s.cluster, "clients", s.clients.Addr(), "peers", s.peerAddr(), "data", s.dir.path)
+}
+
+// modernizeLog has a log that an earlier program wrote go on in today's form once no member's program is older: until then
+// there is a way back to that program.
+func (s *Server) modernizeLog() {
+	again := time.NewTicker(modernizeInterval)
+	defer again.Stop()
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-again.C:
+		}
+		if s.condition() != nil || !s.node.AllKnow(s.ctx, state.KnowsGenerations) {
+			continue
+		}
+		if err := s.store.Modernize(); err != nil {
+			s.fail(err)
+		}
+		return
+	}
 }
 
 // note takes an end of a front that nobody asked for as fatal.

@@ -20,10 +20,13 @@ func (s *Store) StoreLogs(logs []*raft.Log) error {
 	if err := s.usableLocked(); err != nil {
 		return err
 	}
-	next := *s.view.Load()
-	if err := checkAppend(&next, logs); err != nil {
+	if err := checkAppend(s.view.Load(), logs); err != nil {
 		return err
 	}
+	if err := s.makeRoom(); err != nil {
+		return err
+	}
+	next := *s.view.Load()
 	s.batch.reset()
 	for _, l := range logs {
 		if err := s.appendOne(l, &next); err != nil {
@@ -61,25 +64,36 @@ func (s *Store) appendOne(l *raft.Log, next *state) error {
 	bytes := size + chunks*entryKeyLen
 	limit := s.txnMax - stateLen - 2*txnEntryOverheadBytes
 	if s.batch.fits(chunks, bytes, limit) {
-		s.batch.addRecord(l, next, s.chunk)
+		s.addRecord(l, next)
 		return nil
 	}
 	if len(s.batch.entries) > 0 {
 		if err := s.commit(next); err != nil {
 			return err
 		}
+		if err := s.makeRoom(); err != nil {
+			return err
+		}
+		*next = *s.view.Load()
 	}
 	if s.batch.fits(chunks, bytes, limit) {
-		s.batch.addRecord(l, next, s.chunk)
+		s.addRecord(l, next)
 		return nil
 	}
 	return s.appendOversize(l, next, limit)
 }
 
+func (s *Store) addRecord(l *raft.Log, next *state) {
+	s.newest().note(l.Index)
+	s.batch.addRecord(l, next, s.chunk)
+}
+
 // appendOversize writes the chunks of a record that no single transaction holds, the last ones first and without
 // state, and leaves the first in the batch. Until the state vouches for the record its chunks are as good as absent.
+// All of them lie in one generation, however much larger that grows.
 func (s *Store) appendOversize(l *raft.Log, next *state, limit int) error {
 	var whole batch
+	s.newest().note(l.Index)
 	whole.addRecord(l, next, s.chunk)
 	for c := len(whole.entries) - 1; c >= 1; c-- {
 		e := &whole.entries[c]

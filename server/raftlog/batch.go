@@ -77,7 +77,7 @@ func (s *state) advance(l *raft.Log, size int, sum uint32) {
 // poisons: whether the transaction is durable is then unknown.
 func (s *Store) commit(next *state) error {
 	next.seq = s.view.Load().seq + 1
-	s.batch.add([]byte{tagState}, next.encode())
+	s.batch.add([]byte{tagState}, next.encodeAs(s.stateVersion()))
 	if err := s.commitRaw(); err != nil {
 		return err
 	}
@@ -104,6 +104,7 @@ func (s *Store) commitRaw() error {
 	if err := s.send(); err != nil {
 		return s.fail(fmt.Errorf("raftlog: write: %w", err))
 	}
+	s.newest().used.Add(int64(bytes + (len(s.batch.entries)+1)*memTableEntryOverheadBytes))
 	s.batch.reset()
 	s.stats.syncs.Add(1)
 	took := time.Since(start)
@@ -123,7 +124,8 @@ func (s *Store) send() error {
 			return err
 		}
 	}
-	txn := s.db.NewTransactionAt(math.MaxUint64, true)
+	g := s.newest()
+	txn := g.db.NewTransactionAt(math.MaxUint64, true)
 	defer txn.Discard()
 	for i := range s.batch.entries {
 		e := &s.batch.entries[i]
@@ -137,11 +139,11 @@ func (s *Store) send() error {
 			return err
 		}
 	}
-	s.ts++
-	if err := txn.CommitAt(s.ts, nil); err != nil {
+	g.ts++
+	if err := txn.CommitAt(g.ts, nil); err != nil {
 		return err
 	}
-	// Everything is read at the newest version, so older ones may go at the next compaction.
-	s.db.SetDiscardTs(s.ts)
+	// Everything is read at the newest version, so older ones need not get into a table.
+	g.db.SetDiscardTs(g.ts)
 	return nil
 }

@@ -112,7 +112,7 @@ func usedBytes(t *testing.T, file string) int64 {
 
 func filesOf(t *testing.T, dir, pattern string) []string {
 	t.Helper()
-	names, err := filepath.Glob(filepath.Join(dir, engineDir, pattern))
+	names, err := filepath.Glob(filepath.Join(generationPath(dir, 1), pattern))
 	require.NoError(t, err)
 	require.NotEmpty(t, names, pattern)
 	for i, name := range names {
@@ -131,11 +131,11 @@ func TestCorruptionMatrixOfTheLog(t *testing.T) {
 	}{
 		{"write-ahead file", filesOf(t, now, "*.mem"), always(refuse)},
 		{"table", filesOf(t, now, "*.sst"), always(refuse)},
-		{"MANIFEST", []string{"log/MANIFEST"}, always(refuse)},
+		{"MANIFEST", []string{"log.1/MANIFEST"}, always(refuse)},
 		// Neither holds anything of ours.
 		{"value log", filesOf(t, now, "*.vlog"), always(start)},
-		{"key registry", []string{"log/KEYREGISTRY"}, always(start)},
-		{"discard stats", []string{"log/DISCARD"}, always(start)},
+		{"key registry", []string{"log.1/KEYREGISTRY"}, always(start)},
+		{"discard stats", []string{"log.1/DISCARD"}, always(start)},
 		{"format", []string{formatFile}, always(refuse)},
 		// One slot of two may go, and the file may grow short: the head holds one slot, the tail the other.
 		{"guard", []string{guardFile}, func(d damage, place string) verdict {
@@ -175,15 +175,15 @@ func TestCorruptionMatrixOfTheLog(t *testing.T) {
 			want := refuse
 			switch file {
 			case "MANIFEST":
-				replace(t, earlier, dir, "log/MANIFEST")
+				replace(t, earlier, dir, "log.1/MANIFEST")
 			case "guard":
 				replace(t, earlier, dir, guardFile)
 				want = start // it may lag, that is what a power cut does to it
 			case "write-ahead":
 				replaceNewestWAL(t, dir)
 			case "all but the guard":
-				require.NoError(t, os.RemoveAll(filepath.Join(dir, engineDir)))
-				copyDir(t, filepath.Join(earlier, engineDir), filepath.Join(dir, engineDir))
+				require.NoError(t, os.RemoveAll(generationPath(dir, 1)))
+				copyDir(t, generationPath(earlier, 1), generationPath(dir, 1))
 			}
 			requireVerdict(t, dir, want, last)
 		})
@@ -201,7 +201,7 @@ func TestCorruptionMatrixOfTheLog(t *testing.T) {
 	})
 	t.Run("the whole log directory is gone", func(t *testing.T) {
 		dir := freshCopy(t, now)
-		require.NoError(t, os.RemoveAll(filepath.Join(dir, engineDir)))
+		require.NoError(t, os.RemoveAll(generationPath(dir, 1)))
 		requireVerdict(t, dir, refuse, last)
 	})
 	t.Log("cells:", cells+3)
@@ -294,14 +294,14 @@ func TestARefusalByTheGuardNamesWhatIsLost(t *testing.T) {
 	_, now, last := matrixStore(t)
 	dir := freshCopy(t, now)
 	replaceNewestWAL(t, dir)
-	before := listing(t, filepath.Join(dir, engineDir))
+	before := listing(t, generationPath(dir, 1))
 	_, err := Open(testOptions(dir))
 	require.ErrorIs(t, err, ErrBehindGuard)
 	require.ErrorContains(t, err, filepath.Join(dir, guardFile))
 	require.ErrorContains(t, err, ".mem holds whole transactions up to byte")
 	require.ErrorContains(t, err, fmt.Sprintf("to %d are gone", last))
 	require.ErrorContains(t, err, "never start the old id with an empty directory")
-	require.Equal(t, before, listing(t, filepath.Join(dir, engineDir)), "the evidence was touched")
+	require.Equal(t, before, listing(t, generationPath(dir, 1)), "the evidence was touched")
 }
 
 // The control of the matrix: without guard and preflight Badger opens the same damage and says nothing.
@@ -310,7 +310,7 @@ func TestBadgerAloneHidesTheDamage(t *testing.T) {
 	dir := freshCopy(t, now)
 	path := filepath.Join(dir, filesOf(t, dir, "*.mem")[0])
 	patch(t, path, usedBytes(t, path)/2, func(b []byte) { b[0] ^= 1 }, 1)
-	db, err := openEngine(filepath.Join(dir, engineDir), testMemTable, &engineLog{to: slog.New(slog.DiscardHandler)})
+	db, err := openEngine(engineOptions(generationPath(dir, 1), testMemTable, &engineLog{to: slog.New(slog.DiscardHandler)}))
 	require.NoError(t, err)
 	defer db.Close()
 	v, err := loadState(db, dir)

@@ -118,9 +118,12 @@ func crashLogs(from, to, term uint64) []*raft.Log {
 	return logs
 }
 
+// crashOptions make generations so small that many begin and end.
+func crashOptions(dir string) Options { return Options{Dir: dir, memTableBytes: 1 << 20} }
+
 func crashChild(dir string) {
 	seed, _ := strconv.ParseUint(os.Getenv(crashSeedEnv), 10, 64)
-	st, err := Open(testOptions(dir))
+	st, err := Open(crashOptions(dir))
 	if err != nil {
 		fmt.Println("fail", err)
 		os.Exit(1)
@@ -232,7 +235,7 @@ func runCrashChild(t *testing.T, dir string, seed uint64, life time.Duration, fr
 // requireCrashState opens the store and compares; it reports whether the operation in flight had taken effect.
 func requireCrashState(t *testing.T, dir string, known *logState, pending *crashOp, round int) bool {
 	t.Helper()
-	s, err := Open(testOptions(dir))
+	s, err := Open(crashOptions(dir))
 	require.NoError(t, err, "round %d", round)
 	defer func() { require.NoError(t, s.Close()) }()
 	v := s.view.Load()

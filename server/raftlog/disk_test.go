@@ -142,7 +142,7 @@ func TestAStoreDoesNotOpenOnAFullDiskAndOpensWhenThereIsRoom(t *testing.T) {
 	opt.Disk = openDisk(t, f.options(dir))
 	_, err := Open(opt)
 	require.ErrorIs(t, err, ErrDiskFull)
-	require.NoDirExists(t, filepath.Join(dir, "s", engineDir))
+	require.NoDirExists(t, generationPath(filepath.Join(dir, "s"), 1))
 	f.free.Store(1000 * mib)
 	s, err := Open(opt)
 	require.NoError(t, err)

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/dgraph-io/badger/v4"
@@ -17,14 +19,15 @@ import (
 )
 
 // engineOptions are the safe ones: everything in the tree, nothing in the value log, every commit synced. Managed
-// transactions let a read go on while a commit waits for its sync.
+// transactions let a read go on while a commit waits for its sync. A generation is deleted whole, so that nothing is
+// ever compacted and no write waits for it.
 func engineOptions(dir string, memTableBytes int64, logger badger.Logger) badger.Options {
 	return badger.DefaultOptions(dir).
 		WithLogger(logger).
 		WithSyncWrites(!mutant.On(mutant.NoSync)).
 		WithMemTableSize(memTableBytes).
 		WithNumMemtables(2).
-		WithNumCompactors(2).
+		WithNumCompactors(0).
 		WithValueThreshold(valueThreshold(memTableBytes)).
 		WithValueLogFileSize(maxValueThreshold).
 		WithCompression(options.None).
@@ -35,8 +38,7 @@ func engineOptions(dir string, memTableBytes int64, logger badger.Logger) badger
 		WithChecksumVerificationMode(options.OnTableRead).
 		WithBlockSize(blockBytes(memTableBytes)).
 		WithBaseTableSize(min(memTableBytes, defaultMemTableBytes)).
-		WithNumLevelZeroTables(tablesBeforeCompaction).
-		WithNumLevelZeroTablesStall(tablesBeforeStall)
+		WithNumLevelZeroTablesStall(math.MaxInt32)
 }
 
 // valueThreshold must fit into one transaction, which matters only for the small memtables of tests.
@@ -56,13 +58,14 @@ func blockBytes(memTableBytes int64) int {
 }
 
 // openEngine turns whatever goes wrong, a panic too, into a refusal that names the directory.
-func openEngine(dir string, memTableBytes int64, logger *engineLog) (db *badger.DB, err error) {
+func openEngine(o badger.Options) (db *badger.DB, err error) {
+	dir := o.Dir
 	defer func() {
 		if p := recover(); p != nil {
 			db, err = nil, corrupt(dir, "Badger panicked while opening: %v", p)
 		}
 	}()
-	db, err = badger.OpenManaged(engineOptions(dir, memTableBytes, logger))
+	db, err = badger.OpenManaged(o)
 	if err == nil {
 		return db, nil
 	}
@@ -100,7 +103,10 @@ func removeScrap(dir string) error {
 	return nil
 }
 
-// engineLog passes Badger's messages on, one level quieter than it thinks of them, and watches for the error that
+// silentErrors are those of a value log that does not sync, and of a table that Badger tries for ever to write.
+var silentErrors = []string{"curlf sync", "error flushing memtable"}
+
+// engineLog passes Badger's messages on, one level quieter than it thinks of them, and watches for errors that
 // Badger logs instead of returning.
 type engineLog struct {
 	to     *slog.Logger
@@ -110,8 +116,8 @@ type engineLog struct {
 func (l *engineLog) Errorf(format string, args ...any) {
 	text := strings.TrimSpace(fmt.Sprintf(format, args...))
 	l.to.Error("badger", "message", text)
-	if l.onSync != nil && strings.Contains(text, "curlf sync") {
-		l.onSync(fmt.Errorf("raftlog: value log: %s", text))
+	if l.onSync != nil && slices.ContainsFunc(silentErrors, func(of string) bool { return strings.Contains(text, of) }) {
+		l.onSync(fmt.Errorf("raftlog: Badger: %s", text))
 	}
 }
 

@@ -19,18 +19,20 @@ import (
 const (
 	formatFile    = "FORMAT"
 	formatName    = "lycaon-raftlog"
-	formatVersion = 1
+	formatVersion = 2
+	// In version 1 the whole log lies in generation 0.
+	formatVersionFirst = 1
 
 	phaseCreating = "creating"
 	phaseReady    = "ready"
 
-	engineDir   = "log"
 	ballastFile = "ballast"
 )
 
 type format struct {
-	phase string
-	id    storeID
+	version int
+	phase   string
+	id      storeID
 }
 
 func newStoreID() (id storeID) {
@@ -39,7 +41,7 @@ func newStoreID() (id storeID) {
 }
 
 func (f format) encode() []byte {
-	line := fmt.Sprintf("%s %d %s %x", formatName, formatVersion, f.phase, f.id)
+	line := fmt.Sprintf("%s %d %s %x", formatName, f.version, f.phase, f.id)
 	return fmt.Appendf(nil, "%s %08x\n", line, crc32.Checksum([]byte(line), castagnoli))
 }
 
@@ -55,7 +57,8 @@ func decodeFormat(b []byte) (f format, err error) {
 	if version > formatVersion {
 		return f, fmt.Errorf("%w: version %d, this program knows %d", ErrNewerFormat, version, formatVersion)
 	}
-	if len(fields) != 5 || version != formatVersion {
+	f.version = version
+	if len(fields) != 5 || version < formatVersionFirst {
 		return f, fmt.Errorf("format file is malformed: %q", b)
 	}
 	id, err := hex.DecodeString(fields[3])
@@ -93,10 +96,15 @@ func readFormat(dir string) (f format, found bool, err error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return f, false, fmt.Errorf("raftlog: read format: %w", err)
 	}
-	for _, name := range []string{engineDir, guardFile} {
-		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
-			return f, false, corrupt(path, "the format file is missing, but %s exists", name)
-		}
+	numbers, err := generationNumbers(dir)
+	if err != nil {
+		return f, false, err
+	}
+	if len(numbers) > 0 {
+		return f, false, corrupt(path, "the format file is missing, but %s exists", generationPath(dir, numbers[0]))
+	}
+	if _, err := os.Lstat(filepath.Join(dir, guardFile)); err == nil {
+		return f, false, corrupt(path, "the format file is missing, but %s exists", guardFile)
 	}
 	return f, false, nil
 }

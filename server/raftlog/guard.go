@@ -185,7 +185,7 @@ func checkGuard(dir string, g guardSlot, s *state, hint string) error {
 			s.last, s.lastTerm, s.term, s.stableSum, g.last, g.lastTerm, g.term, g.stableSum)
 	}
 	return behind(path, "%d durable transactions are lost: the log store %s ends at index %d (term %d, current term %d), the guard saw index %d (term %d, current term %d)%s%s",
-		g.seq-s.seq, filepath.Join(dir, engineDir), s.last, s.lastTerm, s.term, g.last, g.lastTerm, g.term, lostEntries(g, s), hint)
+		g.seq-s.seq, dir, s.last, s.lastTerm, s.term, g.last, g.lastTerm, g.term, lostEntries(g, s), hint)
 }
 
 func lostEntries(g guardSlot, s *state) string {

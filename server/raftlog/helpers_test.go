@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -78,4 +79,8 @@ func requireRange(t testing.TB, s *Store, first, last uint64) {
 		require.NoError(t, s.GetLog(i, &got))
 		require.Equal(t, i, got.Index)
 	}
+}
+
+func testLogger(t testing.TB) *slog.Logger {
+	return slog.New(slog.NewTextHandler(t.Output(), nil))
 }

@@ -1,16 +1,13 @@
 package raftlog
 
 import (
-	"encoding/binary"
 	"fmt"
-	"path/filepath"
 	"time"
 )
 
-// keepHouse is the store's only goroutine: it deletes the keys of a dropped prefix in small transactions, syncs the
-// guard now and then, and looks after the files that Badger made at a rotation.
+// keepHouse makes the next generation ahead, deletes old ones, syncs the guard now and then, and looks after files and
+// free space.
 func (s *Store) keepHouse() {
-	defer s.housekeep.Done()
 	tick := time.NewTicker(guardSyncInterval)
 	defer tick.Stop()
 	s.wake()
@@ -25,9 +22,27 @@ func (s *Store) keepHouse() {
 				s.sinceCheck.Store(0)
 				s.lookAfterFiles()
 			}
-			if more := s.purgeSome(); more {
-				s.wake()
-			}
+			s.makeSpare()
+			s.discardRetired()
+		}
+	}
+}
+
+// keepSettling is apart from that, since the disk may be slow to take a table.
+func (s *Store) keepSettling() {
+	tick := time.NewTicker(settleInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.stop:
+			return
+		case <-s.dead:
+			return
+		case <-tick.C:
+		case <-s.crowded:
+		}
+		for g := s.mustSettle(); g != nil && !s.closed.Load(); g = s.mustSettle() {
+			s.settle(g)
 		}
 	}
 }
@@ -51,7 +66,7 @@ func (s *Store) syncGuard() {
 }
 
 func (s *Store) lookAfterFiles() {
-	path := filepath.Join(s.dir, engineDir)
+	path := s.newest().path
 	adviseRandom(path)
 	if err := restrictFiles(path); err != nil {
 		s.opt.Logger.Warn("cannot restrict the mode of log files", "dir", path, "error", err)
@@ -63,35 +78,4 @@ func (s *Store) lookAfterFiles() {
 	if level, err := s.opt.Disk.Check(); err == nil && level == DiskHard {
 		s.fail(fmt.Errorf("%w: %s", ErrDiskFull, s.dir))
 	}
-}
-
-// purgeSome deletes a few keys below the head and reports whether there may be more. The write lock covers both the
-// listing and the deletion, so that no entry written meanwhile can be hit.
-func (s *Store) purgeSome() (more bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	first := s.view.Load().first
-	if s.usableLocked() != nil || first == 0 || s.purgeFrom >= first {
-		return false
-	}
-	keys := s.entryKeys(s.purgeFrom, first-1, purgeKeysPerTxn)
-	more = len(keys) == purgeKeysPerTxn
-	mark := first
-	if more {
-		mark, _, _ = parseEntryKey(keys[len(keys)-1])
-	}
-	if len(keys) == 0 {
-		s.purgeFrom = first
-		return false
-	}
-	s.batch.reset()
-	for _, key := range keys {
-		s.batch.add(key, nil)
-	}
-	s.batch.add([]byte{tagPurge}, binary.BigEndian.AppendUint64(nil, mark))
-	if s.commitRaw() != nil {
-		return false
-	}
-	s.purgeFrom = mark
-	return more
 }

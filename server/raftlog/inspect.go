@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/dgraph-io/badger/v4"
 	"github.com/hashicorp/raft"
 )
 
@@ -89,8 +88,7 @@ func inspect(dir string, r *Report, visit func(*recordHeader, []byte) error) err
 }
 
 func (r *Report) inspectCopy(dir string, guard guardSlot, guarded bool, visit func(*recordHeader, []byte) error) error {
-	path := filepath.Join(dir, engineDir)
-	seen, err := runPreflight(path)
+	seen, err := surveyGenerations(dir)
 	if err != nil {
 		r.Problems = append(r.Problems, err)
 		return nil
@@ -100,19 +98,28 @@ func (r *Report) inspectCopy(dir string, guard guardSlot, guarded bool, visit fu
 		return fmt.Errorf("raftlog: inspect: %w", err)
 	}
 	defer os.RemoveAll(scratch)
-	if err := copyTree(path, scratch); err != nil {
-		return fmt.Errorf("raftlog: inspect: copy: %w", err)
+	var gens []*generation
+	defer func() {
+		for _, g := range gens {
+			_ = g.close()
+		}
+	}()
+	for _, p := range seen.found {
+		path := generationPath(scratch, p.number)
+		if err := copyTree(p.dir, path); err != nil {
+			return fmt.Errorf("raftlog: inspect: copy: %w", err)
+		}
+		if err := removeScrap(path); err != nil {
+			return err
+		}
+		g, err := openGeneration(p.number, engineOptions(path, p.memTableBytes(defaultMemTableBytes), &engineLog{to: slog.New(slog.DiscardHandler)}))
+		if err != nil {
+			r.Problems = append(r.Problems, err)
+			return nil
+		}
+		gens = append(gens, g)
 	}
-	if err := removeScrap(scratch); err != nil {
-		return err
-	}
-	db, err := openEngine(scratch, largestMemTableBytes, &engineLog{to: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		r.Problems = append(r.Problems, err)
-		return nil
-	}
-	defer db.Close()
-	r.readStore(db, dir, func(v *state) error {
+	r.readStore(gens, dir, func(v *state) error {
 		if !guarded {
 			return nil
 		}
@@ -121,8 +128,9 @@ func (r *Report) inspectCopy(dir string, guard guardSlot, guarded bool, visit fu
 	return nil
 }
 
-func (r *Report) readStore(db *badger.DB, dir string, checkAgainstGuard func(*state) error, visit func(*recordHeader, []byte) error) {
-	v, err := loadState(db, dir)
+func (r *Report) readStore(gens []*generation, dir string, checkAgainstGuard func(*state) error, visit func(*recordHeader, []byte) error) {
+	newest := gens[len(gens)-1].db
+	v, err := loadState(newest, dir)
 	if err != nil {
 		r.Problems = append(r.Problems, err)
 		return
@@ -132,7 +140,7 @@ func (r *Report) readStore(db *badger.DB, dir string, checkAgainstGuard func(*st
 	if err := checkAgainstGuard(&v); err != nil {
 		r.Problems = append(r.Problems, err)
 	}
-	if r.Stable, err = loadStable(db, dir); err != nil {
+	if r.Stable, err = loadStable(newest, dir); err != nil {
 		r.Problems = append(r.Problems, err)
 	} else if sumStable(r.Stable) != v.stableSum {
 		r.Problems = append(r.Problems, corrupt(dir, "the stable values are not those last written"))
@@ -141,7 +149,7 @@ func (r *Report) readStore(db *badger.DB, dir string, checkAgainstGuard func(*st
 	if b := r.Stable["LastVoteTerm"]; len(b) == 8 {
 		r.VoteTerm = binary.BigEndian.Uint64(b)
 	}
-	if err := checkLog(db, dir, &v, visit); err != nil {
+	if err := checkLog(gens, dir, &v, visit); err != nil {
 		r.Problems = append(r.Problems, err)
 	}
 }

@@ -10,16 +10,29 @@ const (
 	maxStableValueBytes = 64 << 10
 	maxStableKeys       = 64
 
-	// defaultMemTableBytes is what Badger gathers in memory before it writes a table. Up to three memtables and some ten
-	// builders of tables live at a time, all of them of about this size, so it rules the memory of a server under writes.
-	defaultMemTableBytes = 16 << 20
+	// defaultMemTableBytes is a bit more than a generation takes before the next is begun, which costs some 10 ms of the
+	// housekeeper. Each that was not settled keeps what it holds in memory, and room for a third more.
+	defaultMemTableBytes = 32 << 20
+	// rotatePercent leaves room for the largest transaction behind the last look.
+	rotatePercent = 87
+	// sparePercent is early enough for the next generation to be ready.
+	sparePercent = 40
+	// memTableEntryOverheadBytes is at most what an entry takes beside key and value, in the write-ahead file or in memory.
+	memTableEntryOverheadBytes = 192
+	// settledMemTableBytes is for generations that are only read.
+	settledMemTableBytes = 1 << 20
+	// maxUnsettled sealed generations keep their entries in memory: what is between two snapshots and behind the last one,
+	// with room to spare, so that those of a busy log are deleted before they are written once more.
+	maxUnsettled = 8
+	// maxCrowd of them make the next wait for the disk.
+	maxCrowd = maxUnsettled + maxUnsettled/2
+	// settleAfter is for a log that hardly grows, and longer than what a busy one keeps lasts.
+	settleAfter    = 30 * time.Second
+	settleInterval = time.Second
+	// tablesBeforeRotation bounds how many starts leave a table each in the newest generation.
+	tablesBeforeRotation = 8
 	// largestMemTableBytes is what earlier versions wrote with: their write-ahead files want as much to be replayed.
 	largestMemTableBytes = 64 << 20
-	// tablesBeforeCompaction is 320 MiB of log. Most of it is behind a snapshot and deleted by then, so it need never be
-	// copied; with half as many, a compaction copies half of what it reads.
-	tablesBeforeCompaction = 20
-	// tablesBeforeStall leaves the compaction as much time again before writes wait for it.
-	tablesBeforeStall = 2 * tablesBeforeCompaction
 	// blockSlackBytes is for the keys and headers of the records in a table's block.
 	blockSlackBytes = 64 << 10
 	// maxValueThreshold is Badger's own upper bound. A value that reaches it goes to the value log, whose sync error
@@ -34,10 +47,8 @@ const (
 	// txnBytesPerEntry turns the byte budget into a count budget; Badger divides by its skiplist node, a little less.
 	txnBytesPerEntry = 128
 
-	// purgeKeysPerTxn keeps one background transaction short, since appends wait for it.
-	purgeKeysPerTxn = 256
-
-	// housekeepBytes of log between two looks at the mappings, file modes and free space. New files appear at rotation.
+	// housekeepBytes of log between two looks at the mappings, file modes and free space. New files appear when Badger
+	// writes a table after all.
 	housekeepBytes = 4 << 20
 	// guardSyncInterval bounds how far a power cut can throw the guard back.
 	guardSyncInterval = time.Second

@@ -3,6 +3,8 @@ package raftlog
 import (
 	"bytes"
 	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -12,6 +14,16 @@ import (
 // folios in the page cache and msync then writes whole folios: about 15 times the bytes of the log.
 // It returns how many mappings it found; a mapping that vanishes meanwhile is harmless, the advice is only a hint.
 func adviseRandom(dir string) int {
+	return advise(dir, syscall.MADV_RANDOM, ".mem", ".vlog")
+}
+
+// forgetMappings unmaps the pages of write-ahead files that are no longer written to: they are on disk, and are not read
+// while the process lives. Nobody may unmap one of the files meanwhile, since its place could be another's by then.
+func forgetMappings(dir string) int {
+	return advise(dir, syscall.MADV_DONTNEED, ".mem")
+}
+
+func advise(dir string, advice uintptr, suffixes ...string) int {
 	maps, err := os.ReadFile("/proc/self/maps")
 	if err != nil {
 		return 0
@@ -19,10 +31,10 @@ func adviseRandom(dir string) int {
 	found := 0
 	for line := range bytes.Lines(maps) {
 		start, end, path, ok := parseMapping(string(bytes.TrimSuffix(line, []byte("\n"))))
-		if !ok || !strings.HasPrefix(path, dir+"/") || !(strings.HasSuffix(path, ".mem") || strings.HasSuffix(path, ".vlog")) {
+		if !ok || filepath.Dir(path) != dir || !slices.Contains(suffixes, filepath.Ext(path)) {
 			continue
 		}
-		if _, _, errno := syscall.Syscall(syscall.SYS_MADVISE, start, end-start, syscall.MADV_RANDOM); errno == 0 {
+		if _, _, errno := syscall.Syscall(syscall.SYS_MADVISE, start, end-start, advice); errno == 0 {
 			found++
 		}
 	}

@@ -22,7 +22,8 @@ import (
 // nothing of ours can recover). A refusal of ours comes first, names the file, and has touched nothing.
 type preflight struct {
 	dir    string
-	newest state // by sequence, over tables and write-ahead files
+	number uint64 // of the generation
+	newest state  // by sequence, over tables and write-ahead files
 	found  bool
 	wals   []walScan
 }
@@ -38,21 +39,31 @@ func runPreflight(dir string) (*preflight, error) {
 			return nil, err
 		}
 	}
-	names, err := filepath.Glob(filepath.Join(dir, "*.mem"))
-	if err != nil {
+	if p.wals, err = scanWALs(dir); err != nil {
 		return nil, err
 	}
-	for _, path := range names {
-		scan, err := scanWAL(path)
-		if err != nil {
-			return nil, err
-		}
-		p.wals = append(p.wals, scan)
+	for _, scan := range p.wals {
 		if scan.found {
 			p.see(scan.newest)
 		}
 	}
 	return p, nil
+}
+
+func scanWALs(dir string) ([]walScan, error) {
+	names, err := filesWith(dir, ".mem")
+	if err != nil {
+		return nil, err
+	}
+	var scans []walScan
+	for _, path := range names {
+		scan, err := scanWAL(path)
+		if err != nil {
+			return nil, err
+		}
+		scans = append(scans, scan)
+	}
+	return scans, nil
 }
 
 // memTableBytes is want, or what the largest memtables were made with if a write-ahead file may hold more than a
@@ -64,6 +75,33 @@ func (p *preflight) memTableBytes(want int64) int64 {
 		}
 	}
 	return want
+}
+
+// cutWALs ends write-ahead files behind their last whole transaction. Badger would do so too, if it may write, but not
+// durably; and what is torn off the newest generation must not come back once that is sealed.
+func (p *preflight) cutWALs() error {
+	for _, w := range p.wals {
+		if err := w.cut(); err != nil {
+			return fmt.Errorf("raftlog: cut a write-ahead file: %w", err)
+		}
+	}
+	return nil
+}
+
+func (w *walScan) cut() error {
+	if w.arena == 0 {
+		return os.RemoveAll(w.path)
+	}
+	file, err := os.OpenFile(w.path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(file.Truncate(w.validEnd), file.Sync(), file.Close())
+}
+
+// replays tells whether Badger will find something in a write-ahead file.
+func (p *preflight) replays() bool {
+	return slices.ContainsFunc(p.wals, func(w walScan) bool { return w.arena > 0 })
 }
 
 func (p *preflight) see(s state) {

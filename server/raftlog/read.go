@@ -1,8 +1,9 @@
 package raftlog
 
 import (
+	"errors"
 	"fmt"
-	"math"
+	"slices"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/hashicorp/raft"
@@ -40,28 +41,49 @@ func (s *Store) BytesSince(index uint64) (uint64, error) {
 
 // read hands the checked record of index to use, which must not keep it.
 func (s *Store) read(index uint64, use func(*recordHeader, []byte)) error {
-	s.readers.RLock()
-	defer s.readers.RUnlock()
-	if err := s.Err(); err != nil {
-		return err
+	for {
+		cuts := s.cuts.Load()
+		err := s.readOnce(index, use)
+		// While a tail is cut, Badger shows the deletion of an entry before it is durable, and an older generation may
+		// still have what once had its index.
+		if s.cuts.Load() == cuts {
+			return s.judge(index, err)
+		}
 	}
-	if s.db.IsClosed() {
-		return ErrClosed
-	}
+}
+
+func (s *Store) readOnce(index uint64, use func(*recordHeader, []byte)) error {
 	if !s.view.Load().contains(index) {
 		return raft.ErrLogNotFound
 	}
-	txn := s.db.NewTransactionAt(math.MaxUint64, false)
-	defer txn.Discard()
-	err := readRecord(txn, index, use)
-	if err == nil {
-		return nil
+	return readNewest(s.generations(), index, use)
+}
+
+// judge tells absence from damage.
+func (s *Store) judge(index uint64, err error) error {
+	switch {
+	case s.Err() != nil:
+		return s.Err()
+	case s.closed.Load():
+		return ErrClosed
+	case err == nil || errors.Is(err, raft.ErrLogNotFound):
+		return err
 	}
-	// The head may have moved past index since it was checked, and its key been deleted.
+	// The head may have moved past index since it was checked, and its generation be gone.
 	if !s.view.Load().contains(index) || mutant.On(mutant.DamageIsNotFound) {
 		return raft.ErrLogNotFound
 	}
 	return s.fail(corrupt(s.dir, "entry %d: %w", index, err))
+}
+
+// readNewest reads an entry as the newest generation that has it does.
+func readNewest(gens []*generation, index uint64, use func(*recordHeader, []byte)) error {
+	for _, g := range slices.Backward(gens) {
+		if err := g.read(index, use); !errors.Is(err, badger.ErrKeyNotFound) {
+			return err
+		}
+	}
+	return errEntryMissing
 }
 
 func readRecord(txn *badger.Txn, index uint64, use func(*recordHeader, []byte)) error {
@@ -93,7 +115,7 @@ func joinChunks(txn *badger.Txn, index uint64, h *recordHeader, head []byte) ([]
 	for c := uint16(1); c < h.chunks; c++ {
 		var err error
 		if record, err = getCopy(txn, entryKey(index, c), record); err != nil {
-			return nil, fmt.Errorf("chunk %d of %d: %w", c, h.chunks, err)
+			return nil, fmt.Errorf("chunk %d of %d: %v", c, h.chunks, err)
 		}
 		if uint64(len(record)) > h.length() {
 			return nil, errRecordLength

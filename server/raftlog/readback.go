@@ -2,10 +2,10 @@ package raftlog
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/dgraph-io/badger/v4"
 )
@@ -13,7 +13,8 @@ import (
 // readBack loads the state and proves that everything it vouches for is there: each record first..last in a row, of
 // right checksum, chained to the one before and at the right position, and the stable values.
 func (s *Store) readBack(slot guardSlot) error {
-	v, err := loadState(s.db, s.dir)
+	newest := s.newest()
+	v, err := loadState(newest.db, s.dir)
 	if err != nil {
 		return err
 	}
@@ -21,22 +22,21 @@ func (s *Store) readBack(slot guardSlot) error {
 	if err := checkGuard(s.dir, slot, &v, ""); err != nil {
 		return err
 	}
-	if s.stable, err = loadStable(s.db, s.dir); err != nil {
+	if s.stable, err = loadStable(newest.db, s.dir); err != nil {
 		return err
 	}
 	if sumStable(s.stable) != v.stableSum {
 		return corrupt(s.dir, "the stable values, term and vote among them, are not those last written")
 	}
-	if err := checkLog(s.db, s.dir, &v, nil); err != nil {
+	if err := checkLog(s.generations(), s.dir, &v, nil); err != nil {
 		return err
 	}
-	s.purgeFrom = loadPurgeMark(s.db)
 	return s.removeAbove(v.last)
 }
 
 // removeAbove deletes keys that an interrupted write left above the tail.
 func (s *Store) removeAbove(last uint64) error {
-	keys := s.entryKeys(last+1, math.MaxUint64, math.MaxInt)
+	keys := s.entryKeys(last+1, math.MaxUint64)
 	s.batch.reset()
 	for len(keys) > 0 {
 		keys = s.addDeletes(keys)
@@ -80,28 +80,16 @@ func loadStable(db *badger.DB, dir string) (map[string][]byte, error) {
 	return stable, nil
 }
 
-// loadPurgeMark may be too low without harm.
-func loadPurgeMark(db *badger.DB) uint64 {
-	txn := db.NewTransactionAt(math.MaxUint64, false)
-	defer txn.Discard()
-	b, err := getCopy(txn, []byte{tagPurge}, nil)
-	if err != nil || len(b) != 8 {
-		return 0
-	}
-	return binary.BigEndian.Uint64(b)
-}
-
-// checkLog walks the log once. visit, if given, sees each record.
-func checkLog(db *badger.DB, dir string, v *state, visit func(*recordHeader, []byte) error) error {
+// checkLog walks the log once and notes up to where each generation is vouched for. visit, if given, sees each record.
+func checkLog(gens []*generation, dir string, v *state, visit func(*recordHeader, []byte) error) error {
 	if v.empty() {
 		return nil
 	}
-	txn := db.NewTransactionAt(math.MaxUint64, false)
-	defer txn.Discard()
-	it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte{tagEntry}})
-	defer it.Close()
-	it.Seek(entryKey(v.first, 0))
-	walk := logWalk{it: it, want: *v, visit: visit}
+	walk := logWalk{want: *v, visit: visit}
+	defer walk.close()
+	for _, g := range slices.Backward(gens) {
+		walk.open(g)
+	}
 	for index := v.first; index <= v.last; index++ {
 		if err := walk.next(index); err != nil {
 			return corrupt(dir, "entry %d of %d to %d: %w", index, v.first, v.last, err)
@@ -114,13 +102,49 @@ func checkLog(db *badger.DB, dir string, v *state, visit func(*recordHeader, []b
 }
 
 type logWalk struct {
-	it       *badger.Iterator
+	of       []walkedGeneration // newest first
+	it       *badger.Iterator   // of the generation that has the entry
 	want     state
 	visit    func(*recordHeader, []byte) error
 	joined   []byte
 	position uint64 // after the records seen
 	sum      uint32
 	term     uint64
+}
+
+type walkedGeneration struct {
+	*generation
+	txn *badger.Txn
+	it  *badger.Iterator
+}
+
+func (w *logWalk) open(g *generation) {
+	txn := g.db.NewTransactionAt(math.MaxUint64, false)
+	it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte{tagEntry}})
+	it.Seek(entryKey(w.want.first, 0))
+	w.of = append(w.of, walkedGeneration{g, txn, it})
+}
+
+func (w *logWalk) close() {
+	for _, g := range w.of {
+		g.it.Close()
+		g.txn.Discard()
+	}
+}
+
+// find turns to the newest generation that has the entry.
+func (w *logWalk) find(key []byte, index uint64) error {
+	for _, g := range w.of {
+		for g.it.Valid() && bytes.Compare(g.it.Item().Key(), key) < 0 {
+			g.it.Next() // of an entry that a newer one replaces
+		}
+		if g.it.Valid() && bytes.Equal(g.it.Item().Key(), key) {
+			g.highest = index
+			w.it = g.it
+			return nil
+		}
+	}
+	return errEntryMissing
 }
 
 var (
@@ -130,8 +154,8 @@ var (
 
 func (w *logWalk) next(index uint64) error {
 	key := entryKey(index, 0)
-	if !w.it.Valid() || !bytes.Equal(w.it.Item().Key(), key) {
-		return errEntryMissing
+	if err := w.find(key, index); err != nil {
+		return err
 	}
 	h, err := w.record(key, index)
 	if err != nil {

@@ -32,7 +32,6 @@ const (
 	tagEntry  = 'e' // + index uint64 + chunk uint16: a record or a piece of one
 	tagState  = 's' // the state record
 	tagStable = 'k' // + key: a stable value
-	tagPurge  = 'p' // first index whose keys may still have to be deleted
 
 	entryKeyLen = 1 + 8 + 2
 	crcKeyLen   = 1 + 8

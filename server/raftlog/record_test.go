@@ -19,7 +19,7 @@ import (
 var rewrite = flag.Bool("rewrite", false, "rewrite the golden files")
 
 func goldenState() state {
-	return state{id: storeID{1, 2, 3}, seq: 9, first: 4, last: 8, lastTerm: 3, startPos: 100, endPos: 900, compacted: 3, term: 5, lastSum: 0xa1b2c3d4, stableSum: 7}
+	return state{id: storeID{1, 2, 3}, seq: 9, first: 4, last: 8, lastTerm: 3, startPos: 100, endPos: 900, compacted: 3, term: 5, oldest: 6, lastSum: 0xa1b2c3d4, stableSum: 7}
 }
 
 func goldenMeta() *snapshotMeta {
@@ -45,7 +45,7 @@ func TestFormatsOnDiskAreTheGoldenOnes(t *testing.T) {
 	slot, buf := slotOf(&s), [guardSlotLen]byte{}
 	slot.encode(&buf)
 	put("guard slot", buf[:])
-	put("format", format{phase: phaseReady, id: s.id}.encode())
+	put("format", format{version: formatVersion, phase: phaseReady, id: s.id}.encode())
 	meta, err := encodeSnapshotMeta(goldenMeta())
 	require.NoError(t, err)
 	put("snapshot meta", meta)

@@ -21,6 +21,9 @@ func (s *Store) Set(key, value []byte) error {
 	if err := s.usableLocked(); err != nil {
 		return err
 	}
+	if err := s.makeRoom(); err != nil {
+		return err
+	}
 	stable := maps.Clone(s.stable)
 	stable[string(key)] = bytes.Clone(value)
 	if len(stable) > maxStableKeys {

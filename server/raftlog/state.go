@@ -24,13 +24,17 @@ type state struct {
 	endPos    uint64 // position after the last record
 	compacted uint64 // highest index ever removed from the head: a snapshot must reach it
 	term      uint64 // raft's current term, for the guard
+	oldest    uint64 // first generation that holds anything of the log
 	lastSum   uint32 // crc of the last record
 	stableSum uint32 // crc over all stable keys and values, the vote among them
 }
 
 const (
-	stateVersion = 1
-	stateLen     = 96
+	stateVersion = 2
+	stateLen     = 104
+	// Version 1 knows of one generation, 0.
+	stateVersionFirst = 1
+	stateLenFirst     = 96
 )
 
 func (s *state) empty() bool { return s.last == 0 }
@@ -39,15 +43,21 @@ func (s *state) contains(index uint64) bool {
 	return s.last != 0 && index >= s.first && index <= s.last
 }
 
-func (s *state) encode() []byte {
+func (s *state) encode() []byte { return s.encodeAs(stateVersion) }
+
+// encodeAs leaves out what a version does not know.
+func (s *state) encodeAs(version byte) []byte {
 	b := make([]byte, 8, stateLen)
-	b[4] = stateVersion
+	b[4] = version
 	b = append(b, s.id[:]...)
 	for _, v := range [...]uint64{s.seq, s.first, s.last, s.lastTerm, s.startPos, s.endPos, s.compacted, s.term} {
 		b = binary.BigEndian.AppendUint64(b, v)
 	}
 	b = binary.BigEndian.AppendUint32(b, s.lastSum)
 	b = binary.BigEndian.AppendUint32(b, s.stableSum)
+	if version > stateVersionFirst {
+		b = binary.BigEndian.AppendUint64(b, s.oldest)
+	}
 	binary.BigEndian.PutUint32(b, stateSum(b))
 	return b
 }
@@ -57,12 +67,13 @@ func stateSum(b []byte) uint32 {
 }
 
 func decodeState(b []byte) (s state, err error) {
-	switch {
-	case len(b) != stateLen:
+	if len(b) != stateLen && len(b) != stateLenFirst {
 		return s, fmt.Errorf("state record has %d bytes instead of %d", len(b), stateLen)
-	case binary.BigEndian.Uint32(b) != stateSum(b):
+	}
+	if binary.BigEndian.Uint32(b) != stateSum(b) {
 		return s, fmt.Errorf("state record checksum mismatch")
-	case b[4] != stateVersion:
+	}
+	if want := map[int]byte{stateLenFirst: stateVersionFirst, stateLen: stateVersion}[len(b)]; b[4] != want {
 		return s, fmt.Errorf("state record version %d is unknown", b[4])
 	}
 	copy(s.id[:], b[8:])
@@ -73,6 +84,9 @@ func decodeState(b []byte) (s state, err error) {
 	}
 	s.lastSum = binary.BigEndian.Uint32(p)
 	s.stableSum = binary.BigEndian.Uint32(p[4:])
+	if len(b) == stateLen {
+		s.oldest = binary.BigEndian.Uint64(p[8:])
+	}
 	if (s.first == 0) != (s.last == 0) || s.first > s.last || s.startPos > s.endPos {
 		return s, fmt.Errorf("state record says log %d to %d, bytes %d to %d", s.first, s.last, s.startPos, s.endPos)
 	}

@@ -20,6 +20,9 @@ type Stats struct {
 	LogBytes              uint64 // encoded bytes from first to last
 	Entries               uint64 // appended since open
 	Syncs                 uint64 // durable transactions since open, the purge's too
+	Generations           int
+	Unsettled             int    // sealed generations that are in memory
+	SettleWaits           uint64 // writes that waited for a generation to settle, since open
 	GuardWrites           uint64
 	GuardSyncs            uint64
 	// Latency counts transactions by duration, see LatencyBounds.
@@ -35,6 +38,7 @@ var clockBase = time.Now()
 
 type storeStats struct {
 	entries, syncs          atomic.Uint64
+	settleWaits             atomic.Uint64
 	guardWrites, guardSyncs atomic.Uint64
 	guardDirty              atomic.Bool
 	inFlight                atomic.Int64 // nanoseconds since clockBase, 0 for none
@@ -65,6 +69,9 @@ func (s *Store) Stats() Stats {
 		LogBytes:    v.endPos - v.startPos,
 		Entries:     s.stats.entries.Load(),
 		Syncs:       s.stats.syncs.Load(),
+		Generations: len(s.generations()),
+		Unsettled:   len(s.unsettled()),
+		SettleWaits: s.stats.settleWaits.Load(),
 		GuardWrites: s.stats.guardWrites.Load(),
 		GuardSyncs:  s.stats.guardSyncs.Load(),
 		LatencySum:  time.Duration(s.stats.latency.sum.Load()),

@@ -6,11 +6,11 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/dgraph-io/badger/v4"
 	"github.com/hashicorp/raft"
 )
 
@@ -41,28 +41,34 @@ type Store struct {
 	opt    Options
 	dir    string
 	lock   *os.File
-	db     *badger.DB
 	chunk  int
 	txnMax int
 
-	view   atomic.Pointer[state] // what is durable; replaced, never changed
+	view   atomic.Pointer[state]         // what is durable; replaced, never changed
+	gens   atomic.Pointer[[]*generation] // oldest first, the last one is written to; replaced, never changed
+	cuts   atomic.Uint64                 // counts the truncations of the tail, each before anything of it is deleted
 	failed atomic.Pointer[error]
+	dead   chan struct{} // closed with the first failure
+	closed atomic.Bool
 	stats  storeStats
 
-	mu     sync.Mutex // one write at a time; guards all below
-	guard  *tailGuard
-	ts     uint64 // Badger's version of the last commit
-	batch  batch
-	closed bool
+	mu      sync.Mutex // one write at a time; guards all below
+	guard   *tailGuard
+	batch   batch
+	retired []*generation // no longer vouched for; the housekeeper deletes them
+	format  format
 	// beforeCommit lets tests fail the n-th commit.
 	beforeCommit func() error
 
-	readers  sync.RWMutex // keeps Badger open under a read
+	making sync.Mutex  // guards spare and the making of a generation; taken inside mu
+	spare  *generation // the next one, made ahead
+
 	stableMu sync.RWMutex // guards stable; taken inside mu
 	stable   map[string][]byte
 
-	purgeFrom  uint64 // owned by the housekeeper
 	work       chan struct{}
+	crowded    chan struct{} // a generation was sealed
+	eased      chan struct{} // one has settled
 	stop       chan struct{}
 	housekeep  sync.WaitGroup
 	sinceCheck atomic.Int64
@@ -82,20 +88,23 @@ func Open(o Options) (_ *Store, err error) {
 		return nil, fmt.Errorf("raftlog: %w", err)
 	}
 	s := &Store{
-		opt:    o,
-		dir:    dir,
-		chunk:  chunkBytes(o.memTableBytes),
-		txnMax: int(o.memTableBytes * txnPercent / 100),
-		stable: make(map[string][]byte),
-		work:   make(chan struct{}, 1),
-		stop:   make(chan struct{}),
+		opt:     o,
+		dir:     dir,
+		chunk:   chunkBytes(o.memTableBytes),
+		txnMax:  int(o.memTableBytes * txnPercent / 100),
+		stable:  make(map[string][]byte),
+		dead:    make(chan struct{}),
+		work:    make(chan struct{}, 1),
+		crowded: make(chan struct{}, 1),
+		eased:   make(chan struct{}, 1),
+		stop:    make(chan struct{}),
 	}
 	if err := s.open(); err != nil {
 		s.abandon()
 		return nil, err
 	}
-	s.housekeep.Add(1)
-	go s.keepHouse()
+	s.housekeep.Go(s.keepHouse)
+	s.housekeep.Go(s.keepSettling)
 	return s, nil
 }
 
@@ -128,19 +137,19 @@ func (s *Store) open() error {
 
 // create starts over whatever an interrupted creation left.
 func (s *Store) create() error {
-	f := format{phase: phaseCreating, id: newStoreID()}
+	f := format{version: formatVersion, phase: phaseCreating, id: newStoreID()}
 	if err := writeFormat(s.dir, f); err != nil {
 		return err
 	}
-	for _, name := range []string{engineDir, guardFile} {
-		if err := os.RemoveAll(filepath.Join(s.dir, name)); err != nil {
-			return fmt.Errorf("raftlog: start creation over: %w", err)
-		}
+	if err := s.removeUnfinished(); err != nil {
+		return fmt.Errorf("raftlog: start creation over: %w", err)
 	}
-	if err := s.openDB(s.opt.memTableBytes); err != nil {
+	g, err := s.beginGeneration(1)
+	if err != nil {
 		return err
 	}
-	first := state{id: f.id, stableSum: sumStable(nil)}
+	s.gens.Store(&[]*generation{g})
+	first := state{id: f.id, stableSum: sumStable(nil), oldest: g.number}
 	s.view.Store(&first)
 	next := first
 	s.batch.reset()
@@ -151,7 +160,21 @@ func (s *Store) create() error {
 		return err
 	}
 	f.phase = phaseReady
+	s.format = f
 	return writeFormat(s.dir, f)
+}
+
+func (s *Store) removeUnfinished() error {
+	numbers, err := generationNumbers(s.dir)
+	if err != nil {
+		return err
+	}
+	for _, n := range numbers {
+		if err := os.RemoveAll(generationPath(s.dir, n)); err != nil {
+			return err
+		}
+	}
+	return os.RemoveAll(filepath.Join(s.dir, guardFile))
 }
 
 func (s *Store) load(f format) error {
@@ -159,44 +182,108 @@ func (s *Store) load(f format) error {
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(s.dir, engineDir)
 	if slot.id != f.id {
 		return behind(filepath.Join(s.dir, guardFile), "the tail guard belongs to another store (%x, not %x)", slot.id, f.id)
 	}
-	seen, err := runPreflight(path)
+	s.format = f
+	seen, err := surveyGenerations(s.dir)
 	if err != nil {
 		return err
-	}
-	if !seen.found {
-		return corrupt(path, "no write-ahead file and no table holds the store's state record%s", seen.hint())
 	}
 	if err := checkGuard(s.dir, slot, &seen.newest, seen.hint()); err != nil {
 		return err
 	}
-	if err := removeScrap(path); err != nil {
-		return fmt.Errorf("raftlog: remove scrap: %w", err)
-	}
-	if err := s.openDB(seen.memTableBytes(s.opt.memTableBytes)); err != nil {
+	if err := s.openGenerations(seen); err != nil {
 		return err
 	}
 	if err := s.readBack(slot); err != nil {
 		return err
 	}
-	return s.openGuard()
+	if err := removeDirs(seen.scrap); err != nil {
+		return err
+	}
+	if err := s.openGuard(); err != nil {
+		return err
+	}
+	if newest := s.newest(); len(newest.db.Tables()) >= tablesBeforeRotation {
+		newest.used.Store(s.opt.memTableBytes) // many starts have left it a table each: the next write begins another
+	}
+	return nil
 }
 
-func (s *Store) openDB(memTableBytes int64) error {
-	path := filepath.Join(s.dir, engineDir)
-	if err := makeDir(path); err != nil {
+// FirstVersion tells that programs that know of one generation alone can still open the store.
+func (s *Store) FirstVersion() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.firstVersion()
+}
+
+func (s *Store) firstVersion() bool { return s.format.version == formatVersionFirst }
+
+func (s *Store) stateVersion() byte {
+	if s.firstVersion() {
+		return stateVersionFirst
+	}
+	return stateVersion
+}
+
+// Modernize lets a store of the first version begin generations, which such programs refuse.
+func (s *Store) Modernize() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.usableLocked(); err != nil {
 		return err
 	}
-	db, err := openEngine(path, memTableBytes, &engineLog{to: s.opt.Logger, onSync: func(err error) { s.fail(err) }})
+	if !s.firstVersion() {
+		return nil
+	}
+	f := s.format
+	f.version = formatVersion
+	if err := writeFormat(s.dir, f); err != nil {
+		return err
+	}
+	s.format = f
+	return s.rotate()
+}
+
+func (s *Store) openGenerations(seen *survey) error {
+	gens := make([]*generation, len(seen.found))
+	errs := make([]error, len(gens))
+	var opening sync.WaitGroup
+	for i, p := range seen.found {
+		opening.Go(func() { gens[i], errs[i] = s.openFound(p, i == len(gens)-1) })
+	}
+	opening.Wait()
+	opened := slices.DeleteFunc(gens, func(g *generation) bool { return g == nil })
+	s.gens.Store(&opened)
+	return errors.Join(errs...)
+}
+
+// openFound opens a generation of an earlier start. Of a sealed one Badger may write no table yet, since the server
+// would wait for the disk behind it.
+func (s *Store) openFound(p *preflight, newest bool) (*generation, error) {
+	if err := removeScrap(p.dir); err != nil {
+		return nil, fmt.Errorf("raftlog: remove scrap: %w", err)
+	}
+	o := engineOptions(p.dir, p.memTableBytes(s.opt.memTableBytes), s.engineLog())
+	replay := o.MemTableSize
+	settled := !newest && !p.replays()
+	switch {
+	case settled:
+		o = engineOptions(p.dir, settledMemTableBytes, s.engineLog())
+	case !newest:
+		o.ReadOnly = true
+	}
+	if err := p.cutWALs(); err != nil {
+		return nil, err
+	}
+	g, err := openGeneration(p.number, o)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	s.db = db
-	s.ts = db.MaxVersion()
-	return nil
+	g.settled.Store(settled)
+	g.replay = replay
+	return g, nil
 }
 
 // openGuard also brings the guard up to what was found, which may be one transaction ahead of it.
@@ -204,16 +291,28 @@ func (s *Store) openGuard() (err error) {
 	if s.guard, err = openGuard(s.dir, s.view.Load()); err != nil {
 		return err
 	}
-	if err := restrictFiles(filepath.Join(s.dir, engineDir)); err != nil {
-		return fmt.Errorf("raftlog: restrict files: %w", err)
-	}
-	adviseRandom(filepath.Join(s.dir, engineDir))
 	return syncDir(s.dir)
+}
+
+func (s *Store) engineLog() *engineLog {
+	return &engineLog{to: s.opt.Logger, onSync: func(err error) { s.fail(err) }}
+}
+
+func (s *Store) generations() []*generation {
+	if gens := s.gens.Load(); gens != nil {
+		return *gens
+	}
+	return nil
+}
+
+func (s *Store) newest() *generation {
+	gens := s.generations()
+	return gens[len(gens)-1]
 }
 
 // abandon releases what a failed open had taken.
 func (s *Store) abandon() {
-	if s.db != nil && !s.closeFailedDB() {
+	if closed, _ := s.closeAll(false); !closed {
 		return // the lock stays with who still writes
 	}
 	if s.guard != nil {
@@ -239,6 +338,7 @@ func (s *Store) Err() error {
 // fail poisons the store with the first error and returns that first one.
 func (s *Store) fail(err error) error {
 	if s.failed.CompareAndSwap(nil, &err) {
+		close(s.dead)
 		s.opt.Logger.Error("raft log store failed; this server must stop", "dir", s.dir, "error", err)
 		if s.opt.Fatal != nil {
 			go s.opt.Fatal(err)
@@ -251,7 +351,7 @@ func (s *Store) usableLocked() error {
 	if err := s.Err(); err != nil {
 		return err
 	}
-	if s.closed {
+	if s.closed.Load() {
 		return ErrClosed
 	}
 	return nil
@@ -261,20 +361,21 @@ func (s *Store) usableLocked() error {
 // process should exit in any case.
 func (s *Store) Close() error {
 	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
+	already := s.closed.Swap(true)
+	s.mu.Unlock()
+	if already {
 		return nil
 	}
-	s.closed = true
-	s.mu.Unlock()
 	close(s.stop)
-	s.housekeep.Wait()
-	if err := s.Err(); err != nil {
-		return s.closePoisoned(err)
+	closed, err := s.closeAll(s.Err() == nil)
+	if cause := s.Err(); cause != nil {
+		if closed {
+			_ = s.guard.file.Close()
+			_ = s.lock.Close()
+		}
+		return cause
 	}
-	s.readers.Lock()
-	defer s.readers.Unlock()
-	err := errors.Join(s.db.Close(), s.guard.sync(), s.guard.file.Close(), restrictFiles(filepath.Join(s.dir, engineDir)))
+	err = errors.Join(err, s.guard.sync(), s.guard.file.Close())
 	// The lock goes last, so that nobody opens a store that still writes.
 	if err := errors.Join(err, s.lock.Close()); err != nil {
 		return fmt.Errorf("raftlog: close: %w", err)
@@ -282,27 +383,43 @@ func (s *Store) Close() error {
 	return nil
 }
 
-func (s *Store) closePoisoned(cause error) error {
-	if s.closeFailedDB() {
-		_ = s.guard.file.Close()
-		_ = s.lock.Close()
+func (s *Store) closeGenerations() error {
+	s.making.Lock()
+	defer s.making.Unlock()
+	var errs []error
+	if s.spare != nil {
+		errs = append(errs, s.spare.discard())
 	}
-	return cause
+	for _, g := range s.retired {
+		errs = append(errs, g.discard())
+	}
+	for _, g := range s.generations() {
+		errs = append(errs, g.close(), restrictFiles(g.path))
+	}
+	return errors.Join(errs...)
 }
 
-// closeFailedDB reports whether Badger ended: it tries for ever to flush to a disk that fails.
-func (s *Store) closeFailedDB() bool {
-	done := make(chan struct{})
+// closeAll ends the housekeeping and Badger, and reports whether they did end: to a disk that fails Badger tries for ever
+// to write. A healthy store waits for that.
+func (s *Store) closeAll(healthy bool) (closed bool, err error) {
+	done := make(chan error, 1)
 	go func() {
-		defer close(done)
-		_ = s.db.Close()
+		s.housekeep.Wait()
+		done <- s.closeGenerations()
 	}()
+	if healthy {
+		select {
+		case err = <-done:
+			return true, err
+		case <-s.dead:
+		}
+	}
 	limit := time.NewTimer(poisonedCloseWait)
 	defer limit.Stop()
 	select {
-	case <-done:
-		return true
+	case err = <-done:
+		return true, err
 	case <-limit.C:
-		return false
+		return false, nil
 	}
 }

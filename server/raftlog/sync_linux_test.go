@@ -48,7 +48,7 @@ func TestACommitLeavesNothingForTheKernelToWrite(t *testing.T) {
 	s := openStore(t, dir)
 	for i := uint64(1); i <= 50; i++ {
 		require.NoError(t, s.StoreLog(testLog(i, 1, 5000)))
-		dirty, mappings := dirtyKiB(t, filepath.Join(dir, engineDir))
+		dirty, mappings := dirtyKiB(t, generationPath(dir, 1))
 		require.Positive(t, mappings)
 		require.Zero(t, dirty, "KiB of entry %d", i)
 	}

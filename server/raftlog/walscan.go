@@ -1,6 +1,7 @@
 package raftlog
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
@@ -23,6 +24,8 @@ const (
 	walMaxKeyBytes = 1 << 16
 	walVersionLen  = 8
 
+	walTornBytes = 64 << 10 // that are looked at behind the last whole transaction
+
 	walNodePadding = 8 // at least what Badger aligns the node of an entry with
 )
 
@@ -31,6 +34,7 @@ type walScan struct {
 	validEnd int64 // Badger keeps what lies before and cuts the rest
 	newest   state
 	found    bool
+	torn     bool  // something lies behind validEnd
 	arena    int64 // at most what a memtable needs to take it all
 }
 
@@ -49,6 +53,8 @@ func scanWAL(path string) (walScan, error) {
 	}
 	defer closeMapping(file)
 	scan.read(file.Data)
+	behind := file.Data[scan.validEnd:]
+	scan.torn = len(bytes.Trim(behind[:min(len(behind), walTornBytes)], "\x00")) > 0
 	return scan, nil
 }
 

@@ -19,9 +19,10 @@ const (
 // before it. A replica of an older program would stop at it or come to another
 // state, so nobody proposes it before every member knows it.
 const (
-	KnowsConfig = 1 + iota // TxnConfig
-	KnowsBrief             // a multi with a brief answer, or of more than OldMultiOps operations
-	Knows       = KnowsBrief
+	KnowsConfig      = 1 + iota // TxnConfig
+	KnowsBrief                  // a multi with a brief answer, or of more than OldMultiOps operations
+	KnowsGenerations            // nothing to apply: to open a log that lies in generations
+	Knows            = KnowsGenerations
 )
 
 // OldMultiOps is how many operations of a multi a program before KnowsBrief decodes.

@@ -1,0 +1,310 @@
+package raftlog
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+)
+
+// The log lies in generations: Badger directories of which the newest is written to. The next one is begun before
+// Badger would write a table of it, and one that the log no longer needs is deleted whole. So what is appended goes to
+// disk once, into a write-ahead file; Badger would copy it into a table, and again in a compaction, to find it deleted
+// there soon after.
+//
+// A generation begins with a transaction that holds the state and all stable values, so that the newest one vouches for
+// everything. An entry that exists in several, since a conflict took it back, counts as the newest of them has it.
+type generation struct {
+	number uint64
+	path   string
+
+	// Of the newest, under the store's write lock.
+	ts      uint64 // Badger's version of the last commit
+	highest uint64 // index of its last entry that may still be vouched for
+	fresh   bool   // it has one write-ahead file, and no other but this process ever wrote to it
+
+	used    atomic.Int64  // at most what its memtable holds
+	lowest  atomic.Uint64 // no entry of it has a lower index
+	settled atomic.Bool   // all of it lies in tables
+
+	sealed time.Time // when the next one was begun; zero if before this start, and of the newest
+
+	mu     sync.RWMutex // held by readers of db; closing takes it whole
+	db     *badger.DB   // nil after the end
+	replay int64        // size of the memtables that take its write-ahead files
+	rests  bool         // Badger replayed its write-ahead files and may write nothing
+}
+
+const generationPrefix = "log"
+
+// generationPath is "log" for the first one of earlier versions, which knew of no other.
+func generationPath(dir string, number uint64) string {
+	if number == 0 {
+		return filepath.Join(dir, generationPrefix)
+	}
+	return filepath.Join(dir, generationPrefix+"."+strconv.FormatUint(number, 10))
+}
+
+// generationNumbers lists what there is in dir, in order.
+func generationNumbers(dir string) ([]uint64, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("raftlog: list generations: %w", err)
+	}
+	var numbers []uint64
+	for _, e := range entries {
+		if e.Name() == generationPrefix {
+			numbers = append(numbers, 0)
+		}
+		text, ok := strings.CutPrefix(e.Name(), generationPrefix+".")
+		if n, err := strconv.ParseUint(text, 10, 64); ok && err == nil && n > 0 {
+			numbers = append(numbers, n)
+		}
+	}
+	slices.Sort(numbers)
+	return numbers, nil
+}
+
+// openGeneration opens what lies in the directory of o, or makes it.
+func openGeneration(number uint64, o badger.Options) (*generation, error) {
+	path := o.Dir
+	if err := makeDir(path); err != nil {
+		return nil, err
+	}
+	g := &generation{number: number, path: path, rests: o.ReadOnly}
+	var err error
+	if g.db, err = openEngine(o); err != nil {
+		return nil, err
+	}
+	g.ts = g.db.MaxVersion()
+	g.lowest.Store(g.firstIndex())
+	if err := restrictFiles(path); err != nil {
+		return nil, errors.Join(fmt.Errorf("raftlog: restrict files: %w", err), g.close())
+	}
+	adviseRandom(path)
+	return g, nil
+}
+
+// firstIndex is above all indices if there is no entry.
+func (g *generation) firstIndex() uint64 {
+	txn := g.db.NewTransactionAt(math.MaxUint64, false)
+	defer txn.Discard()
+	it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte{tagEntry}})
+	defer it.Close()
+	if it.Rewind(); !it.Valid() {
+		return math.MaxUint64
+	}
+	index, _, _ := parseEntryKey(it.Item().Key())
+	return index
+}
+
+// read returns badger.ErrKeyNotFound if the generation does not have the entry, or is no more.
+func (g *generation) read(index uint64, use func(*recordHeader, []byte)) error {
+	if index < g.lowest.Load() {
+		return badger.ErrKeyNotFound
+	}
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	if g.db == nil {
+		return badger.ErrKeyNotFound
+	}
+	txn := g.db.NewTransactionAt(math.MaxUint64, false)
+	defer txn.Discard()
+	return readRecord(txn, index, use)
+}
+
+// note is told of each entry before it is written.
+func (g *generation) note(index uint64) {
+	g.lowest.Store(min(g.lowest.Load(), index))
+	g.highest = index
+}
+
+func (g *generation) close() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.db == nil {
+		return nil
+	}
+	err := g.db.Close()
+	g.db = nil
+	return err
+}
+
+// discard deletes a generation that no state vouches for, without writing a table of it first.
+func (g *generation) discard() error {
+	g.mu.Lock()
+	db := g.db
+	g.db = nil
+	g.mu.Unlock()
+	if db == nil {
+		return nil
+	}
+	var err error
+	if !g.rests {
+		err = db.DropAll()
+	}
+	return errors.Join(err, db.Close(), os.RemoveAll(g.path))
+}
+
+func (g *generation) settle(logger *engineLog) error {
+	if g.db == nil {
+		return nil
+	}
+	if g.rests {
+		// Badger writes the table once it may.
+		if err := g.reopen(engineOptions(g.path, g.replay, logger)); err != nil {
+			return err
+		}
+	}
+	if err := g.reopen(engineOptions(g.path, settledMemTableBytes, logger)); err != nil {
+		return err
+	}
+	g.settled.Store(true)
+	return restrictFiles(g.path)
+}
+
+func (g *generation) reopen(o badger.Options) error {
+	if err := g.db.Close(); err != nil {
+		return err
+	}
+	g.db = nil
+	db, err := openEngine(o)
+	if err != nil {
+		return err
+	}
+	g.db, g.fresh, g.rests = db, false, o.ReadOnly
+	return nil
+}
+
+// survey is what the files tell before Badger may write to any of them.
+type survey struct {
+	newest state
+	found  []*preflight // oldest first; the last one holds the newest state
+	scrap  []string     // directories that nothing vouches for
+}
+
+func (v *survey) hint() string {
+	var b strings.Builder
+	for _, p := range v.found {
+		b.WriteString(p.hint())
+	}
+	return b.String()
+}
+
+// surveyGenerations finds the newest state, and with it which generations must be there.
+func surveyGenerations(dir string) (*survey, error) {
+	numbers, err := generationNumbers(dir)
+	if err != nil {
+		return nil, err
+	}
+	v := &survey{}
+	for len(numbers) > 0 && v.found == nil {
+		last := len(numbers) - 1
+		path := generationPath(dir, numbers[last])
+		unfinished, err := neverBegun(path)
+		if err != nil {
+			return nil, err
+		}
+		if unfinished && last > 0 {
+			v.scrap = append(v.scrap, path)
+			numbers = numbers[:last]
+			continue
+		}
+		if err := v.add(path, numbers[last]); err != nil {
+			return nil, err
+		}
+	}
+	if v.found == nil {
+		return nil, corrupt(generationPath(dir, 0), "there is no generation of the log")
+	}
+	v.newest = v.found[0].newest
+	newest := numbers[len(numbers)-1]
+	if v.newest.oldest > newest {
+		return nil, corrupt(generationPath(dir, newest), "its state begins at generation %d", v.newest.oldest)
+	}
+	for n := newest; n > v.newest.oldest; {
+		n--
+		path := generationPath(dir, n)
+		if !slices.Contains(numbers, n) {
+			return nil, corrupt(path, "this generation of the log is missing; %d to %d must be there", v.newest.oldest, newest)
+		}
+		if err := v.add(path, n); err != nil {
+			return nil, err
+		}
+	}
+	for _, n := range numbers {
+		if n < v.newest.oldest {
+			v.scrap = append(v.scrap, generationPath(dir, n))
+		}
+	}
+	slices.Reverse(v.found)
+	return v, nil
+}
+
+// add looks at one more generation, an older one than those before.
+func (v *survey) add(path string, number uint64) error {
+	p, err := runPreflight(path)
+	if err != nil {
+		return err
+	}
+	p.number = number
+	if !p.found {
+		return corrupt(path, "no write-ahead file and no table holds the store's state record%s", p.hint())
+	}
+	for _, w := range p.wals {
+		// Its last transaction was durable before the next generation was begun, so no crash can have torn it.
+		if len(v.found) > 0 && w.torn {
+			return corrupt(w.path, "the file is damaged behind byte %d", w.validEnd)
+		}
+	}
+	v.found = append(v.found, p)
+	return nil
+}
+
+// neverBegun tells a generation that was made ahead, or in whose first transaction the server was killed. Nothing was
+// acknowledged from it; if damage only makes it look so, the guard tells.
+func neverBegun(path string) (bool, error) {
+	wals, err := scanWALs(path)
+	if err != nil || slices.ContainsFunc(wals, func(w walScan) bool { return w.found }) {
+		return false, err
+	}
+	tables, err := filesWith(path, ".sst")
+	if err != nil || len(tables) == 0 {
+		return err == nil, err
+	}
+	p, err := runPreflight(path)
+	return err == nil && !p.found, nil
+}
+
+// filesWith lists the files of dir with a suffix, in order.
+func filesWith(dir, suffix string) (paths []string, err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("raftlog: list files: %w", err)
+	}
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), suffix) {
+			paths = append(paths, filepath.Join(dir, e.Name()))
+		}
+	}
+	return paths, nil
+}
+
+func removeDirs(paths []string) error {
+	for _, path := range paths {
+		if err := os.RemoveAll(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("raftlog: remove a generation that is no longer needed: %w", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,206 @@
+package raftlog
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// makeRoom begins a new generation if the newest is so full that Badger might write a table of it.
+func (s *Store) makeRoom() error {
+	if s.firstVersion() {
+		return nil // Badger writes tables of it, as it did before there were generations
+	}
+	used := s.newest().used.Load()
+	if used < s.opt.memTableBytes*rotatePercent/100 {
+		if used > s.opt.memTableBytes*sparePercent/100 {
+			s.wake()
+		}
+		return nil
+	}
+	return s.rotate()
+}
+
+// rotate begins a new generation in a transaction of its own. Killed in it, the server finds the old one unchanged.
+func (s *Store) rotate() error {
+	if s.awaitSettling(); s.Err() != nil {
+		return s.Err()
+	}
+	sealed := s.newest()
+	next := *s.view.Load()
+	if err := s.appendGeneration(); err != nil {
+		return s.fail(fmt.Errorf("raftlog: begin a generation: %w", err))
+	}
+	s.batch.reset()
+	for _, key := range slices.Sorted(maps.Keys(s.stable)) {
+		value := encodeStable([]byte(key), s.stable[key])
+		if !s.batch.fits(2, len(key)+len(value)+1+stateLen, s.txnMax) {
+			if err := s.commitRaw(); err != nil {
+				return err
+			}
+		}
+		s.batch.add(stableKey([]byte(key)), value)
+	}
+	if err := s.commit(&next); err != nil {
+		return err
+	}
+	select {
+	case s.crowded <- struct{}{}:
+	default:
+	}
+	if sealed.fresh && sealed.used.Load() < s.opt.memTableBytes {
+		forgetMappings(sealed.path)
+	}
+	return nil
+}
+
+// appendGeneration makes the spare the newest, or one that it makes.
+func (s *Store) appendGeneration() error {
+	s.making.Lock()
+	defer s.making.Unlock()
+	sealed := s.newest()
+	if s.spare == nil {
+		g, err := s.beginGeneration(sealed.number + 1)
+		if err != nil {
+			return err
+		}
+		s.spare = g
+	}
+	sealed.sealed = time.Now()
+	gens := append(slices.Clone(s.generations()), s.spare)
+	s.gens.Store(&gens)
+	s.spare = nil
+	return nil
+}
+
+// beginGeneration makes an empty one whose files outlive a power cut.
+func (s *Store) beginGeneration(number uint64) (*generation, error) {
+	path := generationPath(s.dir, number)
+	if err := removeDirs([]string{path}); err != nil {
+		return nil, err
+	}
+	g, err := openGeneration(number, engineOptions(path, s.opt.memTableBytes, s.engineLog()))
+	if err != nil {
+		return nil, err
+	}
+	g.fresh = true
+	if err := errors.Join(syncDir(path), syncDir(s.dir)); err != nil {
+		return nil, errors.Join(err, g.discard())
+	}
+	return g, nil
+}
+
+// makeSpare begins the next generation ahead of time, so that no write waits for it.
+func (s *Store) makeSpare() {
+	s.making.Lock()
+	defer s.making.Unlock()
+	g := s.newest()
+	if s.spare != nil || g.number == 0 || s.Err() != nil || g.used.Load() <= s.opt.memTableBytes*sparePercent/100 {
+		return
+	}
+	spare, err := s.beginGeneration(g.number + 1)
+	if err != nil {
+		s.opt.Logger.Warn("cannot begin the next generation of the log ahead", "dir", s.dir, "error", err)
+		return
+	}
+	s.spare = spare
+}
+
+// unvouched tells which generations hold nothing that next vouches for, and has next say so.
+func (s *Store) unvouched(next *state) []*generation {
+	gens := s.generations()
+	n := 0
+	for n < len(gens)-1 && (next.empty() || gens[n].highest < next.first) {
+		n++
+	}
+	next.oldest = gens[n].number
+	return gens[:n]
+}
+
+// retire hands generations that the state no longer vouches for to the housekeeper.
+func (s *Store) retire(gone []*generation) {
+	if len(gone) == 0 {
+		return
+	}
+	rest := slices.Clone(s.generations()[len(gone):])
+	s.gens.Store(&rest)
+	s.retired = append(s.retired, gone...)
+	s.wake()
+}
+
+func (s *Store) discardRetired() {
+	s.mu.Lock()
+	gone := s.retired
+	s.retired = nil
+	s.mu.Unlock()
+	for _, g := range gone {
+		if err := g.discard(); err != nil {
+			s.opt.Logger.Warn("cannot delete a generation of the log that is no longer needed", "dir", g.path, "error", err)
+		}
+	}
+}
+
+// mustSettle tells which sealed generation is to give its memory back next, nil for none. A busy log is cut before that,
+// and then no table is ever written of it.
+func (s *Store) mustSettle() *generation {
+	waiting := s.unsettled()
+	if len(waiting) == 0 || len(waiting) <= maxUnsettled && time.Since(waiting[0].sealed) < settleAfter || s.Err() != nil {
+		return nil
+	}
+	return waiting[0]
+}
+
+// unsettled are the sealed generations that keep their entries in memory.
+func (s *Store) unsettled() (waiting []*generation) {
+	gens := s.generations()
+	for _, g := range gens[:len(gens)-1] {
+		if !g.settled.Load() {
+			waiting = append(waiting, g)
+		}
+	}
+	return waiting
+}
+
+// settle has Badger write what a sealed generation holds into a table. Its readers wait.
+func (s *Store) settle(g *generation) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if err := g.settle(s.engineLog()); err != nil {
+		s.fail(fmt.Errorf("raftlog: settle %s: %w", g.path, err))
+		return
+	}
+	select {
+	case s.eased <- struct{}{}:
+	default:
+	}
+}
+
+// awaitSettling slows a writer down that begins generations faster than the disk takes their tables.
+func (s *Store) awaitSettling() {
+	if len(s.unsettled()) < maxCrowd {
+		return
+	}
+	s.stats.settleWaits.Add(1)
+	s.stats.inFlight.Store(int64(time.Since(clockBase)))
+	defer s.stats.inFlight.Store(0)
+	for len(s.unsettled()) >= maxCrowd {
+		select {
+		case s.crowded <- struct{}{}:
+		default:
+		}
+		select {
+		case <-s.eased:
+		case <-s.dead:
+			return
+		}
+	}
+}
+
+// forget lowers what generations may be vouched for after the suffix of the log from on was dropped.
+func (s *Store) forget(from uint64) {
+	for _, g := range s.generations() {
+		g.highest = min(g.highest, from-1)
+	}
+}
