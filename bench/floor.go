@@ -185,7 +185,7 @@ func (f *floor) serve(nc net.Conn) error {
 			case protocol.OpGet:
 				m.Data = f.get(f.values, req.Read.Path)
 			case protocol.OpChildren:
-				m.Data = f.get(f.lists, req.Read.Path)
+				m.Body = f.get(f.lists, req.Read.Path)
 			}
 			out = protocol.AppendMessage(out, &m)
 		}
