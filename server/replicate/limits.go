@@ -145,6 +145,8 @@ const (
 	// maxServingContact is the age of the leader's last acknowledgement at
 	// which no new sessions are taken.
 	maxServingContact = time.Second
+	// assuredFor is for how long a leader goes by one look at its majority, at most.
+	assuredFor = 100 * time.Millisecond
 	// maxGrace bounds what sessions get on top of their timeout after an outage.
 	maxGrace = time.Minute
 

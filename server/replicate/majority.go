@@ -3,6 +3,7 @@ package replicate
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -29,6 +30,27 @@ func (n *Node) silenceOfMajority() time.Duration {
 	}
 	slices.SortFunc(heard, func(a, b time.Time) int { return b.Compare(a) })
 	return now.Sub(heard[len(all)/2])
+}
+
+// assurance keeps for a moment what a look at the majority has found: each pong asks.
+//
+// What it keeps stays true whatever becomes of the configuration meanwhile: the
+// majorities of two that follow each other share a server, and a third one
+// begins with a majority of the second that took an entry of this leader's since.
+type assurance struct{ until atomic.Int64 } // in nanoseconds; by then nobody else can have been elected
+
+// silence is 0 while this leader can be sure of itself, and otherwise what
+// look finds.
+func (a *assurance) silence(now time.Duration, look func() time.Duration) time.Duration {
+	if int64(now) < a.until.Load() {
+		return 0
+	}
+	silence := look()
+	if silence > heartbeatTimeout {
+		return silence
+	}
+	a.until.Store(int64(now + min(heartbeatTimeout-silence, assuredFor)))
+	return 0
 }
 
 // vouches tells whether this leader may speak for sessions: nobody else can

@@ -133,6 +133,7 @@ type Node struct {
 	lastSnapshot atomic.Uint64
 	leadTerm     atomic.Uint64            // 0: this server does not lead
 	leader       atomic.Pointer[reigning] // never nil
+	assurance    assurance                // while this server leads
 	lostLead     atomic.Int64             // when this server ceased to lead, in nanoseconds since started; 0: it never led
 	joined       atomic.Pointer[string]   // the cluster's id, once this server was admitted
 	awaiting     atomic.Uint64            // zxid+1 that must be applied before this server serves; 0: not told yet

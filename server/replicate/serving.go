@@ -20,10 +20,7 @@ func (n *Node) Leader() (id, term uint64) {
 // leader that a majority has not answered for a while cannot be sure of itself.
 func (n *Node) Contact() time.Duration {
 	if n.leadTerm.Load() != 0 {
-		if silence := n.silenceOfMajority(); silence > heartbeatTimeout {
-			return silence
-		}
-		return 0
+		return n.assurance.silence(time.Since(n.started), n.silenceOfMajority)
 	}
 	contact := n.streams.contact()
 	if lost := n.lostLead.Load(); lost != 0 {
