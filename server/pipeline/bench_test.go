@@ -68,6 +68,16 @@ func BenchmarkGetOnManyLanes(b *testing.B) {
 	})
 }
 
+func BenchmarkTouchedOf1000IdleLanes(b *testing.B) {
+	c, log := newTestCore(b, Config{})
+	for i := range 1000 {
+		openLane(b, c, log, fmt.Sprint(i), &nullSink{})
+	}
+	for b.Loop() {
+		c.Touched()
+	}
+}
+
 // BenchmarkWrites256 submits and applies a batch of 256 sets of 1 KiB from 32
 // lanes of this server; its time is of the batch.
 func BenchmarkWrites256(b *testing.B) {

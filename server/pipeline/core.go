@@ -156,12 +156,18 @@ func (c *Core) refusal() *refusal {
 // those whose client sent something, and those whose requests wait in our
 // lanes, or for the credit to get there, so that nobody expires because we are slow.
 func (c *Core) Touched() []uint64 {
+	if c.credit.anyone() {
+		c.touchWaiting()
+	}
+	return c.touches.Take()
+}
+
+func (c *Core) touchWaiting() {
 	c.mu.RLock()
+	defer c.mu.RUnlock()
 	for id, l := range c.lanes {
 		if l.depth.Load() > 0 || l.starved.Load() {
 			c.touches.Touch(id)
 		}
 	}
-	c.mu.RUnlock()
-	return c.touches.Take()
 }

@@ -19,6 +19,10 @@ type credit struct {
 
 func (c *credit) give(n int64) { c.used.Add(-n) }
 
+// anyone tells whether anything waits in a lane, each slot of which takes some credit,
+// or for the server's credit.
+func (c *credit) anyone() bool { return c.used.Load() != 0 || c.starving.Load() }
+
 // take takes n bytes of the lane's and the server's credit. A request too
 // large for either is let through alone, so that it can be answered at all.
 // The caller holds l.mu.
