@@ -14,6 +14,8 @@ const (
 	// maxBatchesInFlight: measured best; more of them make middling load
 	// slower, since each batch is then smaller.
 	maxBatchesInFlight = 2
+	// minSecondBatchBytes wait before a second batch leaves beside the first.
+	minSecondBatchBytes = 64 << 10
 	// maxQueueBytes bounds what waits for a place in flight.
 	maxQueueBytes = 64 << 20
 	// maxAbandoned bounds how often batches that never end are given up before

@@ -228,10 +228,10 @@ func (p *proposer) sealLocked() sealed {
 	return full
 }
 
-// pumpLocked hands batches to raft while fewer than two are under way. raft's
-// channel has more room than that, so Apply does not block.
+// pumpLocked hands batches to raft while there is a place for them. raft's channel
+// has more room than that, so Apply does not block.
 func (p *proposer) pumpLocked() {
-	for p.term != nil && (len(p.term.left) < maxBatchesInFlight || mutant.On(mutant.Unbounded)) {
+	for p.placeLocked() {
 		next, ok := p.takeLocked()
 		if !ok {
 			return
@@ -245,6 +245,20 @@ func (p *proposer) pumpLocked() {
 		p.term.left = append(p.term.left, now)
 		p.term.flights <- flight{p.raft.Apply(next.entry, 0), next.from, next.opened, now}
 	}
+}
+
+// placeLocked tells whether a batch may go to raft now. The place beside one that
+// is under way is for a batch that fills it: what is small waits for that one, with
+// all that comes meanwhile, since a batch costs every server the same however
+// little is in it.
+func (p *proposer) placeLocked() bool {
+	switch {
+	case p.term == nil:
+		return false
+	case len(p.term.left) == 0 || mutant.On(mutant.Unbounded):
+		return true
+	}
+	return len(p.term.left) < maxBatchesInFlight && p.queued >= minSecondBatchBytes
 }
 
 func (p *proposer) takeLocked() (sealed, bool) {

@@ -111,36 +111,57 @@ func upTo(from, to uint64) (all []uint64) {
 	return all
 }
 
-func TestTwoBatchesAreUnderWayAndTheRestMakesTheNextBigger(t *testing.T) {
+func TestWhatComesWhileABatchIsUnderWayMakesTheNextOne(t *testing.T) {
 	proposing(t, func(b *bench) {
 		b.append(1, 100, 10)
-		require.Equal(t, 2, b.paper.count())
+		require.Equal(t, 1, b.paper.count())
 		require.Equal(t, upTo(1, 1), b.paper.seqs(t, 0))
-		require.Equal(t, upTo(2, 2), b.paper.seqs(t, 1))
 
 		b.paper.end(0, nil)
 		synctest.Wait()
-		require.Equal(t, 3, b.paper.count())
-		require.Equal(t, upTo(3, 100), b.paper.seqs(t, 2))
+		require.Equal(t, 2, b.paper.count())
+		require.Equal(t, upTo(2, 100), b.paper.seqs(t, 1))
 
 		b.append(101, 130, 10)
 		b.paper.end(1, nil)
 		synctest.Wait()
-		require.Equal(t, upTo(101, 130), b.paper.seqs(t, 3))
+		require.Equal(t, upTo(101, 130), b.paper.seqs(t, 2))
 		b.paper.end(2, nil)
-		b.paper.end(3, nil)
 		<-b.drained()
 		s := b.Stats()
-		require.Equal(t, uint64(4), s.Batches)
+		require.Equal(t, uint64(3), s.Batches)
 		require.Equal(t, uint64(130), s.Txns)
 		require.Zero(t, s.QueuedBytes)
 		require.Zero(t, b.doubts)
 	})
 }
 
+func TestTwoBatchesAreUnderWayIfTheSecondIsWorthIt(t *testing.T) {
+	proposing(t, func(b *bench) {
+		b.append(1, 9, 10)
+		require.Equal(t, 1, b.paper.count())
+		b.append(10, 10, minSecondBatchBytes)
+		require.Equal(t, 2, b.paper.count())
+		require.Equal(t, upTo(2, 10), b.paper.seqs(t, 1))
+
+		b.append(11, 12, minSecondBatchBytes)
+		require.Equal(t, 2, b.paper.count(), "there is no third place")
+		b.paper.end(0, nil)
+		synctest.Wait()
+		require.Equal(t, upTo(11, 12), b.paper.seqs(t, 2))
+		b.append(13, 13, 10)
+		b.paper.end(1, nil)
+		synctest.Wait()
+		require.Equal(t, 3, b.paper.count(), "a small one waits for the last")
+		b.paper.end(2, nil)
+		synctest.Wait()
+		require.Equal(t, upTo(13, 13), b.paper.seqs(t, 3))
+	})
+}
+
 func TestBatchesAreCutAtTransactions(t *testing.T) {
 	proposing(t, func(b *bench) {
-		b.append(1, 2, 10) // under way
+		b.append(1, 2, minSecondBatchBytes) // under way
 		b.append(3, 12, 100<<10)
 		b.append(13, 13, 700<<10) // larger than a batch by itself
 		b.append(14, 14, 10)
@@ -167,7 +188,7 @@ func TestTheLeaderStampsWhenItSeals(t *testing.T) {
 		time.Sleep(time.Minute) // the bubble's clock
 		b.paper.end(0, nil)
 		synctest.Wait()
-		batch, err := state.DecodeBatch(b.paper.entries[2])
+		batch, err := state.DecodeBatch(b.paper.entries[1])
 		require.NoError(t, err)
 		require.Equal(t, time.Now().UnixMilli(), batch.StampMs())
 	})
@@ -197,14 +218,14 @@ func TestErrorsOfRaftAreSortedIntoRefusedAndUnknown(t *testing.T) {
 				require.Equal(t, 1, b.doubts)
 				require.False(t, s.Proposing)
 				require.Zero(t, s.QueuedBytes, "what waited comes again with the rest")
-				require.Equal(t, 2, b.paper.count(), "nothing goes out before the lanes send again")
+				require.Equal(t, 1, b.paper.count(), "nothing goes out before the lanes send again")
 
 				b.append(6, 6, 10)
 				require.Equal(t, uint64(1), b.Stats().Unled)
 
 				b.lead()
 				b.append(1, 6, 10)
-				require.Equal(t, upTo(1, 1), b.paper.seqs(t, 2), "proposed again: it may be lost")
+				require.Equal(t, upTo(1, 1), b.paper.seqs(t, 1), "proposed again: it may be lost")
 			})
 		})
 	}
@@ -212,9 +233,9 @@ func TestErrorsOfRaftAreSortedIntoRefusedAndUnknown(t *testing.T) {
 
 func TestTheEndOfAnOldTermMeansNothingToTheNext(t *testing.T) {
 	proposing(t, func(b *bench) {
-		b.append(1, 3, 10)
+		b.append(1, 3, minSecondBatchBytes)
 		b.lead()
-		b.append(1, 3, 10)
+		b.append(1, 3, minSecondBatchBytes)
 		b.paper.end(0, raft.ErrLeadershipLost)
 		b.paper.end(1, raft.ErrLeadershipLost)
 		synctest.Wait()
@@ -227,9 +248,9 @@ func TestTheEndOfAnOldTermMeansNothingToTheNext(t *testing.T) {
 
 func TestCopiesAndHolesStayOutOfTheLog(t *testing.T) {
 	proposing(t, func(b *bench) {
-		b.append(1, 2, 10)
-		b.append(1, 2, 10)
-		b.append(5, 5, 10)
+		b.append(1, 2, minSecondBatchBytes)
+		b.append(1, 2, minSecondBatchBytes)
+		b.append(5, 5, minSecondBatchBytes)
 		s := b.Stats()
 		require.Equal(t, uint64(2), s.Doubled)
 		require.Equal(t, uint64(1), s.Early)
@@ -263,7 +284,7 @@ func TestAFullQueueRefusesAndAsksAgainWhenItHasRoom(t *testing.T) {
 
 func TestABatchThatNeverEndsIsGivenUp(t *testing.T) {
 	proposing(t, func(b *bench) {
-		b.append(1, 3, 10)
+		b.append(1, 3, minSecondBatchBytes)
 		time.Sleep(batchDeadline - time.Millisecond)
 		b.giveUp(time.Now())
 		require.Zero(t, b.doubts)
@@ -274,7 +295,7 @@ func TestABatchThatNeverEndsIsGivenUp(t *testing.T) {
 
 		for range 2 * maxAbandoned { // and raft's channel never fills
 			b.lead()
-			b.append(1, 3, 10)
+			b.append(1, 3, minSecondBatchBytes)
 			time.Sleep(batchDeadline)
 			b.giveUp(time.Now())
 		}
@@ -287,6 +308,8 @@ func TestWhatIsNoWriteIsNotSequenced(t *testing.T) {
 	proposing(t, func(b *bench) {
 		for range 2 {
 			b.Append(&state.Txn{Kind: state.TxnNoop, Origin: 1, Ticket: 7})
+			b.paper.end(b.paper.count()-1, nil)
+			synctest.Wait()
 		}
 		require.Equal(t, 2, b.paper.count())
 		require.Zero(t, b.Stats().Doubled)

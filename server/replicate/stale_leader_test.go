@@ -22,7 +22,8 @@ func forgotten(t *testing.T, f func(e *ensemble, old, now *server)) {
 			old.store.gate.Store(nil)
 			close(gate)
 		}()
-		old.send(open(1, time.Hour)) // what hangs
+		old.send(open(1, time.Hour)) // what hangs, once nothing else is under way
+		e.until("its disk hangs", 5*time.Second, func() bool { return old.instance().gate.age() > 0 })
 		e.net.Isolate(old.host, "s1", "s2", "s3")
 		var now *server
 		e.until("another leads", 5*time.Second, func() bool {
