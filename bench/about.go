@@ -46,6 +46,9 @@ func lookAround(ctx context.Context, c *comparison) (about, error) {
 
 // amount is how often and how long was measured.
 func (a *about) amount() string {
+	if a.Runs == 0 { // older results do not say
+		return fmt.Sprintf("runs of %g s", a.LengthS)
+	}
 	text := fmt.Sprintf("%d run%s of %g s", a.Runs, plural(a.Runs), a.LengthS)
 	if a.BulkRuns > 0 {
 		text += fmt.Sprintf(", %d of the scenes with 100,000 nodes and more", a.BulkRuns)
