@@ -93,10 +93,11 @@ func (o *outbox) abandonPen() {
 
 func (c *Conn) writeBatch(batch []protocol.Message) error {
 	buf := c.page[:0]
-	size, told := 0, len(batch)
+	size, told := 0, 0
 	for i := range batch {
 		m := &batch[i]
 		size += m.Size()
+		told++
 		buf = c.speaker.Append(buf, m)
 		last := i == len(batch)-1
 		if !last && len(buf) < writeBufferSize {
@@ -108,17 +109,18 @@ func (c *Conn) writeBatch(batch []protocol.Message) error {
 			told--
 			write = c.writeLast
 		}
+		// Counted before it is sent: who has heard it may ask how much was said.
+		c.front.counts.messagesOut.Add(uint64(told))
+		c.sent.Add(uint64(told))
 		if err := write(buf); err != nil {
 			return err
 		}
 		c.out.written(size)
-		buf, size = buf[:0], 0
+		buf, size, told = buf[:0], 0, 0
 	}
 	if cap(buf) <= 4*writeBufferSize {
 		c.page = buf
 	}
-	c.front.counts.messagesOut.Add(uint64(told))
-	c.sent.Add(uint64(told))
 	return nil
 }
 
