@@ -129,6 +129,9 @@ func (s *Store) send() error {
 	defer txn.Discard()
 	for i := range s.batch.entries {
 		e := &s.batch.entries[i]
+		if int64(len(e.Value)) >= g.db.Opts().ValueThreshold {
+			return fmt.Errorf("a value of %d bytes would go to the value log", len(e.Value))
+		}
 		var err error
 		if e.Value == nil {
 			err = txn.Delete(e.Key)

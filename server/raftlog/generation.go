@@ -92,6 +92,9 @@ func openGeneration(number uint64, o badger.Options) (*generation, error) {
 		return nil, errors.Join(fmt.Errorf("raftlog: restrict files: %w", err), g.close())
 	}
 	adviseRandom(path)
+	if !o.ReadOnly {
+		detachValueLog(path)
+	}
 	return g, nil
 }
 

@@ -94,6 +94,17 @@ func TestATableThatCannotBeWrittenPoisons(t *testing.T) {
 	<-settled
 }
 
+// The value log is memory: what came there would be lost.
+func TestAValueForTheValueLogIsRefused(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.batch.reset()
+	s.batch.add(entryKey(1, 0), make([]byte, valueThreshold(testMemTable)))
+	require.ErrorContains(t, s.commitRaw(), "would go to the value log")
+}
+
 func TestADirectoryMayHaveAnyName(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "node[1]*?")

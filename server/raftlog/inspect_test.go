@@ -83,6 +83,6 @@ func TestWriteAheadMappingsAreFound(t *testing.T) {
 	}
 	dir := t.TempDir()
 	openStore(t, dir)
-	require.GreaterOrEqual(t, adviseRandom(generationPath(dir, 1)), 2, "the write-ahead file and the value log")
+	require.Equal(t, 1, adviseRandom(generationPath(dir, 1)), "the write-ahead file; the value log is memory by now")
 	require.Zero(t, adviseRandom(filepath.Join(dir, "elsewhere")))
 }

@@ -23,22 +23,28 @@ func forgetMappings(dir string) int {
 	return advise(dir, syscall.MADV_DONTNEED, ".mem")
 }
 
-func advise(dir string, advice uintptr, suffixes ...string) int {
+func advise(dir string, advice uintptr, suffixes ...string) (found int) {
+	eachMapping(dir, suffixes, func(start, end uintptr) {
+		if _, _, errno := syscall.Syscall(syscall.SYS_MADVISE, start, end-start, advice); errno == 0 {
+			found++
+		}
+	})
+	return found
+}
+
+// eachMapping calls use with each mapping of a file of dir that has one of the suffixes.
+func eachMapping(dir string, suffixes []string, use func(start, end uintptr)) {
 	maps, err := os.ReadFile("/proc/self/maps")
 	if err != nil {
-		return 0
+		return
 	}
-	found := 0
 	for line := range bytes.Lines(maps) {
 		start, end, path, ok := parseMapping(string(bytes.TrimSuffix(line, []byte("\n"))))
 		if !ok || filepath.Dir(path) != dir || !slices.Contains(suffixes, filepath.Ext(path)) {
 			continue
 		}
-		if _, _, errno := syscall.Syscall(syscall.SYS_MADVISE, start, end-start, advice); errno == 0 {
-			found++
-		}
+		use(start, end)
 	}
-	return found
 }
 
 // parseMapping reads "start-end perms offset dev inode   path".

@@ -1,0 +1,5 @@
+//go:build !linux || !(amd64 || arm64)
+
+package raftlog
+
+func detachValueLog(string) int { return 0 }
