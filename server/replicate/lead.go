@@ -61,6 +61,7 @@ func (n *Node) run() {
 			l.tick()
 		case <-watch.C:
 			l.watch()
+			watch.Reset(l.watchAgain())
 		case id := <-n.gone:
 			l.prepareStand(id)
 		case t := <-n.turns:
@@ -86,6 +87,15 @@ func (n *Node) signals() (<-chan bool, <-chan raft.Observation) {
 		return nil, nil
 	}
 	return inst.raft.LeaderCh(), inst.changed
+}
+
+// watchAgain is when to watch next: a server that leads nobody but itself has
+// only its own disk to look after, and is the one that is to cost least.
+func (l *loop) watchAgain() time.Duration {
+	if l.leadTerm.Load() != 0 && len(l.others()) == 0 {
+		return loneWatchInterval
+	}
+	return watchInterval
 }
 
 // touchInterval is how often signs of life are collected: late enough to be

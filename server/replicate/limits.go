@@ -140,7 +140,8 @@ const (
 )
 
 const (
-	watchInterval = 100 * time.Millisecond
+	watchInterval     = 100 * time.Millisecond
+	loneWatchInterval = 500 * time.Millisecond
 	// unreachableAfter is when a member that does not answer is said to be out
 	// of reach.
 	unreachableAfter = time.Second
