@@ -79,12 +79,12 @@ func (n *Node) begin() error {
 	var store Store = g
 	trans := loneTransport(n.cfg.Address)
 	if n.cfg.Peers != nil {
-		cache, err := raft.NewLogCache(logCacheEntries, g)
+		peers := newPeerTransport(n, g)
+		cache, err := raft.NewLogCache(logCacheEntries, &early{g, peers})
 		if err != nil {
-			return fmt.Errorf("replicate: cache of the log: %w", err)
+			return errors.Join(fmt.Errorf("replicate: cache of the log: %w", err), peers.Close())
 		}
-		store = cached{cache, g}
-		trans = newPeerTransport(n, g)
+		store, trans = cached{cache, g}, peers
 	}
 	conf := raftConfig(n.cfg.ID, n.cfg.Logger)
 	if err := assertSettings(conf, store, trans); err != nil {
