@@ -79,12 +79,12 @@ func (n *Node) begin() error {
 	var store Store = g
 	trans := loneTransport(n.cfg.Address)
 	if n.cfg.Peers != nil {
-		peers := newPeerTransport(n, g)
-		cache, err := raft.NewLogCache(logCacheEntries, &early{g, peers})
+		cache, err := raft.NewLogCache(logCacheEntries, g)
 		if err != nil {
-			return errors.Join(fmt.Errorf("replicate: cache of the log: %w", err), peers.Close())
+			return fmt.Errorf("replicate: cache of the log: %w", err)
 		}
-		store, trans = cached{cache, g}, peers
+		store = cached{cache, g}
+		trans = newPeerTransport(n, g)
 	}
 	conf := raftConfig(n.cfg.ID, n.cfg.Logger)
 	if err := assertSettings(conf, store, trans); err != nil {

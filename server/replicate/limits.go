@@ -106,13 +106,6 @@ const (
 	txnOverhead    = 128     // of a transaction beside its bytes and strings: at most
 	receiveBuffer  = 64 << 10
 	cargoTxns      = 64 // proposed under one hold of the proposer's lock
-	// maxEarlyBytes is what followers are sent while it is written here: what a
-	// client or two write at once. With more of them (8,000 writes/s over 32
-	// connections) three syncs at once of one disk cost more than the wait for one.
-	maxEarlyBytes = 4 << 10
-	// maxEarlyAge is for how long an answer shows that a follower lives: what is
-	// left of the lease must be enough for a heartbeat.
-	maxEarlyAge = 100 * time.Millisecond
 	// maxOutboxBytes bounds what waits for the stream to the leader.
 	maxOutboxBytes = 64 << 20
 

@@ -2,7 +2,6 @@ package replicate
 
 import (
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -11,9 +10,6 @@ import (
 // progress is how far the leader has brought each follower, read off the
 // answers that pass the transport: raft keeps it to itself.
 type progress struct {
-	early  atomic.Uint64 // messages with entries sent while these were written here
-	spared atomic.Uint64 // messages of raft's that those have answered
-
 	mu       sync.Mutex // guards what follows
 	members  map[raft.ServerID]*follower
 	installs uint64    // snapshots sent since the start
@@ -68,17 +64,8 @@ func (p *progress) heartbeat(id raft.ServerID, sent time.Time, err error) (silen
 func (p *progress) reachable(id raft.ServerID) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.memberLocked(id).reachable()
-}
-
-func (f *follower) reachable() bool { return f.failed.IsZero() || f.heard.After(f.failed) }
-
-// fit tells whether entries may go to a server beside what raft sends it.
-func (p *progress) fit(id raft.ServerID) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	f := p.memberLocked(id)
-	return f.reachable() && !f.installing
+	return f.failed.IsZero() || f.heard.After(f.failed)
 }
 
 func (p *progress) appended(id raft.ServerID, req *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse, err error) {

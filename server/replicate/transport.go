@@ -56,8 +56,6 @@ type peerTransport struct {
 	progress    *progress
 	isMember    func(id raft.ServerID, data string) bool
 	current     func(id raft.ServerID, term uint64) bool // this server leads in that term, and id is a member
-	applied     func() uint64                            // index of the newest entry known to be committed
-	earlies     *earlies
 	rpcs        chan raft.RPC
 	closed      chan struct{}
 	closing     sync.Once
@@ -71,12 +69,10 @@ func newPeerTransport(n *Node, g *gate) *peerTransport {
 	conns := newRaftConns(n.cfg.Peers, n.self().raft())
 	t := &peerTransport{
 		conns: conns, gate: g, progress: n.progress, isMember: n.isMember, current: n.leads,
-		applied: n.fsm.counts.index.Load,
-		bulk:    networkTransport(conns.accepting(), bulkTimeout, logger),
-		brief:   networkTransport(conns.dialing(), briefTimeout, logger),
-		rpcs:    make(chan raft.RPC), closed: make(chan struct{}), silenced: map[raft.ServerID]chan struct{}{},
+		bulk:  networkTransport(conns.accepting(), bulkTimeout, logger),
+		brief: networkTransport(conns.dialing(), briefTimeout, logger),
+		rpcs:  make(chan raft.RPC), closed: make(chan struct{}), silenced: map[raft.ServerID]chan struct{}{},
 	}
-	t.earlies = newEarlies(t.takesEarly, t.carry)
 	go t.relay()
 	return t
 }
@@ -128,16 +124,10 @@ func (t *peerTransport) AppendEntries(id raft.ServerID, to raft.ServerAddress, r
 		}
 		return err
 	}
-	if sent := t.earlies.take(id); sent.answers(to, req, t.closed) {
-		t.progress.spared.Add(1)
-		*resp = sent.resp
-	} else if err := t.awaitTurn(id, req.Term, t.isSilenced); err != nil {
-		return err
-	} else if err := t.append(id, to, req, resp); err != nil {
+	if err := t.awaitTurn(id, req.Term, t.isSilenced); err != nil {
 		return err
 	}
-	t.earlies.settle(id, to, req, resp)
-	return nil
+	return t.append(id, to, req, resp)
 }
 
 func (t *peerTransport) append(id raft.ServerID, to raft.ServerAddress, req *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
@@ -230,9 +220,6 @@ func (t *peerTransport) InstallSnapshot(id raft.ServerID, to raft.ServerAddress,
 		return err
 	}
 	t.progress.installing(id, true)
-	if !mutant.On(mutant.EarlyKept) {
-		t.earlies.take(id) // the log that its answer was about may be gone
-	}
 	defer t.progress.installing(id, false)
 	err := t.bulk.InstallSnapshot(id, target(id, to), req, resp, data)
 	t.progress.installed(id, req, resp, err)
@@ -322,7 +309,6 @@ func (t *peerTransport) checkCandidate(h raft.RPCHeader) error {
 func (t *peerTransport) Close() error {
 	t.closing.Do(func() { close(t.closed) })
 	t.conns.close()
-	t.earlies.close()
 	return errors.Join(t.bulk.Close(), t.brief.Close())
 }
 

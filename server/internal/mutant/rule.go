@@ -63,11 +63,6 @@ const (
 	VerifiedReads // pipeline: a linearizable read asks raft whether this server leads, instead of the log
 	NoTrial       // replicate: the leader does not compare the others' marks
 	NoScrub       // replicate: nobody recomputes the digest
-	EarlyCommit   // replicate: what is sent early is said to be committed
-	EarlyAny      // replicate: the answer to an early message answers any other
-	EarlyRefused  // replicate: a refusal of an early message counts
-	EarlyStale    // replicate: an early answer counts however old it is
-	EarlyKept     // replicate: an early answer counts over a snapshot
 
 	numRules
 )
@@ -87,8 +82,6 @@ var names = [numRules]string{
 	NoSync: "no sync", DamageIsNotFound: "damage reported as not found", NoTailGuard: "no tail guard",
 	ServeEarly: "serve before catch-up", Pipelining: "pipelined appends", Unbounded: "unbounded proposals", VerifiedReads: "reads by VerifyLeader",
 	NoTrial: "marks are not compared", NoScrub: "no scrub",
-	EarlyCommit: "early entries are committed", EarlyAny: "early answers to any message", EarlyRefused: "early refusals count",
-	EarlyStale: "early answers of any age", EarlyKept: "early answers over a snapshot",
 	NoStreamResend: "no resend over a new stream", DeafToDoubt: "deaf to the leader's doubt", SilentOverflow: "silent overflow of the outbox",
 }
 
