@@ -1,6 +1,7 @@
 package replicate
 
 import (
+	"bytes"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,13 +17,20 @@ import (
 type gate struct {
 	Store
 	withheld atomic.Uint64 // messages not sent because a write hung
+	term     atomic.Uint64 // the newest that raft has stored
 
 	mu    sync.Mutex // guards what follows
 	since map[uint64]time.Time
 	next  uint64
 }
 
-func newGate(s Store) *gate { return &gate{Store: s, since: map[uint64]time.Time{}} }
+func newGate(s Store) *gate {
+	g := &gate{Store: s, since: map[uint64]time.Time{}}
+	if term, err := s.GetUint64(currentTermKey); err == nil { // else raft meets the error too
+		g.term.Store(term)
+	}
+	return g
+}
 
 func (g *gate) IsMonotonic() bool {
 	monotonic, ok := g.Store.(raft.MonotonicLogStore)
@@ -43,7 +51,11 @@ func (g *gate) Set(key, value []byte) error {
 
 func (g *gate) SetUint64(key []byte, value uint64) error {
 	defer g.enter()()
-	return g.Store.SetUint64(key, value)
+	err := g.Store.SetUint64(key, value)
+	if err == nil && bytes.Equal(key, currentTermKey) {
+		g.term.Store(value)
+	}
+	return err
 }
 
 // enter notes a write and returns what notes its end.

@@ -98,9 +98,28 @@ func rpcsInFlight() int {
 
 func (t *peerTransport) Consumer() <-chan raft.RPC                               { return t.rpcs }
 func (t *peerTransport) LocalAddr() raft.ServerAddress                           { return t.conns.local }
-func (t *peerTransport) SetHeartbeatHandler(f func(raft.RPC))                    { t.bulk.SetHeartbeatHandler(f) }
 func (t *peerTransport) DecodePeer(b []byte) raft.ServerAddress                  { return raft.ServerAddress(b) }
 func (t *peerTransport) EncodePeer(_ raft.ServerID, a raft.ServerAddress) []byte { return []byte(a) }
+
+// SetHeartbeatHandler has heartbeats answered while raft's own goroutine waits for the disk, but for the first of a term: a
+// leader that hears of a later term from another goroutine may already have chosen to store an entry, which gets that
+// term. It is another leader's, who may give the same index to another entry, and nothing tells the two apart any more.
+func (t *peerTransport) SetHeartbeatHandler(f func(raft.RPC)) {
+	t.bulk.SetHeartbeatHandler(func(rpc raft.RPC) { t.heard(rpc, f) })
+}
+
+func (t *peerTransport) heard(rpc raft.RPC, f func(raft.RPC)) {
+	req, ok := rpc.Command.(*raft.AppendEntriesRequest)
+	if !ok || req.Term <= t.gate.term.Load() || mutant.On(mutant.StrayTerm) {
+		f(rpc)
+		return
+	}
+	select {
+	case t.rpcs <- rpc:
+	case <-t.closed:
+		rpc.Respond(nil, raft.ErrTransportShutdown)
+	}
+}
 
 func (t *peerTransport) AppendEntriesPipeline(id raft.ServerID, to raft.ServerAddress) (raft.AppendPipeline, error) {
 	if mutant.On(mutant.Pipelining) {

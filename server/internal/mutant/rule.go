@@ -63,6 +63,7 @@ const (
 	VerifiedReads // pipeline: a linearizable read asks raft whether this server leads, instead of the log
 	NoTrial       // replicate: the leader does not compare the others' marks
 	NoScrub       // replicate: nobody recomputes the digest
+	StrayTerm     // replicate: raft hears of a term beside its own goroutine
 
 	numRules
 )
@@ -82,6 +83,7 @@ var names = [numRules]string{
 	NoSync: "no sync", DamageIsNotFound: "damage reported as not found", NoTailGuard: "no tail guard",
 	ServeEarly: "serve before catch-up", Pipelining: "pipelined appends", Unbounded: "unbounded proposals", VerifiedReads: "reads by VerifyLeader",
 	NoTrial: "marks are not compared", NoScrub: "no scrub",
+	StrayTerm:      "terms beside raft's own goroutine",
 	NoStreamResend: "no resend over a new stream", DeafToDoubt: "deaf to the leader's doubt", SilentOverflow: "silent overflow of the outbox",
 }
 
