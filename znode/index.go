@@ -13,8 +13,8 @@ const (
 	// bucketLoad is how many nodes a bucket has on average. Of 100 buckets 5 to
 	// 20 have more than bucketNodes then, and a second one behind them.
 	bucketLoad = 11
-	// chunkBuckets are allocated together: 12 KiB, a size that the allocator has.
-	chunkBuckets = 64
+	// chunkBuckets are allocated together.
+	chunkBuckets = 63
 )
 
 // index finds a node by its path. It is a hash table that keeps no paths beside
@@ -25,9 +25,16 @@ const (
 // A node is told from the others of its bucket by 32 bits of the hash, which say
 // where it moves as well: only the node that is looked for is touched.
 type index struct {
-	chunks  []*[chunkBuckets]bucket
+	chunks  []*chunk
 	buckets uint32
 	size    int
+}
+
+// chunk takes 12 KiB, a size that the allocator has, with the 8 bytes that the
+// allocator puts before it; and so its buckets begin with a cache line.
+type chunk struct {
+	_       [56]byte
+	buckets [chunkBuckets]bucket
 }
 
 // bucket has the first n of its places in use, all of them if there is more.
@@ -50,12 +57,12 @@ func newIndex(nodes int) index {
 // extend adds an empty bucket.
 func (x *index) extend() {
 	if x.buckets%chunkBuckets == 0 {
-		x.chunks = append(x.chunks, new([chunkBuckets]bucket))
+		x.chunks = append(x.chunks, new(chunk))
 	}
 	x.buckets++
 }
 
-func (x *index) bucket(i uint32) *bucket { return &x.chunks[i/chunkBuckets][i%chunkBuckets] }
+func (x *index) bucket(i uint32) *bucket { return &x.chunks[i/chunkBuckets].buckets[i%chunkBuckets] }
 
 // of returns the bucket of a hash: the one with its lowest bits, as many as
 // number all buckets, or without the first of these if that one is yet to come.

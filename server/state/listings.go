@@ -27,6 +27,7 @@ type listing struct {
 	pzxid uint64
 	names *protocol.More // to be shared; nil when it was asked for once
 	text  int            // bytes of the names
+	large bool           // it is too large to be shared
 }
 
 // fits tells whether it answers r, if nothing has changed, within room bytes.
@@ -46,10 +47,12 @@ func (l *listing) room(mark int) int { return l.text + mark*len(l.names.Names) }
 func (l *listing) memory(path string) int {
 	n := listingRoom + len(path)
 	if l.names != nil {
-		n += 3*l.text + len(l.names.Names)*(keptNameRoom+len(path))
+		n += memoryOf(path, l.text, len(l.names.Names))
 	}
 	return n
 }
+
+func memoryOf(path string, text, names int) int { return 3*text + names*(keptNameRoom+len(path)) }
 
 // of returns what is kept of a path.
 func (l *listings) of(path string) listing {
@@ -62,18 +65,22 @@ func (l *listings) of(path string) listing {
 // if this is the second one without a change between. When there is no room, all
 // are forgotten, and each costs two walks more.
 func (l *listings) note(path string, pzxid uint64, names *protocol.More) *protocol.More {
+	was := l.of(path)
+	if was.pzxid == pzxid && was.large {
+		return names
+	}
+	now := listing{pzxid: pzxid}
+	if was.pzxid == pzxid && was.names == nil {
+		// Other readers do not wait for these walks.
+		now.share(path, names)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	was, known := l.known[path]
-	now := listing{pzxid: pzxid}
-	if known && was.pzxid == pzxid {
-		if was.names != nil {
-			return was.names // of a reader who was faster
-		}
-		now = listing{pzxid, protocol.ShareNames(names.Names), textOf(names.Names)}
-		if now.memory(path) > maxListing {
-			return names
-		}
+	if was.pzxid == pzxid && was.names != nil {
+		return was.names // of a reader who was faster
+	}
+	if now.names != nil {
 		names = now.names
 	}
 	l.bytes += now.memory(path)
@@ -85,6 +92,14 @@ func (l *listings) note(path string, pzxid uint64, names *protocol.More) *protoc
 	}
 	l.known[strings.Clone(path)] = now
 	return names
+}
+
+// share makes the form that answers share, if there is room for it.
+func (l *listing) share(path string, names *protocol.More) {
+	l.text = textOf(names.Names)
+	if l.large = memoryOf(path, l.text, len(names.Names)) > maxListing; !l.large {
+		l.names = protocol.ShareNames(names.Names)
+	}
 }
 
 func textOf(names []string) (bytes int) {

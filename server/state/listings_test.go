@@ -134,3 +134,16 @@ func TestKeptListingsStayWithinTheirBound(t *testing.T) {
 	}
 	require.LessOrEqual(t, len(l.known), maxListings/listingRoom, "those asked for once are bounded as well")
 }
+
+func TestAListingTooLargeToBeSharedIsMeasuredOnce(t *testing.T) {
+	t.Parallel()
+	var l listings
+	names := &protocol.More{Names: make([]string, maxListing/keptNameRoom+1)}
+	for range 3 {
+		require.Same(t, names, l.note("/huge", 7, names))
+	}
+	require.True(t, l.known["/huge"].large)
+	small := &protocol.More{Names: []string{"a"}}
+	require.Same(t, small, l.note("/huge", 8, small), "it has shrunk")
+	require.NotSame(t, small, l.note("/huge", 8, small))
+}
