@@ -41,11 +41,12 @@ func runPrompt(ctx context.Context, e *env) error {
 	// From here on Ctrl-C belongs to the line or the command, not to the shell.
 	ctx, stop := signal.NotifyContext(context.WithoutCancel(ctx), syscall.SIGTERM)
 	defer stop()
+	p := &prompt{env: e}
 	history, tab := e.historyFile(), &completer{env: e}
 	rl, err := readline.NewFromConfig(&readline.Config{
 		HistoryFile: history, HistoryLimit: historyLines, HistorySearchFold: true,
 		AutoComplete: tab, Undo: true, DisableAutoSaveHistory: true,
-		Listener: emptyAtCtrlC, FuncFilterInputRune: dropAfterTab(),
+		Listener: emptyAtCtrlC, FuncFilterInputRune: p.resting(dropAfterTab()),
 	})
 	if err != nil {
 		return err
@@ -55,7 +56,7 @@ func runPrompt(ctx context.Context, e *env) error {
 	if err := os.Chmod(history, 0o600); err != nil && history != "" {
 		fmt.Fprintln(e.errw, "lycaon: lines are not kept between runs:", err)
 	}
-	p := &prompt{env: e, rl: rl}
+	p.rl = rl
 	e.screen, tab.tell = &screen{tty: e.out.w}, rl.Stdout()
 	e.out.w, e.errw = e.screen.layer(rl.Stdout()), e.screen.layer(rl.Stderr())
 	e.history = func() []string { return p.lines }
@@ -84,6 +85,23 @@ func dropAfterTab() func(rune) (rune, bool) {
 			return readline.CharCtrlU, true
 		}
 		return key, true
+	}
+}
+
+// resting has nobody draw the prompt anew from a key on that may end the line: the
+// line editor then takes the line out of its buffer without a lock.
+func (p *prompt) resting(filter func(rune) (rune, bool)) func(rune) (rune, bool) {
+	return func(key rune) (rune, bool) {
+		key, take := filter(key)
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		switch key {
+		case readline.CharEnter, readline.CharCtrlJ, readline.CharInterrupt, readline.CharEOT:
+			p.typing = false
+		default:
+			p.typing = true
+		}
+		return key, take
 	}
 }
 
