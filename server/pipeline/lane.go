@@ -383,6 +383,7 @@ func (l *Lane) send(s *slot) (copied bool) {
 		Seq: s.seq, Xid: s.loggedXid(), Ack: s.ack, Op: s.op, IDs: s.ids.encoded, Body: s.body,
 	}
 	kept := l.core.log.Append(&l.txn)
+	l.txn.Body = nil // the frame of a connection: it is not held until the next write
 	if kept != nil {
 		s.body = kept
 	}

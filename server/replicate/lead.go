@@ -170,8 +170,13 @@ func (l *loop) outage() time.Duration {
 }
 
 func (l *loop) stepDown() {
-	if l.leadTerm.Swap(0) != 0 {
-		l.lostLead.Store(int64(time.Since(l.started)))
+	if l.leadTerm.Load() != 0 {
+		lost := time.Since(l.started)
+		if silence := l.silenceOfMajority(); silence > heartbeatTimeout {
+			lost -= silence // since then somebody else may have counted the time of sessions
+		}
+		l.leadTerm.Store(0)
+		l.lostLead.Store(int64(max(lost, 1)))
 	}
 	l.duties.pause()
 	l.prop.rest()

@@ -29,7 +29,11 @@ func (n *Node) silenceOfMajority() time.Duration {
 		}
 	}
 	slices.SortFunc(heard, func(a, b time.Time) int { return b.Compare(a) })
-	return now.Sub(heard[len(all)/2])
+	silence := now.Sub(heard[len(all)/2])
+	if n.progress.deposed() {
+		return max(silence, heartbeatTimeout+1) // it is about to step down
+	}
+	return silence
 }
 
 // assurance keeps for a moment what a look at the majority has found: each pong asks.

@@ -1,6 +1,7 @@
 package replicate
 
 import (
+	"errors"
 	"sync"
 	"time"
 
@@ -14,6 +15,7 @@ type progress struct {
 	members  map[raft.ServerID]*follower
 	installs uint64    // snapshots sent since the start
 	begun    time.Time // when this server began to lead
+	replaced bool      // a server answered from a later term since
 
 	matched func(id raft.ServerID, match uint64) // told of every rise; nil: nobody is
 }
@@ -35,7 +37,7 @@ func (p *progress) begin() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	clear(p.members)
-	p.begun = time.Now()
+	p.begun, p.replaced = time.Now(), false
 }
 
 func (p *progress) memberLocked(id raft.ServerID) *follower {
@@ -47,16 +49,26 @@ func (p *progress) memberLocked(id raft.ServerID) *follower {
 	return f
 }
 
-// heartbeat notes the outcome of one and tells for how long the server has not
-// answered.
+// heartbeat notes the outcome of one, of which a refusal confirms nobody, and
+// tells for how long the server has not answered.
 func (p *progress) heartbeat(id raft.ServerID, sent time.Time, err error) (silence time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	f := p.memberLocked(id)
-	if err == nil {
+	switch {
+	case err == nil:
 		f.heard, f.confirmed = time.Now(), sent
+	case errors.Is(err, errRefused):
+		f.heard, p.replaced = time.Now(), true
 	}
 	return time.Since(f.heard)
+}
+
+// deposed tells whether a server has answered this leader from a later term.
+func (p *progress) deposed() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.replaced
 }
 
 // reachable tells whether a server has answered since entries could not be

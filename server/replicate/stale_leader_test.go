@@ -1,6 +1,7 @@
 package replicate
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -64,4 +65,34 @@ func TestALeaderThatIsNoneAnyMoreVouchesForNoSession(t *testing.T) {
 		require.Greater(t, old.Contact(), heartbeatTimeout, "nobody has heard of it since before another was elected")
 		require.Less(t, time.Since(began), time.Second, "before it knows that its disk hangs")
 	})
+}
+
+// Its heartbeats get through again while its disk still holds it up: they are refused, which confirms nobody.
+func TestALeaderWhoseHeartbeatsAreRefusedVouchesForNoSession(t *testing.T) {
+	forgotten(t, func(e *ensemble, old, now *server) {
+		e.net.HealAll()
+		refused := 0
+		for ; old.leadTerm.Load() != 0 && !old.instance().gate.hangs(); time.Sleep(5 * time.Millisecond) {
+			require.Greater(t, old.Contact(), heartbeatTimeout, "another leads in a later term")
+			require.False(t, old.vouches())
+			if old.progress.deposed() {
+				refused++
+			}
+		}
+		require.Positive(t, refused, "looks after a refusal")
+	})
+}
+
+func TestARefusalEndsWhatALeaderKnewOfItself(t *testing.T) {
+	p := newProgress()
+	p.begin()
+	sent := time.Now()
+	p.heartbeat("2", sent, nil)
+	require.Equal(t, sent, p.confirmed("2"))
+	require.False(t, p.deposed())
+	p.heartbeat("2", sent.Add(time.Second), fmt.Errorf("%w: it is in term 4", errRefused))
+	require.Equal(t, sent, p.confirmed("2"))
+	require.True(t, p.deposed())
+	p.begin()
+	require.False(t, p.deposed())
 }

@@ -117,7 +117,7 @@ func (s *streams) follow(leader, term uint64) {
 	s.now = newReign(s.ctx, leader, term, own)
 	former.end()
 	if former.own {
-		s.touch.ledUntilNow()
+		s.touch.ledUntil(time.Since(s.n.started) - time.Duration(s.n.lostLead.Load()))
 	}
 }
 

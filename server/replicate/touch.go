@@ -50,11 +50,11 @@ func (t *toucher) contact() time.Duration {
 	return t.now() - t.acked
 }
 
-// ledUntilNow counts the end of a reign of this server's own as a contact.
-func (t *toucher) ledUntilNow() {
+// ledUntil counts the end of a reign of this server's own, so long ago, as a contact.
+func (t *toucher) ledUntil(ago time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.acked, t.known = t.now(), true
+	t.acked, t.known = t.now()-ago, true
 }
 
 // watch closes the connections of sessions that this server may not speak for

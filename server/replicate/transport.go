@@ -41,6 +41,10 @@ func loneTransport(address string) transport {
 // errWithheld answers raft in place of a follower while our disk hangs.
 var errWithheld = errors.New("replicate: withheld while a write to the log hangs")
 
+// errRefused answers raft in place of a member that does not take our heartbeats,
+// since it has heard of a later term.
+var errRefused = errors.New("replicate: heartbeat refused")
+
 // peerTransport carries raft between servers. It has two sets of connections,
 // since raft knows one deadline for everything: heartbeats and votes must
 // notice within a second that nobody answers, while entries may wait for a
@@ -136,6 +140,10 @@ func (t *peerTransport) AppendEntries(id raft.ServerID, to raft.ServerAddress, r
 		}
 		sent := time.Now()
 		err := t.brief.AppendEntries(id, target(id, to), req, resp)
+		if err == nil && !resp.Success {
+			// raft takes any answer for a sign that the member follows, and so lengthens its lease.
+			err = fmt.Errorf("%w: it is in term %d", errRefused, resp.Term)
+		}
 		if silence := t.progress.heartbeat(id, sent, err); silence > deafAfter {
 			// What raft waits for on the other connections will not come either,
 			// and would be waited for long after the network is whole again.
