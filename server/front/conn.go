@@ -44,9 +44,10 @@ type Conn struct {
 
 	lane       atomic.Pointer[pipeline.Lane]
 	out        outbox
-	page       []byte    // of who holds the pen, as are the next four
+	page       []byte    // of who holds the pen, as are the next five
 	writeBy    time.Time // the write deadline set
 	scribing   bool      // a scribe writes
+	turn       int       // bytes and fees since he began
 	away       bool      // and waits for the socket, or may
 	tells      bool      // the socket says when a write waits for it
 	once       sync.Once
@@ -196,7 +197,8 @@ func (c *Conn) serve() {
 	err := c.read()
 	c.countRequests()
 	if c.out.bidden() && c.Flushed() == nil && err == nil {
-		io.Copy(io.Discard, c.nc) // until the client has heard the goodbye, or the undertaker comes
+		c.nc.SetReadDeadline(time.Now().Add(2 * farewellTimeout)) // that of an idle client has passed
+		io.Copy(io.Discard, c.nc)                                 // until the client has heard the goodbye, or the undertaker comes
 	}
 }
 
@@ -371,8 +373,9 @@ func (c *Conn) rest() {
 // Flushed returns when everything pushed has been written, or the connection
 // has gone.
 func (c *Conn) Flushed() error {
-	c.flush()
-	c.out.awaitPen()
+	for done := false; !done; done = c.out.awaitPen() {
+		c.flush()
+	}
 	select {
 	case <-c.gone:
 		return net.ErrClosed

@@ -14,6 +14,9 @@ const (
 	readBufferSize  = 16 << 10
 	writeBufferSize = 64 << 10
 
+	scribeTurn = 128 << 10 // bytes and fees after which a scribe turns to the next connection
+	writeFee   = 4 << 10   // what a write counts beyond its bytes
+
 	defaultMaxOutboxBytes = 16 << 20
 	politeAfter           = 4        // connections that a scribe writes to before it lets others run
 	keptMessages          = 256      // room that an empty outbox keeps

@@ -18,7 +18,7 @@ type outbox struct {
 	spare  []protocol.Message // the other of two slices that take turns
 	bytes  int                // estimated, of queue and of what the pen is at
 	max    int
-	pen    bool      // somebody writes, until the queue is empty
+	pen    bool      // somebody writes, until the queue is empty or his turn is over
 	busy   bool      // the reader will look at the queue before it waits for anything
 	called bool      // a scribe is about to look
 	opened bool      // the handshake is over: what is queued may go out
@@ -119,7 +119,7 @@ func (o *outbox) depth() int {
 }
 
 // takePen returns what is queued, or false if there is nothing or somebody
-// else has the pen and will find it.
+// else has the pen and will see to it.
 func (o *outbox) takePen() ([]protocol.Message, bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -130,9 +130,10 @@ func (o *outbox) takePen() ([]protocol.Message, bool) {
 	return o.swap(), true
 }
 
-// next gives a written batch back and returns what has been queued since; with
-// nothing queued the pen is laid down.
-func (o *outbox) next(done []protocol.Message) ([]protocol.Message, bool) {
+// next gives a written batch back and returns what has been queued since. With
+// nothing queued the pen is laid down, as it is when the turn is over; then a scribe
+// is called in the same breath, since nobody calls one while there is a pen at work.
+func (o *outbox) next(done []protocol.Message, over bool) ([]protocol.Message, bool) {
 	clear(done)
 	if cap(done) > keptMessages {
 		done = nil
@@ -140,10 +141,14 @@ func (o *outbox) next(done []protocol.Message) ([]protocol.Message, bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.spare = done[:0]
-	if len(o.queue) > 0 {
+	switch {
+	case len(o.queue) == 0:
+		o.bytes = 0
+	case over:
+		o.wakeLocked()
+	default:
 		return o.swap(), true
 	}
-	o.bytes = 0
 	o.layDown()
 	return nil, false
 }
@@ -166,13 +171,15 @@ func (o *outbox) written(bytes int) {
 	o.mu.Unlock()
 }
 
-// awaitPen waits until nobody writes.
-func (o *outbox) awaitPen() {
+// awaitPen waits until nobody writes. It returns whether nothing is queued: a pen
+// laid down does not mean that.
+func (o *outbox) awaitPen() (empty bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for o.pen {
 		o.free.Wait()
 	}
+	return len(o.queue) == 0
 }
 
 // bidden tells whether goodbye has been bidden: nothing comes behind what is queued.

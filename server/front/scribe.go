@@ -9,7 +9,8 @@ import (
 // connections share them: a goroutine for each would cost a stack, and a wake for
 // each message. There are as many as can run at one time, and one more for each
 // that waits for a socket that takes nothing, if there is something to do: so a
-// client that does not read holds nobody up.
+// client that does not read holds nobody up. Nor does one that always has more to be
+// told: its connection has a turn, and then waits behind the others.
 type scribes struct {
 	ended sync.WaitGroup
 

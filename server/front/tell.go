@@ -7,6 +7,8 @@ import (
 	"net"
 	"strings"
 	"time"
+
+	"github.com/lycaon-io/lycaon/server/internal/rawnet"
 )
 
 const tlsRecord = 0x16 // first byte of a TLS client
@@ -86,12 +88,13 @@ func (c *Conn) startTLS() error {
 	if err != nil {
 		return err
 	}
+	rawnet.WhenFull(c.nc, nil) // TLS writes while it reads too, without the pen
 	secure := tls.Server(&readAhead{c.nc, bytes.Clone(head)}, c.front.cfg.TLS)
 	c.nc.SetDeadline(time.Now().Add(HandshakeTimeout))
 	if err := secure.Handshake(); err != nil {
 		return err
 	}
-	c.nc, c.tells = secure, false // it writes while it reads too
+	c.nc, c.tells = secure, false
 	c.r.Reset(countingReader{c})
 	return nil
 }

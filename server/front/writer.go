@@ -59,12 +59,12 @@ func (c *Conn) scribe() {
 	if !ok {
 		return
 	}
-	c.scribing = true
+	c.scribing, c.turn = true, 0
 	c.flushFrom(batch)
 }
 
-// flush writes everything queued, unless somebody else is at it, and what is
-// queued while it writes.
+// flush is the reader's: it writes everything queued, unless a scribe is at it, and
+// what is queued while it writes.
 func (c *Conn) flush() {
 	if batch, ok := c.out.takePen(); ok {
 		c.scribing = false
@@ -73,13 +73,23 @@ func (c *Conn) flush() {
 }
 
 func (c *Conn) flushFrom(batch []protocol.Message) {
-	for ok := true; ok; batch, ok = c.out.next(batch) {
+	for ok := true; ok; batch, ok = c.out.next(batch, c.scribing && c.turn >= scribeTurn) {
 		if err := c.writeBatch(batch); err != nil {
-			c.out.abandonPen()
-			c.kill()
+			c.giveUp()
 			return
 		}
 	}
+}
+
+// giveUp ends a connection that cannot be written to. That may take Core's lock, for
+// which a scribe is not to keep others waiting.
+func (c *Conn) giveUp() {
+	if c.scribing {
+		c.front.scribes.leave()
+		defer c.front.scribes.back()
+	}
+	c.out.abandonPen()
+	c.kill()
 }
 
 // abandonPen is for a pen that writes no more: nothing else ever will.
@@ -112,6 +122,7 @@ func (c *Conn) writeBatch(batch []protocol.Message) error {
 		// Counted before it is sent: who has heard it may ask how much was said.
 		c.front.counts.messagesOut.Add(uint64(told))
 		c.sent.Add(uint64(told))
+		c.turn += writeFee + len(buf)
 		if err := write(buf); err != nil {
 			return err
 		}
@@ -156,14 +167,11 @@ func (c *Conn) write(b []byte, call func() (int, error)) error {
 			return err
 		}
 	}
+	defer c.waited()
 	if !c.tells {
 		c.waits()
 	}
 	n, err := call()
-	if c.away {
-		c.away = false
-		c.front.scribes.back()
-	}
 	if len(b) > 0 {
 		c.front.counts.writes.Add(1)
 		c.front.counts.bytesOut.Add(uint64(n))
@@ -176,5 +184,13 @@ func (c *Conn) waits() {
 	if c.scribing && !c.away {
 		c.away = true
 		c.front.scribes.leave()
+	}
+}
+
+// waited is called when he does so no more.
+func (c *Conn) waited() {
+	if c.away {
+		c.away = false
+		c.front.scribes.back()
 	}
 }
