@@ -153,7 +153,7 @@ func (l *loop) lead(term uint64) {
 	l.counts.leaderships.Add(1)
 	l.counts.leaderChanges.Add(1)
 	l.restTimeouts()
-	l.progress.begin()
+	l.progress.begin(term)
 	l.leader.Store(&reigning{l.cfg.ID, term})
 	l.streams.follow(l.cfg.ID, term)
 	l.leadTerm.Store(term)

@@ -1,7 +1,7 @@
 package replicate
 
 import (
-	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -15,7 +15,8 @@ type progress struct {
 	members  map[raft.ServerID]*follower
 	installs uint64    // snapshots sent since the start
 	begun    time.Time // when this server began to lead
-	replaced bool      // a server answered from a later term since
+	term     uint64    // in which it leads
+	replaced bool      // a server has answered from a later one
 
 	matched func(id raft.ServerID, match uint64) // told of every rise; nil: nobody is
 }
@@ -33,11 +34,11 @@ type follower struct {
 func newProgress() *progress { return &progress{members: map[raft.ServerID]*follower{}} }
 
 // begin forgets what an earlier reign knew.
-func (p *progress) begin() {
+func (p *progress) begin(term uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	clear(p.members)
-	p.begun, p.replaced = time.Now(), false
+	p.begun, p.term, p.replaced = time.Now(), term, false
 }
 
 func (p *progress) memberLocked(id raft.ServerID) *follower {
@@ -49,19 +50,26 @@ func (p *progress) memberLocked(id raft.ServerID) *follower {
 	return f
 }
 
-// heartbeat notes the outcome of one, of which a refusal confirms nobody, and
-// tells for how long the server has not answered.
+// heartbeat notes the outcome of one and tells for how long the server has not
+// answered.
 func (p *progress) heartbeat(id raft.ServerID, sent time.Time, err error) (silence time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	f := p.memberLocked(id)
-	switch {
-	case err == nil:
+	if err == nil {
 		f.heard, f.confirmed = time.Now(), sent
-	case errors.Is(err, errRefused):
-		f.heard, p.replaced = time.Now(), true
 	}
 	return time.Since(f.heard)
+}
+
+// refused notes that a server did not take a heartbeat since it is in another
+// term. It may have been one of a reign before.
+func (p *progress) refused(id raft.ServerID, term uint64) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.memberLocked(id).heard = time.Now()
+	p.replaced = p.replaced || term > p.term
+	return fmt.Errorf("%w: it is in term %d", errRefused, term)
 }
 
 // deposed tells whether a server has answered this leader from a later term.

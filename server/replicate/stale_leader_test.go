@@ -1,7 +1,6 @@
 package replicate
 
 import (
-	"fmt"
 	"testing"
 	"time"
 
@@ -85,14 +84,16 @@ func TestALeaderWhoseHeartbeatsAreRefusedVouchesForNoSession(t *testing.T) {
 
 func TestARefusalEndsWhatALeaderKnewOfItself(t *testing.T) {
 	p := newProgress()
-	p.begin()
+	p.begin(3)
 	sent := time.Now()
 	p.heartbeat("2", sent, nil)
 	require.Equal(t, sent, p.confirmed("2"))
 	require.False(t, p.deposed())
-	p.heartbeat("2", sent.Add(time.Second), fmt.Errorf("%w: it is in term 4", errRefused))
+	p.heartbeat("2", sent.Add(time.Second), p.refused("2", 3))
+	require.False(t, p.deposed(), "it was one of a reign before, to which this one is the later")
+	p.heartbeat("2", sent.Add(time.Second), p.refused("2", 4))
 	require.Equal(t, sent, p.confirmed("2"))
 	require.True(t, p.deposed())
-	p.begin()
+	p.begin(5)
 	require.False(t, p.deposed())
 }

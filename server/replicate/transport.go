@@ -142,7 +142,7 @@ func (t *peerTransport) AppendEntries(id raft.ServerID, to raft.ServerAddress, r
 		err := t.brief.AppendEntries(id, target(id, to), req, resp)
 		if err == nil && !resp.Success {
 			// raft takes any answer for a sign that the member follows, and so lengthens its lease.
-			err = fmt.Errorf("%w: it is in term %d", errRefused, resp.Term)
+			err = t.progress.refused(id, resp.Term)
 		}
 		if silence := t.progress.heartbeat(id, sent, err); silence > deafAfter {
 			// What raft waits for on the other connections will not come either,
