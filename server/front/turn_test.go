@@ -63,6 +63,12 @@ func TestConnectionsThatAlwaysHaveMoreToBeToldHoldNobodyUp(t *testing.T) {
 		go io.Copy(io.Discard, there)
 		say(c, ".")
 	}
+	requireHeard(t, f)
+}
+
+// requireHeard: one more connection is told something.
+func requireHeard(t *testing.T, f *Front) {
+	t.Helper()
 	c, there := told(t, f, socket)
 	say(c, "heard")
 	hears(t, there, "heard")
@@ -126,9 +132,7 @@ func TestConnectionsThatEndSlowlyHoldNobodyUp(t *testing.T) {
 	for _, c := range broken {
 		say(c, "not heard")
 	}
-	c, there := told(t, f, socket)
-	say(c, "heard")
-	hears(t, there, "heard")
+	requireHeard(t, f)
 }
 
 func TestAWriteThatPanicsTakesNoScribesPlace(t *testing.T) {

@@ -3,7 +3,6 @@ package raftlog
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -159,6 +158,7 @@ func (g *generation) discard() error {
 	return errors.Join(err, db.Close(), os.RemoveAll(g.path))
 }
 
+// settle is called with mu taken whole.
 func (g *generation) settle(logger *engineLog) error {
 	if g.db == nil {
 		return nil
@@ -185,7 +185,7 @@ func (g *generation) reopen(o badger.Options) error {
 	if err != nil {
 		return err
 	}
-	g.db, g.fresh, g.rests = db, false, o.ReadOnly
+	g.db, g.fresh, g.rests = db, false, false
 	return nil
 }
 
@@ -213,18 +213,17 @@ func surveyGenerations(dir string) (*survey, error) {
 	v := &survey{}
 	for len(numbers) > 0 && v.found == nil {
 		last := len(numbers) - 1
-		path := generationPath(dir, numbers[last])
-		unfinished, err := neverBegun(path)
-		if err != nil {
-			return nil, err
-		}
-		if unfinished && last > 0 {
-			v.scrap = append(v.scrap, path)
+		p, begun, err := newestPreflight(generationPath(dir, numbers[last]))
+		switch {
+		case !begun && last > 0:
+			v.scrap = append(v.scrap, p.dir)
 			numbers = numbers[:last]
-			continue
-		}
-		if err := v.add(path, numbers[last]); err != nil {
+		case err != nil:
 			return nil, err
+		default:
+			if err := v.add(p, numbers[last]); err != nil {
+				return nil, err
+			}
 		}
 	}
 	if v.found == nil {
@@ -241,7 +240,11 @@ func surveyGenerations(dir string) (*survey, error) {
 		if !slices.Contains(numbers, n) {
 			return nil, corrupt(path, "this generation of the log is missing; %d to %d must be there", v.newest.oldest, newest)
 		}
-		if err := v.add(path, n); err != nil {
+		p, err := runPreflight(path)
+		if err != nil {
+			return nil, err
+		}
+		if err := v.add(p, n); err != nil {
 			return nil, err
 		}
 	}
@@ -254,15 +257,11 @@ func surveyGenerations(dir string) (*survey, error) {
 	return v, nil
 }
 
-// add looks at one more generation, an older one than those before.
-func (v *survey) add(path string, number uint64) error {
-	p, err := runPreflight(path)
-	if err != nil {
-		return err
-	}
+// add takes one more generation, an older one than those before.
+func (v *survey) add(p *preflight, number uint64) error {
 	p.number = number
 	if !p.found {
-		return corrupt(path, "no write-ahead file and no table holds the store's state record%s", p.hint())
+		return corrupt(p.dir, "no write-ahead file and no table holds the store's state record%s", p.hint())
 	}
 	for _, w := range p.wals {
 		// Its last transaction was durable before the next generation was begun, so no crash can have torn it.
@@ -274,19 +273,19 @@ func (v *survey) add(path string, number uint64) error {
 	return nil
 }
 
-// neverBegun tells a generation that was made ahead, or in whose first transaction the server was killed. Nothing was
-// acknowledged from it; if damage only makes it look so, the guard tells.
-func neverBegun(path string) (bool, error) {
-	wals, err := scanWALs(path)
-	if err != nil || slices.ContainsFunc(wals, func(w walScan) bool { return w.found }) {
-		return false, err
+// newestPreflight also tells whether the generation was begun: not if it was made ahead, or if the server was killed in its
+// first transaction. Nothing was acknowledged from such a one; if damage only makes it look so, the guard tells.
+func newestPreflight(path string) (p *preflight, begun bool, err error) {
+	p = &preflight{dir: path}
+	if err := p.scanWALs(); err != nil {
+		return p, true, err
 	}
 	tables, err := filesWith(path, ".sst")
-	if err != nil || len(tables) == 0 {
-		return err == nil, err
+	if err != nil {
+		return p, true, err
 	}
-	p, err := runPreflight(path)
-	return err == nil && !p.found, nil
+	err = p.checkTables() // whose list a making that was cut short lacks
+	return p, p.found || err != nil && len(tables) > 0, err
 }
 
 // filesWith lists the files of dir with a suffix, in order.
@@ -303,9 +302,9 @@ func filesWith(dir, suffix string) (paths []string, err error) {
 	return paths, nil
 }
 
-func removeDirs(paths []string) error {
+func removeDirs(paths ...string) error {
 	for _, path := range paths {
-		if err := os.RemoveAll(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := os.RemoveAll(path); err != nil {
 			return fmt.Errorf("raftlog: remove a generation that is no longer needed: %w", err)
 		}
 	}

@@ -47,9 +47,12 @@ func (s *Store) keepSettling() {
 	}
 }
 
-func (s *Store) wake() {
+func (s *Store) wake() { signal(s.work) }
+
+// signal puts a word into a channel of one place, if there is none yet.
+func signal(to chan<- struct{}) {
 	select {
-	case s.work <- struct{}{}:
+	case to <- struct{}{}:
 	default:
 	}
 }

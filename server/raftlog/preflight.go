@@ -30,40 +30,41 @@ type preflight struct {
 
 func runPreflight(dir string) (*preflight, error) {
 	p := &preflight{dir: dir}
+	if err := p.checkTables(); err != nil {
+		return nil, err
+	}
+	return p, p.scanWALs()
+}
+
+func (p *preflight) checkTables() error {
 	listed, err := p.manifestTables()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for _, id := range listed {
-		if err := p.checkTable(table.NewFilename(id, dir)); err != nil {
-			return nil, err
+		if err := p.checkTable(table.NewFilename(id, p.dir)); err != nil {
+			return err
 		}
 	}
-	if p.wals, err = scanWALs(dir); err != nil {
-		return nil, err
+	return nil
+}
+
+func (p *preflight) scanWALs() error {
+	names, err := filesWith(p.dir, ".mem")
+	if err != nil {
+		return err
 	}
-	for _, scan := range p.wals {
+	for _, path := range names {
+		scan, err := scanWAL(path)
+		if err != nil {
+			return err
+		}
+		p.wals = append(p.wals, scan)
 		if scan.found {
 			p.see(scan.newest)
 		}
 	}
-	return p, nil
-}
-
-func scanWALs(dir string) ([]walScan, error) {
-	names, err := filesWith(dir, ".mem")
-	if err != nil {
-		return nil, err
-	}
-	var scans []walScan
-	for _, path := range names {
-		scan, err := scanWAL(path)
-		if err != nil {
-			return nil, err
-		}
-		scans = append(scans, scan)
-	}
-	return scans, nil
+	return nil
 }
 
 // memTableBytes is want, or what the largest memtables were made with if a write-ahead file may hold more than a

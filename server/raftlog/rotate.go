@@ -46,10 +46,7 @@ func (s *Store) rotate() error {
 	if err := s.commit(&next); err != nil {
 		return err
 	}
-	select {
-	case s.crowded <- struct{}{}:
-	default:
-	}
+	signal(s.crowded)
 	if sealed.fresh && sealed.used.Load() < s.opt.memTableBytes {
 		forgetMappings(sealed.path)
 	}
@@ -78,7 +75,7 @@ func (s *Store) appendGeneration() error {
 // beginGeneration makes an empty one whose files outlive a power cut.
 func (s *Store) beginGeneration(number uint64) (*generation, error) {
 	path := generationPath(s.dir, number)
-	if err := removeDirs([]string{path}); err != nil {
+	if err := removeDirs(path); err != nil {
 		return nil, err
 	}
 	g, err := openGeneration(number, engineOptions(path, s.opt.memTableBytes, s.engineLog()))
@@ -171,10 +168,7 @@ func (s *Store) settle(g *generation) {
 		s.fail(fmt.Errorf("raftlog: settle %s: %w", g.path, err))
 		return
 	}
-	select {
-	case s.eased <- struct{}{}:
-	default:
-	}
+	signal(s.eased)
 }
 
 // awaitSettling slows a writer down that begins generations faster than the disk takes their tables.
@@ -186,10 +180,7 @@ func (s *Store) awaitSettling() {
 	s.stats.inFlight.Store(int64(time.Since(clockBase)))
 	defer s.stats.inFlight.Store(0)
 	for len(s.unsettled()) >= maxCrowd {
-		select {
-		case s.crowded <- struct{}{}:
-		default:
-		}
+		signal(s.crowded)
 		select {
 		case <-s.eased:
 		case <-s.dead:

@@ -67,13 +67,16 @@ func stateSum(b []byte) uint32 {
 }
 
 func decodeState(b []byte) (s state, err error) {
-	if len(b) != stateLen && len(b) != stateLenFirst {
+	version := byte(stateVersion)
+	if len(b) == stateLenFirst {
+		version = stateVersionFirst
+	}
+	switch {
+	case len(b) != stateLen && version == stateVersion:
 		return s, fmt.Errorf("state record has %d bytes instead of %d", len(b), stateLen)
-	}
-	if binary.BigEndian.Uint32(b) != stateSum(b) {
+	case binary.BigEndian.Uint32(b) != stateSum(b):
 		return s, fmt.Errorf("state record checksum mismatch")
-	}
-	if want := map[int]byte{stateLenFirst: stateVersionFirst, stateLen: stateVersion}[len(b)]; b[4] != want {
+	case b[4] != version:
 		return s, fmt.Errorf("state record version %d is unknown", b[4])
 	}
 	copy(s.id[:], b[8:])
@@ -84,7 +87,7 @@ func decodeState(b []byte) (s state, err error) {
 	}
 	s.lastSum = binary.BigEndian.Uint32(p)
 	s.stableSum = binary.BigEndian.Uint32(p[4:])
-	if len(b) == stateLen {
+	if version == stateVersion {
 		s.oldest = binary.BigEndian.Uint64(p[8:])
 	}
 	if (s.first == 0) != (s.last == 0) || s.first > s.last || s.startPos > s.endPos {

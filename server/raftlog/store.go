@@ -199,7 +199,7 @@ func (s *Store) load(f format) error {
 	if err := s.readBack(slot); err != nil {
 		return err
 	}
-	if err := removeDirs(seen.scrap); err != nil {
+	if err := removeDirs(seen.scrap...); err != nil {
 		return err
 	}
 	if err := s.openGuard(); err != nil {
