@@ -23,7 +23,7 @@ type outbox struct {
 	called bool      // a scribe is about to look
 	opened bool      // the handshake is over: what is queued may go out
 	ending bool      // nothing more goes in
-	bye    bool      // a goodbye was the last thing that did
+	bye    bool      // not even a goodbye
 	free   sync.Cond // the pen was laid down
 }
 
@@ -182,7 +182,8 @@ func (o *outbox) awaitPen() (empty bool) {
 	return len(o.queue) == 0
 }
 
-// bidden tells whether goodbye has been bidden: nothing comes behind what is queued.
+// bidden tells whether goodbye has been bidden, if the connection has not gone: nothing comes
+// behind what is queued.
 func (o *outbox) bidden() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -102,6 +102,7 @@ func (s *scribes) next() *Conn {
 		s.work.Wait()
 	}
 	s.active--
+	s.engageLocked() // who was woken for something and is one too many hands that on
 	return nil
 }
 

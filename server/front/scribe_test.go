@@ -114,6 +114,53 @@ func TestThereAreNoMoreScribesThanCanRun(t *testing.T) {
 	}, patience, time.Millisecond)
 }
 
+func TestAPenThatWasTakenFromAScribeIsGivenToNobody(t *testing.T) {
+	t.Parallel()
+	var o outbox
+	o.init(1<<20, func() {})
+	o.open()
+	o.push(&protocol.Message{})
+	batch, ok := o.takePen()
+	require.True(t, ok)
+	o.abandonPen() // of a reader that panicked
+	o.end(&protocol.Message{Kind: protocol.Goodbye})
+	_, ok = o.takePen()
+	require.False(t, ok)
+	_, ok = o.next(batch, false)
+	require.False(t, ok)
+}
+
+// The runtime lowers GOMAXPROCS by itself when a container gets less of the machine.
+func TestWhatIsToldArrivesWhenThereAreFewerProcessorsThanBefore(t *testing.T) {
+	const before = 4
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(before))
+	f := New(Config{}, nil)
+	t.Cleanup(f.scribes.close)
+	var ends []net.Conn
+	for range before { // each has a scribe of its own wait for it
+		c, there := told(t, f, pipe)
+		say(c, "one")
+		ends = append(ends, there)
+	}
+	c, there := told(t, f, pipe)
+	for _, bytes := range []int64{1, 2} { // when all have begun none has ended
+		for _, end := range ends {
+			_, err := io.CopyN(io.Discard, end, bytes)
+			require.NoError(t, err)
+		}
+	}
+	require.Eventually(t, func() bool {
+		f.scribes.mu.Lock()
+		defer f.scribes.mu.Unlock()
+		return f.scribes.active == before && f.scribes.idle == before
+	}, patience, time.Millisecond)
+	runtime.GOMAXPROCS(1)
+	say(c, "heard")
+	there.SetReadDeadline(time.Now().Add(patience))
+	_, err := io.CopyN(io.Discard, there, 5)
+	require.NoError(t, err)
+}
+
 func TestTheLastWordsArriveWhateverTheClientStillSends(t *testing.T) {
 	t.Parallel()
 	for name, closes := range map[string]bool{"to a client that sends": false, "to one that has closed its end": true} {

@@ -92,11 +92,13 @@ func (c *Conn) giveUp() {
 	c.kill()
 }
 
-// abandonPen is for a pen that writes no more: nothing else ever will.
+// abandonPen is for a pen that writes no more: nothing else ever will. A reader that
+// panics takes it from a scribe who may still be writing, so not even a goodbye may
+// come behind that: a second one would write beside him.
 func (o *outbox) abandonPen() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.ending = true
+	o.ending, o.bye = true, true
 	o.queue, o.spare, o.bytes = nil, nil, 0
 	o.layDown()
 }
