@@ -278,14 +278,14 @@ func TestALeaderWhoseDiskHangsIsSucceeded(t *testing.T) {
 		require.Less(t, took, 3*time.Second)
 		require.NotZero(t, old.Stats().Withheld)
 		require.Error(t, old.Serving())
-		require.Equal(t, 1, old.closed, "its connections go elsewhere")
+		require.Equal(t, 1, old.timesClosed(), "its connections go elsewhere")
 		time.Sleep(10 * time.Second)
 		old.store.gate.Store(nil)
 		close(gate)
 		e.settled()
 		e.writes(old)
 		e.equal()
-		require.Equal(t, 1, old.closed)
+		require.Equal(t, 1, old.timesClosed())
 	})
 }
 
@@ -596,10 +596,11 @@ func TestNothingHangsWhenTheLeaderClosesAmidAChange(t *testing.T) {
 			}
 		}
 		done := make(chan error, 1)
+		node := leader.Node // which e.stop takes away
 		go func() {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 			defer cancel()
-			done <- leader.ChangeMember(ctx, protocol.MemberChange{Action: protocol.AddMember, ID: 4, Addr: "s4:1"})
+			done <- node.ChangeMember(ctx, protocol.MemberChange{Action: protocol.AddMember, ID: 4, Addr: "s4:1"})
 		}()
 		time.Sleep(20 * time.Millisecond)
 		began := time.Now()

@@ -3,6 +3,7 @@ package replicate
 import (
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"sync"
 	"testing"
 	"time"
@@ -37,6 +38,7 @@ type replica struct {
 	touched  []uint64
 	silence  time.Duration // the longest that CutOff was told of
 	gate     chan struct{}
+	emptied  func()     // called before an empty machine is installed
 	changed  *sync.Cond // broadcast after each apply
 	opened   []uint64   // sessions by order of opening
 	outcomes map[protocol.Code]int
@@ -101,6 +103,12 @@ func (r *replica) Freeze() *state.Image {
 
 func (r *replica) Install(m *state.Machine) {
 	r.mu.Lock()
+	emptied := r.emptied
+	r.mu.Unlock()
+	if emptied != nil && m.Zxid() == 0 {
+		emptied()
+	}
+	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.machine, r.mark = m, mark{}
 }
@@ -159,11 +167,31 @@ func (r *replica) MarkAt(zxid uint64) (digest uint64, ok bool) {
 	return digest, now == zxid && now != 0
 }
 
+func (r *replica) timesClosed() int {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.closed
+}
+
+// answers is how often each code answered a write.
+func (r *replica) answers() map[protocol.Code]int {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return maps.Clone(r.outcomes)
+}
+
 // hold has Touched wait for gate.
 func (r *replica) hold(gate chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.gate = gate
+}
+
+// whenEmptied has f called before an empty machine is installed.
+func (r *replica) whenEmptied(f func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.emptied = f
 }
 
 // content tells machines apart by all but their clock, which every entry moves.

@@ -184,7 +184,8 @@ func TestNothingIsLostOrDoubledWhenTheLogFails(t *testing.T) {
 		}
 	}
 	r.await(t, "everything", func(m *state.Machine) bool { return exists(m, fmt.Sprintf("/n%d", writes-1)) })
-	require.Equal(t, map[protocol.Code]int{protocol.OK: r.outcomes[protocol.OK]}, r.outcomes, "a doubled create would say NodeExists")
+	answers := r.answers()
+	require.Equal(t, map[protocol.Code]int{protocol.OK: answers[protocol.OK]}, answers, "a doubled create would say NodeExists")
 	require.Equal(t, uint64(4), n.Stats().Leaderships)
 	require.NotZero(t, n.Stats().Proposer.Unknown)
 	stop(t, n)
@@ -212,7 +213,7 @@ func TestAHungDiskIsToldAndNothingIsLost(t *testing.T) {
 		close(gate)
 		time.Sleep(3 * maxResendPause)
 		require.True(t, r.has("/a") && r.has("/b"))
-		require.Zero(t, r.outcomes[protocol.NodeExists])
+		require.Zero(t, r.answers()[protocol.NodeExists])
 		require.NoError(t, n.Condition())
 		stop(t, n)
 	})

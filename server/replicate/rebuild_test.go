@@ -7,23 +7,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/lycaon-io/lycaon/server/state"
 )
-
-// welcomedLate is a machine to which the welcome of a stream that has ended
-// comes just before it is replaced.
-type welcomedLate struct {
-	*replica
-	n *Node
-}
-
-func (m welcomedLate) Install(empty *state.Machine) {
-	if empty.Zxid() == 0 {
-		m.n.caughtUpWith(m.content()[0])
-	}
-	m.replica.Install(empty)
-}
 
 func TestAWelcomeFromBeforeARebuildLetsNobodyServe(t *testing.T) {
 	running(t, 3, func(e *ensemble) {
@@ -31,7 +15,9 @@ func TestAWelcomeFromBeforeARebuildLetsNobodyServe(t *testing.T) {
 		s := e.follower()
 		e.writes(s)
 		e.equal()
-		s.Node.machine = welcomedLate{s.replica, s.Node}
+		s.whenEmptied(func() { // the welcome of a stream that has ended comes late
+			s.caughtUpWith(s.content()[0])
+		})
 		e.net.Isolate(s.host, "s1", "s2", "s3")
 		require.NoError(t, s.Rebuild(errors.New("a test")))
 		require.False(t, s.serving.Load(), "its machine is empty")
