@@ -28,6 +28,9 @@ type about struct {
 
 func lookAround(ctx context.Context, c *comparison) (about, error) {
 	disk, err := syncSpeed(c.dir)
+	if kind := says(ctx, "findmnt", "--noheadings", "--output", "FSTYPE", "--target", c.dir); kind != unknown {
+		disk = kind + ", " + disk
+	}
 	a := about{At: time.Now().UTC(), Machine: machine(), Disk: disk, LengthS: c.length.Seconds(), Runs: c.runs, BulkRuns: c.bulkRuns, Load: loadAverage(),
 		Command: "go run . " + commandLine(os.Args[1:])}
 	a.Versions = map[string]string{
@@ -44,7 +47,7 @@ func lookAround(ctx context.Context, c *comparison) (about, error) {
 	return a, err
 }
 
-// amount is how often and how long was measured.
+// amount is how often and how long was to be measured.
 func (a *about) amount() string {
 	if a.Runs == 0 { // older results do not say
 		return fmt.Sprintf("runs of %g s", a.LengthS)
@@ -53,7 +56,7 @@ func (a *about) amount() string {
 	if a.BulkRuns > 0 {
 		text += fmt.Sprintf(", %d of the scenes with 100,000 nodes and more", a.BulkRuns)
 	}
-	return text
+	return text + " were asked for"
 }
 
 // commandLine is how arguments are typed.
@@ -67,11 +70,14 @@ func commandLine(args []string) string {
 	return strings.Join(typed, " ")
 }
 
+// unknown is what a command says that cannot be run.
+const unknown = "unknown"
+
 // says is the first line that a command prints.
 func says(ctx context.Context, name string, args ...string) string {
 	out, err := exec.CommandContext(ctx, name, args...).Output()
 	if err != nil {
-		return "unknown"
+		return unknown
 	}
 	first, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
 	return first
@@ -119,5 +125,5 @@ func syncSpeed(dir string) (string, error) {
 		took = append(took, time.Since(at))
 	}
 	slices.Sort(took)
-	return fmt.Sprintf("1 KiB appended and synced: p50 %.2f ms, p99 %.2f ms", ms(took[len(took)/2]), ms(took[len(took)*99/100])), nil
+	return fmt.Sprintf("1 KiB appended and made durable (fdatasync): p50 %.2f ms, p99 %.2f ms, %s/s", ms(took[len(took)/2]), ms(took[len(took)*99/100]), number(float64(len(took)))), nil
 }

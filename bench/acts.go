@@ -21,6 +21,7 @@ type act struct {
 	followed bool // wants a follower
 	ours     bool // asks Lycaon alone: there is nothing that it stands beside
 	bare     bool // the floor can do it too
+	once     bool // by the bare clients alone: the servers have as little to do for the other one
 	play     func(v *venue, e entrant, length time.Duration) (figures, error)
 }
 
@@ -43,7 +44,7 @@ func acts() []act {
 		{name: "one change to 100 watchers", bare: true, play: tellWatchers(100)},
 		{name: "one change to 1,000 watchers", bare: true, play: tellWatchers(1000)},
 		{name: "listing of 10,000 children", bare: true, play: listChildren},
-		{name: idleScene, play: idle},
+		{name: idleScene, once: true, play: idle},
 		{name: startScene, ours: true, play: startCommand},
 	}
 	return all
@@ -51,7 +52,7 @@ func acts() []act {
 
 // leaves tells whether an entrant takes no part.
 func (a *act) leaves(e entrant) bool {
-	return a.ours && e.name != native || e.name == floorName && !a.bare
+	return a.ours && e.name != native || e.name == floorName && !a.bare || e.name == throughGo && a.once
 }
 
 // venue is the servers of one system while scenes are played on them.
@@ -59,6 +60,7 @@ type venue struct {
 	*ensemble
 	ready  bool // has the nodes that acts read and write
 	leader int
+	spare  func() // as slayAfter returns it; of scale alone
 }
 
 func closedLoop(w workload) act {
@@ -450,8 +452,12 @@ func (v *venue) tell(writer actor, actors []actor, length time.Duration) (figure
 	return f, err
 }
 
+// actWithin is what an act and the preparations for it may take beside its length.
+const actWithin = 3 * time.Minute
+
 // play runs one act and settles who leads before.
 func (v *venue) play(ctx context.Context, a act, e entrant, length time.Duration) (f figures, err error) {
+	defer v.slayAfter(ctx, length+actWithin)()
 	if v.leader, err = v.healthy(ctx); err != nil {
 		return nil, err
 	}

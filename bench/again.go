@@ -230,6 +230,9 @@ func tellWaits(b *strings.Builder, all []profiled) {
 }
 
 func listParts(b *strings.Builder, all []function) {
+	if len(all) == 0 {
+		b.WriteString("- nothing that was sampled\n")
+	}
 	for _, f := range all {
 		fmt.Fprintf(b, "- %.1f %% `%s`\n", f.part*100, f.name)
 	}

@@ -23,6 +23,7 @@ const (
 	quietSeconds   = 3               // of the load beside it, at least
 	lookForFiles   = 10 * time.Millisecond
 	readyWithin    = 3 * time.Minute
+	bulkWithin     = 15 * time.Minute // all scenes on the same nodes
 )
 
 func createScene(n int) string  { return "create " + thousands(n) + " nodes" }
@@ -40,37 +41,43 @@ func thousands(n int) string {
 // bulk is what is measured of many nodes: on servers of its own, since whatever
 // comes later would be measured with them.
 func (c *comparison) bulk(ctx context.Context, servers, count, run int, e entrant) error {
-	scenes := []string{createScene(count)}
-	if e.name != floorName { // which forgets everything
-		scenes = append(scenes, restartScene(count))
-	}
+	scenes := []string{createScene(count)} // in the order that they come
 	if count == million {
 		scenes = append(scenes, snapshotScene)
+	}
+	if e.name != floorName { // which forgets everything
+		scenes = append(scenes, restartScene(count))
 	}
 	if !slices.ContainsFunc(scenes, func(scene string) bool { return c.wanted(servers, scene, e.name, run) }) {
 		return nil
 	}
+	if c.plan(servers, scenes, e.name, run) {
+		return nil
+	}
 	ensemble, err := raise(ctx, e.system, c.room(), servers)
 	if err != nil {
-		return c.results.add(servers, scenes[0], e.name, run, nil, err)
+		return c.note(ctx, servers, scenes[0], e.name, run, nil, err)
 	}
 	defer ensemble.end()
 	v := &venue{ensemble: ensemble}
+	spare := v.slayAfter(ctx, bulkWithin)
+	defer spare()
 	made, err := v.makeWeighed(ctx, e, count)
-	if err := errors.Join(c.results.add(servers, scenes[0], e.name, run, made, err), ctx.Err()); err != nil {
-		return err
+	if noted := c.note(ctx, servers, scenes[0], e.name, run, made, err); err != nil || noted != nil {
+		return noted // of fewer nodes nothing is to be learnt
 	}
 	if count == million {
 		quiet, err := v.writeThroughSnapshot(ctx, e)
-		if err := c.results.add(servers, snapshotScene, e.name, run, quiet, err); err != nil {
+		if err := c.note(ctx, servers, snapshotScene, e.name, run, quiet, err); err != nil {
 			return err
 		}
 	}
-	if len(scenes) == 1 {
+	if !slices.Contains(scenes, restartScene(count)) {
 		return nil
 	}
+	spare()
 	took, err := v.restart(ctx)
-	return errors.Join(c.results.add(servers, scenes[1], e.name, run, figures{seconds: took.Seconds()}, err), ctx.Err())
+	return c.note(ctx, servers, restartScene(count), e.name, run, figures{seconds: took.Seconds()}, err)
 }
 
 // makeWeighed creates nodes, and tells what lives of them in Lycaon, which can be

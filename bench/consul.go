@@ -168,38 +168,42 @@ func (a consulCaller) create(ctx context.Context, path string, data []byte) erro
 type consulActor struct{ *consulClient }
 
 func (a consulActor) create(path string, data []byte) error {
-	return a.put(context.Background(), path, data)
+	return within(func(ctx context.Context) error { return a.put(ctx, path, data) })
 }
 
 func (a consulActor) ephemeral(path string) error {
-	if err := a.begin(context.Background()); err != nil {
-		return err
-	}
-	return a.hold(context.Background(), path)
+	return within(func(ctx context.Context) error {
+		if err := a.begin(ctx); err != nil {
+			return err
+		}
+		return a.hold(ctx, path)
+	})
 }
 
 func (a consulActor) change(path string) error {
-	return a.put(context.Background(), path, newValue(8))
+	return within(func(ctx context.Context) error { return a.put(ctx, path, newValue(8)) })
 }
 
-func (a consulActor) list(parent string) error {
-	return a.ask(context.Background(), http.MethodGet, "/v1/kv"+parent+"/?keys&stale", nil, nil)
-}
+func (a consulActor) list(parent string) error { return a.read(parent + "/?keys&stale") }
 
 func (a consulActor) watch(path string) error {
 	a.watched = path
-	return a.ask(context.Background(), http.MethodGet, "/v1/kv"+path, nil, nil)
+	return a.read(path)
+}
+
+func (a consulActor) read(what string) error {
+	return within(func(ctx context.Context) error { return a.ask(ctx, http.MethodGet, "/v1/kv"+what, nil, nil) })
 }
 
 func (consulActor) again() bool   { return false }
-func (a consulActor) ping() error { return a.renew(context.Background()) }
+func (a consulActor) ping() error { return within(a.renew) }
 
 // event asks for what is newer than the last answer.
 func (a consulActor) event() error {
 	if _, err := strconv.ParseUint(a.index, 10, 64); err != nil {
 		return err
 	}
-	return a.ask(context.Background(), http.MethodGet, "/v1/kv"+a.watched+"?wait=60s&index="+a.index, nil, nil)
+	return a.read(a.watched + "?wait=60s&index=" + a.index)
 }
 
 // consulSession is a session that is renewed, with a key that it holds, and

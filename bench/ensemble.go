@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -92,11 +93,32 @@ func raise(ctx context.Context, s system, dir string, n int) (*ensemble, error) 
 
 // fell ends every server of the ensemble.
 func (e *ensemble) fell() {
+	var wg sync.WaitGroup
 	for _, m := range e.members {
 		if m.process != nil && m.process.running() {
 			m.process.signal(syscall.SIGCONT) // a stopped one hears nothing else
-			m.process.stop()
+			wg.Go(m.process.stop)
 		}
+	}
+	wg.Wait()
+}
+
+// endWithin is what a scene may still take when the run has been ended.
+const endWithin = 10 * time.Second
+
+// slayAfter kills every server when too much time has passed, so that whoever waits
+// for an answer is told that there is none; until the function that it returns is
+// called.
+func (e *ensemble) slayAfter(ctx context.Context, patience time.Duration) (spare func()) {
+	late := time.AfterFunc(patience, func() {
+		for _, m := range e.members {
+			m.process.signal(syscall.SIGKILL)
+		}
+	})
+	unhurried := context.AfterFunc(ctx, func() { late.Reset(endWithin) })
+	return func() {
+		unhurried()
+		late.Stop()
 	}
 }
 

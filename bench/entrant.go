@@ -85,6 +85,14 @@ const (
 
 var errNoAnswer = fmt.Errorf("no answer within %v", answerWithin)
 
+// within gives a request the time of an answer: of servers that have ended there
+// comes none.
+func within(ask func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), answerWithin)
+	defer cancel()
+	return ask(ctx)
+}
+
 // schedule says when the requests of one connection are due.
 type schedule struct {
 	first, end time.Time

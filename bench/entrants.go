@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -210,37 +211,45 @@ func dialGo(addr string) (actor, error) {
 }
 
 func (a goActor) create(path string, data []byte) error {
-	return a.goClient.create(context.Background(), path, data)
+	return within(func(ctx context.Context) error { return a.goClient.create(ctx, path, data) })
 }
 
 func (a goActor) ephemeral(path string) error {
-	_, err := a.c.Create(context.Background(), path, nil, client.Ephemeral())
-	return err
+	return within(func(ctx context.Context) error {
+		_, err := a.c.Create(ctx, path, nil, client.Ephemeral())
+		return err
+	})
 }
 
 func (a goActor) change(path string) error {
-	_, err := a.c.Set(context.Background(), path, []byte("changed"))
-	return err
+	return within(func(ctx context.Context) error {
+		_, err := a.c.Set(ctx, path, []byte("changed"))
+		return err
+	})
 }
 
 func (a goActor) list(parent string) error {
-	_, err := a.c.Children(context.Background(), parent)
-	return err
+	return within(func(ctx context.Context) error {
+		_, err := a.c.Children(ctx, parent)
+		return err
+	})
 }
 
-func (a goActor) watch(path string) (err error) {
-	a.watched, err = a.c.Watch(context.Background(), path)
-	return err
+func (a goActor) watch(path string) error {
+	return within(func(ctx context.Context) (err error) {
+		a.watched, err = a.c.Watch(ctx, path)
+		return err
+	})
 }
 
 func (goActor) again() bool { return false }
 func (goActor) ping() error { return nil }
 
 func (a goActor) event() error {
-	ctx, cancel := context.WithTimeout(context.Background(), answerWithin)
-	defer cancel()
-	_, err := a.watched.Next(ctx)
-	return err
+	return within(func(ctx context.Context) error {
+		_, err := a.watched.Next(ctx)
+		return err
+	})
 }
 
 // etcdClient is etcd's own client. Reads are serializable unless they are to be
@@ -296,50 +305,73 @@ func dialEtcdActor(addr string) (actor, error) {
 }
 
 func (a etcdActor) create(path string, data []byte) error {
-	return a.etcdClient.create(context.Background(), path, data)
+	return within(func(ctx context.Context) error { return a.etcdClient.create(ctx, path, data) })
 }
 
 func (a etcdActor) ephemeral(path string) error {
-	grant, err := a.c.Grant(context.Background(), int64(sessionLength.Seconds()))
-	if err != nil {
+	return within(func(ctx context.Context) error {
+		grant, err := a.c.Grant(ctx, int64(sessionLength.Seconds()))
+		if err != nil {
+			return err
+		}
+		a.lease = grant.ID
+		_, err = a.c.Put(ctx, path, "", clientv3.WithLease(grant.ID))
 		return err
-	}
-	a.lease = grant.ID
-	_, err = a.c.Put(context.Background(), path, "", clientv3.WithLease(grant.ID))
-	return err
+	})
 }
 
 func (a etcdActor) change(path string) error {
-	_, err := a.c.Put(context.Background(), path, "changed")
-	return err
+	return within(func(ctx context.Context) error {
+		_, err := a.c.Put(ctx, path, "changed")
+		return err
+	})
 }
 
 func (a etcdActor) list(parent string) error {
-	_, err := a.c.Get(context.Background(), parent+"/", clientv3.WithPrefix(), clientv3.WithKeysOnly(), clientv3.WithSerializable())
-	return err
+	return within(func(ctx context.Context) error {
+		_, err := a.c.Get(ctx, parent+"/", clientv3.WithPrefix(), clientv3.WithKeysOnly(), clientv3.WithSerializable())
+		return err
+	})
 }
 
 func (a etcdActor) watch(path string) error {
 	a.events = a.c.Watch(context.Background(), path, clientv3.WithCreatedNotify())
-	created := <-a.events
-	return created.Err()
+	_, err := a.next()
+	return err
 }
 
 func (etcdActor) again() bool { return false }
 
 func (a etcdActor) ping() error {
-	_, err := a.c.KeepAliveOnce(context.Background(), a.lease)
-	return err
+	return within(func(ctx context.Context) error {
+		_, err := a.c.KeepAliveOnce(ctx, a.lease)
+		return err
+	})
 }
 
 func (a etcdActor) event() error {
 	if a.told == 0 {
-		answer, ok := <-a.events
-		if !ok || answer.Err() != nil {
-			return errors.Join(errors.New("the watch has ended"), answer.Err())
+		answer, err := a.next()
+		if err != nil {
+			return err
 		}
 		a.told = len(answer.Events)
 	}
 	a.told--
 	return nil
+}
+
+// next is what the watch says next.
+func (a etcdActor) next() (clientv3.WatchResponse, error) {
+	late := time.NewTimer(answerWithin)
+	defer late.Stop()
+	select {
+	case answer, ok := <-a.events:
+		if !ok || answer.Err() != nil {
+			return answer, errors.Join(errors.New("the watch has ended"), answer.Err())
+		}
+		return answer, nil
+	case <-late.C:
+		return clientv3.WatchResponse{}, errNoAnswer
+	}
 }

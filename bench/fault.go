@@ -59,6 +59,7 @@ func hang(m *member) (time.Time, func() error, error) {
 	if err != nil {
 		return time.Time{}, nil, err
 	}
+	cmd.SysProcAttr = ofItsOwn()
 	if err := cmd.Start(); err != nil {
 		return time.Time{}, nil, err
 	}

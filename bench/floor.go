@@ -81,7 +81,8 @@ type group struct {
 
 func newGroup() *group { return &group{done: make(chan struct{})} }
 
-func serveFloor(addr, dir string) error {
+// serveFloor serves until ctx ends.
+func serveFloor(ctx context.Context, addr, dir string) error {
 	file, err := os.Create(filepath.Join(dir, "floor.log"))
 	if err != nil {
 		return err
@@ -92,10 +93,14 @@ func serveFloor(addr, dir string) error {
 	if err != nil {
 		return err
 	}
+	context.AfterFunc(ctx, func() { l.Close() })
 	go f.sync()
 	for {
 		nc, err := l.Accept()
-		if err != nil {
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
 			return err
 		}
 		go func() {

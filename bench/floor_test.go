@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -15,7 +16,9 @@ func TestTheFloorAnswersWhatItIsAskedFor(t *testing.T) {
 	addr, err := freeAddr()
 	require.NoError(t, err)
 	dir := t.TempDir()
-	go serveFloor(addr, dir) // it has no end of its own
+	ctx, end := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- serveFloor(ctx, addr, dir) }()
 	require.Eventually(t, func() bool { return listens(addr) }, 10*time.Second, time.Millisecond)
 	open := func() nativeActor {
 		a, err := dialNative(addr)
@@ -45,4 +48,6 @@ func TestTheFloorAnswersWhatItIsAskedFor(t *testing.T) {
 	for i := range 3 {
 		require.Equal(t, 1, strings.Count(list, fmt.Sprintf("/child-%06d", i)))
 	}
+	end() // with clients still there
+	require.NoError(t, <-ended)
 }

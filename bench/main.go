@@ -30,6 +30,7 @@ func main() {
 	file := flag.String("json", "", "of -failover and -rolling: write the figures to this file too")
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends it at once
 	if len(os.Args) > 1 && commands[os.Args[1]] != nil {
 		exit(commands[os.Args[1]](ctx, os.Args[2:]))
 		return
@@ -38,7 +39,7 @@ func main() {
 	var err error
 	switch {
 	case *floorAddr != "":
-		err = serveFloor(*floorAddr, *dir)
+		err = serveFloor(ctx, *floorAddr, *dir)
 	case *addr != "":
 		err = load(*addr, *length, *only)
 	default:
@@ -59,7 +60,12 @@ func main() {
 var commands = map[string]func(ctx context.Context, args []string) error{"peers": playPeers, "profile": playProfile, "report": playReport, "scale": playScale}
 
 func exit(err error) {
-	if err != nil && !errors.Is(err, flag.ErrHelp) {
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+	case errors.Is(err, context.Canceled):
+		fmt.Fprintln(os.Stderr, "bench: ended early")
+		os.Exit(1)
+	default:
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -19,6 +20,11 @@ const (
 
 // struck are the faults of the comparison, and the scenes they are told as.
 var struck = map[string]string{"kill": killScene, "stop": pauseScene}
+
+// strikeWithin is what a strike may take with all that comes before and after it.
+const strikeWithin = 100 * time.Second
+
+var errStrike = fmt.Errorf("not over within %v", strikeWithin)
 
 // comparison is a run over all scenes and entrants.
 type comparison struct {
@@ -33,6 +39,9 @@ type comparison struct {
 	names    string
 	results  *results
 	raised   int // servers, so far
+
+	planning bool // cells are gone through, not measured
+	outlook  outlook
 }
 
 const peersHelp = `usage: go run . peers [flags]
@@ -81,10 +90,19 @@ func playPeers(ctx context.Context, args []string) error {
 		c.dir = dir
 		return c.run(ctx)
 	})
-	if err != nil || *page == "" {
+	return c.conclude(ctx, err, *page, *plots)
+}
+
+// conclude makes the report, of a run that was ended early too: it says itself how
+// many runs there were.
+func (c *comparison) conclude(ctx context.Context, err error, page, plots string) error {
+	if ctx.Err() != nil {
+		fmt.Fprintf(os.Stderr, "ended early: what was measured is in %s, and the same command goes on from there\n", c.results.file.Name())
+	}
+	if page == "" || err != nil && ctx.Err() == nil || len(c.results.Cells) == 0 {
 		return err
 	}
-	return c.results.report(*page, *plots)
+	return errors.Join(err, c.results.report(page, plots))
 }
 
 // numbers reads a comma-separated list, which may be empty.
@@ -112,12 +130,55 @@ func (c *comparison) run(ctx context.Context) error {
 		return err
 	}
 	c.results.begin(a)
+	return c.twice(func() error { return c.all(ctx) })
+}
+
+func (c *comparison) all(ctx context.Context) error {
 	for run := 1; run <= max(c.runs, c.bulkRuns); run++ {
 		if err := c.once(ctx, run); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// twice goes through all cells without measuring them, to know what is ahead, and
+// then measures them.
+func (c *comparison) twice(through func() error) error {
+	c.planning, c.outlook = true, outlook{length: c.length}
+	if err := through(); err != nil {
+		return err
+	}
+	c.planning = false
+	c.outlook.begin(time.Now())
+	return through()
+}
+
+// plan tells whether cells are only gone through now, and notes them if so.
+func (c *comparison) plan(servers int, scenes []string, entrant string, run int) bool {
+	if !c.planning {
+		return false
+	}
+	for _, scene := range scenes {
+		if c.wanted(servers, scene, entrant, run) {
+			c.outlook.ahead = append(c.outlook.ahead, cellKey{servers, scene, entrant, run})
+		}
+	}
+	return true
+}
+
+// note keeps what a cell gave. One that failed because the run was ended is none.
+func (c *comparison) note(ctx context.Context, servers int, scene, entrant string, run int, f figures, failed error) error {
+	if failed != nil && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	measured := newCell(servers, scene, entrant, run, f, failed)
+	if err := c.results.add(measured); err != nil {
+		return err
+	}
+	c.outlook.done(measured.key(), time.Now())
+	tellCell(&measured, c.outlook.end())
+	return ctx.Err()
 }
 
 // once is one run of everything, on servers of its own.
@@ -164,11 +225,7 @@ func (c *comparison) small(ctx context.Context, servers, run int) error {
 		return err
 	}
 	venues := map[string]*venue{} // by system, raised when there is something to play on it
-	defer func() {
-		for _, v := range venues {
-			v.end()
-		}
-	}()
+	defer func() { endAll(venues) }()
 	for _, a := range acts() {
 		if a.followed && servers == 1 {
 			continue
@@ -185,6 +242,15 @@ func (c *comparison) small(ctx context.Context, servers, run int) error {
 	return nil
 }
 
+// endAll ends several kinds of servers at once.
+func endAll[E interface{ end() }](all map[string]E) {
+	var wg sync.WaitGroup
+	for _, e := range all {
+		wg.Go(e.end)
+	}
+	wg.Wait()
+}
+
 // room is a new folder for the data of servers.
 func (c *comparison) room() string {
 	c.raised++
@@ -192,11 +258,14 @@ func (c *comparison) room() string {
 }
 
 func (c *comparison) perform(ctx context.Context, venues map[string]*venue, servers int, a act, e entrant, run int) error {
+	if c.plan(servers, []string{a.name}, e.name, run) {
+		return nil
+	}
 	name := e.system.name()
 	if venues[name] == nil {
 		raised, err := raise(ctx, e.system, c.room(), servers)
 		if err != nil {
-			return err
+			return c.note(ctx, servers, a.name, e.name, run, nil, err)
 		}
 		venues[name] = &venue{ensemble: raised}
 	}
@@ -205,7 +274,7 @@ func (c *comparison) perform(ctx context.Context, venues map[string]*venue, serv
 		venues[name].end()
 		delete(venues, name)
 	}
-	return errors.Join(c.results.add(servers, a.name, e.name, run, f, err), ctx.Err())
+	return c.note(ctx, servers, a.name, e.name, run, f, err)
 }
 
 // leftOut says who is not asked for so many nodes: clients of the same servers
@@ -253,11 +322,7 @@ func (c *comparison) faults(ctx context.Context, run int) error {
 		return err
 	}
 	ensembles := map[string]*ensemble{}
-	defer func() {
-		for _, e := range ensembles {
-			e.end()
-		}
-	}()
+	defer func() { endAll(ensembles) }()
 	for _, f := range faults {
 		scene, played := struck[f.name]
 		if !played {
@@ -276,20 +341,32 @@ func (c *comparison) faults(ctx context.Context, run int) error {
 }
 
 func (c *comparison) strike(ctx context.Context, ensembles map[string]*ensemble, f fault, scene string, e entrant, run int) (err error) {
+	if c.plan(3, []string{scene}, e.name, run) {
+		return nil
+	}
 	s := e.system
 	if e.name == throughZK {
 		s = asZooKeeper{lycaon{binary: c.lycaon}}
 	}
 	if ensembles[e.name] == nil {
 		if ensembles[e.name], err = raise(ctx, s, c.room(), 3); err != nil {
-			return err
+			return c.note(ctx, 3, scene, e.name, run, nil, err)
 		}
 	}
-	t, err := ensembles[e.name].try(ctx, f)
+	bounded, cancel := context.WithTimeoutCause(ctx, strikeWithin, errStrike)
+	defer cancel()
+	t, err := ensembles[e.name].try(bounded, f)
 	for tries := 1; errors.Is(err, errMoved) && tries < 5; tries++ { // by itself, as on a machine with too much to do
-		t, err = ensembles[e.name].try(ctx, f)
+		t, err = ensembles[e.name].try(bounded, f)
 	}
-	return errors.Join(c.results.add(3, scene, e.name, run, struckFigures(t), err), ctx.Err())
+	if err != nil { // of servers that are broken nothing more is to be learnt
+		ensembles[e.name].end()
+		delete(ensembles, e.name)
+	}
+	if bounded.Err() != nil {
+		err = errors.Join(context.Cause(bounded), err)
+	}
+	return c.note(ctx, 3, scene, e.name, run, struckFigures(t), err)
 }
 
 func struckFigures(t trial) figures {

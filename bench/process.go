@@ -59,6 +59,7 @@ func spawn(log *os.File, env []string, args ...string) (*process, error) {
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Env = append(os.Environ(), env...)
+	cmd.SysProcAttr = ofItsOwn()
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -69,6 +70,12 @@ func spawn(log *os.File, env []string, args ...string) (*process, error) {
 		close(p.ended)
 	}()
 	return p, nil
+}
+
+// ofItsOwn keeps Ctrl-C at a terminal, which goes to a whole group of processes,
+// from a server, and ends the server when this program ends, however it does.
+func ofItsOwn() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
 
 // start runs a command whose server listens on addr, and waits until it does.

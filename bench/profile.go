@@ -49,7 +49,7 @@ func playProfile(ctx context.Context, args []string) error {
 	p := &profiling{}
 	f := flagsOf("profile", profileHelp)
 	f.StringVar(&p.binary, "lycaon", "../bin/lycaon", "the server's binary")
-	f.DurationVar(&p.length, "length", 5*time.Second, "of each profile of the CPU, in whole seconds")
+	f.DurationVar(&p.length, "length", 5*time.Second, "of each profile of the CPU, made up to whole seconds: a server takes no others")
 	dir := f.String("dir", "", "where the servers keep their data (default: a temporary folder)")
 	servers := f.String("servers", "1,3", "how many; of several the leader is looked at")
 	scenes := f.String("scenes", mainScenes, "those of the comparison, separated by semicolons, or all")
@@ -57,6 +57,10 @@ func playProfile(ctx context.Context, args []string) error {
 	if err := f.Parse(args); err != nil {
 		return err
 	}
+	if p.length <= 0 {
+		return fmt.Errorf("-length %v: want more than 0", p.length)
+	}
+	p.length = wholeSeconds(p.length)
 	counts, err := numbers(*servers)
 	if err != nil {
 		return err
@@ -74,6 +78,11 @@ func playProfile(ctx context.Context, args []string) error {
 			time.Now().UTC().Format("2006-01-02 15:04 UTC"), loadAverage()))
 		return writePart(*page, "bench profile", text)
 	})
+}
+
+// wholeSeconds makes a length up to them.
+func wholeSeconds(length time.Duration) time.Duration {
+	return (length + time.Second - 1).Truncate(time.Second)
 }
 
 // actsNamed are those of a list; all puts the server under some load.
@@ -116,7 +125,9 @@ func (p *profiling) look(ctx context.Context, dir string, servers int) error {
 		if err := v.quiet(ctx); err != nil {
 			return err
 		}
+		spare := v.slayAfter(ctx, p.length+actWithin)
 		one := p.under(ctx, v, e, a)
+		spare()
 		one.servers, one.scene = servers, a.name
 		p.all = append(p.all, one)
 		progressProfile(one)

@@ -152,17 +152,21 @@ func (r *results) introduce() error {
 	return r.write(line{About: a})
 }
 
-// add keeps what a run gave, in the file at once.
-func (r *results) add(servers int, scene, entrant string, run int, f figures, failed error) error {
+// newCell is what a run gave just now, or why it gave nothing.
+func newCell(servers int, scene, entrant string, run int, f figures, failed error) cell {
 	c := cell{Servers: servers, Scene: scene, Entrant: entrant, Run: run, At: time.Now().UTC(), Load: loadAverage(), Figures: f}
 	if failed != nil {
 		c.Error, c.Figures = brief(failed), nil
 	}
+	return c
+}
+
+// add keeps a cell, in the file at once.
+func (r *results) add(c cell) error {
 	if err := r.introduce(); err != nil {
 		return err
 	}
 	r.keep(c)
-	tellCell(&c)
 	return r.write(line{Cell: &c})
 }
 
@@ -184,8 +188,9 @@ func (r *results) write(l line) error {
 	return err
 }
 
-func tellCell(c *cell) {
-	fmt.Fprintf(os.Stderr, "%s  load %-6s %d x %-20s run %d  %-48s", c.At.Format("15:04:05"), c.Load, c.Servers, c.Entrant, c.Run, c.Scene)
+// tellCell shows what a cell gave, and when the last one is expected.
+func tellCell(c *cell, end time.Time) {
+	fmt.Fprintf(os.Stderr, "%s  ends %s  load %-6s %d x %-20s run %d  %-48s", c.At.Format("15:04:05"), end.UTC().Format("15:04"), c.Load, c.Servers, c.Entrant, c.Run, c.Scene)
 	for _, name := range sortedNames(c.Figures) {
 		fmt.Fprintf(os.Stderr, "  %s %.4g", name, c.Figures[name])
 	}

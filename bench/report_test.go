@@ -18,8 +18,8 @@ func TestResultsGoOnWhereTheyWere(t *testing.T) {
 	r, err := openResults(name)
 	require.NoError(t, err)
 	r.begin(about{Machine: "m", LengthS: 2})
-	require.NoError(t, r.add(1, "writes", "etcd", 1, figures{rate: 10}, nil))
-	require.NoError(t, r.add(1, "writes", "zookeeper", 1, figures{rate: 1}, errors.New("broken")))
+	require.NoError(t, r.add(newCell(1, "writes", "etcd", 1, figures{rate: 10}, nil)))
+	require.NoError(t, r.add(newCell(1, "writes", "zookeeper", 1, figures{rate: 1}, errors.New("broken"))))
 	require.NoError(t, r.file.Close())
 
 	r, err = openResults(name)
@@ -29,7 +29,7 @@ func TestResultsGoOnWhereTheyWere(t *testing.T) {
 	require.False(t, r.has(1, "writes", "etcd", 2))
 	require.False(t, r.has(3, "writes", "etcd", 1))
 	require.False(t, r.has(1, "writes", "zookeeper", 1), "what failed is run again")
-	require.NoError(t, r.add(1, "writes", "zookeeper", 1, figures{rate: 7}, nil))
+	require.NoError(t, r.add(newCell(1, "writes", "zookeeper", 1, figures{rate: 7}, nil)))
 	require.NoError(t, r.file.Close())
 	r, err = openResults(name)
 	require.NoError(t, err)
@@ -104,7 +104,10 @@ func TestThePageSaysWhereLycaonIsBehindAndWhatFailed(t *testing.T) {
 	require.Contains(t, text, "| one client, reads, p50 ms | 0.2 |  | 0.4 | **0.50 x** |")
 	require.Contains(t, text, "| writes | lycaon | 3 | 1,000 (900 to 1,200) |")
 	require.Contains(t, text, "![One server: done a second (more is better)](performance/1-throughput.svg)")
-	require.Contains(t, text, "`go run . peers` (5 runs of 2 s, 1 of the scenes with 100,000 nodes and more)\n")
+	require.Contains(t, text, "`go run . peers` (5 runs of 2 s, 1 of the scenes with 100,000 nodes and more were asked for)\n")
+	require.Contains(t, text, "- Runs that there were: 1 to 3 of each scene.\n", "whatever was asked for")
+	many := append(someCells()[3:5], cell{Servers: 1, Scene: createScene(million), Entrant: native, Run: 1, Figures: figures{rate: 1}})
+	require.Equal(t, "1 of each scene, 1 of those with 100,000 nodes and more", summarizeCells(many).runsText())
 }
 
 func TestConsulHasItsColumnsWhereItWasMeasured(t *testing.T) {
@@ -149,6 +152,7 @@ func TestAPlotIsAnSVGWithABarForEachFigure(t *testing.T) {
 			want += len(g.bars)
 		}
 		require.Equal(t, want, bars, p.file)
+		require.NotContains(t, svg, "consul", "of which there is nothing")
 		require.NotContains(t, svg, "NaN")
 		require.NotContains(t, svg, "Inf")
 	}

@@ -103,10 +103,7 @@ func playScale(ctx context.Context, args []string) error {
 		c.dir = dir
 		return (&scaling{c}).run(ctx)
 	})
-	if err != nil || *page == "" {
-		return err
-	}
-	return c.results.scaleReport(*page, *plots)
+	return c.conclude(ctx, err, *page, *plots)
 }
 
 // scaling is a comparison of Lycaon with itself.
@@ -119,6 +116,11 @@ func (s *scaling) run(ctx context.Context) error {
 	}
 	delete(a.Versions, "zookeeper")
 	s.results.begin(a)
+	return s.twice(func() error { return s.all(ctx) })
+}
+
+// all goes along every axis, run by run.
+func (s *scaling) all(ctx context.Context) error {
 	for run := 1; run <= s.runs; run++ {
 		for _, along := range []struct {
 			axis
@@ -140,17 +142,21 @@ func (s *scaling) stage(ctx context.Context, servers, run int, scenes []string, 
 	if !slices.ContainsFunc(scenes, func(scene string) bool { return s.wanted(servers, scene, alone, run) }) {
 		return nil
 	}
+	if s.plan(servers, scenes, alone, run) {
+		return nil
+	}
 	raised, err := raise(ctx, lycaon{binary: s.lycaon}, s.room(), servers)
 	if err != nil {
-		return errors.Join(s.results.add(servers, scenes[0], alone, run, nil, err), ctx.Err())
+		return s.note(ctx, servers, scenes[0], alone, run, nil, err)
 	}
 	defer raised.end()
-	v := &venue{ensemble: raised}
+	v := &venue{ensemble: raised, spare: raised.slayAfter(ctx, bulkWithin)}
+	defer v.spare()
 	if v.leader, err = v.healthy(ctx); err == nil {
 		err = prepare(v.members[v.leader].addr)
 	}
 	if err != nil {
-		return errors.Join(s.results.add(servers, scenes[0], alone, run, nil, err), ctx.Err())
+		return s.note(ctx, servers, scenes[0], alone, run, nil, err)
 	}
 	err = play(v)
 	if errors.Is(err, errTold) {
@@ -163,13 +169,13 @@ func (s *scaling) stage(ctx context.Context, servers, run int, scenes []string, 
 var errTold = errors.New("the results tell it")
 
 // cell measures one scene, even if it is there: what comes later stands on it.
-func (s *scaling) cell(servers int, scene string, run int, measure func() (figures, error)) error {
+func (s *scaling) cell(ctx context.Context, servers int, scene string, run int, measure func() (figures, error)) error {
 	f, err := measure()
 	if err == nil && !s.wanted(servers, scene, alone, run) {
 		return nil
 	}
-	if failed := s.results.add(servers, scene, alone, run, f, err); failed != nil {
-		return failed
+	if noted := s.note(ctx, servers, scene, alone, run, f, err); noted != nil {
+		return noted
 	}
 	if err != nil {
 		return errTold
@@ -182,7 +188,7 @@ func (s *scaling) load(ctx context.Context, v *venue, run int, scene string, c c
 	if !s.wanted(len(v.members), scene, alone, run) {
 		return nil
 	}
-	return s.cell(len(v.members), scene, run, func() (figures, error) {
+	return s.cell(ctx, len(v.members), scene, run, func() (figures, error) {
 		if err := v.quiet(ctx); err != nil {
 			return nil, err
 		}
@@ -232,7 +238,7 @@ func (s *scaling) idle(ctx context.Context, v *venue, run int) error {
 	if !s.wanted(len(v.members), idleScene, alone, run) {
 		return nil
 	}
-	return s.cell(len(v.members), idleScene, run, func() (figures, error) {
+	return s.cell(ctx, len(v.members), idleScene, run, func() (figures, error) {
 		if err := v.quiet(ctx); err != nil {
 			return nil, err
 		}
@@ -254,7 +260,7 @@ func (s *scaling) connections(ctx context.Context, n, run int) error {
 	return s.stage(ctx, 1, run, scenes, func(v *venue) error {
 		var c crowd
 		defer func() { c.disperse() }()
-		err := s.cell(1, openScene(n), run, func() (f figures, err error) {
+		err := s.cell(ctx, 1, openScene(n), run, func() (f figures, err error) {
 			return v.held(ctx, n, func() error {
 				c, err = gather(v.from(0), n)
 				return err
@@ -332,7 +338,7 @@ func (s *scaling) watches(ctx context.Context, n, run int) error {
 		}
 		defer c.disperse()
 		if n > 0 {
-			err = s.cell(1, watchScene(n), run, func() (figures, error) {
+			err = s.cell(ctx, 1, watchScene(n), run, func() (figures, error) {
 				f, err := v.held(ctx, n, func() error { return c.watchEach(n) })
 				if err != nil {
 					return nil, err
@@ -358,12 +364,15 @@ func (s *scaling) nodes(ctx context.Context, n, run int) error {
 	if !slices.ContainsFunc(scenes, func(scene string) bool { return s.wanted(1, scene, alone, run) }) {
 		return nil
 	}
+	if s.plan(1, scenes, alone, run) {
+		return nil
+	}
 	if want, free := n*bytesANode+spareBytes, statusKiB(contents("/proc/meminfo"), "MemAvailable")<<10; free < want {
-		return s.results.add(1, scenes[0], alone, run, nil, fmt.Errorf("left out: %s nodes may want %.1f GiB of memory, and %.1f are free",
+		return s.note(ctx, 1, scenes[0], alone, run, nil, fmt.Errorf("left out: %s nodes may want %.1f GiB of memory, and %.1f are free",
 			thousands(n), float64(want)/(1<<30), float64(free)/(1<<30)))
 	}
 	return s.stage(ctx, 1, run, scenes, func(v *venue) error {
-		err := s.cell(1, createScene(n), run, func() (figures, error) {
+		err := s.cell(ctx, 1, createScene(n), run, func() (figures, error) {
 			return v.makeWeighed(ctx, entrants(binaries{lycaon: s.lycaon})[0], n)
 		})
 		if err != nil {
@@ -373,7 +382,8 @@ func (s *scaling) nodes(ctx context.Context, n, run int) error {
 		if err != nil {
 			return err
 		}
-		return s.cell(1, restartScene(n), run, func() (figures, error) {
+		return s.cell(ctx, 1, restartScene(n), run, func() (figures, error) {
+			v.spare()
 			took, err := v.restart(ctx)
 			return figures{seconds: took.Seconds()}, err
 		})

@@ -32,7 +32,7 @@ func (r *results) scaleMarkdown(s *summary, images []plot, folder string) string
 	fmt.Fprintf(&b, "A figure with * was measured while the load program, which shares the machine, took %g %% and more of all CPU: there it is the limit as much as Lycaon, a server\n"+
 		"that has the cores for itself does more, and the CPU of an operation tells more than the rate.\n\n", loadCounts*100)
 	s.tellFailed(&b)
-	r.tellAbout(&b)
+	r.tellAbout(&b, s)
 	return b.String()
 }
 

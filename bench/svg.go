@@ -98,11 +98,7 @@ func (p *plot) svg() string {
 		plotWidth, height, plotWidth, height)
 	fmt.Fprintf(&b, `<title>%s</title><rect width="100%%" height="100%%" fill="white"/>`+"\n", html.EscapeString(p.title))
 	fmt.Fprintf(&b, `<text x="10" y="18" font-size="14" font-weight="bold">%s</text>`+"\n", html.EscapeString(p.title))
-	kinds := p.kinds
-	if len(kinds) == 0 {
-		kinds = entrantNames()
-	}
-	for i, e := range kinds {
+	for i, e := range p.legend() {
 		x := 10 + i*legend
 		fmt.Fprintf(&b, `<rect x="%d" y="28" width="10" height="10" fill="%s"/><text x="%d" y="37">%s</text>`+"\n", x, colours[e], x+14, html.EscapeString(e))
 	}
@@ -124,6 +120,18 @@ func (p *plot) svg() string {
 	}
 	b.WriteString("</svg>\n")
 	return b.String()
+}
+
+// legend are the kinds of bars, without those of which there is none.
+func (p *plot) legend() []string {
+	if len(p.kinds) > 0 {
+		return p.kinds
+	}
+	return slices.DeleteFunc(entrantNames(), func(e string) bool {
+		return !slices.ContainsFunc(p.groups, func(g plotGroup) bool {
+			return slices.ContainsFunc(g.bars, func(b bar) bool { return b.entrant == e })
+		})
+	})
 }
 
 // bounds are the powers of ten that the values are between.

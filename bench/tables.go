@@ -158,7 +158,7 @@ func (r *results) markdown(s *summary, images []plot, folder string) string {
 	var b strings.Builder
 	s.tellGoals(&b)
 	b.WriteString("### Measured on\n\n")
-	r.tellAbout(&b)
+	r.tellAbout(&b, s)
 	s.tellBehind(&b)
 	for _, n := range s.serverCounts() {
 		fmt.Fprintf(&b, "### %s\n\n", heading(n))
@@ -182,7 +182,7 @@ func heading(servers int) string {
 
 // tellAbout says on what, with what and how it was measured: the first run,
 // and what differed in those that added to it.
-func (r *results) tellAbout(b *strings.Builder) {
+func (r *results) tellAbout(b *strings.Builder, s *summary) {
 	if len(r.Abouts) == 0 {
 		return
 	}
@@ -202,7 +202,34 @@ func (r *results) tellAbout(b *strings.Builder) {
 			fmt.Fprintf(b, "  - with %s on %s\n", a.Versions["lycaon"], a.Machine)
 		}
 	}
-	b.WriteString("\n")
+	fmt.Fprintf(b, "- Runs that there were: %s.\n\n", s.runsText())
+}
+
+// runsText says how many runs the medians are of, whatever was asked for: a run may
+// have been ended, or failed.
+func (s *summary) runsText() string {
+	var few, many []int
+	for k, n := range s.runs {
+		if strings.HasSuffix(k.scene, " nodes") {
+			many = append(many, n)
+		} else {
+			few = append(few, n)
+		}
+	}
+	var parts []string
+	for _, of := range []struct {
+		runs   []int
+		scenes string
+	}{{few, "of each scene"}, {many, "of those with 100,000 nodes and more"}} {
+		switch {
+		case len(of.runs) == 0:
+		case slices.Min(of.runs) == slices.Max(of.runs):
+			parts = append(parts, fmt.Sprintf("%d %s", of.runs[0], of.scenes))
+		default:
+			parts = append(parts, fmt.Sprintf("%d to %d %s", slices.Min(of.runs), slices.Max(of.runs), of.scenes))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 // pairs are which entrants of Lycaon are compared with which peers: the bare

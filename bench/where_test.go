@@ -2,6 +2,7 @@ package main
 
 import (
 	"testing"
+	"time"
 
 	"github.com/google/pprof/profile"
 	"github.com/stretchr/testify/require"
@@ -92,4 +93,11 @@ func TestAnySceneWithLoadMayBeProfiled(t *testing.T) {
 	all, err := actsNamed("all")
 	require.NoError(t, err)
 	require.Len(t, all, len(acts())-1)
+}
+
+func TestAProfileLastsWholeSeconds(t *testing.T) {
+	for want, length := range map[time.Duration]time.Duration{time.Second: time.Millisecond, 5 * time.Second: 4500 * time.Millisecond, 3 * time.Second: 3 * time.Second} {
+		require.Equal(t, want, wholeSeconds(length))
+	}
+	require.ErrorContains(t, playProfile(t.Context(), []string{"-length", "0s"}), "-length 0s: want more than 0")
 }

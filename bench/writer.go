@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"sync/atomic"
@@ -19,7 +20,7 @@ const (
 type view struct {
 	name     string
 	sessions []session
-	try      time.Duration // 0: the client's own
+	try      time.Duration // 0: the client's own, as long as the fault is waited for
 	counts   bool          // whether its failures are a program's
 	also     *view         // told of every answer
 
@@ -54,10 +55,7 @@ func (v *view) run(ctx context.Context) {
 }
 
 func (v *view) writeOnce(s session) {
-	ctx, cancel := context.Background(), context.CancelFunc(func() {})
-	if v.try > 0 {
-		ctx, cancel = context.WithTimeout(ctx, v.try)
-	}
+	ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(v.try, recoverWithin))
 	defer cancel()
 	begun := time.Now()
 	if err := s.write(ctx); err != nil {
