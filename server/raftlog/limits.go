@@ -59,5 +59,6 @@ const (
 	snapshotsKept      = 2
 	snapshotBufBytes   = 256 << 10
 	snapshotPieceBytes = 1 << 20 // that wait for the disk at most while a snapshot is written
+	removePieceBytes   = 4 << 20 // of a file that is removed: some 1.5 ms of a disk that is told of what is free
 	maxSnapshotMetaLen = 1 << 20
 )

@@ -46,8 +46,9 @@ type Snapshots struct {
 	lock  *os.File
 	stats snapshotCounters
 
-	mu       sync.Mutex      // guards verified and the directory's set of visible snapshots
+	mu       sync.Mutex      // guards what follows and the directory's set of visible snapshots
 	verified map[string]bool // whose checksum was proven by this process
+	readers  map[string]int  // how many have its state open
 	closed   bool
 }
 
@@ -79,7 +80,7 @@ func OpenSnapshots(o SnapshotOptions) (*Snapshots, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Snapshots{opt: o, lock: lock, verified: make(map[string]bool)}
+	s := &Snapshots{opt: o, lock: lock, verified: make(map[string]bool), readers: make(map[string]int)}
 	err = s.removeLeftovers()
 	if err == nil {
 		err = s.noteNewest()
@@ -227,20 +228,40 @@ func (s *Snapshots) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	s.mu.Lock()
-	known := s.verified[id]
-	s.mu.Unlock()
-	if !known {
-		if err := s.verify(dir, m, nil, nil); err != nil {
-			return nil, nil, err
-		}
-		s.markVerified(id)
-	}
-	r, err := openState(dir, m)
+	known := s.beginReading(id)
+	r, err := s.openVerified(dir, m, known)
 	if err != nil {
+		s.endReading(id)
 		return nil, nil, err
 	}
+	r.ending = func() { s.endReading(id) }
 	return &m.SnapshotMeta, r, nil
+}
+
+func (s *Snapshots) openVerified(dir string, m *snapshotMeta, known bool) (*stateReader, error) {
+	if !known {
+		if err := s.verify(dir, m, nil, nil); err != nil {
+			return nil, err
+		}
+		s.markVerified(m.ID)
+	}
+	return openState(dir, m)
+}
+
+// beginReading keeps the state of a snapshot whole until endReading, and tells whether it was verified.
+func (s *Snapshots) beginReading(id string) (verified bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.readers[id]++
+	return s.verified[id]
+}
+
+func (s *Snapshots) endReading(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.readers[id]--; s.readers[id] == 0 {
+		delete(s.readers, id)
+	}
 }
 
 func (s *Snapshots) markVerified(id string) {

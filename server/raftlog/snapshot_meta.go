@@ -94,6 +94,8 @@ type stateReader struct {
 
 	pace  func() error // may be nil
 	ended error        // of pace
+
+	ending func() // called by the first Close; may be nil
 }
 
 func openState(dir string, m *snapshotMeta) (*stateReader, error) {
@@ -129,4 +131,10 @@ func (r *stateReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (r *stateReader) Close() error { return r.file.Close() }
+func (r *stateReader) Close() error {
+	if ending := r.ending; ending != nil {
+		r.ending = nil
+		defer ending()
+	}
+	return r.file.Close()
+}

@@ -175,47 +175,52 @@ func (k *snapshotSink) finish() error {
 	if err := k.store.verify(k.dir, m, k.store.opt.Verify, k.pace); err != nil {
 		return fmt.Errorf("read back: %w", err)
 	}
-	return k.store.publish(k.meta.ID, k.dir)
+	gone, err := k.store.publish(k.meta.ID, k.dir)
+	return errors.Join(err, removeInPieces(k.pace, gone...))
 }
 
 // publish renames the verified snapshot into sight. The note of the newest comes after, so that it never names one
-// that does not exist, and before older ones go.
-func (s *Snapshots) publish(id, tmp string) error {
+// that does not exist, and before older ones go. Those are for the caller to remove, without the lock.
+func (s *Snapshots) publish(id, tmp string) (gone []string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return ErrClosed
+		return nil, ErrClosed
 	}
 	if err := os.Rename(tmp, filepath.Join(s.opt.Dir, id)); err != nil {
-		return err
+		return nil, err
 	}
 	if err := syncDir(s.opt.Dir); err != nil {
-		return err
+		return nil, err
 	}
 	s.verified[id] = true
 	if err := s.writeNewestLocked(); err != nil {
-		return err
+		return nil, err
 	}
 	return s.reapLocked()
 }
 
-// reapLocked keeps the newest; a directory is renamed before it is emptied, so that half of one is never seen.
-func (s *Snapshots) reapLocked() error {
+// reapLocked keeps the newest; a directory is renamed before it is emptied, so that half of one is never seen. One that
+// is being read goes at once: its reader has the file as it was.
+func (s *Snapshots) reapLocked() (gone []string, err error) {
 	names, err := s.names()
 	if err != nil || len(names) <= snapshotsKept {
-		return err
+		return nil, err
 	}
 	for _, n := range names[snapshotsKept:] {
 		from := filepath.Join(s.opt.Dir, n.id)
-		if err := os.Rename(from, from+snapshotTmpSuffix); err != nil {
-			return err
-		}
-		if err := os.RemoveAll(from + snapshotTmpSuffix); err != nil {
-			return err
+		tmp := from + snapshotTmpSuffix
+		if err := os.Rename(from, tmp); err != nil {
+			return nil, err
 		}
 		delete(s.verified, n.id)
+		if s.readers[n.id] == 0 {
+			gone = append(gone, tmp)
+		} else if err := os.RemoveAll(tmp); err != nil {
+			return nil, err
+		}
 	}
-	return syncDir(s.opt.Dir)
+	return gone, syncDir(s.opt.Dir)
 }
 
 func (s *Snapshots) finished(k *snapshotSink) {

@@ -173,6 +173,67 @@ func TestTheReadBackIsPacedAndEndedByThePace(t *testing.T) {
 	}
 }
 
+func TestAnOldSnapshotIsRemovedInPieces(t *testing.T) {
+	t.Parallel()
+	const size = 2*removePieceBytes + 1
+	for _, c := range []struct {
+		name string
+		ends bool // the pace, in the removal
+	}{
+		{"each after a call of the pace", false},
+		{"what a pace that ends it leaves is removed at the next open", true},
+	} {
+		dir := filepath.Join(t.TempDir(), "snap")
+		s := openSnapshots(t, dir, nil)
+		oldest := takeSnapshot(t, s, 1, 1, size)
+		takeSnapshot(t, s, 2, 1, 10)
+		sink, err := s.Create(1, 3, 1, testConfiguration, 3, nil)
+		require.NoError(t, err)
+		var sizes []int64
+		sink.(*snapshotSink).SetPace(func() error {
+			info, err := os.Stat(filepath.Join(dir, oldest+snapshotTmpSuffix, stateFile))
+			if err != nil {
+				return nil // it is still the read back
+			}
+			if sizes = append(sizes, info.Size()); c.ends && len(sizes) == 2 {
+				return errors.New("the server closes")
+			}
+			return nil
+		})
+		require.NoError(t, sink.Close(), c.name)
+		require.Equal(t, []int64{size, size - removePieceBytes}, sizes, c.name)
+		metas, err := s.List()
+		require.NoError(t, err)
+		require.Len(t, metas, snapshotsKept, c.name)
+		if c.ends {
+			require.NoError(t, s.Close())
+			require.EqualValues(t, 1, openSnapshots(t, dir, nil).Stats().Removed, c.name)
+		}
+		requireNoLeftovers(t, dir)
+	}
+}
+
+func TestASnapshotThatIsReadStaysWholeForItsReader(t *testing.T) {
+	t.Parallel()
+	const size = 2 * removePieceBytes
+	dir := filepath.Join(t.TempDir(), "snap")
+	s := openSnapshots(t, dir, nil)
+	_, r, err := s.Open(takeSnapshot(t, s, 1, 1, size))
+	require.NoError(t, err)
+	for index := uint64(2); index <= 3; index++ {
+		takeSnapshot(t, s, index, 1, 10)
+	}
+	requireNoLeftovers(t, dir)
+	b, err := io.ReadAll(r)
+	require.NoError(t, err)
+	require.Equal(t, payload(1, 1, size), b)
+	require.NoError(t, r.Close())
+	require.Empty(t, s.readers)
+	_, _, err = s.Open("1-1-1")
+	require.ErrorIs(t, err, ErrNoSnapshot)
+	require.Empty(t, s.readers)
+}
+
 func TestTheReaderItselfFindsDamage(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "snap")
 	s := openSnapshots(t, dir, nil)
