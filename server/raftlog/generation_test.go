@@ -391,7 +391,7 @@ func writeFirstVersion(t *testing.T, dir string, logs []*raft.Log) {
 	for key, value := range stable {
 		b.add(stableKey([]byte(key)), encodeStable([]byte(key), value))
 	}
-	b.add([]byte{'p'}, make([]byte, 8)) // how far its purge came
+	b.add([]byte{tagPurge}, make([]byte, 8))
 	txn := g.db.NewTransactionAt(1, true)
 	for i := range b.entries {
 		require.NoError(t, txn.SetEntry(&b.entries[i]))

@@ -24,6 +24,7 @@ func (s *Store) keepHouse() {
 			}
 			s.makeSpare()
 			s.discardRetired()
+			s.purgeSome()
 		}
 	}
 }

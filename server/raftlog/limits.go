@@ -31,6 +31,11 @@ const (
 	settleInterval = time.Second
 	// tablesBeforeRotation bounds how many starts leave a table each in the newest generation.
 	tablesBeforeRotation = 8
+	// In the first version: 320 MiB of log, most of which is deleted before it is copied, and as much again before writes
+	// wait; and what one deletion takes, for which appends wait.
+	tablesBeforeCompaction = 10
+	tablesBeforeStall      = 2 * tablesBeforeCompaction
+	purgeKeysPerTxn        = 256
 	// largestMemTableBytes is what earlier versions wrote with: their write-ahead files want as much to be replayed.
 	largestMemTableBytes = 64 << 20
 	// blockSlackBytes is for the keys and headers of the records in a table's block.

@@ -31,12 +31,13 @@ func (s *Store) readBack(slot guardSlot) error {
 	if err := checkLog(s.generations(), s.dir, &v, nil); err != nil {
 		return err
 	}
+	s.purged = loadPurged(newest.db)
 	return s.removeAbove(v.last)
 }
 
 // removeAbove deletes keys that an interrupted write left above the tail.
 func (s *Store) removeAbove(last uint64) error {
-	keys := s.entryKeys(last+1, math.MaxUint64)
+	keys := s.entryKeys(last+1, math.MaxUint64, math.MaxInt)
 	s.batch.reset()
 	for len(keys) > 0 {
 		keys = s.addDeletes(keys)

@@ -31,6 +31,7 @@ const (
 
 	tagEntry  = 'e' // + index uint64 + chunk uint16: a record or a piece of one
 	tagState  = 's' // the state record
+	tagPurge  = 'p' // in the first version: first index whose keys may still have to be deleted
 	tagStable = 'k' // + key: a stable value
 
 	entryKeyLen = 1 + 8 + 2

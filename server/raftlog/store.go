@@ -57,6 +57,7 @@ type Store struct {
 	batch   batch
 	retired []*generation // no longer vouched for; the housekeeper deletes them
 	format  format
+	purged  uint64 // in the first version: no key of an entry below is left
 	// beforeCommit lets tests fail the n-th commit.
 	beforeCommit func() error
 
@@ -211,41 +212,6 @@ func (s *Store) load(f format) error {
 	return nil
 }
 
-// FirstVersion tells that programs that know of one generation alone can still open the store.
-func (s *Store) FirstVersion() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.firstVersion()
-}
-
-func (s *Store) firstVersion() bool { return s.format.version == formatVersionFirst }
-
-func (s *Store) stateVersion() byte {
-	if s.firstVersion() {
-		return stateVersionFirst
-	}
-	return stateVersion
-}
-
-// Modernize lets a store of the first version begin generations, which such programs refuse.
-func (s *Store) Modernize() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.usableLocked(); err != nil {
-		return err
-	}
-	if !s.firstVersion() {
-		return nil
-	}
-	f := s.format
-	f.version = formatVersion
-	if err := writeFormat(s.dir, f); err != nil {
-		return err
-	}
-	s.format = f
-	return s.rotate()
-}
-
 func (s *Store) openGenerations(seen *survey) error {
 	gens := make([]*generation, len(seen.found))
 	errs := make([]error, len(gens))
@@ -273,6 +239,8 @@ func (s *Store) openFound(p *preflight, newest bool) (*generation, error) {
 		o = engineOptions(p.dir, settledMemTableBytes, s.engineLog())
 	case !newest:
 		o.ReadOnly = true
+	case s.firstVersion():
+		o = compacting(o)
 	}
 	if err := p.cutWALs(); err != nil {
 		return nil, err

@@ -125,7 +125,7 @@ func TestSuffixIsReplacedAfterAConflict(t *testing.T) {
 	require.NoError(t, s.StoreLogs(testLogs(92, 100, 1, 50)))
 	require.NoError(t, s.DeleteRange(61, 100))
 	requireRange(t, s, 1, 60)
-	require.Empty(t, s.entryKeys(61, 1000))
+	require.Empty(t, s.entryKeys(61, 1000, 1))
 	require.NoError(t, s.StoreLogs(testLogs(61, 95, 2, 50)))
 	require.NoError(t, s.Close())
 	s = openStore(t, dir)
@@ -230,7 +230,7 @@ func TestAFailedSplitLeavesAPrefix(t *testing.T) {
 		require.GreaterOrEqual(t, last, uint64(10))
 		require.Less(t, last, uint64(33))
 		requireRange(t, s, 1, last)
-		require.Empty(t, s.entryKeys(last+1, 1000), "garbage above the tail")
+		require.Empty(t, s.entryKeys(last+1, 1000, 1), "garbage above the tail")
 		require.NoError(t, s.StoreLogs(testLogs(last+1, 40, 2, 10)))
 		require.NoError(t, s.Close())
 	}

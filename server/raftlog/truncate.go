@@ -82,6 +82,9 @@ func (s *Store) dropPrefix(next state, kept *recordHeader) error {
 		return err
 	}
 	s.retire(gone)
+	if s.firstVersion() {
+		s.wake()
+	}
 	return nil
 }
 
@@ -116,7 +119,7 @@ func (s *Store) lowerTail(next *state, from uint64) error {
 	s.cuts.Add(1)
 	s.forget(from)
 	gone := s.unvouched(next)
-	keys := s.entryKeys(from, math.MaxUint64)
+	keys := s.entryKeys(from, math.MaxUint64, math.MaxInt)
 	s.batch.reset()
 	keys = s.addDeletes(keys)
 	if err := s.commit(next); err != nil {
@@ -141,15 +144,15 @@ func (s *Store) addDeletes(keys [][]byte) [][]byte {
 	return keys
 }
 
-// entryKeys lists the keys of entries from..to in the newest generation. Used only to delete: a key it misses is garbage
+// entryKeys lists the first keys of entries from..to in the newest generation. Used only to delete: a key it misses is garbage
 // that nothing vouches for.
-func (s *Store) entryKeys(from, to uint64) [][]byte {
+func (s *Store) entryKeys(from, to uint64, limit int) [][]byte {
 	txn := s.newest().db.NewTransactionAt(math.MaxUint64, false)
 	defer txn.Discard()
 	it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte{tagEntry}})
 	defer it.Close()
 	var keys [][]byte
-	for it.Seek(entryKey(from, 0)); it.Valid(); it.Next() {
+	for it.Seek(entryKey(from, 0)); it.Valid() && len(keys) < limit; it.Next() {
 		index, _, ok := parseEntryKey(it.Item().Key())
 		if !ok {
 			continue
