@@ -37,6 +37,9 @@ func (s *summary) tellCapacity(b *strings.Builder) {
 			fmt.Fprintf(b, "| %s | %s |\n", what, value(v))
 		}
 	}
+	perSecond := func(load string) func(v float64) string {
+		return func(v float64) string { return fmt.Sprintf("%s %s/s", number(v), load) }
+	}
 	perCore := func(load string) func(v float64) string {
 		return func(v float64) string { return fmt.Sprintf("%s %s/s", number(1000/v), load) }
 	}
@@ -50,6 +53,12 @@ func (s *summary) tellCapacity(b *strings.Builder) {
 	for _, n := range byServers.sizes[1:] {
 		say(fmt.Sprintf("one core, divided among %d servers", n), n, writesScene, cpuPerK, perCore("writes"))
 	}
+	aSync := func(v float64) string { return number(v) + " writes" }
+	say("one sync of the disk, 32 clients with 32 requests in flight each", 1, writesScene, perSync, aSync)
+	say(fmt.Sprintf("one sync of the disk, %s clients that wait for each answer", thousands(crowded)), 1, byConnections.name(writesScene, crowded), perSync, aSync)
+	lone := byConnections.name(writesSingle, 1)
+	say("one sync of the disk, one client that waits for each answer", 1, lone, perSync, aSync)
+	say("one client that waits for each answer, of one server", 1, lone, rate, perSecond("writes"))
 	perGiB := func(what string, more float64) func(v float64) string {
 		return func(v float64) string {
 			return fmt.Sprintf("%s %s (%s bytes each)", number((1<<30)/(v*more)), what, number(v*more))

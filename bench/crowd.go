@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -112,8 +113,13 @@ func (s *scattered) set(int) {
 }
 
 // bear has each connection keep requests in flight for a length of time, as w has
-// it, and tells what this program took itself.
-func (v *venue) bear(c crowd, w workload, f field, length time.Duration) (figures, error) {
+// it, and tells what this program took itself, and for how many writes the leader
+// synced its log once.
+func (v *venue) bear(ctx context.Context, c crowd, w workload, f field, length time.Duration) (figures, error) {
+	before, err := counters(ctx, v.members[v.leader])
+	if err != nil {
+		return nil, err
+	}
 	e, err := v.together(len(c), func(i int, start time.Time) (tally, error) {
 		rng := rand.New(rand.NewPCG(1, uint64(i)))
 		return drive(&scattered{conn: c[i], field: f, rng: rng}, w, rng, start.Add(length))
@@ -122,8 +128,13 @@ func (v *venue) bear(c crowd, w workload, f field, length time.Duration) (figure
 		return nil, err
 	}
 	measured, err := v.figures(e.result(e.elapsed, e.cpu))
-	if err == nil {
-		measured[loadPerK] = e.own.Seconds() / float64(len(e.answered)) * 1000
+	if err != nil {
+		return nil, err
+	}
+	after, err := counters(ctx, v.members[v.leader])
+	measured[loadPerK] = e.own.Seconds() / float64(len(e.answered)) * 1000
+	if syncs := after[syncsTotal] - before[syncsTotal]; syncs > 0 && w.writes == 100 {
+		measured[perSync] = float64(len(e.answered)) / syncs
 	}
 	return measured, err
 }

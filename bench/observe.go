@@ -59,6 +59,9 @@ func counters(ctx context.Context, m *member) (map[string]float64, error) {
 	return all, nil
 }
 
+// syncsTotal counts the times that a server has made its log durable.
+const syncsTotal = "lycaon_store_syncs_total"
+
 // What the kernel counts of a process.
 const (
 	sleeps     = "sleeps" // of a thread that waited, for work or for the disk

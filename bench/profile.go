@@ -194,7 +194,7 @@ func ofEach(name, counter string, operations float64) per {
 var pers = []per{
 	{name: "operations/s, all servers", of: func(one *profiled) float64 { return one.rate }},
 	{name: "CPU of this server, s per 1,000 operations", of: (*profiled).cpuPerK},
-	ofEach("durable writes per 1,000 operations", "lycaon_store_syncs_total", 1000),
+	ofEach("durable writes per 1,000 operations", syncsTotal, 1000),
 	{name: "transactions in a batch", of: func(one *profiled) float64 {
 		return quotient(one.grown["lycaon_batch_transactions_sum"], one.grown["lycaon_batch_transactions_count"])
 	}},

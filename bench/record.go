@@ -32,6 +32,7 @@ const (
 	snapshotS  = "snapshot_s"
 
 	loadPerK  = "load_cpu_s_per_1000" // of the program that asks
+	perSync   = "writes_a_sync"       // of the leader's log
 	liveBytes = "live_bytes_each"     // of the heap and the stacks of Go, after a collection
 
 	idlePercent = "percent_of_a_core_a_server"

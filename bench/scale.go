@@ -192,7 +192,7 @@ func (s *scaling) load(ctx context.Context, v *venue, run int, scene string, c c
 		if err := v.quiet(ctx); err != nil {
 			return nil, err
 		}
-		return v.bear(c, w, f, s.length)
+		return v.bear(ctx, c, w, f, s.length)
 	})
 }
 

@@ -66,6 +66,8 @@ func scaleCells() []cell {
 		made(createScene(million), figures{rate: 90_000, liveBytes: 380, nodeBytes: 1024}),
 		made(restartScene(million), figures{seconds: 2}),
 		made(readsScene, figures{rate: 600_000, cpuPerK: 0.001}),
+		made(writesScene, figures{rate: 90_000, perSync: 400}),
+		made("writes one at a time, 1 connections", figures{rate: 2500, perSync: 1}),
 		{Servers: 3, Scene: idleScene, Entrant: alone, Run: 1, Figures: figures{idlePercent: 0.5, firstMiB: 80, rssMiB: 81}},
 		{Servers: 1, Scene: createScene(5 * million), Entrant: alone, Run: 1, Error: "left out"},
 	}
@@ -79,7 +81,7 @@ func TestTheTablesOfScaleTellEachSize(t *testing.T) {
 		"| 1 |  |  | 500 k | 1 | 2 | 1 |  |  |  |  |\n",
 		"| 10,000 | 7,000 | 20 | 50 k* | 10 | 20 | 4 |  |  |  |  |\n",
 		"- reads: 1 to 4 us of CPU each, the most 4.0 x the least.\n",
-		"| 1 | 20 k | 0.05 | 0.1 | 8 |  |  |  |  |\n| 10 |  |  |  |  |  |  |  |  |\n",
+		"| 1 | 20 k | 0.05 | 0.1 | 8 | 2,500 |  |  |  |\n| 10 |  |  |  |  |  |  |  |  |\n",
 		"- reads: 4 to 8 us of CPU each, the most 2.0 x the least.\n",
 		"| 3 | 0.5 | 80 | 81 |\n",
 		"create 5,000,000 nodes, lycaon alone, run 1: left out\n",
@@ -132,6 +134,9 @@ func TestACoreAndAGiBAreReckonedFromTheLargestSizes(t *testing.T) {
 	for _, part := range []string{
 		"| one core of one server, 32 clients with 32 requests in flight each | 1 M reads/s |\n",
 		"| one core of one server, 10,000 clients that wait for each answer | 250 k reads/s |\n",
+		"| one sync of the disk, 32 clients with 32 requests in flight each | 400 writes |\n",
+		"| one sync of the disk, one client that waits for each answer | 1 writes |\n",
+		"| one client that waits for each answer, of one server | 2,500 writes/s |\n",
 		"| one GiB, garbage included | 1.88 M nodes of 100 bytes, of 1,000,000 (570 bytes each) |\n",
 		"| one GiB, garbage included | 35 k connections with a session, of 10,000 (30.7 k bytes each) |\n",
 		"| one second of all cores here | 7,000 sessions opened |\n",

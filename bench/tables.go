@@ -208,28 +208,30 @@ func (r *results) tellAbout(b *strings.Builder, s *summary) {
 // runsText says how many runs the medians are of, whatever was asked for: a run may
 // have been ended, or failed.
 func (s *summary) runsText() string {
-	var few, many []int
+	var each, few, many []int
 	for k, n := range s.runs {
-		if strings.HasSuffix(k.scene, " nodes") {
+		each = append(each, n)
+		if slices.Contains(manyScenes(), k.scene) {
 			many = append(many, n)
 		} else {
 			few = append(few, n)
 		}
 	}
-	var parts []string
-	for _, of := range []struct {
-		runs   []int
-		scenes string
-	}{{few, "of each scene"}, {many, "of those with 100,000 nodes and more"}} {
-		switch {
-		case len(of.runs) == 0:
-		case slices.Min(of.runs) == slices.Max(of.runs):
-			parts = append(parts, fmt.Sprintf("%d %s", of.runs[0], of.scenes))
-		default:
-			parts = append(parts, fmt.Sprintf("%d to %d %s", slices.Min(of.runs), slices.Max(of.runs), of.scenes))
-		}
+	if len(each) == 0 || len(few) == 0 || len(many) == 0 || slices.Min(each) == slices.Max(each) {
+		return extent(each) + " of each scene"
 	}
-	return strings.Join(parts, ", ")
+	return extent(few) + " of each scene, " + extent(many) + " of those with 100,000 nodes and more"
+}
+
+// extent is from the least to the most.
+func extent(all []int) string {
+	switch {
+	case len(all) == 0:
+		return "0"
+	case slices.Min(all) == slices.Max(all):
+		return fmt.Sprint(all[0])
+	}
+	return fmt.Sprintf("%d to %d", slices.Min(all), slices.Max(all))
 }
 
 // pairs are which entrants of Lycaon are compared with which peers: the bare

@@ -25,7 +25,7 @@ func (y yardstick) label() string {
 var figureNames = map[string]string{
 	rate: "per s", p50Ms: "p50 ms", p95Ms: "p95 ms", p99Ms: "p99 ms", cpuPerK: "CPU s per 1,000", rssMiB: "MiB resident", refusals: "errors",
 	seconds: "s", leaderS: "s, client at the leader", nodeBytes: "bytes a node", nodeAnon: "anonymous bytes a node",
-	loadPerK: "CPU s per 1,000 of the load program", liveBytes: "live bytes each",
+	loadPerK: "CPU s per 1,000 of the load program", liveBytes: "live bytes each", perSync: "writes a sync",
 	idlePercent: "% of a core a server", firstMiB: "MiB resident at its beginning", quietP99Ms: "p99 ms without", snapshotS: "s of snapshot",
 }
 
