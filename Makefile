@@ -61,7 +61,7 @@ differential:
 bench:
 	./.ci/bench
 
-## bench-peers: beside ZooKeeper and etcd, into docs/PERFORMANCE.md; 2 hours, or 11 minutes with ARGS=-short; wants root to install ZooKeeper
+## bench-peers: beside ZooKeeper and etcd, into docs/PERFORMANCE.md; 2 hours, or 10 minutes with ARGS=-short; wants root to install ZooKeeper
 bench-peers:
 	./.ci/bench-peers $(ARGS)
 
@@ -69,7 +69,7 @@ bench-peers:
 bench-profile: build
 	cd bench && $(GO) build -o ../bin/bench . && exec ../bin/bench profile -lycaon ../bin/lycaon -page ../docs/PERFORMANCE.md $(ARGS)
 
-## bench-scale: Lycaon alone at up to 10,000 connections, 5 million nodes, 5 servers, 100,000 watches, into docs/PERFORMANCE.md; 30 minutes, or 10 with ARGS=-short
+## bench-scale: Lycaon alone at up to 10,000 connections, 5 million nodes, 5 servers, 100,000 watches, into docs/PERFORMANCE.md; 30 minutes, or 6 with ARGS=-short
 bench-scale:
 	./.ci/bench-scale $(ARGS)
 

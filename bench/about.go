@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -32,7 +33,7 @@ func lookAround(ctx context.Context, c *comparison) (about, error) {
 		disk = kind + ", " + disk
 	}
 	a := about{At: time.Now().UTC(), Machine: machine(), Disk: disk, LengthS: c.length.Seconds(), Runs: c.runs, BulkRuns: c.bulkRuns, Load: loadAverage(),
-		Command: "go run . " + commandLine(os.Args[1:])}
+		Command: command()}
 	a.Versions = map[string]string{
 		"lycaon":    says(ctx, c.lycaon, "--version") + ", commit " + says(ctx, "git", "describe", "--always", "--dirty"),
 		"zookeeper": "Debian " + says(ctx, "dpkg-query", "-W", "-f", "${Version}", "zookeeper") + ", " + says(ctx, "java", "--version"),
@@ -58,6 +59,22 @@ func (a *about) amount() string {
 	}
 	return text + " were asked for"
 }
+
+// toldCommand is the variable in which a script says how it was called.
+const toldCommand = "BENCH_COMMAND"
+
+// command is how this run was begun.
+func command() string {
+	if told := os.Getenv(toldCommand); told != "" {
+		return withoutFolders(told)
+	}
+	return "go run . " + withoutFolders(commandLine(os.Args[1:]))
+}
+
+// withoutFolders leaves the folders of files out, which are of one machine.
+func withoutFolders(command string) string { return folders.ReplaceAllString(command, "$1.../") }
+
+var folders = regexp.MustCompile(`(^|[ "'=])/[^ "']*/`)
 
 // commandLine is how arguments are typed.
 func commandLine(args []string) string {

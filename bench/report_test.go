@@ -260,6 +260,7 @@ func TestTheFloorAndTheCommandArePlayedWhereTheyCanBe(t *testing.T) {
 
 func TestACommandIsToldAsItIsTyped(t *testing.T) {
 	require.Equal(t, "peers -only 'one client' -millions ''", commandLine([]string{"peers", "-only", "one client", "-millions", ""}))
+	require.Equal(t, `make bench-peers ARGS=".../consul.bin -out .../r.json -lycaon ../bin/lycaon"`, withoutFolders(`make bench-peers ARGS="/a/consul.bin -out /b/c/r.json -lycaon ../bin/lycaon"`))
 }
 
 func TestEverySceneHasItsPlace(t *testing.T) {

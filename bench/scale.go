@@ -19,8 +19,8 @@ there already is not run again. With -page it also writes tables and plots.
 
 `
 
-// scaleCommand is how a run is told that it was of Lycaon alone.
-const scaleCommand = "go run . scale"
+// scaleCommands are how a run is told that it was of Lycaon alone.
+var scaleCommands = []string{"go run . scale", "make bench-scale"}
 
 // alone is the entrant of these cells: nothing is compared.
 const alone = "lycaon alone"

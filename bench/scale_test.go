@@ -74,7 +74,7 @@ func scaleCells() []cell {
 }
 
 func TestTheTablesOfScaleTellEachSize(t *testing.T) {
-	r := &results{Cells: scaleCells(), Abouts: []about{{Machine: "2 cores", Command: scaleCommand}}}
+	r := &results{Cells: scaleCells(), Abouts: []about{{Machine: "2 cores", Command: scaleCommands[0]}}}
 	s := summarizeCells(r.Cells)
 	text := r.scaleMarkdown(s, s.scalePlots(), "performance")
 	for _, part := range []string{
@@ -109,7 +109,7 @@ func TestAReportTellsPeersAndScaleInPartsOfTheirOwn(t *testing.T) {
 		fmt.Fprintf(&empty, "%s\n%s\n", begin, end)
 	}
 	require.NoError(t, os.WriteFile(pageFile, []byte(empty.String()), 0o600))
-	r := &results{Cells: append(someCells(), scaleCells()...), Abouts: []about{{Machine: "one", Command: "go run . peers"}, {Machine: "two", Command: scaleCommand + " -short"}}}
+	r := &results{Cells: append(someCells(), scaleCells()...), Abouts: []about{{Machine: "one", Command: "go run . peers"}, {Machine: "two", Command: scaleCommands[1] + ` ARGS="-short"`}}}
 	require.NoError(t, r.report(pageFile, filepath.Join(dir, "plots")))
 	written, err := os.ReadFile(pageFile)
 	require.NoError(t, err)

@@ -63,7 +63,7 @@ func (r *results) split() (peers, scale *results) {
 	peers, scale = &results{}, &results{}
 	for _, a := range r.Abouts {
 		of := peers
-		if strings.HasPrefix(a.Command, scaleCommand) {
+		if hasPrefix(a.Command, scaleCommands) {
 			of = scale
 		}
 		of.Abouts = append(of.Abouts, a)
