@@ -85,4 +85,8 @@ func TestWriteAheadMappingsAreFound(t *testing.T) {
 	openStore(t, dir)
 	require.Equal(t, 1, adviseRandom(generationPath(dir, 1)), "the write-ahead file; the value log is memory by now")
 	require.Zero(t, adviseRandom(filepath.Join(dir, "elsewhere")))
+	linked := filepath.Join(t.TempDir(), "linked")
+	require.NoError(t, os.Symlink(t.TempDir(), linked))
+	openStore(t, linked)
+	require.Equal(t, 1, adviseRandom(generationPath(linked, 1)), "of a directory behind a symbolic link")
 }

@@ -32,8 +32,13 @@ func advise(dir string, advice uintptr, suffixes ...string) (found int) {
 	return found
 }
 
-// eachMapping calls use with each mapping of a file of dir that has one of the suffixes.
+// eachMapping calls use with each mapping of a file of dir that has one of the suffixes. The kernel names files without
+// symbolic links.
 func eachMapping(dir string, suffixes []string, use func(start, end uintptr)) {
+	dir, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return
+	}
 	maps, err := os.ReadFile("/proc/self/maps")
 	if err != nil {
 		return
