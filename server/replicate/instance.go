@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -20,7 +21,8 @@ type instance struct {
 	observer *raft.Observer
 	changed  chan raft.Observation // a hint: leader or state have changed
 	ending   sync.Once
-	err      error // of the end
+	err      error                     // of the end
+	stoodAt  atomic.Pointer[time.Time] // when it was to stand at once; nil: never
 
 	mu      sync.Mutex // guards what follows
 	closed  bool
@@ -111,6 +113,7 @@ func (n *Node) begin() error {
 	r.RegisterObserver(inst.observer)
 	n.inst.Store(inst)
 	n.standAtOnce()
+	hint(n.begun)
 	return nil
 }
 

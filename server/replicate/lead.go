@@ -62,6 +62,10 @@ func (n *Node) run() {
 		case <-watch.C:
 			l.watch()
 			watch.Reset(l.watchAgain())
+		case <-n.begun:
+			l.offerToStand(true)
+		case <-n.arrivals:
+			l.offerToStand(false)
 		case id := <-n.gone:
 			l.prepareStand(id)
 		case t := <-n.turns:

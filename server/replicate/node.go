@@ -113,6 +113,8 @@ type Node struct {
 
 	doubts    chan struct{} // a hint: something may be lost
 	adoptees  chan struct{} // a hint: a member said something new of itself
+	begun     chan struct{} // a hint: raft has begun
+	arrivals  chan struct{} // a hint: that of another server has
 	gone      chan uint64   // the leader whose connections broke
 	turns     chan turn     // when this server is to stand in its place
 	rebuilds  chan rebuild
@@ -156,6 +158,7 @@ func New(cfg Config, store Store, snaps raft.SnapshotStore) *Node {
 		cfg: cfg.withDefaults(), store: store, snaps: snaps, started: time.Now(),
 		doubts: make(chan struct{}, 1), adoptees: make(chan struct{}, 1),
 		gone: make(chan uint64, 1), turns: make(chan turn), rebuilds: make(chan rebuild), founded: make(chan struct{}),
+		begun: make(chan struct{}, 1), arrivals: make(chan struct{}, 1),
 		ready: make(chan struct{}), changing: make(chan struct{}, 1),
 		fatal: make(chan error, 1), stop: make(chan struct{}),
 		progress: newProgress(), book: newBook(), claims: newClaims(),
@@ -221,14 +224,26 @@ func (n *Node) Open(m Machine) error {
 }
 
 // standAtOnce makes a lone voter elect itself now instead of after its
-// heartbeat timeout: raft looks at its timer again when the timeout falls.
+// heartbeat timeout.
 func (n *Node) standAtOnce() {
 	servers := n.configuration().Servers
 	if len(servers) != 1 || servers[0].ID != serverID(n.cfg.ID) {
 		return
 	}
-	n.reload(func(c *raft.ReloadableConfig) { c.HeartbeatTimeout -= time.Millisecond })
-	n.reload(func(c *raft.ReloadableConfig) { c.HeartbeatTimeout += time.Millisecond })
+	n.lookAtTimer()
+}
+
+// lookAtTimer has raft look now whether it has gone without a leader for the
+// heartbeat timeout: it does when that falls. One that never had a contact has.
+func (n *Node) lookAtTimer() {
+	n.reload(func(c *raft.ReloadableConfig) {
+		c.HeartbeatTimeout += time.Millisecond
+		c.ElectionTimeout += time.Millisecond // never below the other
+	})
+	n.reload(func(c *raft.ReloadableConfig) {
+		c.HeartbeatTimeout -= time.Millisecond
+		c.ElectionTimeout -= time.Millisecond
+	})
 }
 
 // reload changes raft's settings. raft copies the zero values of what it is

@@ -1,13 +1,10 @@
 package replicate
 
 import (
-	"context"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/raft"
-
-	"github.com/lycaon-io/lycaon/server/peer"
 )
 
 // stand is an election that is prepared because the leader's process seems to
@@ -101,7 +98,7 @@ func (n *Node) standings(inst *instance, c raft.Configuration, gone uint64) (hea
 		}
 		wg.Go(func() {
 			var s standing
-			if err := n.cfg.Peers.Call(ctx, to, standingMethod, struct{}{}, &s); err != nil {
+			if err := n.cfg.Peers.Call(ctx, to, standingMethod, inquiry{}, &s); err != nil {
 				return // it will not stand in the way either
 			}
 			mu.Lock()
@@ -116,21 +113,6 @@ func (n *Node) standings(inst *instance, c raft.Configuration, gone uint64) (hea
 	}
 	wg.Wait()
 	return heard, rank
-}
-
-const standingMethod = "standing"
-
-type standing struct {
-	LastIndex uint64
-	SilenceMs int64 // since it heard of a leader
-}
-
-func (n *Node) handleStanding(context.Context, peer.Identity, []byte) (any, error) {
-	inst := n.instance()
-	if inst == nil {
-		return nil, peer.ErrNotReady
-	}
-	return standing{inst.raft.LastIndex(), time.Since(inst.raft.LastContact()).Milliseconds()}, nil
 }
 
 // standEarly has raft look at its timer by lowering it below the silence of
