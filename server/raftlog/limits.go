@@ -19,6 +19,9 @@ const (
 	sparePercent = 40
 	// memTableEntryOverheadBytes is at most what an entry takes beside key and value, in the write-ahead file or in memory.
 	memTableEntryOverheadBytes = 192
+	// arenaPercent of a memtable is what Badger allocates for one, settlePercent what it does to write a table of it.
+	arenaPercent  = 140
+	settlePercent = 200
 	// settledMemTableBytes is for generations that are only read.
 	settledMemTableBytes = 1 << 20
 	// maxUnsettled sealed generations keep their entries in memory: what is between two snapshots and behind the last one,
@@ -29,6 +32,8 @@ const (
 	// settleAfter is for a log that hardly grows, and longer than what a busy one keeps lasts.
 	settleAfter    = 30 * time.Second
 	settleInterval = time.Second
+	// slowScanBytes are marked in some 50 ms of a core: a collection of less is over before it is in anyone's way.
+	slowScanBytes = 64 << 20
 	// tablesBeforeRotation bounds how many starts leave a table each in the newest generation.
 	tablesBeforeRotation = 8
 	// In the first version: 320 MiB of log, most of which is deleted before it is copied, and as much again before writes

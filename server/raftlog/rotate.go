@@ -89,20 +89,35 @@ func (s *Store) beginGeneration(number uint64) (*generation, error) {
 	return g, nil
 }
 
-// makeSpare begins the next generation ahead of time, so that no write waits for it.
+// makeSpare begins the next generation ahead of time, so that no write waits for it. Nor does one wait for the collector,
+// which is given the time for that first, without a lock.
 func (s *Store) makeSpare() {
-	s.making.Lock()
-	defer s.making.Unlock()
-	g := s.newest()
-	if s.spare != nil || g.number == 0 || s.Err() != nil || g.used.Load() <= s.opt.memTableBytes*sparePercent/100 {
+	if !s.lacksSpare() {
 		return
 	}
-	spare, err := s.beginGeneration(g.number + 1)
+	s.opt.collect(s.opt.memTableBytes * arenaPercent / 100)
+	s.making.Lock()
+	defer s.making.Unlock()
+	if !s.lacksSpareLocked() {
+		return
+	}
+	spare, err := s.beginGeneration(s.newest().number + 1)
 	if err != nil {
 		s.opt.Logger.Warn("cannot begin the next generation of the log ahead", "dir", s.dir, "error", err)
 		return
 	}
 	s.spare = spare
+}
+
+func (s *Store) lacksSpare() bool {
+	s.making.Lock()
+	defer s.making.Unlock()
+	return s.lacksSpareLocked()
+}
+
+func (s *Store) lacksSpareLocked() bool {
+	g := s.newest()
+	return s.spare == nil && g.number != 0 && s.Err() == nil && g.used.Load() > s.opt.memTableBytes*sparePercent/100
 }
 
 // unvouched tells which generations hold nothing that next vouches for, and has next say so.
@@ -162,6 +177,7 @@ func (s *Store) unsettled() (waiting []*generation) {
 
 // settle has Badger write what a sealed generation holds into a table. Its readers wait.
 func (s *Store) settle(g *generation) {
+	s.opt.collect(s.opt.memTableBytes * settlePercent / 100)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if err := g.settle(s.engineLog()); err != nil {

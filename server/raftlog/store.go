@@ -33,6 +33,8 @@ type Options struct {
 	Disk *DiskGuard
 
 	memTableBytes int64 // tests shrink it to see rotations
+	// collect is asked before that many bytes are allocated at once; tests see it.
+	collect func(bytes int64)
 }
 
 // Store is raft's log and stable store. The first failed write or damaged record poisons it: every later call returns
@@ -83,6 +85,9 @@ func Open(o Options) (_ *Store, err error) {
 	}
 	if o.memTableBytes == 0 {
 		o.memTableBytes = defaultMemTableBytes
+	}
+	if o.collect == nil {
+		o.collect = collectBefore
 	}
 	dir, err := filepath.Abs(o.Dir)
 	if err != nil {

@@ -1,0 +1,61 @@
+package raftlog
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestTheCollectorIsGivenTimeWhereItWouldHurry(t *testing.T) {
+	t.Parallel()
+	const mib = 1 << 20
+	for _, c := range []struct {
+		name                         string
+		scanned, live, goal, objects uint64
+		size                         int64
+		want                         bool
+	}{
+		{"there is room until it begins", 400 * mib, 600 * mib, 900 * mib, 700 * mib, 45 * mib, false},
+		{"it would begin with little room left", 400 * mib, 600 * mib, 900 * mib, 800 * mib, 45 * mib, true},
+		{"it is at work", 400 * mib, 600 * mib, 900 * mib, 880 * mib, 45 * mib, true},
+		{"the goal is passed", 400 * mib, 600 * mib, 900 * mib, 950 * mib, 45 * mib, true},
+		{"it is done too soon to be in the way", 10 * mib, 600 * mib, 900 * mib, 880 * mib, 45 * mib, false},
+		{"no collection was made yet", 0, 0, 4 * mib, 3 * mib, 45 * mib, false},
+		{"the goal is what lives", 400 * mib, 600 * mib, 600 * mib, 600 * mib, 45 * mib, false},
+	} {
+		require.Equal(t, c.want, heap{c.scanned, c.live, c.goal, c.objects}.hurries(c.size), c.name)
+	}
+	h := readHeap()
+	require.NotZero(t, h.goal)
+	require.NotZero(t, h.objects)
+}
+
+func TestTheCollectorIsAskedBeforeAGenerationIsMadeOrSettled(t *testing.T) {
+	t.Parallel()
+	const memTable = 1 << 20
+	var mu sync.Mutex
+	asked := map[int64]int{}
+	s, err := Open(Options{Dir: t.TempDir(), memTableBytes: memTable, collect: func(bytes int64) {
+		mu.Lock()
+		defer mu.Unlock()
+		asked[bytes]++
+	}})
+	require.NoError(t, err)
+	defer s.Close()
+	times := func(percent int64) int {
+		mu.Lock()
+		defer mu.Unlock()
+		return asked[memTable*percent/100]
+	}
+	last := uint64(0)
+	require.Eventually(t, func() bool {
+		last++
+		require.NoError(t, s.StoreLog(testLog(last, 1, generationEntryBytes)))
+		return times(arenaPercent) > 0
+	}, 20*time.Second, time.Microsecond)
+	before := times(settlePercent)
+	s.settle(s.generations()[0])
+	require.Greater(t, times(settlePercent), before)
+}
