@@ -9,13 +9,16 @@ import (
 )
 
 // listenTCP has each connection inherit its keepalives from the listener, as
-// Linux does it, instead of setting them one by one.
+// Linux does it, instead of setting them one by one. The listener is one of plain
+// TCP: many kernels refuse these options on one of MPTCP, which package net makes
+// where it can.
 func listenTCP(_, addr string) (net.Listener, error) {
 	lc := net.ListenConfig{KeepAlive: -1, Control: func(_, _ string, c syscall.RawConn) error {
 		var set error
 		err := c.Control(func(fd uintptr) { set = setKeepAlive(int(fd)) })
 		return errors.Join(err, set)
 	}}
+	lc.SetMultipathTCP(false)
 	return lc.Listen(context.Background(), "tcp", addr)
 }
 

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 func TestConnectionsHaveTheKeepalivesOfTheirListener(t *testing.T) {
@@ -34,4 +35,19 @@ func TestConnectionsHaveTheKeepalivesOfTheirListener(t *testing.T) {
 			require.Equal(t, o.want, got, name)
 		}))
 	}
+}
+
+// Kernels before 6.10 know of no times of keepalives for it, and the server would not start.
+func TestTheListenerIsNotOneOfMultipathTCP(t *testing.T) {
+	t.Parallel()
+	l, err := listenTCP("", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	raw, err := l.(*net.TCPListener).SyscallConn()
+	require.NoError(t, err)
+	require.NoError(t, raw.Control(func(fd uintptr) {
+		got, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PROTOCOL)
+		require.NoError(t, err)
+		require.Equal(t, syscall.IPPROTO_TCP, got)
+	}))
 }
