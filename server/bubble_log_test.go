@@ -51,7 +51,7 @@ func TestBubbleAFollowerThatLagsGetsASnapshot(t *testing.T) {
 			}
 			p.ready()
 			p.agree(10 * time.Second)
-			require.NotZero(t, p.server(lame).node.Stats().Restores)
+			p.await("an image is counted", time.Second, func() bool { return p.server(lame).node.Stats().Restores > 0 })
 		}
 		p.has(lame, "/before")
 	}, smallSnapshots)

@@ -10,8 +10,8 @@ import (
 )
 
 // forgotten runs f with a leader that does not know that it leads no more: its
-// disk hangs, and with it raft, and it is cut off from the others, which have
-// another leader.
+// disk hangs, and with it raft, which sends nothing but heartbeats, and it is
+// cut off from the others, which have another leader.
 func forgotten(t *testing.T, f func(e *ensemble, old, now *server)) {
 	running(t, 3, func(e *ensemble) {
 		e.pinned(3)
@@ -24,6 +24,13 @@ func forgotten(t *testing.T, f func(e *ensemble, old, now *server)) {
 		}()
 		old.send(open(1, time.Hour)) // what hangs, once nothing else is under way
 		e.until("its disk hangs", 5*time.Second, func() bool { return old.instance().gate.age() > 0 })
+		for id := range e.servers {
+			if id != old.id {
+				release, err := old.instance().trans.(*peerTransport).silence(e.Context(), serverID(id))
+				require.NoError(t, err)
+				defer release()
+			}
+		}
 		e.net.Isolate(old.host, "s1", "s2", "s3")
 		var now *server
 		e.until("another leads", 5*time.Second, func() bool {
@@ -66,15 +73,25 @@ func TestALeaderThatIsNoneAnyMoreVouchesForNoSession(t *testing.T) {
 	})
 }
 
-// Its heartbeats get through again while its disk still holds it up: they are
-// refused, which confirms nobody. An election of several rounds may last until
-// the disk is found out; then the scene is set anew.
+// Its heartbeats get through again to one that follows another while its disk
+// still holds it up: they are refused, which confirms nobody. An election of
+// several rounds may last until the disk is found out; then the scene is set
+// anew.
 func TestALeaderWhoseHeartbeatsAreRefusedVouchesForNoSession(t *testing.T) {
 	refused := 0
-	for scene := 0; refused == 0 && scene < 20; scene++ {
+	for scene := 0; refused == 0 && scene < 50; scene++ {
 		forgotten(t, func(e *ensemble, old, now *server) {
-			e.net.HealAll()
-			for ; old.leadTerm.Load() != 0 && !old.instance().gate.hangs(); time.Sleep(5 * time.Millisecond) {
+			if old.instance().gate.age() > hangAfter-heartbeatTimeout {
+				return
+			}
+			for id := range e.servers {
+				if id != old.id && id != now.id {
+					e.net.Heal(old.host, hostOf(id))
+					e.net.Heal(hostOf(id), old.host)
+				}
+			}
+			for ; !old.instance().gate.hangs(); time.Sleep(5 * time.Millisecond) {
+				require.NotZero(t, old.leadTerm.Load(), "it takes itself for the leader")
 				require.Greater(t, old.Contact(), heartbeatTimeout, "another leads in a later term")
 				require.False(t, old.vouches())
 				if old.progress.deposed() {
