@@ -9,11 +9,14 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
+	"unsafe"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
+	"github.com/dgraph-io/ristretto/v2/z"
 
 	"github.com/lycaon-io/lycaon/server/internal/mutant"
 )
@@ -74,6 +77,36 @@ func openEngine(o badger.Options) (db *badger.DB, err error) {
 		return nil, fmt.Errorf("raftlog: open %s: %w", dir, err)
 	}
 	return nil, corrupt(dir, "Badger refuses: %v", err)
+}
+
+// closeUnwritten closes db without a table of what its memtable holds; the write-ahead file stays as it is. Badger has no
+// call for that: it would delete the file even if everything was dropped, and cut it first, so that no second link saves
+// it. So the memtable is taken out, and what is closed is a Badger without one, as a Badger that may not write is.
+// Nobody else may use db any more.
+func closeUnwritten(db *badger.DB) error {
+	memTable := reflect.ValueOf(db).Elem().FieldByName("mt")
+	if memTable.IsNil() {
+		return db.Close()
+	}
+	wal := *(**z.MmapFile)(memTable.Elem().FieldByName("wal").Elem().FieldByName("MmapFile").Addr().UnsafePointer())
+	*(*unsafe.Pointer)(memTable.Addr().UnsafePointer()) = nil
+	return errors.Join(db.Close(), z.Munmap(wal.Data), wal.Fd.Close())
+}
+
+// keyIterator goes over the keys of a prefix as they are now.
+type keyIterator struct {
+	*badger.Iterator
+	txn *badger.Txn
+}
+
+func newKeyIterator(db *badger.DB, prefix []byte) keyIterator {
+	txn := db.NewTransactionAt(math.MaxUint64, false)
+	return keyIterator{txn.NewIterator(badger.IteratorOptions{Prefix: prefix}), txn}
+}
+
+func (it keyIterator) close() {
+	it.Close()
+	it.txn.Discard()
 }
 
 // removeScrap deletes what Badger keeps beside the tables and holds nothing of ours: no value is large enough for the

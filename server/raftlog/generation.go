@@ -30,16 +30,18 @@ type generation struct {
 	// Of the newest, under the store's write lock.
 	ts      uint64 // Badger's version of the last commit
 	highest uint64 // index of its last entry that may still be vouched for
-	fresh   bool   // it has one write-ahead file, and no other but this process ever wrote to it
+
+	single bool      // made by this process, with one write-ahead file
+	sealed time.Time // when the next one was begun; zero if before this start, and of the newest
 
 	used    atomic.Int64  // at most what its memtable holds
 	lowest  atomic.Uint64 // no entry of it has a lower index
-	settled atomic.Bool   // all of it lies in tables
+	settled atomic.Bool   // its entries are not in memory
 
-	sealed time.Time // when the next one was begun; zero if before this start, and of the newest
-
-	mu     sync.RWMutex // held by readers of db; closing takes it whole
-	db     *badger.DB   // nil after the end
+	ending sync.Mutex   // held by who opens or closes what it is read from; taken before mu
+	mu     sync.RWMutex // held by readers of db and file; a change of them takes it whole
+	db     *badger.DB   // nil after the end, and if it is read from file
+	file   *walFile     // of a sealed one that Badger holds no more
 	replay int64        // size of the memtables that take its write-ahead files
 	rests  bool         // Badger replayed its write-ahead files and may write nothing
 }
@@ -99,10 +101,8 @@ func openGeneration(number uint64, o badger.Options) (*generation, error) {
 
 // firstIndex is above all indices if there is no entry.
 func (g *generation) firstIndex() uint64 {
-	txn := g.db.NewTransactionAt(math.MaxUint64, false)
-	defer txn.Discard()
-	it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte{tagEntry}})
-	defer it.Close()
+	it := newKeyIterator(g.db, []byte{tagEntry})
+	defer it.close()
 	if it.Rewind(); !it.Valid() {
 		return math.MaxUint64
 	}
@@ -117,6 +117,9 @@ func (g *generation) read(index uint64, use func(*recordHeader, []byte)) error {
 	}
 	g.mu.RLock()
 	defer g.mu.RUnlock()
+	if g.file != nil {
+		return g.file.read(index, use)
+	}
 	if g.db == nil {
 		return badger.ErrKeyNotFound
 	}
@@ -132,37 +135,53 @@ func (g *generation) note(index uint64) {
 }
 
 func (g *generation) close() error {
+	g.ending.Lock()
+	defer g.ending.Unlock()
+	db, file := g.take()
+	switch {
+	case db != nil:
+		return db.Close()
+	case file != nil:
+		return file.close()
+	}
+	return nil
+}
+
+// take leaves nothing to read from to others. Either result may be nil.
+func (g *generation) take() (db *badger.DB, file *walFile) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.db == nil {
-		return nil
-	}
-	err := g.db.Close()
-	g.db = nil
-	return err
+	db, file = g.db, g.file
+	g.db, g.file = nil, nil
+	return db, file
 }
 
 // discard deletes a generation that no state vouches for, without writing a table of it first.
 func (g *generation) discard() error {
-	g.mu.Lock()
-	db := g.db
-	g.db = nil
-	g.mu.Unlock()
-	if db == nil {
-		return nil
+	g.ending.Lock()
+	defer g.ending.Unlock()
+	db, file := g.take()
+	switch {
+	case db != nil:
+		return errors.Join(closeUnwritten(db), os.RemoveAll(g.path))
+	case file != nil:
+		return errors.Join(file.close(), os.RemoveAll(g.path))
 	}
-	var err error
-	if !g.rests {
-		err = db.DropAll()
-	}
-	return errors.Join(err, db.Close(), os.RemoveAll(g.path))
+	return nil
 }
 
-// settle is called with mu taken whole.
+// settle takes the entries of a sealed generation out of memory.
 func (g *generation) settle(logger *engineLog) error {
+	g.ending.Lock()
+	defer g.ending.Unlock()
 	if g.db == nil {
 		return nil
 	}
+	if done, err := g.release(); done || err != nil {
+		return err
+	}
+	g.mu.Lock() // readers wait
+	defer g.mu.Unlock()
 	if g.rests {
 		// Badger writes the table once it may.
 		if err := g.reopen(engineOptions(g.path, g.replay, logger)); err != nil {
@@ -176,6 +195,27 @@ func (g *generation) settle(logger *engineLog) error {
 	return restrictFiles(g.path)
 }
 
+// release has entries read from the write-ahead file and Badger let go of it, if that file alone holds all of them.
+func (g *generation) release() (done bool, err error) {
+	paths, err := filesWith(g.path, ".mem")
+	if err != nil || len(paths) != 1 {
+		return false, err
+	}
+	file, err := openWALFile(paths[0], 0)
+	if err != nil {
+		return false, err
+	}
+	if !file.agrees(g.db) {
+		return false, file.close()
+	}
+	g.mu.Lock()
+	db := g.db
+	g.db, g.file = nil, file
+	g.mu.Unlock()
+	g.settled.Store(true)
+	return true, closeUnwritten(db)
+}
+
 func (g *generation) reopen(o badger.Options) error {
 	if err := g.db.Close(); err != nil {
 		return err
@@ -185,7 +225,7 @@ func (g *generation) reopen(o badger.Options) error {
 	if err != nil {
 		return err
 	}
-	g.db, g.fresh, g.rests = db, false, false
+	g.db, g.rests = db, false
 	return nil
 }
 

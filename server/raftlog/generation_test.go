@@ -1,6 +1,7 @@
 package raftlog
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -40,8 +41,15 @@ func constant(n uint64) func(uint64) uint64 { return func(uint64) uint64 { retur
 func killedCopy(t *testing.T, dir string) string {
 	t.Helper()
 	to := filepath.Join(t.TempDir(), "killed")
-	copyDir(t, dir, to)
-	return to
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		err := copyTree(dir, to)
+		if err == nil {
+			return to
+		}
+		require.ErrorIs(t, err, os.ErrNotExist) // Badger closes a generation, or one is deleted, meanwhile
+		require.True(t, time.Now().Before(deadline))
+		require.NoError(t, os.RemoveAll(to))
+	}
 }
 
 func requireGenerations(t *testing.T, dir string, want ...uint64) {
@@ -273,7 +281,10 @@ func TestASettledGenerationIsReadAsBefore(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s := openStore(t, dir)
-	last := fillGenerations(t, s, 1, 1, 4)
+	require.NoError(t, s.StoreLog(testLog(1, 1, 10)))
+	require.NoError(t, s.Close())
+	s = openStore(t, dir) // the first generation has a table now, so that its file is not all of it
+	last := fillGenerations(t, s, 2, 1, 4)
 	stop := make(chan struct{})
 	var readers sync.WaitGroup
 	failed := make(chan error, 4)
@@ -297,7 +308,7 @@ func TestASettledGenerationIsReadAsBefore(t *testing.T) {
 		require.NoError(t, s.Err())
 		wals, err := filepath.Glob(filepath.Join(g.path, "*.mem"))
 		require.NoError(t, err)
-		require.Len(t, wals, 1, "the empty one of the small memtable")
+		require.Len(t, wals, 1)
 	}
 	close(stop)
 	readers.Wait()
@@ -310,17 +321,48 @@ func TestASettledGenerationIsReadAsBefore(t *testing.T) {
 	requireEntries(t, openStore(t, killed), 1, last, constant(1))
 }
 
-func TestTheHousekeeperSettlesWhatIsTooMuch(t *testing.T) {
+// Whatever is read later is checked as if Badger had it.
+func TestDamageOfAFileThatIsReadByPositionIsFound(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	s, err := Open(Options{Dir: dir, memTableBytes: 1 << 20})
-	require.NoError(t, err)
-	defer s.Close()
-	last := fillGenerations(t, s, 1, 1, maxUnsettled+4)
-	require.Eventually(t, func() bool {
-		return len(s.unsettled()) <= maxUnsettled
-	}, 20*time.Second, 5*time.Millisecond)
+	s := openStore(t, t.TempDir())
+	fillGenerations(t, s, 1, 1, 3)
+	g := s.generations()[1]
+	s.settle(g)
+	require.NotNil(t, g.file)
+	index := g.lowest.Load()
+	require.NoError(t, s.GetLog(index, new(raft.Log)))
+	patch(t, g.file.file.Name(), int64(g.file.pieces[0].at+g.file.pieces[0].len/2), func(b []byte) { b[0] ^= 1 }, 1)
+	require.ErrorIs(t, s.GetLog(index, new(raft.Log)), ErrCorrupt)
+	require.ErrorIs(t, s.Err(), ErrCorrupt)
+}
+
+func TestNothingOfAFileIsTouchedWhenBadgerLetsGoOfIt(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir())
+	fillGenerations(t, s, 1, 1, 2)
+	g := s.generations()[0]
+	path := filepath.Join(g.path, "00001.mem")
+	read := func() []byte {
+		b, err := os.ReadFile(path)
+		require.NoError(t, err)
+		return b
+	}
+	before := read()
+	s.settle(g)
+	require.NoError(t, s.Err())
+	require.NotNil(t, g.file)
+	require.True(t, bytes.Equal(before, read()))
+}
+
+func TestTheHousekeeperTakesSealedGenerationsOutOfMemory(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir())
+	last := fillGenerations(t, s, 1, 1, 4)
+	require.Eventually(t, func() bool { return len(s.unsettled()) == 0 }, 20*time.Second, 5*time.Millisecond)
 	requireEntries(t, s, 1, last, constant(1))
+	tables, err := filepath.Glob(filepath.Join(s.dir, "*", "*.sst"))
+	require.NoError(t, err)
+	require.Empty(t, tables, "what was written to one file was copied")
 }
 
 func TestAnOversizeRecordLiesInOneGeneration(t *testing.T) {

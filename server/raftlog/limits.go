@@ -11,7 +11,7 @@ const (
 	maxStableKeys       = 64
 
 	// defaultMemTableBytes is a bit more than a generation takes before the next is begun, which costs some 10 ms of the
-	// housekeeper. Each that was not settled keeps what it holds in memory, and room for a third more.
+	// housekeeper. The newest and the next take that much memory each, and a third more.
 	defaultMemTableBytes = 32 << 20
 	// rotatePercent leaves room for the largest transaction behind the last look.
 	rotatePercent = 87
@@ -24,8 +24,7 @@ const (
 	settlePercent = 200
 	// settledMemTableBytes is for generations that are only read.
 	settledMemTableBytes = 1 << 20
-	// maxUnsettled sealed generations keep their entries in memory: what is between two snapshots and behind the last one,
-	// with room to spare, so that those of a busy log are deleted before they are written once more.
+	// maxUnsettled sealed generations may be in memory and wait for a table: those that were written to before this start.
 	maxUnsettled = 8
 	// maxCrowd of them make the next wait for the disk.
 	maxCrowd = maxUnsettled + maxUnsettled/2

@@ -13,19 +13,9 @@ import (
 // adviseRandom tells the kernel not to read ahead in the write-ahead files mapped from dir. Read-ahead builds large
 // folios in the page cache and msync then writes whole folios: about 15 times the bytes of the log.
 // It returns how many mappings it found; a mapping that vanishes meanwhile is harmless, the advice is only a hint.
-func adviseRandom(dir string) int {
-	return advise(dir, syscall.MADV_RANDOM, ".mem", ".vlog")
-}
-
-// forgetMappings unmaps the pages of write-ahead files that are no longer written to: they are on disk, and are not read
-// while the process lives. Nobody may unmap one of the files meanwhile, since its place could be another's by then.
-func forgetMappings(dir string) int {
-	return advise(dir, syscall.MADV_DONTNEED, ".mem")
-}
-
-func advise(dir string, advice uintptr, suffixes ...string) (found int) {
-	eachMapping(dir, suffixes, func(start, end uintptr) {
-		if _, _, errno := syscall.Syscall(syscall.SYS_MADVISE, start, end-start, advice); errno == 0 {
+func adviseRandom(dir string) (found int) {
+	eachMapping(dir, []string{".mem", ".vlog"}, func(start, end uintptr) {
+		if _, _, errno := syscall.Syscall(syscall.SYS_MADVISE, start, end-start, syscall.MADV_RANDOM); errno == 0 {
 			found++
 		}
 	})

@@ -3,5 +3,3 @@
 package raftlog
 
 func adviseRandom(string) int { return 0 }
-
-func forgetMappings(string) int { return 0 }

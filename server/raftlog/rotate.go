@@ -28,7 +28,6 @@ func (s *Store) rotate() error {
 	if s.awaitSettling(); s.Err() != nil {
 		return s.Err()
 	}
-	sealed := s.newest()
 	next := *s.view.Load()
 	if err := s.appendGeneration(); err != nil {
 		return s.fail(fmt.Errorf("raftlog: begin a generation: %w", err))
@@ -47,9 +46,6 @@ func (s *Store) rotate() error {
 		return err
 	}
 	signal(s.crowded)
-	if sealed.fresh && sealed.used.Load() < s.opt.memTableBytes {
-		forgetMappings(sealed.path)
-	}
 	return nil
 }
 
@@ -82,7 +78,7 @@ func (s *Store) beginGeneration(number uint64) (*generation, error) {
 	if err != nil {
 		return nil, err
 	}
-	g.fresh = true
+	g.single = true
 	if err := errors.Join(syncDir(path), syncDir(s.dir)); err != nil {
 		return nil, errors.Join(err, g.discard())
 	}
@@ -154,15 +150,23 @@ func (s *Store) discardRetired() {
 	}
 }
 
-// mustSettle tells which sealed generation is to give its memory back next, nil for none. A busy log is cut before that,
-// and then no table is ever written of it.
+// mustSettle tells which sealed generation is to give its memory back next, nil for none: at once if that takes no table.
 func (s *Store) mustSettle() *generation {
 	waiting := s.unsettled()
-	if len(waiting) == 0 || len(waiting) <= maxUnsettled && time.Since(waiting[0].sealed) < settleAfter || s.Err() != nil {
+	if len(waiting) == 0 || s.Err() != nil {
 		return nil
 	}
-	return waiting[0]
+	if i := slices.IndexFunc(waiting, s.isOneFile); i >= 0 {
+		return waiting[i]
+	}
+	if len(waiting) > maxUnsettled || time.Since(waiting[0].sealed) >= settleAfter {
+		return waiting[0]
+	}
+	return nil
 }
+
+// isOneFile tells that Badger has had no reason to write a table of g.
+func (s *Store) isOneFile(g *generation) bool { return g.single && g.used.Load() < s.opt.memTableBytes }
 
 // unsettled are the sealed generations that keep their entries in memory.
 func (s *Store) unsettled() (waiting []*generation) {
@@ -175,11 +179,10 @@ func (s *Store) unsettled() (waiting []*generation) {
 	return waiting
 }
 
-// settle has Badger write what a sealed generation holds into a table. Its readers wait.
 func (s *Store) settle(g *generation) {
-	s.opt.collect(s.opt.memTableBytes * settlePercent / 100)
-	g.mu.Lock()
-	defer g.mu.Unlock()
+	if !s.isOneFile(g) {
+		s.opt.collect(s.opt.memTableBytes * settlePercent / 100)
+	}
 	if err := g.settle(s.engineLog()); err != nil {
 		s.fail(fmt.Errorf("raftlog: settle %s: %w", g.path, err))
 		return
@@ -187,7 +190,7 @@ func (s *Store) settle(g *generation) {
 	signal(s.eased)
 }
 
-// awaitSettling slows a writer down that begins generations faster than the disk takes their tables.
+// awaitSettling slows a writer down that begins generations faster than they settle.
 func (s *Store) awaitSettling() {
 	if len(s.unsettled()) < maxCrowd {
 		return

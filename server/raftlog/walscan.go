@@ -19,10 +19,12 @@ import (
 // A transaction is entries with the transaction bit followed by one with the final bit; a zeroed entry ends the file.
 const (
 	walHeaderLen   = 20
+	walBitDelete   = 1 << 0
 	walBitTxn      = 1 << 6
 	walBitFinTxn   = 1 << 7
 	walMaxKeyBytes = 1 << 16
 	walVersionLen  = 8
+	walSumLen      = crc32.Size
 
 	walTornBytes = 64 << 10 // that are looked at behind the last whole transaction
 
@@ -89,7 +91,17 @@ type walEntry struct {
 	key, value []byte
 }
 
+// nextWALEntry reads the entry that b begins with, unless its checksum is wrong.
 func nextWALEntry(b []byte) (e walEntry, size int, ok bool) {
+	e, size, ok = parseWALEntry(b)
+	if !ok || crc32.Checksum(b[:size-walSumLen], castagnoli) != binary.BigEndian.Uint32(b[size-walSumLen:]) {
+		return walEntry{}, 0, false
+	}
+	return e, size, true
+}
+
+// parseWALEntry takes the entry that b begins with apart, and looks at no checksum.
+func parseWALEntry(b []byte) (e walEntry, size int, ok bool) {
 	if len(b) < 2 {
 		return e, 0, false
 	}
@@ -105,15 +117,12 @@ func nextWALEntry(b []byte) (e walEntry, size int, ok bool) {
 	}
 	keyLen, valueLen := fields[0], fields[1]
 	if keyLen == 0 || keyLen > walMaxKeyBytes || valueLen > uint64(len(b)) ||
-		uint64(off)+keyLen+valueLen+crc32.Size > uint64(len(b)) {
+		uint64(off)+keyLen+valueLen+walSumLen > uint64(len(b)) {
 		return e, 0, false
 	}
 	end := off + int(keyLen+valueLen)
-	if crc32.Checksum(b[:end], castagnoli) != binary.BigEndian.Uint32(b[end:]) {
-		return e, 0, false
-	}
 	e = walEntry{meta: b[0], key: b[off : off+int(keyLen)], value: b[off+int(keyLen) : end]}
-	return e, end + crc32.Size, true
+	return e, end + walSumLen, true
 }
 
 func (e walEntry) state() (state, bool) {
@@ -122,4 +131,12 @@ func (e walEntry) state() (state, bool) {
 	}
 	s, err := decodeState(e.value)
 	return s, err == nil
+}
+
+// entryKey reports false for a write to anything but a piece of an entry.
+func (e walEntry) entryKey() (index uint64, chunk uint16, ok bool) {
+	if len(e.key) < walVersionLen || e.meta&walBitFinTxn != 0 {
+		return 0, 0, false
+	}
+	return parseEntryKey(e.key[:len(e.key)-walVersionLen])
 }
