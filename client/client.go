@@ -186,7 +186,6 @@ func (c *Client) farewell(ctx context.Context) error {
 		return nil
 	}
 	cl := c.newCall(protocol.OpCloseSession)
-	cl.setBody(protocol.AppendCloseSession(nil))
 	var err error
 	if c.cfg.mode != protocol.HelloGuest {
 		err = c.startLocked(cl)

@@ -17,7 +17,8 @@ const (
 	helloTimeoutMin    = 500 * time.Millisecond
 	helloTimeoutMax    = 3 * time.Second
 
-	// A server that lives answers a ping at once, whatever its requests wait for.
+	// A server that lives answers a ping whatever its requests wait for: at once, or
+	// within a quarter of a second when nothing but pings has come.
 	// silenceMin is about what a cluster needs for a new leader: to leave sooner
 	// gains nothing, and a loaded server may well take a part of it.
 	pingAfter  = 250 * time.Millisecond // of silence while something is unanswered

@@ -31,6 +31,10 @@ const (
 	mpArray32  = 0xdd
 )
 
+// appendNothing appends the body of a request without fields that is no ping. It
+// has one, which every receiver skips: nothing but a ping is as short as that.
+func appendNothing(b []byte) []byte { return append(b, mpFixArray|1, mpNil) }
+
 func appendArray(b []byte, n int) []byte {
 	switch {
 	case n < 16:

@@ -14,6 +14,10 @@ const (
 	requestHeaderBytes = 18 // op, flags, xid, arg
 	messageHeaderBytes = 24 // kind, op or event, flags, 0, code, xid, zxid
 
+	// PingBytes is the length of a ping's frame, its length included. Nothing else
+	// that AppendRequest makes is as short.
+	PingBytes = lengthBytes + requestHeaderBytes + 1
+
 	// firstRead is what a frame gets before its first byte has come, so that a
 	// length alone costs its receiver next to nothing.
 	firstRead = 4 << 10

@@ -31,7 +31,7 @@ func appendRead(b []byte, op Op, r *Read) []byte {
 	case OpSessionInfo:
 		return appendUint(appendArray(b, 1), r.Session)
 	}
-	return appendArray(b, 0) // sync, whoAmI
+	return appendNothing(b) // sync, whoAmI
 }
 
 func appendMultiRead(b []byte, reads []Read) []byte {

@@ -11,7 +11,8 @@ import (
 const flagConsistency = 0b11
 
 // AppendRequest appends the frame of r: a read's body from Read, a watch's
-// from Watches, any other's is Body, where nil says nothing.
+// from Watches, any other's is Body, where nil says nothing. Of all of them a ping
+// alone is as short as PingBytes.
 func AppendRequest(b []byte, r *Request) []byte {
 	b, start := beginFrame(b)
 	b = append(b, byte(r.Op), byte(r.Consistency))
@@ -24,8 +25,10 @@ func AppendRequest(b []byte, r *Request) []byte {
 		b = appendResume(b, r.Watches)
 	case r.Op == OpWatch || r.Op == OpUnwatch:
 		b = appendWatch(b, &r.Watches[0])
-	case r.Body == nil:
+	case r.Op == OpPing:
 		b = appendArray(b, 0)
+	case r.Body == nil:
+		b = appendNothing(b)
 	default:
 		b = append(b, r.Body...)
 	}

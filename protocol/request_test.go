@@ -128,3 +128,15 @@ func TestAHelloThatBreaksARuleIsRefused(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, Hello{MinVersion: 2, MaxVersion: 9}, got)
 }
+
+// A server lets a connection rest on that: see server/front.
+func TestOnlyAPingIsAsShortAsAPing(t *testing.T) {
+	t.Parallel()
+	require.Len(t, AppendRequest(nil, &Request{Op: OpPing}), PingBytes)
+	for op := range opNames {
+		if op != OpPing {
+			empty := AppendRequest(nil, &Request{Op: op, Watches: make([]Watch, 1)})
+			require.Greater(t, len(empty), PingBytes, op)
+		}
+	}
+}

@@ -37,6 +37,7 @@ type Conn struct {
 	frame    []byte
 	timeout  time.Duration
 	readBy   time.Time
+	doze     doze
 	requests uint64        // not yet added to the counts
 	received atomic.Uint64 // requests
 	heard    atomic.Int64  // time.Duration after began: when bytes came last
@@ -193,6 +194,8 @@ func (c *Conn) serve() {
 	if !c.tell() || !c.speaker.Handshake() || c.refreshDeadline() != nil {
 		return
 	}
+	c.mayDoze()
+	defer c.front.dozers.remove(c)
 	c.out.open()
 	err := c.read()
 	c.countRequests()
@@ -305,7 +308,7 @@ func (c *Conn) nextFrame(most uint32) ([]byte, error) {
 		return nil, err
 	}
 	if c.r.Buffered() == 0 {
-		if _, err := c.r.Peek(1); err != nil {
+		if err := c.await(); err != nil {
 			return nil, err
 		}
 		if frame, ok := protocol.BufferedFrame(c.r, most); ok {

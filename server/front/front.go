@@ -25,6 +25,7 @@ type Front struct {
 	wg        sync.WaitGroup // connections
 	draining  atomic.Bool
 	scribes   scribes
+	dozers    dozers
 	readers   sync.WaitGroup // goroutines, also those that wait
 	waiting   atomic.Int32   // readers whose connections have ended
 	idle      chan *Conn     // to them; closed by dismiss
@@ -46,6 +47,7 @@ func New(cfg Config, core *pipeline.Core, protocols ...Protocol) *Front {
 		listeners: map[net.Listener]struct{}{}, conns: map[*Conn]struct{}{}, perIP: map[netip.Addr]int{},
 	}
 	f.scribes.init()
+	f.dozers.init()
 	return f
 }
 
@@ -232,9 +234,13 @@ func (f *Front) Close(ctx context.Context) error {
 // dismiss ends the goroutines that outlive connections. There are none any more,
 // and none begins.
 func (f *Front) dismiss() {
-	f.dismissed.Do(func() { close(f.idle) })
+	f.dismissed.Do(func() {
+		close(f.idle)
+		close(f.dozers.stop)
+	})
 	f.readers.Wait()
 	f.scribes.close()
+	f.dozers.ended.Wait()
 }
 
 // DropConnections closes every socket without a word, as a broken network

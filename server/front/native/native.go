@@ -46,6 +46,9 @@ type conn struct {
 // MaxFrame implements front.Speaker.
 func (c *conn) MaxFrame() uint32 { return c.Config().Limits.MaxFrame }
 
+// PingBytes implements front.Speaker.
+func (c *conn) PingBytes() int { return protocol.PingBytes }
+
 // Append implements front.Speaker. A pong says how fresh the leader's knowledge
 // of this server's clients is: that is what a session's life hangs on.
 func (c *conn) Append(b []byte, m *protocol.Message) []byte {

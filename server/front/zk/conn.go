@@ -74,6 +74,9 @@ func (f *forms) pop() []jute.Form {
 // MaxFrame implements front.Speaker.
 func (c *conn) MaxFrame() uint32 { return jute.MaxFrame }
 
+// PingBytes implements front.Speaker: a closeSession is as short as a ping.
+func (c *conn) PingBytes() int { return 0 }
+
 // TooLarge implements front.Speaker. As in ZooKeeper the connection goes, since
 // what a client would make of an answer is not known; its session stays.
 func (c *conn) TooLarge(e *protocol.FrameTooLargeError) error { return e }

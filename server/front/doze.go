@@ -1,0 +1,195 @@
+package front
+
+import (
+	"errors"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/lycaon-io/lycaon/server/internal/rawnet"
+)
+
+// doze lets the pings of a connection at rest wake nobody: most connections of a
+// server only ping, and a wake-up costs far more than a ping. So the socket of a
+// reader that has waited for a while wakes it only for more than a ping, and one
+// goroutine for all of them looks now and then whose socket holds something.
+//
+// A request is longer than a ping and wakes the reader at once, as do the end of
+// the connection and a second ping. A ping is answered, and its session touched, up
+// to lookEvery late. A client that is late itself is heard at once: nobody dozes who
+// has heard nothing for half of the timeout, so no session ends for a ping that was
+// left lying.
+type doze struct {
+	threshold *rawnet.Threshold // nil: it never dozes
+	place     int               // among the dozers, whose mu guards it
+
+	rhythm atomic.Int64 // time.Duration between the last two things that the client said
+
+	mu    sync.Mutex // guards what follows and, while waits, Conn.readBy and the deadline of reads
+	waits bool       // the reader waits for the first byte of a frame
+	on    bool       // and is woken only by more than a ping
+}
+
+// await waits for input.
+func (c *Conn) await() error {
+	if c.doze.threshold == nil {
+		_, err := c.r.Peek(1)
+		return err
+	}
+	before := c.heard.Load()
+	c.doze.wait()
+	_, err := c.r.Peek(1)
+	if c.doze.waited() {
+		c.doze.threshold.Set(1)
+		c.giveTime()
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			_, err = c.r.Peek(1)
+		}
+	}
+	c.doze.rhythm.Store(c.heard.Load() - before)
+	return err
+}
+
+// giveTime sets the deadline of a reader that has been woken, perhaps by a deadline
+// that was to do just that. One that was not looked at for all of its time, since the
+// process stood still, gets a moment for what has come meanwhile.
+func (c *Conn) giveTime() {
+	if soon := time.Now().Add(prompt); c.readBy.Before(soon) {
+		c.readBy = soon
+	}
+	c.nc.SetReadDeadline(c.readBy)
+}
+
+func (d *doze) wait() {
+	d.mu.Lock()
+	d.waits = true
+	d.mu.Unlock()
+}
+
+// waited tells whether the reader dozed.
+func (d *doze) waited() (dozed bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	dozed = d.on
+	d.waits, d.on = false, false
+	return dozed
+}
+
+// look has a reader doze, or wake up if there is something for it to do, and
+// returns when to look again. Only one goroutine looks.
+func (c *Conn) look(now time.Duration, all *dozers) (due time.Duration) {
+	silence := now - all.since(c.Heard())
+	late := silence >= c.timeout/2 || !all.enough
+	d := &c.doze
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case d.on && (late || d.threshold.Held() > 0):
+		c.nc.SetReadDeadline(time.Unix(1, 0))
+	case d.on:
+	case silence < d.quiet(all):
+		return now - silence + d.quiet(all)
+	case d.waits && !late:
+		d.on = d.threshold.Set(c.speaker.PingBytes() + 1)
+	}
+	return now
+}
+
+// quiet is how long after the last word a reader dozes: not long before the next is
+// to be expected, so that it is not looked at in vain.
+func (d *doze) quiet(all *dozers) time.Duration {
+	return max(all.after, time.Duration(d.rhythm.Load())-3*all.every)
+}
+
+// mayDoze has the connection looked at until the end of its reader.
+func (c *Conn) mayDoze() {
+	d := &c.front.dozers
+	if c.speaker.PingBytes() == 0 || c.timeout < dozeShare*d.every {
+		return
+	}
+	if c.doze.threshold = rawnet.ThresholdOf(c.nc); c.doze.threshold != nil {
+		d.add(c)
+	}
+}
+
+// dozers are the connections that may doze, and the goroutine that looks at them
+// while there are enough.
+type dozers struct {
+	after, every time.Duration
+	from         int
+	origin       time.Time     // of the monotonic times
+	enough       bool          // the looking goroutine's
+	stop         chan struct{} // closed by dismiss
+	ended        sync.WaitGroup
+
+	mu      sync.Mutex // a leaf, but for that of a doze
+	conns   []dozer
+	looking bool
+}
+
+// dozer is a connection and when to look at it.
+type dozer struct {
+	c   *Conn
+	due time.Duration
+}
+
+func (d *dozers) init() {
+	d.after, d.every, d.from = dozeAfter, lookEvery, dozeFrom
+	d.origin, d.stop = time.Now(), make(chan struct{})
+}
+
+func (d *dozers) since(t time.Time) time.Duration { return t.Sub(d.origin) }
+
+func (d *dozers) add(c *Conn) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	c.doze.place = len(d.conns)
+	d.conns = append(d.conns, dozer{c: c})
+	if len(d.conns) >= d.from && !d.looking {
+		d.looking = true
+		d.ended.Go(d.run)
+	}
+}
+
+func (d *dozers) remove(c *Conn) {
+	if c.doze.threshold == nil {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	last := len(d.conns) - 1
+	moved := d.conns[last]
+	d.conns[c.doze.place], moved.c.doze.place = moved, c.doze.place
+	d.conns[last] = dozer{}
+	d.conns = d.conns[:last]
+}
+
+func (d *dozers) run() {
+	tick := time.NewTicker(d.every)
+	defer tick.Stop()
+	for over := false; !over; {
+		select {
+		case <-d.stop:
+			return
+		case <-tick.C:
+		}
+		over = d.lookAround()
+	}
+}
+
+// lookAround looks at those whose time it is. It ends with too few: by then nobody
+// dozes any more.
+func (d *dozers) lookAround() (over bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := d.since(time.Now())
+	d.enough = len(d.conns) >= d.from
+	for i := range d.conns {
+		if one := &d.conns[i]; one.due <= now || !d.enough {
+			one.due = one.c.look(now, d)
+		}
+	}
+	d.looking = d.enough
+	return !d.enough
+}
