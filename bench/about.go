@@ -57,7 +57,7 @@ func (a *about) amount() string {
 	if a.BulkRuns > 0 {
 		text += fmt.Sprintf(", %d of the scenes with 100,000 nodes and more", a.BulkRuns)
 	}
-	return text + " were asked for"
+	return "asked for: " + text
 }
 
 // toldCommand is the variable in which a script says how it was called.

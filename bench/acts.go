@@ -21,7 +21,7 @@ type act struct {
 	followed bool // wants a follower
 	ours     bool // asks Lycaon alone: there is nothing that it stands beside
 	bare     bool // the floor can do it too
-	once     bool // by the bare clients alone: the servers have as little to do for the other one
+	notGo    bool // not by our Go client: to the servers it is the same as the bare one
 	play     func(v *venue, e entrant, length time.Duration) (figures, error)
 }
 
@@ -44,7 +44,7 @@ func acts() []act {
 		{name: "one change to 100 watchers", bare: true, play: tellWatchers(100)},
 		{name: "one change to 1,000 watchers", bare: true, play: tellWatchers(1000)},
 		{name: "listing of 10,000 children", bare: true, play: listChildren},
-		{name: idleScene, once: true, play: idle},
+		{name: idleScene, notGo: true, play: idle},
 		{name: startScene, ours: true, play: startCommand},
 	}
 	return all
@@ -52,7 +52,7 @@ func acts() []act {
 
 // leaves tells whether an entrant takes no part.
 func (a *act) leaves(e entrant) bool {
-	return a.ours && e.name != native || e.name == floorName && !a.bare || e.name == throughGo && a.once
+	return a.ours && e.name != native || e.name == floorName && !a.bare || e.name == throughGo && a.notGo
 }
 
 // venue is the servers of one system while scenes are played on them.
@@ -188,6 +188,36 @@ func (v *venue) quiet(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+const (
+	settleWithin = 2 * time.Second
+	settleEvery  = 100 * time.Millisecond
+	settledCPU   = settleEvery * 4 / 10 // of all servers together, which are never quite idle
+)
+
+// settle waits a moment for what one system has left to be done after its turn, so
+// that it is not charged to the next.
+func settle(ctx context.Context, venues map[string]*venue) error {
+	var pids []int
+	for _, v := range venues {
+		pids = append(pids, v.pids()...)
+	}
+	for begin := time.Now(); time.Since(begin) < settleWithin; {
+		before, err := cpuOf(pids)
+		if err != nil {
+			return nil // of a server that has ended; it is told of when its turn comes
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(settleEvery):
+		}
+		if after, err := cpuOf(pids); err != nil || after-before <= settledCPU {
+			return nil
+		}
+	}
+	return nil
 }
 
 // fill creates nodes on 32 connections, each node or it fails.

@@ -30,7 +30,9 @@ func main() {
 	file := flag.String("json", "", "of -failover and -rolling: write the figures to this file too")
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal ends it at once
+	// A second signal ends it at once, but for one on the heels of the first: timeout and
+	// make both send theirs.
+	context.AfterFunc(ctx, func() { time.AfterFunc(time.Second, stop) })
 	if len(os.Args) > 1 && commands[os.Args[1]] != nil {
 		exit(commands[os.Args[1]](ctx, os.Args[2:]))
 		return

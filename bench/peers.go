@@ -224,22 +224,67 @@ func (c *comparison) small(ctx context.Context, servers, run int) error {
 	if err != nil {
 		return err
 	}
-	venues := map[string]*venue{} // by system, raised when there is something to play on it
-	defer func() { endAll(venues) }()
+	type turn struct {
+		act
+		entrant
+	}
+	var turns []turn
+	systems := map[string]system{}
 	for _, a := range acts() {
-		if a.followed && servers == 1 {
-			continue
-		}
-		for _, e := range all {
-			if a.leaves(e) || !c.wanted(servers, a.name, e.name, run) {
+		for _, e := range inTurn(all, run) {
+			if a.followed && servers == 1 || a.leaves(e) || !c.wanted(servers, a.name, e.name, run) {
 				continue
 			}
-			if err := c.perform(ctx, venues, servers, a, e, run); err != nil {
-				return err
-			}
+			turns = append(turns, turn{a, e})
+			systems[e.system.name()] = e.system
+		}
+	}
+	venues := map[string]*venue{} // by system
+	for name, raised := range c.raiseAll(ctx, systems, servers) {
+		venues[name] = &venue{ensemble: raised}
+	}
+	defer func() { endAll(venues) }()
+	for _, t := range turns {
+		if err := c.perform(ctx, venues, servers, t.act, t.entrant, run); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// inTurn begins each run with another entrant: who comes first in a scene finds the
+// machine as the one before has left it.
+func inTurn[E any](all []E, run int) []E {
+	if len(all) == 0 {
+		return nil
+	}
+	first := (run - 1) % len(all)
+	return append(slices.Clone(all[first:]), all[:first]...)
+}
+
+// raiseAll starts several kinds of servers at once. Those that do not come up are
+// left out: they are started again, alone, when something is to be played on them.
+func (c *comparison) raiseAll(ctx context.Context, systems map[string]system, servers int) map[string]*ensemble {
+	if c.planning {
+		return nil
+	}
+	var mu sync.Mutex
+	all := map[string]*ensemble{}
+	var wg sync.WaitGroup
+	for name, s := range systems {
+		room := c.room()
+		wg.Go(func() {
+			raised, err := raise(ctx, s, room, servers)
+			if err != nil {
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			all[name] = raised
+		})
+	}
+	wg.Wait()
+	return all
 }
 
 // endAll ends several kinds of servers at once.
@@ -269,6 +314,9 @@ func (c *comparison) perform(ctx context.Context, venues map[string]*venue, serv
 		}
 		venues[name] = &venue{ensemble: raised}
 	}
+	if err := settle(ctx, venues); err != nil {
+		return err
+	}
 	f, err := venues[name].play(ctx, a, e, c.length)
 	if err != nil { // of servers that are broken nothing more is to be learnt
 		venues[name].end()
@@ -292,7 +340,7 @@ func (c *comparison) many(ctx context.Context, servers, count, run int) error {
 	if err != nil {
 		return err
 	}
-	for _, e := range all {
+	for _, e := range inTurn(all, run) {
 		if leftOut(e.name, count) {
 			continue
 		}
@@ -321,37 +369,51 @@ func (c *comparison) faults(ctx context.Context, run int) error {
 	if err != nil {
 		return err
 	}
-	ensembles := map[string]*ensemble{}
-	defer func() { endAll(ensembles) }()
+	type turn struct {
+		fault
+		scene string
+		entrant
+	}
+	var turns []turn
+	systems := map[string]system{}
 	for _, f := range faults {
 		scene, played := struck[f.name]
-		if !played {
-			continue
-		}
-		for _, e := range chosen {
-			if e.name == native || !c.wanted(3, scene, e.name, run) { // a bare client finds no other server
+		for _, e := range inTurn(chosen, run) {
+			if !played || e.name == native || !c.wanted(3, scene, e.name, run) { // a bare client finds no other server
 				continue
 			}
-			if err := c.strike(ctx, ensembles, f, scene, e, run); err != nil {
-				return err
-			}
+			turns = append(turns, turn{f, scene, e})
+			systems[e.name] = c.striking(e)
+		}
+	}
+	ensembles := c.raiseAll(ctx, systems, 3)
+	defer func() { endAll(ensembles) }()
+	for _, t := range turns {
+		if err := c.strike(ctx, ensembles, t.fault, t.scene, t.entrant, run); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// striking is the system of an entrant with the client that writes while it is struck.
+func (c *comparison) striking(e entrant) system {
+	if e.name == throughZK {
+		return asZooKeeper{lycaon{binary: c.lycaon}}
+	}
+	return e.system
 }
 
 func (c *comparison) strike(ctx context.Context, ensembles map[string]*ensemble, f fault, scene string, e entrant, run int) (err error) {
 	if c.plan(3, []string{scene}, e.name, run) {
 		return nil
 	}
-	s := e.system
-	if e.name == throughZK {
-		s = asZooKeeper{lycaon{binary: c.lycaon}}
-	}
 	if ensembles[e.name] == nil {
-		if ensembles[e.name], err = raise(ctx, s, c.room(), 3); err != nil {
+		raised, err := raise(ctx, c.striking(e), c.room(), 3)
+		if err != nil {
 			return c.note(ctx, 3, scene, e.name, run, nil, err)
 		}
+		ensembles[e.name] = raised
 	}
 	bounded, cancel := context.WithTimeoutCause(ctx, strikeWithin, errStrike)
 	defer cancel()

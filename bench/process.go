@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -140,12 +141,19 @@ const (
 	ports        = 12_000 // would take the port of a server that is down for a moment
 )
 
+// given are the ports that this program has handed out: one that nobody listens on
+// may be that of a server which is about to start.
+var given sync.Map
+
 func freeAddr() (string, error) {
 	for range 100 {
-		addr := fmt.Sprintf("127.0.0.1:%d", firstPort+rand.IntN(ports))
+		port := firstPort + rand.IntN(ports)
+		addr := fmt.Sprintf("127.0.0.1:%d", port)
 		if l, err := net.Listen("tcp", addr); err == nil {
 			l.Close()
-			return addr, nil
+			if _, taken := given.LoadOrStore(port, true); !taken {
+				return addr, nil
+			}
 		}
 	}
 	return "", errors.New("no free port")

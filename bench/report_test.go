@@ -104,7 +104,7 @@ func TestThePageSaysWhereLycaonIsBehindAndWhatFailed(t *testing.T) {
 	require.Contains(t, text, "| one client, reads, p50 ms | 0.2 |  | 0.4 | **0.50 x** |")
 	require.Contains(t, text, "| writes | lycaon | 3 | 1,000 (900 to 1,200) |")
 	require.Contains(t, text, "![One server: done a second (more is better)](performance/1-throughput.svg)")
-	require.Contains(t, text, "`go run . peers` (5 runs of 2 s, 1 of the scenes with 100,000 nodes and more were asked for)\n")
+	require.Contains(t, text, "`go run . peers` (asked for: 5 runs of 2 s, 1 of the scenes with 100,000 nodes and more)\n")
 	require.Contains(t, text, "- Runs that there were: 1 to 3 of each scene.\n", "whatever was asked for")
 	many := append(someCells(), cell{Servers: 1, Scene: createScene(million), Entrant: native, Run: 1, Figures: figures{rate: 1}})
 	require.Equal(t, "1 to 3 of each scene, 1 of those with 100,000 nodes and more", summarizeCells(many).runsText())
@@ -256,6 +256,23 @@ func TestTheFloorAndTheCommandArePlayedWhereTheyCanBe(t *testing.T) {
 		require.NotContains(t, played(1, floorName), scene)
 	}
 	require.Empty(t, played(3, floorName))
+}
+
+func TestEachRunBeginsWithAnother(t *testing.T) {
+	for run, want := range []string{"abc", "bca", "cab", "abc"} {
+		require.Equal(t, want, strings.Join(inTurn([]string{"a", "b", "c"}, run+1), ""))
+	}
+	require.Empty(t, inTurn([]string(nil), 1))
+}
+
+func TestAPortIsGivenOnce(t *testing.T) {
+	seen := map[string]bool{}
+	for range 300 {
+		addr, err := freeAddr()
+		require.NoError(t, err)
+		require.False(t, seen[addr], addr)
+		seen[addr] = true
+	}
 }
 
 func TestACommandIsToldAsItIsTyped(t *testing.T) {
