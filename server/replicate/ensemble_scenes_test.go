@@ -355,7 +355,7 @@ func TestAServerFarBehindGetsASnapshot(t *testing.T) {
 		e.start(s)
 		e.settled()
 		e.equal()
-		require.NotZero(t, s.Stats().Restores)
+		e.until("an image is counted", time.Second, func() bool { return s.Stats().Restores > 0 })
 		require.NoError(t, e.change(s, protocol.AddMember, 4, "s4:1"), "the index of the membership came with it")
 		require.NoError(t, s.TransferLeader(e.Context(), s.id))
 		e.until("leads", time.Second, func() bool { return e.leader() == s })
