@@ -2,6 +2,7 @@ package replicate
 
 import (
 	"errors"
+	"runtime"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -56,6 +57,9 @@ func (p *proposer) proposing() bool {
 func (p *proposer) watch(t *term) {
 	for f := range t.flights {
 		err := f.future.Error()
+		if p.gathers() {
+			runtime.Gosched()
+		}
 		p.landed(t, f, err)
 	}
 	p.mu.Lock()
@@ -63,6 +67,16 @@ func (p *proposer) watch(t *term) {
 	if t.abandoned {
 		p.gaveUp--
 	}
+}
+
+// gathers tells whether a batch waits for the one under way, and is small. Who is
+// ready to run then goes first: some have more for it. And what is ready behind a
+// goroutine whose thread the disk stops is only freed by the scheduler's monitor, which
+// that keeps awake. A lone write, behind which nothing waits, is not held up.
+func (p *proposer) gathers() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.queued > 0 && p.queued < minSecondBatchBytes
 }
 
 func (p *proposer) landed(t *term, f flight, err error) {

@@ -2,6 +2,7 @@ package replicate
 
 import (
 	"errors"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -109,6 +110,48 @@ func upTo(from, to uint64) (all []uint64) {
 		all = append(all, from)
 	}
 	return all
+}
+
+func TestASmallBatchGathers(t *testing.T) {
+	for name, c := range map[string]struct {
+		txns uint64 // the first is under way
+		size int
+		want bool
+	}{
+		"nothing waits":         {txns: 1, size: 10},
+		"a little waits":        {txns: 2, size: 10, want: true},
+		"a whole batch waits":   {txns: 3, size: minSecondBatchBytes}, // the second is under way too
+		"several whole batches": {txns: 9, size: minSecondBatchBytes},
+	} {
+		t.Run(name, func(t *testing.T) {
+			proposing(t, func(b *bench) {
+				b.append(1, c.txns, c.size)
+				require.Equal(t, c.want, b.gathers())
+			})
+		})
+	}
+}
+
+// One processor runs what is ready in turn, but that now and then it takes a goroutine
+// that has yielded first: hence several tries.
+func TestWhoIsReadyComesIntoABatchThatGathers(t *testing.T) {
+	defer runtime.SetDefaultGOMAXPROCS()
+	runtime.GOMAXPROCS(1)
+	const tries = 10
+	together := 0
+	for range tries {
+		proposing(t, func(b *bench) {
+			b.append(1, 2, 10)
+			synctest.Wait() // for who waits for the first
+			go b.append(3, 3, 10)
+			b.paper.end(0, nil) // runs next, before the goroutine that was ready
+			synctest.Wait()
+			if len(b.paper.seqs(t, 1)) == 2 {
+				together++
+			}
+		})
+	}
+	require.Greater(t, together, tries/2)
 }
 
 func TestWhatComesWhileABatchIsUnderWayMakesTheNextOne(t *testing.T) {
