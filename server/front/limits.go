@@ -24,6 +24,7 @@ const (
 
 	defaultMaxOutboxBytes = 16 << 20
 	politeAfter           = 4        // connections that a scribe writes to before it lets others run
+	countAfter            = 1024     // connections after which a scribe looks how many can run
 	keptMessages          = 256      // room that an empty outbox keeps
 	keptFrame             = 64 << 10 // room that a reader keeps for the next frame
 	keptReaders           = 64       // goroutines that wait for the next connection

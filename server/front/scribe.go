@@ -3,6 +3,7 @@ package front
 import (
 	"runtime"
 	"sync"
+	"sync/atomic"
 )
 
 // scribes write what connections are to be told while their readers wait. All
@@ -13,6 +14,7 @@ import (
 // told: its connection has a turn, and then waits behind the others.
 type scribes struct {
 	ended sync.WaitGroup
+	most  atomic.Int64 // active ones that there are to be
 
 	mu     sync.Mutex // a leaf
 	work   sync.Cond  // there is some, or there will be none
@@ -23,7 +25,14 @@ type scribes struct {
 	closed bool
 }
 
-func (s *scribes) init() { s.work.L = &s.mu }
+func (s *scribes) init() {
+	s.work.L = &s.mu
+	s.count()
+}
+
+// count has there be as many as can run at one time, which may change. It takes a
+// lock of the scheduler's, so it is not asked under ours.
+func (s *scribes) count() { s.most.Store(int64(runtime.GOMAXPROCS(0))) }
 
 // call has a scribe write to c.
 func (s *scribes) call(c *Conn) {
@@ -48,13 +57,11 @@ func (s *scribes) engageLocked() {
 	case s.idle > 0:
 		s.idle--
 		s.work.Signal()
-	case s.active < mostScribes():
+	case s.active < int(s.most.Load()):
 		s.active++
 		s.ended.Go(s.run)
 	}
 }
-
-func mostScribes() int { return runtime.GOMAXPROCS(0) }
 
 // leave is told that a scribe waits for a socket.
 func (s *scribes) leave() {
@@ -81,6 +88,9 @@ func (s *scribes) run() {
 		if n%politeAfter == 0 {
 			runtime.Gosched()
 		}
+		if n%countAfter == 0 {
+			s.count()
+		}
 	}
 }
 
@@ -88,7 +98,7 @@ func (s *scribes) run() {
 func (s *scribes) next() *Conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for s.active <= mostScribes() {
+	for s.active <= int(s.most.Load()) {
 		if s.first < len(s.calls) {
 			c := s.calls[s.first]
 			s.calls[s.first] = nil

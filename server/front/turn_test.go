@@ -11,6 +11,7 @@ import (
 	"math/big"
 	"net"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -57,7 +58,7 @@ func TestConnectionsThatAlwaysHaveMoreToBeToldHoldNobodyUp(t *testing.T) {
 	t.Parallel()
 	f := New(Config{MaxOutboxBytes: 1 << 30}, nil)
 	t.Cleanup(f.scribes.close)
-	for range mostScribes() {
+	for range runtime.GOMAXPROCS(0) {
 		c, there := told(t, f, socket)
 		c.speaker = &chatter{c: c, most: 1 << 40, begin: started()}
 		go io.Copy(io.Discard, there)
@@ -115,7 +116,7 @@ func TestConnectionsThatEndSlowlyHoldNobodyUp(t *testing.T) {
 	t.Cleanup(f.scribes.close)
 	locked := make(chan struct{})
 	var broken []*Conn
-	for range 2*mostScribes() + 1 {
+	for range 2*runtime.GOMAXPROCS(0) + 1 {
 		c, there := told(t, f, socket)
 		broken = append(broken, c)
 		there.Close()
