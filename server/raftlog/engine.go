@@ -104,7 +104,11 @@ func newKeyIterator(db *badger.DB, prefix []byte) keyIterator {
 	return keyIterator{txn.NewIterator(badger.IteratorOptions{Prefix: prefix}), txn}
 }
 
-func (it keyIterator) close() {
+func (it keyIterator) Key() []byte { return it.Item().Key() }
+
+func (it keyIterator) Value(use func([]byte) error) error { return it.Item().Value(use) }
+
+func (it keyIterator) end() {
 	it.Close()
 	it.txn.Discard()
 }

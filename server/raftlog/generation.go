@@ -99,10 +99,25 @@ func openGeneration(number uint64, o badger.Options) (*generation, error) {
 	return g, nil
 }
 
+// openSealed reads a generation of an earlier start from its one write-ahead file, without Badger.
+func openSealed(p *preflight) (*generation, error) {
+	file, err := openWALFile(p.wals[0].path, p.wals[0].validEnd)
+	if err != nil {
+		return nil, err
+	}
+	g := &generation{number: p.number, path: p.dir, file: file}
+	g.lowest.Store(file.firstIndex())
+	g.settled.Store(true)
+	if err := restrictFiles(p.dir); err != nil {
+		return nil, errors.Join(fmt.Errorf("raftlog: restrict files: %w", err), g.close())
+	}
+	return g, nil
+}
+
 // firstIndex is above all indices if there is no entry.
 func (g *generation) firstIndex() uint64 {
 	it := newKeyIterator(g.db, []byte{tagEntry})
-	defer it.close()
+	defer it.end()
 	if it.Rewind(); !it.Valid() {
 		return math.MaxUint64
 	}

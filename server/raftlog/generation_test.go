@@ -321,6 +321,30 @@ func TestASettledGenerationIsReadAsBefore(t *testing.T) {
 	requireEntries(t, openStore(t, killed), 1, last, constant(1))
 }
 
+func TestASealedGenerationOfBeforeIsReadFromItsFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := openStore(t, dir)
+	last := fillGenerations(t, s, 1, 1, 3)
+	require.NoError(t, s.DeleteRange(last-5, last)) // of the second, which keeps them
+	require.NoError(t, s.StoreLogs(testLogs(last-5, last, 2, 100)))
+	s = openStore(t, killedCopy(t, dir))
+	for _, g := range s.generations()[:2] {
+		require.NotNil(t, g.file)
+	}
+	require.Empty(t, s.unsettled())
+	term := func(i uint64) uint64 {
+		if i < last-5 {
+			return 1
+		}
+		return 2
+	}
+	requireEntries(t, s, 1, last, term)
+	require.NoError(t, s.DeleteRange(1, last-1))
+	requireGenerations(t, s.dir, 3)
+	requireEntries(t, s, last, last, term)
+}
+
 // Whatever is read later is checked as if Badger had it.
 func TestDamageOfAFileThatIsReadByPositionIsFound(t *testing.T) {
 	t.Parallel()

@@ -26,6 +26,7 @@ type preflight struct {
 	newest state  // by sequence, over tables and write-ahead files
 	found  bool
 	wals   []walScan
+	tables int
 }
 
 func runPreflight(dir string) (*preflight, error) {
@@ -41,6 +42,7 @@ func (p *preflight) checkTables() error {
 	if err != nil {
 		return err
 	}
+	p.tables = len(listed)
 	for _, id := range listed {
 		if err := p.checkTable(table.NewFilename(id, p.dir)); err != nil {
 			return err
@@ -104,6 +106,9 @@ func (w *walScan) cut() error {
 func (p *preflight) replays() bool {
 	return slices.ContainsFunc(p.wals, func(w walScan) bool { return w.arena > 0 })
 }
+
+// isOneFile tells that a write-ahead file holds all of the generation.
+func (p *preflight) isOneFile() bool { return p.tables == 0 && len(p.wals) == 1 && p.replays() }
 
 func (p *preflight) see(s state) {
 	if !p.found || s.seq > p.newest.seq {

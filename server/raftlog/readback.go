@@ -104,7 +104,7 @@ func checkLog(gens []*generation, dir string, v *state, visit func(*recordHeader
 
 type logWalk struct {
 	of       []walkedGeneration // newest first
-	it       *badger.Iterator   // of the generation that has the entry
+	it       cursor             // of the generation that has the entry
 	want     state
 	visit    func(*recordHeader, []byte) error
 	joined   []byte
@@ -115,33 +115,43 @@ type logWalk struct {
 
 type walkedGeneration struct {
 	*generation
-	txn *badger.Txn
-	it  *badger.Iterator
+	cursor
+}
+
+// cursor goes over the pieces of entries by index and chunk.
+type cursor interface {
+	Valid() bool
+	Next()
+	Key() []byte
+	Value(use func([]byte) error) error // which must not keep it
+	end()
 }
 
 func (w *logWalk) open(g *generation) {
-	txn := g.db.NewTransactionAt(math.MaxUint64, false)
-	it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte{tagEntry}})
+	if g.file != nil {
+		w.of = append(w.of, walkedGeneration{g, g.file.cursor(w.want.first)})
+		return
+	}
+	it := newKeyIterator(g.db, []byte{tagEntry})
 	it.Seek(entryKey(w.want.first, 0))
-	w.of = append(w.of, walkedGeneration{g, txn, it})
+	w.of = append(w.of, walkedGeneration{g, it})
 }
 
 func (w *logWalk) close() {
 	for _, g := range w.of {
-		g.it.Close()
-		g.txn.Discard()
+		g.end()
 	}
 }
 
 // find turns to the newest generation that has the entry.
 func (w *logWalk) find(key []byte, index uint64) error {
 	for _, g := range w.of {
-		for g.it.Valid() && bytes.Compare(g.it.Item().Key(), key) < 0 {
-			g.it.Next() // of an entry that a newer one replaces
+		for g.Valid() && bytes.Compare(g.Key(), key) < 0 {
+			g.Next() // of an entry that a newer one replaces
 		}
-		if g.it.Valid() && bytes.Equal(g.it.Item().Key(), key) {
+		if g.Valid() && bytes.Equal(g.Key(), key) {
 			g.highest = index
-			w.it = g.it
+			w.it = g.cursor
 			return nil
 		}
 	}
@@ -177,7 +187,7 @@ func (w *logWalk) next(index uint64) error {
 
 func (w *logWalk) record(key []byte, index uint64) (h recordHeader, err error) {
 	var chunks uint16
-	err = w.it.Item().Value(func(v []byte) error {
+	err = w.it.Value(func(v []byte) error {
 		if h, err = parseRecordHeader(v); err != nil {
 			return err
 		}
@@ -196,10 +206,10 @@ func (w *logWalk) record(key []byte, index uint64) (h recordHeader, err error) {
 		return h, nil
 	}
 	for c := uint16(1); c < chunks; c++ {
-		if !w.it.Valid() || !bytes.Equal(w.it.Item().Key(), entryKey(index, c)) {
+		if !w.it.Valid() || !bytes.Equal(w.it.Key(), entryKey(index, c)) {
 			return h, fmt.Errorf("chunk %d of %d is missing", c, chunks)
 		}
-		err := w.it.Item().Value(func(v []byte) error {
+		err := w.it.Value(func(v []byte) error {
 			w.joined = append(w.joined, v...)
 			return nil
 		})
@@ -215,7 +225,7 @@ func (w *logWalk) record(key []byte, index uint64) (h recordHeader, err error) {
 // skipStaleChunks passes pieces of a longer record that once had this index.
 func (w *logWalk) skipStaleChunks(index uint64) {
 	for ; w.it.Valid(); w.it.Next() {
-		if i, _, ok := parseEntryKey(w.it.Item().Key()); !ok || i != index {
+		if i, _, ok := parseEntryKey(w.it.Key()); !ok || i != index {
 			return
 		}
 	}

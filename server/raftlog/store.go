@@ -250,6 +250,9 @@ func (s *Store) openFound(p *preflight, newest bool) (*generation, error) {
 	if err := p.cutWALs(); err != nil {
 		return nil, err
 	}
+	if !newest && p.isOneFile() {
+		return openSealed(p)
+	}
 	g, err := openGeneration(p.number, o)
 	if err != nil {
 		return nil, err

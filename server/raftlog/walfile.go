@@ -2,6 +2,7 @@ package raftlog
 
 import (
 	"cmp"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -55,6 +56,9 @@ func indexWAL(path string, end int64) ([]walPiece, error) {
 	if end > 0 {
 		data = data[:min(end, int64(len(data)))]
 	}
+	if len(data) < walHeaderLen || binary.LittleEndian.Uint64(data) != 0 { // who wrote it: we have nothing encrypted
+		return nil, corrupt(path, "its header is damaged")
+	}
 	return indexPieces(data), nil
 }
 
@@ -93,7 +97,7 @@ func (w *walFile) firstIndex() uint64 {
 // agrees tells whether Badger has the same entries as the file, of the same sizes.
 func (w *walFile) agrees(db *badger.DB) bool {
 	it := newKeyIterator(db, []byte{tagEntry})
-	defer it.close()
+	defer it.end()
 	n := 0
 	for it.Rewind(); it.Valid(); it.Next() {
 		index, chunk, ok := parseEntryKey(it.Item().Key())
@@ -162,3 +166,33 @@ func (w *walFile) read(index uint64, use func(*recordHeader, []byte)) error {
 var errPieceMissing = errors.New("it is not in the write-ahead file")
 
 func (w *walFile) close() error { return w.file.Close() }
+
+// cursor begins at an index.
+func (w *walFile) cursor(from uint64) *walCursor {
+	n, _ := w.find(from, 0)
+	return &walCursor{walFile: w, n: n}
+}
+
+type walCursor struct {
+	*walFile
+	n          int
+	key, value []byte
+}
+
+func (c *walCursor) Valid() bool { return c.n < len(c.pieces) }
+
+func (c *walCursor) Next() { c.n++ }
+
+func (c *walCursor) Key() []byte {
+	c.key = appendEntryKey(c.key[:0], c.pieces[c.n].index, c.pieces[c.n].chunk)
+	return c.key
+}
+
+func (c *walCursor) Value(use func([]byte) error) (err error) {
+	if c.value, err = c.appendPiece(c.value[:0], c.n); err != nil {
+		return err
+	}
+	return use(c.value)
+}
+
+func (c *walCursor) end() {}
