@@ -185,11 +185,17 @@ func (d *dozers) lookAround() (over bool) {
 	defer d.mu.Unlock()
 	now := d.since(time.Now())
 	d.enough = len(d.conns) >= d.from
-	for i := range d.conns {
+	// From the last one on: who takes the place of one that has gone has been looked at.
+	for i := len(d.conns) - 1; i >= 0; i-- {
 		if one := &d.conns[i]; one.due <= now || !d.enough {
 			one.due = one.c.look(now, d)
 		}
+		if i%lookTurn == 0 {
+			d.mu.Unlock() // connections that begin and end wait for it
+			d.mu.Lock()
+			i = min(i, len(d.conns))
+		}
 	}
-	d.looking = d.enough
-	return !d.enough
+	d.looking = d.enough || len(d.conns) >= d.from
+	return !d.looking
 }

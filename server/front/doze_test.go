@@ -270,7 +270,7 @@ func TestManyDozeAndAllAreHeard(t *testing.T) {
 	t.Parallel()
 	cfg := front.Config{Limits: protocol.DefaultLimits(), MinSessionTimeout: time.Second, MaxSessionTimeout: time.Hour}
 	s := &restful{fronttest.Start(t, cfg, pipeline.Config{Origin: 1}, native.New(native.Config{ServerID: 1})), t}
-	guests := make([]*guest, 80)
+	guests := make([]*guest, 300) // more than one turn
 	for i := range guests {
 		guests[i] = s.guest(minute)
 	}
