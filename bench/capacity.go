@@ -53,7 +53,7 @@ func (s *summary) tellCapacity(b *strings.Builder) {
 	for _, n := range byServers.sizes[1:] {
 		say(fmt.Sprintf("one core, divided among %d servers", n), n, writesScene, cpuPerK, perCore("writes"))
 	}
-	aSync := func(v float64) string { return number(v) + " writes" }
+	aSync := func(v float64) string { return number(v) + " write" + plural(int(v+0.5)) }
 	say("one sync of the disk, 32 clients with 32 requests in flight each", 1, writesScene, perSync, aSync)
 	say(fmt.Sprintf("one sync of the disk, %s clients that wait for each answer", thousands(crowded)), 1, byConnections.name(writesScene, crowded), perSync, aSync)
 	lone := byConnections.name(writesSingle, 1)

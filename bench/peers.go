@@ -38,7 +38,8 @@ type comparison struct {
 	only     string
 	names    string
 	results  *results
-	raised   int // servers, so far
+	raised   int              // servers, so far
+	down     map[string]error // why so many servers of a system do not come up
 
 	planning bool // cells are gone through, not measured
 	outlook  outlook
@@ -53,7 +54,7 @@ goes on where it was. The report is made from the file: go run . report FILE
 `
 
 func playPeers(ctx context.Context, args []string) error {
-	c := &comparison{}
+	c := &comparison{down: map[string]error{}}
 	f := flagsOf("peers", peersHelp)
 	page := f.String("page", "", "the page whose marked part is written anew afterwards")
 	plots := f.String("plots", "", "the folder for the plots and a copy of all results")
@@ -287,6 +288,20 @@ func (c *comparison) raiseAll(ctx context.Context, systems map[string]system, se
 	return all
 }
 
+// raiseAgain starts servers alone that did not come up beside the others, or broke.
+// So many that do not come up this time either are not waited for again.
+func (c *comparison) raiseAgain(ctx context.Context, s system, servers int) (*ensemble, error) {
+	key := fmt.Sprintf("%d of %s", servers, s.name())
+	if err := c.down[key]; err != nil {
+		return nil, err
+	}
+	raised, err := raise(ctx, s, c.room(), servers)
+	if err != nil {
+		c.down[key] = err
+	}
+	return raised, err
+}
+
 // endAll ends several kinds of servers at once.
 func endAll[E interface{ end() }](all map[string]E) {
 	var wg sync.WaitGroup
@@ -308,7 +323,7 @@ func (c *comparison) perform(ctx context.Context, venues map[string]*venue, serv
 	}
 	name := e.system.name()
 	if venues[name] == nil {
-		raised, err := raise(ctx, e.system, c.room(), servers)
+		raised, err := c.raiseAgain(ctx, e.system, servers)
 		if err != nil {
 			return c.note(ctx, servers, a.name, e.name, run, nil, err)
 		}
@@ -409,7 +424,7 @@ func (c *comparison) strike(ctx context.Context, ensembles map[string]*ensemble,
 		return nil
 	}
 	if ensembles[e.name] == nil {
-		raised, err := raise(ctx, c.striking(e), c.room(), 3)
+		raised, err := c.raiseAgain(ctx, c.striking(e), 3)
 		if err != nil {
 			return c.note(ctx, 3, scene, e.name, run, nil, err)
 		}

@@ -294,3 +294,31 @@ func TestEverySceneHasItsPlace(t *testing.T) {
 		require.NotEmpty(t, colours[e], e)
 	}
 }
+
+// absent is a system whose servers do not come up.
+type absent struct {
+	loop
+	tries *int
+}
+
+func (a absent) lay(string, int) ([]*member, error) {
+	*a.tries++
+	return nil, errors.New("it is not here")
+}
+
+func TestServersThatDoNotComeUpAreNotWaitedForAgain(t *testing.T) {
+	r, err := openResults(filepath.Join(t.TempDir(), "results.json"))
+	require.NoError(t, err)
+	tries := 0
+	c := comparison{dir: t.TempDir(), down: map[string]error{}, results: r}
+	e := entrant{name: "etcd", system: absent{tries: &tries}}
+	require.Empty(t, c.raiseAll(t.Context(), map[string]system{"etcd": e.system}, 1))
+	for _, a := range acts()[:3] {
+		require.NoError(t, c.perform(t.Context(), map[string]*venue{}, 1, a, e, 1))
+	}
+	require.Equal(t, 2, tries)
+	require.Len(t, r.Cells, 3)
+	for _, failed := range r.Cells {
+		require.Contains(t, failed.Error, "it is not here")
+	}
+}

@@ -135,7 +135,7 @@ func TestACoreAndAGiBAreReckonedFromTheLargestSizes(t *testing.T) {
 		"| one core of one server, 32 clients with 32 requests in flight each | 1 M reads/s |\n",
 		"| one core of one server, 10,000 clients that wait for each answer | 250 k reads/s |\n",
 		"| one sync of the disk, 32 clients with 32 requests in flight each | 400 writes |\n",
-		"| one sync of the disk, one client that waits for each answer | 1 writes |\n",
+		"| one sync of the disk, one client that waits for each answer | 1 write |\n",
 		"| one client that waits for each answer, of one server | 2,500 writes/s |\n",
 		"| one GiB, garbage included | 1.88 M nodes of 100 bytes, of 1,000,000 (570 bytes each) |\n",
 		"| one GiB, garbage included | 35 k connections with a session, of 10,000 (30.7 k bytes each) |\n",
