@@ -15,7 +15,6 @@ import (
 
 const (
 	dialling       = 128 // connections that are opened or closed at one time
-	crowdBuffer    = 4 << 10
 	crowdTimeoutMs = 60_000
 	spareFiles     = 200 // beside those of connections
 )
@@ -33,7 +32,7 @@ func gather(addrs []string, n int) (crowd, error) {
 	if files.Max < uint64(n+spareFiles) { // the runtime has raised it to what it may
 		return nil, fmt.Errorf("%s connections want more than the %d files that a process may open here (ulimit -Hn)", thousands(n), files.Max)
 	}
-	buffer := crowdBuffer
+	buffer := smallBuffer
 	if n <= 128 {
 		buffer = wholeBuffer
 	}

@@ -34,11 +34,11 @@ type binaries struct{ lycaon, etcd, consul string }
 // entrants are all that can be compared.
 func entrants(b binaries) []entrant {
 	zk := func(addr string) (loader, error) {
-		p, err := dialZK(addr)
+		p, err := dialZKPipe(addr, wholeBuffer)
 		return pipeLoader{p}, err
 	}
 	actZK := func(addr string) (actor, error) {
-		p, err := dialZKPipe(addr)
+		p, err := dialZKPipe(addr, smallBuffer)
 		return zkActor{p}, err
 	}
 	frames := func(addr string) (loader, error) {
@@ -86,7 +86,7 @@ func entrantsNamed(all []entrant, names string) ([]entrant, error) {
 type nativeActor struct{ *conn }
 
 func dialNative(addr string) (actor, error) {
-	c, err := dial(addr)
+	c, err := dial(addr, smallBuffer)
 	return nativeActor{c}, err
 }
 

@@ -41,7 +41,7 @@ func (loop) leads(_ context.Context, m *member) (bool, error) {
 }
 
 func (loop) open(_ context.Context, addrs []string) (session, error) {
-	c, err := dial(addrs[0])
+	c, err := dial(addrs[0], smallBuffer)
 	return loopSession{c}, err
 }
 

@@ -68,16 +68,20 @@ type conn struct {
 	acks uint64 // answers received: all xids up to it
 }
 
-func dial(addr string) (*conn, error) {
+func dial(addr string, buffer int) (*conn, error) {
 	nc, err := net.Dial("tcp", addr)
 	if err != nil {
 		return nil, err
 	}
-	return greet(nc, wholeBuffer, 30_000)
+	return greet(nc, buffer, 30_000)
 }
 
-// wholeBuffer of a connection takes the answers to many requests at once.
-const wholeBuffer = 64 << 10
+// What a connection reads into. A large one for each of thousands of short sessions
+// would cost more than all else that this program does for them.
+const (
+	wholeBuffer = 64 << 10 // takes the answers to many requests at once
+	smallBuffer = 4 << 10  // of a connection with a request at a time, or of one of very many
+)
 
 // greet opens a session on a connection, which it closes if that fails.
 func greet(nc net.Conn, buffer int, timeoutMs int64) (c *conn, err error) {
@@ -194,11 +198,11 @@ func awaitBytes(nc net.Conn, in *bufio.Reader, until time.Time) (bool, error) {
 	return in.Buffered() > 0, errors.Join(err, nc.SetReadDeadline(time.Time{}))
 }
 
-func dialPipe(addr string) (pipe, error) { return dial(addr) }
+func dialPipe(addr string) (pipe, error) { return dial(addr, wholeBuffer) }
 
 // prepare creates the nodes that every workload reads and writes.
 func prepare(addr string) error {
-	c, err := dial(addr)
+	c, err := dial(addr, wholeBuffer)
 	if err != nil {
 		return err
 	}

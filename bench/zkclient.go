@@ -19,6 +19,7 @@ import (
 type zkSession struct {
 	addrs     []string
 	next      int // of addrs, to dial
+	buffer    int // for what is received
 	nc        net.Conn
 	in        *bufio.Reader
 	xid       int32
@@ -47,7 +48,7 @@ var zkNodes atomic.Int64
 
 func openZK(ctx context.Context, addrs []string) (session, error) {
 	n := zkNodes.Add(1)
-	z := &zkSession{addrs: addrs, password: make([]byte, 16), value: make([]byte, valueBytes),
+	z := &zkSession{addrs: addrs, buffer: smallBuffer, password: make([]byte, 16), value: make([]byte, valueBytes),
 		node: fmt.Sprintf("/failover-%d", n%64), ephemeral: fmt.Sprintf("/ephemeral-%d", n)}
 	err := z.ensure(ctx)
 	if err == nil {
@@ -140,7 +141,7 @@ func (z *zkSession) connect(ctx context.Context) error {
 		z.next++
 		return err
 	}
-	z.nc, z.in = nc, bufio.NewReaderSize(nc, 64<<10)
+	z.nc, z.in = nc, bufio.NewReaderSize(nc, z.buffer)
 	hello := binary.BigEndian.AppendUint32(nil, 0)
 	hello = binary.BigEndian.AppendUint64(hello, uint64(z.lastZxid))
 	hello = binary.BigEndian.AppendUint32(hello, uint32(sessionLength.Milliseconds()))

@@ -29,8 +29,10 @@ const (
 	zkPing        = 11
 )
 
-func dialZK(addr string) (pipe, error) {
-	z := &zkSession{addrs: []string{addr}, password: make([]byte, 16)}
+func dialZK(addr string) (pipe, error) { return dialZKPipe(addr, wholeBuffer) }
+
+func dialZKPipe(addr string, buffer int) (*zkPipe, error) {
+	z := &zkSession{addrs: []string{addr}, buffer: buffer, password: make([]byte, 16)}
 	ctx, cancel := context.WithTimeout(context.Background(), sessionLength)
 	defer cancel()
 	if err := z.ensure(ctx); err != nil {
@@ -42,11 +44,10 @@ func dialZK(addr string) (pipe, error) {
 
 // prepareZK creates the nodes that every workload reads and writes.
 func prepareZK(addr string) error {
-	opened, err := dialZK(addr)
+	p, err := dialZKPipe(addr, wholeBuffer)
 	if err != nil {
 		return err
 	}
-	p := opened.(*zkPipe)
 	defer p.Close()
 	p.create("/bench", nil)
 	for i := range nodes {
@@ -145,14 +146,6 @@ func (p *zkPipe) Close() error {
 func (p *zkPipe) ask(op uint32, body []byte) error {
 	p.request(op, body, 1)
 	return errors.Join(p.flush(), p.receive())
-}
-
-func dialZKPipe(addr string) (*zkPipe, error) {
-	p, err := dialZK(addr)
-	if err != nil {
-		return nil, err
-	}
-	return p.(*zkPipe), nil
 }
 
 // event reads one frame, which no request asked for.
