@@ -132,9 +132,10 @@ func TestAPenThatWasTakenFromAScribeIsGivenToNobody(t *testing.T) {
 
 // The runtime lowers GOMAXPROCS by itself when a container gets less of the machine.
 func TestWhatIsToldArrivesWhenThereAreFewerProcessorsThanBefore(t *testing.T) {
+	t.Parallel()
 	const before = 4
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(before))
 	f := New(Config{}, nil)
+	f.scribes.most.Store(before)
 	t.Cleanup(f.scribes.close)
 	var ends []net.Conn
 	for range before { // each has a scribe of its own wait for it
@@ -154,7 +155,7 @@ func TestWhatIsToldArrivesWhenThereAreFewerProcessorsThanBefore(t *testing.T) {
 		defer f.scribes.mu.Unlock()
 		return f.scribes.active == before && f.scribes.idle == before
 	}, patience, time.Millisecond)
-	runtime.GOMAXPROCS(1)
+	f.scribes.most.Store(1)
 	say(c, "heard")
 	there.SetReadDeadline(time.Now().Add(patience))
 	_, err := io.CopyN(io.Discard, there, 5)
