@@ -46,12 +46,12 @@ func openWALFile(path string, end int64) (*walFile, error) {
 	return &walFile{file: file, pieces: pieces}, nil
 }
 
-func indexWAL(path string, end int64) ([]walPiece, error) {
+func indexWAL(path string, end int64) (pieces []walPiece, err error) {
 	file, err := z.OpenMmapFile(path, os.O_RDONLY, 0)
 	if err != nil {
 		return nil, fmt.Errorf("raftlog: open write-ahead file: %w", err)
 	}
-	defer closeMapping(file)
+	defer func() { err = errors.Join(err, z.Munmap(file.Data), file.Fd.Close()) }() // its own Close would sync the file
 	data := file.Data
 	if end > 0 {
 		data = data[:min(end, int64(len(data)))]
