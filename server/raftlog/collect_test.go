@@ -1,10 +1,12 @@
 package raftlog
 
 import (
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/dgraph-io/badger/v4"
 	"github.com/stretchr/testify/require"
 )
 
@@ -63,4 +65,39 @@ func TestTheCollectorIsAskedBeforeAGenerationIsMadeOrSettled(t *testing.T) {
 	before := times(settlePercent)
 	s.settle(s.generations()[0])
 	require.Greater(t, times(settlePercent), before)
+}
+
+func TestTheServersOfAClusterMakeTheirGenerationsApart(t *testing.T) {
+	t.Parallel()
+	points := map[int64]bool{}
+	for range 100 {
+		point := sparePoint()
+		require.GreaterOrEqual(t, point, int64(earliestSparePercent))
+		require.LessOrEqual(t, point, int64(sparePercent))
+		points[point] = true
+	}
+	require.Greater(t, len(points), 1)
+	s := openStore(t, t.TempDir())
+	g := s.newest()
+	require.GreaterOrEqual(t, g.spareAt, int64(earliestSparePercent))
+	g.used.Store(s.opt.memTableBytes * g.spareAt / 100)
+	require.False(t, s.wantsNext(g))
+	g.used.Add(1)
+	require.True(t, s.wantsNext(g))
+}
+
+func TestAGenerationIsDeletedInPiecesOnceNobodyReadsIt(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "log.1")
+	g, err := openGeneration(1, engineOptions(path, 2*removePieceBytes, nil))
+	require.NoError(t, err)
+	pieces := 0
+	require.NoError(t, g.discard(func() error {
+		pieces++
+		require.ErrorIs(t, g.read(1, nil), badger.ErrKeyNotFound)
+		return nil
+	}))
+	require.Greater(t, pieces, 1)
+	require.NoDirExists(t, path)
+	require.NoError(t, g.discard(nil), "it is gone")
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -34,6 +35,7 @@ type generation struct {
 	single bool      // made by this process, with one write-ahead file
 	sealed time.Time // when the next one was begun; zero if before this start, and of the newest
 
+	spareAt int64         // the next one is made when it holds so many per cent of a memtable
 	used    atomic.Int64  // at most what its memtable holds
 	lowest  atomic.Uint64 // no entry of it has a lower index
 	settled atomic.Bool   // its entries are not in memory
@@ -82,7 +84,7 @@ func openGeneration(number uint64, o badger.Options) (*generation, error) {
 	if err := makeDir(path); err != nil {
 		return nil, err
 	}
-	g := &generation{number: number, path: path, rests: o.ReadOnly}
+	g := &generation{number: number, path: path, rests: o.ReadOnly, spareAt: sparePoint()}
 	var err error
 	if g.db, err = openEngine(o); err != nil {
 		return nil, err
@@ -112,6 +114,10 @@ func openSealed(p *preflight) (*generation, error) {
 		return nil, errors.Join(fmt.Errorf("raftlog: restrict files: %w", err), g.close())
 	}
 	return g, nil
+}
+
+func sparePoint() (percent int64) {
+	return earliestSparePercent + rand.Int64N(sparePercent-earliestSparePercent+1)
 }
 
 // firstIndex is above all indices if there is no entry.
@@ -171,18 +177,22 @@ func (g *generation) take() (db *badger.DB, file *walFile) {
 	return db, file
 }
 
-// discard deletes a generation that no state vouches for, without writing a table of it first.
-func (g *generation) discard() error {
+// discard deletes a generation that no state vouches for, without writing a table of it first, with rest, if given, before
+// each piece of a file.
+func (g *generation) discard(rest func() error) error {
 	g.ending.Lock()
 	defer g.ending.Unlock()
 	db, file := g.take()
+	var err error
 	switch {
 	case db != nil:
-		return errors.Join(closeUnwritten(db), os.RemoveAll(g.path))
+		err = closeUnwritten(db)
 	case file != nil:
-		return errors.Join(file.close(), os.RemoveAll(g.path))
+		err = file.close()
+	default:
+		return nil
 	}
-	return nil
+	return errors.Join(err, removeInPieces(rest, g.path))
 }
 
 // settle takes the entries of a sealed generation out of memory.

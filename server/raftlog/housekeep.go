@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// keepHouse makes the next generation ahead, deletes old ones, syncs the guard now and then, and looks after files and
+// keepHouse makes the next generation ahead, syncs the guard now and then, and looks after files and
 // free space.
 func (s *Store) keepHouse() {
 	tick := time.NewTicker(guardSyncInterval)
@@ -23,8 +23,19 @@ func (s *Store) keepHouse() {
 				s.lookAfterFiles()
 			}
 			s.makeSpare()
-			s.discardRetired()
 			s.purgeSome()
+		}
+	}
+}
+
+// keepDeleting is apart from that, since it takes its time.
+func (s *Store) keepDeleting() {
+	for {
+		select {
+		case <-s.stop:
+			return
+		case <-s.obsolete:
+			s.discardRetired()
 		}
 	}
 }

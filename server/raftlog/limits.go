@@ -15,8 +15,11 @@ const (
 	defaultMemTableBytes = 32 << 20
 	// rotatePercent leaves room for the largest transaction behind the last look.
 	rotatePercent = 87
-	// sparePercent is early enough for the next generation to be ready.
-	sparePercent = 40
+	// sparePercent is early enough for the next generation to be ready, earliestSparePercent late enough for most of its
+	// memory not to lie idle. It is made at a point between, drawn anew each time: the servers of a cluster have the same
+	// log, and would all do this, and the collection it may take, at once.
+	earliestSparePercent = 10
+	sparePercent         = 40
 	// memTableEntryOverheadBytes is at most what an entry takes beside key and value, in the write-ahead file or in memory.
 	memTableEntryOverheadBytes = 192
 	// arenaPercent of a memtable is what Badger allocates for one, settlePercent what it does to write a table of it.
@@ -69,5 +72,9 @@ const (
 	snapshotBufBytes   = 256 << 10
 	snapshotPieceBytes = 1 << 20 // that wait for the disk at most while a snapshot is written
 	removePieceBytes   = 4 << 20 // of a file that is removed: some 1.5 ms of a disk that is told of what is free
+	// removeRest times its time a piece of the log is followed by a pause: a generation is gone in some 50 ms, several
+	// times quicker than one is written at the highest rate.
+	removeRest         = 4
+	maxRemoveRest      = 100 * time.Millisecond
 	maxSnapshotMetaLen = 1 << 20
 )

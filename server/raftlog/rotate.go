@@ -13,9 +13,9 @@ func (s *Store) makeRoom() error {
 	if s.firstVersion() {
 		return nil // Badger writes tables of it, as it did before there were generations
 	}
-	used := s.newest().used.Load()
-	if used < s.opt.memTableBytes*rotatePercent/100 {
-		if used > s.opt.memTableBytes*sparePercent/100 {
+	g := s.newest()
+	if g.used.Load() < s.opt.memTableBytes*rotatePercent/100 {
+		if s.wantsNext(g) {
 			s.wake()
 		}
 		return nil
@@ -80,7 +80,7 @@ func (s *Store) beginGeneration(number uint64) (*generation, error) {
 	}
 	g.single = true
 	if err := errors.Join(syncDir(path), syncDir(s.dir)); err != nil {
-		return nil, errors.Join(err, g.discard())
+		return nil, errors.Join(err, g.discard(nil))
 	}
 	return g, nil
 }
@@ -113,7 +113,12 @@ func (s *Store) lacksSpare() bool {
 
 func (s *Store) lacksSpareLocked() bool {
 	g := s.newest()
-	return s.spare == nil && g.number != 0 && s.Err() == nil && g.used.Load() > s.opt.memTableBytes*sparePercent/100
+	return s.spare == nil && g.number != 0 && s.Err() == nil && s.wantsNext(g)
+}
+
+// wantsNext tells whether it is time to make the generation behind g, the newest.
+func (s *Store) wantsNext(g *generation) bool {
+	return g.used.Load() > s.opt.memTableBytes*g.spareAt/100
 }
 
 // unvouched tells which generations hold nothing that next vouches for, and has next say so.
@@ -127,7 +132,7 @@ func (s *Store) unvouched(next *state) []*generation {
 	return gens[:n]
 }
 
-// retire hands generations that the state no longer vouches for to the housekeeper.
+// retire hands generations that the state no longer vouches for to keepDeleting.
 func (s *Store) retire(gone []*generation) {
 	if len(gone) == 0 {
 		return
@@ -135,18 +140,36 @@ func (s *Store) retire(gone []*generation) {
 	rest := slices.Clone(s.generations()[len(gone):])
 	s.gens.Store(&rest)
 	s.retired = append(s.retired, gone...)
-	s.wake()
+	signal(s.obsolete)
 }
 
+// discardRetired deletes a piece at a time, unless there is much to delete or the store closes.
 func (s *Store) discardRetired() {
 	s.mu.Lock()
 	gone := s.retired
 	s.retired = nil
 	s.mu.Unlock()
 	for _, g := range gone {
-		if err := g.discard(); err != nil {
+		var rest func() error
+		if len(gone) <= maxUnsettled {
+			rest = s.restBetweenPieces()
+		}
+		if err := g.discard(rest); err != nil {
 			s.opt.Logger.Warn("cannot delete a generation of the log that is no longer needed", "dir", g.path, "error", err)
 		}
+	}
+}
+
+// restBetweenPieces pauses in proportion to what came since the last pause, so that syncs of the log come between.
+func (s *Store) restBetweenPieces() func() error {
+	since := time.Now()
+	return func() error {
+		select {
+		case <-s.stop:
+		case <-time.After(min(removeRest*time.Since(since), maxRemoveRest)):
+		}
+		since = time.Now()
+		return nil
 	}
 }
 

@@ -57,7 +57,7 @@ type Store struct {
 	mu      sync.Mutex // one write at a time; guards all below
 	guard   *tailGuard
 	batch   batch
-	retired []*generation // no longer vouched for; the housekeeper deletes them
+	retired []*generation // no longer vouched for; deleted by keepDeleting
 	format  format
 	purged  uint64 // in the first version: no key of an entry below is left
 	// beforeCommit lets tests fail the n-th commit.
@@ -72,6 +72,7 @@ type Store struct {
 	work       chan struct{}
 	crowded    chan struct{} // a generation was sealed
 	eased      chan struct{} // one has settled
+	obsolete   chan struct{} // some have retired
 	stop       chan struct{}
 	housekeep  sync.WaitGroup
 	sinceCheck atomic.Int64
@@ -94,22 +95,24 @@ func Open(o Options) (_ *Store, err error) {
 		return nil, fmt.Errorf("raftlog: %w", err)
 	}
 	s := &Store{
-		opt:     o,
-		dir:     dir,
-		chunk:   chunkBytes(o.memTableBytes),
-		txnMax:  int(o.memTableBytes * txnPercent / 100),
-		stable:  make(map[string][]byte),
-		dead:    make(chan struct{}),
-		work:    make(chan struct{}, 1),
-		crowded: make(chan struct{}, 1),
-		eased:   make(chan struct{}, 1),
-		stop:    make(chan struct{}),
+		opt:      o,
+		dir:      dir,
+		chunk:    chunkBytes(o.memTableBytes),
+		txnMax:   int(o.memTableBytes * txnPercent / 100),
+		stable:   make(map[string][]byte),
+		dead:     make(chan struct{}),
+		work:     make(chan struct{}, 1),
+		crowded:  make(chan struct{}, 1),
+		eased:    make(chan struct{}, 1),
+		obsolete: make(chan struct{}, 1),
+		stop:     make(chan struct{}),
 	}
 	if err := s.open(); err != nil {
 		s.abandon()
 		return nil, err
 	}
 	s.housekeep.Go(s.keepHouse)
+	s.housekeep.Go(s.keepDeleting)
 	s.housekeep.Go(s.keepSettling)
 	return s, nil
 }
@@ -364,10 +367,10 @@ func (s *Store) closeGenerations() error {
 	defer s.making.Unlock()
 	var errs []error
 	if s.spare != nil {
-		errs = append(errs, s.spare.discard())
+		errs = append(errs, s.spare.discard(nil))
 	}
 	for _, g := range s.retired {
-		errs = append(errs, g.discard())
+		errs = append(errs, g.discard(nil))
 	}
 	for _, g := range s.generations() {
 		errs = append(errs, g.close(), restrictFiles(g.path))
