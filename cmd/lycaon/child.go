@@ -151,7 +151,10 @@ func (c *child) awaitGroup(kill <-chan time.Time, grace time.Duration) {
 		case <-kill:
 			c.signal(syscall.SIGKILL)
 			return
-		case <-most:
+		case <-most: // a slow machine may find both times past
+			if kill != nil {
+				c.signal(syscall.SIGKILL)
+			}
 			return
 		case <-again.C:
 		}

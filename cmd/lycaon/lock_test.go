@@ -142,6 +142,17 @@ func TestTheCommandOfALostLockIsEnded(t *testing.T) {
 	}
 }
 
+// Both times of awaitGroup may be past when it looks.
+func TestWhatOutlivesACommandIsKilledWhicheverTimeIsSeenFirst(t *testing.T) {
+	t.Parallel()
+	c := &child{cmd: exec.Command("sleep", "60"), group: true}
+	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	require.NoError(t, c.cmd.Start())
+	c.awaitGroup(make(chan time.Time), 0)
+	err := c.cmd.Wait()
+	require.ErrorContains(t, err, "killed")
+}
+
 func TestALycaonInTheCommandOfALostLockWritesNothing(t *testing.T) {
 	t.Parallel()
 	cluster := clienttest.Start(t)
