@@ -43,6 +43,7 @@ type generation struct {
 	ending sync.Mutex   // held by who opens or closes what it is read from; taken before mu
 	mu     sync.RWMutex // held by readers of db and file; a change of them takes it whole
 	db     *badger.DB   // nil after the end, and if it is read from file
+	lost   error        // why neither could be opened again
 	file   *walFile     // of a sealed one that Badger holds no more
 	replay int64        // size of the memtables that take its write-ahead files
 	rests  bool         // Badger replayed its write-ahead files and may write nothing
@@ -131,7 +132,8 @@ func (g *generation) firstIndex() uint64 {
 	return index
 }
 
-// read returns badger.ErrKeyNotFound if the generation does not have the entry, or is no more.
+// read returns badger.ErrKeyNotFound if the generation does not have the entry, or is no more. One that is lost is neither:
+// an older one may have what a conflict took back.
 func (g *generation) read(index uint64, use func(*recordHeader, []byte)) error {
 	if index < g.lowest.Load() {
 		return badger.ErrKeyNotFound
@@ -140,6 +142,9 @@ func (g *generation) read(index uint64, use func(*recordHeader, []byte)) error {
 	defer g.mu.RUnlock()
 	if g.file != nil {
 		return g.file.read(index, use)
+	}
+	if g.lost != nil {
+		return g.lost
 	}
 	if g.db == nil {
 		return badger.ErrKeyNotFound
@@ -248,6 +253,7 @@ func (g *generation) reopen(o badger.Options) error {
 	g.db = nil
 	db, err := openEngine(o)
 	if err != nil {
+		g.lost = err
 		return err
 	}
 	g.db, g.rests = db, false

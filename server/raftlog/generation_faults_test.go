@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dgraph-io/badger/v4"
 	"github.com/hashicorp/raft"
 	"github.com/stretchr/testify/require"
 )
@@ -96,6 +97,29 @@ func TestATableThatCannotBeWrittenPoisons(t *testing.T) {
 	require.Eventually(t, func() bool { return os.RemoveAll(g.path) == nil }, 20*time.Second, time.Millisecond)
 	require.NoError(t, os.MkdirAll(g.path, 0o700))
 	<-settled
+}
+
+func TestALostGenerationIsNoReasonToReadAnOlderOne(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := openStore(t, dir)
+	fillGenerations(t, s, 1, 1, 2)
+	require.NoError(t, s.DeleteRange(20, 1_000_000)) // of the first generation, which keeps them
+	require.NoError(t, s.StoreLogs(testLogs(20, 25, 2, 100)))
+	require.NoError(t, s.Close())
+	s = openStore(t, dir) // the second has a table now, and settles through Badger
+	fillGenerations(t, s, 26, 2, 3)
+	g := s.generations()[1]
+	var got raft.Log
+	require.NoError(t, s.GetLog(20, &got))
+	require.EqualValues(t, 2, got.Term)
+	manifest := filepath.Join(g.path, badger.ManifestFilename)
+	require.NoError(t, os.Remove(manifest))
+	require.NoError(t, os.Mkdir(manifest, 0o700))
+	require.Error(t, g.settle(s.engineLog()))
+	require.NoError(t, s.Err(), "readers that waited for it come before anybody poisons the store")
+	require.ErrorIs(t, s.GetLog(20, &got), ErrCorrupt)
+	require.ErrorIs(t, s.Err(), ErrCorrupt)
 }
 
 // The value log is memory: what came there would be lost.
