@@ -135,3 +135,45 @@ func TestTheLastTermMayBeInTheSnapshot(t *testing.T) {
 	require.EqualValues(t, 4, lastTerm(map[string]string{"last_log_index": "9", "last_log_term": "4", "last_snapshot_index": "7", "last_snapshot_term": "3"}))
 	require.EqualValues(t, 3, lastTerm(map[string]string{"last_log_index": "0", "last_log_term": "0", "last_snapshot_index": "7", "last_snapshot_term": "3"}))
 }
+
+// A leader that two restarted servers cannot hear goes on vouching for sessions, up to a
+// heartbeat timeout after the last majority that it heard: its successor counts their time
+// from behind that, however early it was elected.
+func TestALeaderElectedAtOnceLeavesSessionsWhatItsForerunnerVouchedFor(t *testing.T) {
+	const timeout = 4 * time.Second
+	running(t, 3, func(e *ensemble) {
+		e.pinned(3)
+		old := e.leader()
+		old.session(t, timeout)
+		e.equal()
+		e.net.Isolate(old.host, "s1", "s2", "s3")
+		for _, s := range e.servers {
+			if s != old {
+				e.stop(s)
+			}
+		}
+		for _, s := range e.servers {
+			if s != old {
+				e.start(s)
+			}
+		}
+		var vouched time.Time
+		for old.Contact() == 0 {
+			vouched = time.Now()
+			time.Sleep(time.Millisecond)
+		}
+		var d *duties
+		e.until("a leader after it", 5*time.Second, func() bool {
+			for _, s := range e.servers {
+				if s != old && s.duties.leads() {
+					d = s.duties
+				}
+			}
+			return d != nil
+		})
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		require.Equal(t, 1, d.tracker.Len())
+		require.Empty(t, d.tracker.Due(vouched.Sub(d.origin)+timeout-1, 1))
+	})
+}

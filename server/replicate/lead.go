@@ -6,6 +6,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/lycaon-io/lycaon/protocol"
+	"github.com/lycaon-io/lycaon/server/internal/mutant"
 	"github.com/lycaon-io/lycaon/server/state"
 )
 
@@ -168,9 +169,15 @@ func (l *loop) lead(term uint64) {
 
 // outage is for how long nobody could hear the sessions, as far as this server
 // knows: since a leader acknowledged its touches, or since its own start.
-// raft's last contact does not tell: a vote counts as one too.
+// raft's last contact does not tell: a vote counts as one too. And for as long
+// after this election the leader before, unless it knows of it, may have vouched
+// for sessions: see vouches.
 func (l *loop) outage() time.Duration {
-	return min(time.Since(l.started), l.streams.contact(), maxGrace)
+	outage := min(time.Since(l.started), l.streams.contact(), maxGrace)
+	if mutant.On(mutant.BareOutage) {
+		return outage
+	}
+	return max(outage, heartbeatTimeout)
 }
 
 func (l *loop) stepDown() {

@@ -11,8 +11,8 @@ import (
 
 // silenceOfMajority is for how long a leader has not known that it is one: the
 // age of the newest heartbeats that a majority of the voters has answered,
-// counted from when they were sent. Until then nobody else was elected, nor a
-// heartbeat timeout longer.
+// counted from when they were sent. Until then nobody else was elected; who is
+// after that gives sessions a heartbeat timeout more (outage).
 //
 // raft looks after this too, but its check waits behind a write to a disk that
 // hangs, and after a pause of the process it is one goroutine among many.
@@ -41,7 +41,7 @@ func (n *Node) silenceOfMajority() time.Duration {
 // What it keeps stays true whatever becomes of the configuration meanwhile: the
 // majorities of two that follow each other share a server, and a third one
 // begins with a majority of the second that took an entry of this leader's since.
-type assurance struct{ until atomic.Int64 } // in nanoseconds; by then nobody else can have been elected
+type assurance struct{ until atomic.Int64 } // in nanoseconds; a leader after this one counts the time of sessions from later on
 
 // silence is 0 while this leader can be sure of itself, and otherwise what
 // look finds.
@@ -57,8 +57,8 @@ func (a *assurance) silence(now time.Duration, look func() time.Duration) time.D
 	return 0
 }
 
-// vouches tells whether this leader may speak for sessions: nobody else can
-// have begun to count their time.
+// vouches tells whether this leader may speak for sessions: whoever else leads
+// counts their time from later on.
 func (n *Node) vouches() bool { return n.silenceOfMajority() <= heartbeatTimeout }
 
 // barrier returns once everything that is committed now has been applied here,

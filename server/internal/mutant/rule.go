@@ -64,6 +64,7 @@ const (
 	NoTrial       // replicate: the leader does not compare the others' marks
 	NoScrub       // replicate: nobody recomputes the digest
 	StrayTerm     // replicate: raft hears of a term beside its own goroutine
+	BareOutage    // replicate: a new leader adds nothing for what the one before may still vouch for
 
 	numRules
 )
@@ -83,7 +84,7 @@ var names = [numRules]string{
 	NoSync: "no sync", DamageIsNotFound: "damage reported as not found", NoTailGuard: "no tail guard",
 	ServeEarly: "serve before catch-up", Pipelining: "pipelined appends", Unbounded: "unbounded proposals", VerifiedReads: "reads by VerifyLeader",
 	NoTrial: "marks are not compared", NoScrub: "no scrub",
-	StrayTerm:      "terms beside raft's own goroutine",
+	StrayTerm: "terms beside raft's own goroutine", BareOutage: "nothing for the leader before",
 	NoStreamResend: "no resend over a new stream", DeafToDoubt: "deaf to the leader's doubt", SilentOverflow: "silent overflow of the outbox",
 }
 
