@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
@@ -207,7 +208,11 @@ func (g *generation) settle(logger *engineLog) error {
 	if g.db == nil {
 		return nil
 	}
-	if done, err := g.release(); done || err != nil {
+	done, err := g.release()
+	if !done && lacksResources(err) {
+		return fmt.Errorf("%w: %w", errPutOff, err)
+	}
+	if done || err != nil {
 		return err
 	}
 	g.mu.Lock() // readers wait
@@ -223,6 +228,13 @@ func (g *generation) settle(logger *engineLog) error {
 	}
 	g.settled.Store(true)
 	return restrictFiles(g.path)
+}
+
+// errPutOff tells that a generation is as it was, and may settle later.
+var errPutOff = errors.New("raftlog: not now")
+
+func lacksResources(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM)
 }
 
 // release has entries read from the write-ahead file and Badger let go of it, if that file alone holds all of them.

@@ -53,8 +53,8 @@ func (s *Store) keepSettling() {
 		case <-tick.C:
 		case <-s.crowded:
 		}
-		for g := s.mustSettle(); g != nil && !s.closed.Load(); g = s.mustSettle() {
-			s.settle(g)
+		for g := s.mustSettle(); g != nil && !s.closed.Load() && s.settle(g); {
+			g = s.mustSettle()
 		}
 	}
 }

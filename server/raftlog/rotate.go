@@ -202,15 +202,22 @@ func (s *Store) unsettled() (waiting []*generation) {
 	return waiting
 }
 
-func (s *Store) settle(g *generation) {
+// settle reports false if it is put off, or has failed.
+func (s *Store) settle(g *generation) bool {
 	if !s.isOneFile(g) {
 		s.opt.collect(s.opt.memTableBytes * settlePercent / 100)
 	}
-	if err := g.settle(s.engineLog()); err != nil {
+	err := g.settle(s.engineLog())
+	if errors.Is(err, errPutOff) {
+		s.opt.Logger.Warn("a sealed generation of the log stays in memory for now", "dir", g.path, "error", err)
+		return false
+	}
+	if err != nil {
 		s.fail(fmt.Errorf("raftlog: settle %s: %w", g.path, err))
-		return
+		return false
 	}
 	signal(s.eased)
+	return true
 }
 
 // awaitSettling slows a writer down that begins generations faster than they settle.

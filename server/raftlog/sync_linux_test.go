@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hashicorp/raft"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 )
@@ -65,4 +66,39 @@ func TestAPieceThatTheDiskDoesNotTakeFailsTheSnapshot(t *testing.T) {
 	require.Error(t, err)
 	require.ErrorIs(t, sink.Close(), err, "though the sync at the end succeeds")
 	requireNoLeftovers(t, dir)
+}
+
+// Not parallel: nothing in the process can open a file meanwhile.
+func TestALackOfFileDescriptorsPutsSettlingOff(t *testing.T) {
+	s := openStore(t, t.TempDir())
+	last := uint64(0)
+	lacks := func() bool {
+		s.making.Lock()
+		defer s.making.Unlock()
+		return s.spare == nil
+	}
+	for lacks() && last < 2*testMemTable/generationEntryBytes {
+		last++
+		require.NoError(t, s.StoreLog(testLog(last, 1, generationEntryBytes)))
+		if s.wantsNext(s.newest()) {
+			s.makeSpare()
+		}
+	}
+	g := s.newest()
+	var limit unix.Rlimit
+	require.NoError(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &limit))
+	none := limit
+	none.Cur = 1
+	restore := func() { require.NoError(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &limit)) }
+	t.Cleanup(restore)
+	require.NoError(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &none))
+	last = fillGenerations(t, s, last+1, 1, len(s.generations())+1)
+	require.False(t, s.settle(g))
+	require.NoError(t, s.Err())
+	require.False(t, g.settled.Load())
+	require.NoError(t, s.GetLog(1, new(raft.Log)))
+	restore()
+	require.True(t, s.settle(g))
+	require.True(t, g.settled.Load())
+	requireEntries(t, s, 1, last, constant(1))
 }
