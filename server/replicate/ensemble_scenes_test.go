@@ -328,6 +328,8 @@ func TestRaftStartsAnewUnderWrites(t *testing.T) {
 func TestAFollowerThatStarvesIsToldToStartAnew(t *testing.T) {
 	running(t, 3, func(e *ensemble) {
 		e.pinned(3)
+		e.writes(e.leader())
+		e.equal() // a leader looks after those that have once taken something
 		s := e.follower()
 		s.store.refuse.Store(true)
 		e.writes(e.leader())
