@@ -55,6 +55,8 @@ const (
 	NoSync           // raftlog: a commit is not synced
 	DamageIsNotFound // raftlog: a damaged entry counts as compacted
 	NoTailGuard      // raftlog: a store behind its guard opens
+	AnyFile          // raftlog: a sealed generation is read from its file whatever else holds some of it
+	LostIsPassed     // raftlog: a generation that cannot be opened again counts as one without the entry
 
 	// The cluster.
 	ServeEarly    // replicate: sessions are served before this server has caught up
@@ -82,6 +84,7 @@ var names = [numRules]string{
 	ClosedWrites: "writes of a closed session run", HalfMulti: "half a multi stays", ReuseNumbers: "sequence numbers reused",
 	endOfSim: "-", NoChildrenACL: "no ACL on children", NoStatACL: "no ACL on exists", NoCheckACL: "no ACL on a multi's check", StaleListing: "stale listings", NoEventACL: "no ACL on events",
 	NoSync: "no sync", DamageIsNotFound: "damage reported as not found", NoTailGuard: "no tail guard",
+	AnyFile: "any sealed file counts as whole", LostIsPassed: "a lost generation is passed over",
 	ServeEarly: "serve before catch-up", Pipelining: "pipelined appends", Unbounded: "unbounded proposals", VerifiedReads: "reads by VerifyLeader",
 	NoTrial: "marks are not compared", NoScrub: "no scrub",
 	StrayTerm: "terms beside raft's own goroutine", BareOutage: "nothing for the leader before",
