@@ -1,9 +1,11 @@
 package replicate
 
 import (
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/hashicorp/raft"
 	"github.com/stretchr/testify/require"
 )
 
@@ -176,4 +178,27 @@ func TestALeaderElectedAtOnceLeavesSessionsWhatItsForerunnerVouchedFor(t *testin
 		require.Equal(t, 1, d.tracker.Len())
 		require.Empty(t, d.tracker.Due(vouched.Sub(d.origin)+timeout-1, 1))
 	})
+}
+
+func TestWhoHasRaftLookAtItsTimerLeavesTheTimeouts(t *testing.T) {
+	n, _ := start(t, newDisk(), Config{})
+	for range 20 {
+		var wg sync.WaitGroup
+		for range 2 {
+			wg.Go(func() {
+				for range 500 {
+					n.lookAtTimer()
+				}
+			})
+		}
+		for range 1000 { // as the loop does with an election that is prepared
+			for _, timeout := range []time.Duration{leaderLease, heartbeatTimeout} {
+				n.reload(func(c *raft.ReloadableConfig) { c.HeartbeatTimeout, c.ElectionTimeout = timeout, timeout })
+			}
+		}
+		wg.Wait()
+		c := n.instance().raft.ReloadableConfig()
+		require.Equal(t, heartbeatTimeout, c.HeartbeatTimeout)
+		require.Equal(t, electionTimeout, c.ElectionTimeout)
+	}
 }

@@ -239,16 +239,16 @@ func (n *Node) lookAtTimer() {
 	n.reload(func(c *raft.ReloadableConfig) {
 		c.HeartbeatTimeout += time.Millisecond
 		c.ElectionTimeout += time.Millisecond // never below the other
-	})
-	n.reload(func(c *raft.ReloadableConfig) {
+	}, func(c *raft.ReloadableConfig) {
 		c.HeartbeatTimeout -= time.Millisecond
 		c.ElectionTimeout -= time.Millisecond
 	})
 }
 
-// reload changes raft's settings. raft copies the zero values of what it is
-// given too, hence from the present ones.
-func (n *Node) reload(change func(*raft.ReloadableConfig)) {
+// reload changes raft's settings, one change after the other and nobody else's
+// between them. raft copies the zero values of what it is given too, hence from the
+// present ones.
+func (n *Node) reload(changes ...func(*raft.ReloadableConfig)) {
 	n.reloading.Lock()
 	defer n.reloading.Unlock()
 	inst := n.instance()
@@ -256,9 +256,11 @@ func (n *Node) reload(change func(*raft.ReloadableConfig)) {
 		return
 	}
 	c := inst.raft.ReloadableConfig()
-	change(&c)
-	if err := inst.raft.ReloadConfig(c); err != nil {
-		n.cfg.Logger.Error("raft refused a change of its settings", "error", err)
+	for _, change := range changes {
+		change(&c)
+		if err := inst.raft.ReloadConfig(c); err != nil {
+			n.cfg.Logger.Error("raft refused a change of its settings", "error", err)
+		}
 	}
 }
 
