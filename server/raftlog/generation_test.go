@@ -150,9 +150,7 @@ func TestAKillWithinARotationLosesNothing(t *testing.T) {
 	s.mu.Lock()
 	s.beforeCommit = func() error {
 		if g := s.newest(); g.number > 1 && g.used.Load() == 0 {
-			to := filepath.Join(t.TempDir(), fmt.Sprint(len(moments)))
-			moments = append(moments, moment{to, last})
-			return copyTree(dir, to)
+			moments = append(moments, moment{killedCopy(t, dir), last})
 		}
 		return nil
 	}
@@ -529,9 +527,12 @@ func TestAnUpgradeThatIsKilledIsDoneAgain(t *testing.T) {
 	dir := t.TempDir()
 	writeFirstVersion(t, dir, testLogs(3, 50, 1, 1000))
 	s := openStore(t, dir)
-	killed := filepath.Join(t.TempDir(), "killed")
+	var killed string
 	s.mu.Lock()
-	s.beforeCommit = func() error { return copyTree(dir, killed) }
+	s.beforeCommit = func() error {
+		killed = killedCopy(t, dir)
+		return nil
+	}
 	s.mu.Unlock()
 	require.NoError(t, s.Modernize())
 	s = openStore(t, killed)

@@ -15,13 +15,13 @@ func TestACrashedStoreOfLargerMemtablesOpens(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dir, crashed := t.TempDir(), t.TempDir()
+			dir := t.TempDir()
 			s, err := Open(Options{Dir: dir, memTableBytes: testMemTable})
 			require.NoError(t, err)
 			defer s.Close()
 			last := uint64(entry.count)
 			require.NoError(t, s.StoreLogs(testLogs(1, last, 1, entry.bytes)))
-			require.NoError(t, copyTree(dir, crashed))
+			crashed := killedCopy(t, dir)
 			reopened, err := Open(Options{Dir: crashed, memTableBytes: testMemTable / 4})
 			require.NoError(t, err)
 			requireRange(t, reopened, 1, last)
