@@ -49,7 +49,10 @@ type Snapshots struct {
 	mu       sync.Mutex      // guards what follows and the directory's set of visible snapshots
 	verified map[string]bool // whose checksum was proven by this process
 	readers  map[string]int  // how many have its state open
+	reaped   []string        // renamed and not removed, since the renames may not be durable
 	closed   bool
+	// syncDir makes the names in a directory durable; tests fail it.
+	syncDir func(dir string) error
 }
 
 // SnapshotStats is a snapshot of a snapshot directory's figures.
@@ -80,7 +83,7 @@ func OpenSnapshots(o SnapshotOptions) (*Snapshots, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Snapshots{opt: o, lock: lock, verified: make(map[string]bool), readers: make(map[string]int)}
+	s := &Snapshots{opt: o, lock: lock, verified: make(map[string]bool), readers: make(map[string]int), syncDir: syncDir}
 	err = s.removeLeftovers()
 	if err == nil {
 		err = s.noteNewest()
@@ -121,10 +124,15 @@ func (s *Snapshots) removeLeftovers() error {
 	if err != nil {
 		return fmt.Errorf("raftlog: list snapshots: %w", err)
 	}
-	for _, e := range entries {
-		if !strings.HasSuffix(e.Name(), snapshotTmpSuffix) {
-			continue
-		}
+	left := slices.DeleteFunc(entries, func(e os.DirEntry) bool { return !strings.HasSuffix(e.Name(), snapshotTmpSuffix) })
+	if len(left) == 0 {
+		return nil
+	}
+	// One that was renamed shortly before a crash must not come back, emptied, under the name it had.
+	if err := s.syncDir(s.opt.Dir); err != nil {
+		return fmt.Errorf("raftlog: remove leftovers: %w", err)
+	}
+	for _, e := range left {
 		if err := os.RemoveAll(filepath.Join(s.opt.Dir, e.Name())); err != nil {
 			return fmt.Errorf("raftlog: remove leftover: %w", err)
 		}

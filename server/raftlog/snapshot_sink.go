@@ -190,7 +190,7 @@ func (s *Snapshots) publish(id, tmp string) (gone []string, err error) {
 	if err := os.Rename(tmp, filepath.Join(s.opt.Dir, id)); err != nil {
 		return nil, err
 	}
-	if err := syncDir(s.opt.Dir); err != nil {
+	if err := s.syncDir(s.opt.Dir); err != nil {
 		return nil, err
 	}
 	s.verified[id] = true
@@ -200,27 +200,43 @@ func (s *Snapshots) publish(id, tmp string) (gone []string, err error) {
 	return s.reapLocked()
 }
 
-// reapLocked keeps the newest; a directory is renamed before it is emptied, so that half of one is never seen. One that
-// is being read goes at once: its reader has the file as it was.
+// reapLocked keeps the newest; a directory is renamed before it is emptied, so that half of one is never seen, and not
+// emptied before the renames are durable, so that none comes back under its name. If they cannot be made so, the next
+// call tries again.
 func (s *Snapshots) reapLocked() (gone []string, err error) {
 	names, err := s.names()
-	if err != nil || len(names) <= snapshotsKept {
+	if err != nil {
 		return nil, err
 	}
-	for _, n := range names[snapshotsKept:] {
+	for _, n := range names[min(len(names), snapshotsKept):] {
 		from := filepath.Join(s.opt.Dir, n.id)
-		tmp := from + snapshotTmpSuffix
-		if err := os.Rename(from, tmp); err != nil {
+		if err := os.Rename(from, from+snapshotTmpSuffix); err != nil {
 			return nil, err
 		}
 		delete(s.verified, n.id)
-		if s.readers[n.id] == 0 {
+		s.reaped = append(s.reaped, n.id)
+	}
+	if len(s.reaped) == 0 {
+		return nil, nil
+	}
+	if err := s.syncDir(s.opt.Dir); err != nil {
+		return nil, err
+	}
+	return s.takeReapedLocked()
+}
+
+// takeReapedLocked hands out what to remove. What is being read goes at once: its reader has the file as it was.
+func (s *Snapshots) takeReapedLocked() (gone []string, err error) {
+	for ; len(s.reaped) > 0; s.reaped = s.reaped[1:] {
+		id := s.reaped[0]
+		tmp := filepath.Join(s.opt.Dir, id+snapshotTmpSuffix)
+		if s.readers[id] == 0 {
 			gone = append(gone, tmp)
 		} else if err := os.RemoveAll(tmp); err != nil {
-			return nil, err
+			return gone, err
 		}
 	}
-	return gone, syncDir(s.opt.Dir)
+	return gone, nil
 }
 
 func (s *Snapshots) finished(k *snapshotSink) {

@@ -234,6 +234,50 @@ func TestASnapshotThatIsReadStaysWholeForItsReader(t *testing.T) {
 	require.Empty(t, s.readers)
 }
 
+// After a power cut a directory may have the name it had before a rename that was not synced.
+func TestNoSnapshotIsEmptiedBeforeItsNewNameIsDurable(t *testing.T) {
+	t.Parallel()
+	const size = 2*removePieceBytes + 1
+	for _, c := range []struct {
+		name string
+		read bool
+	}{
+		{"that nobody reads", false},
+		{"that is being read", true},
+	} {
+		dir := filepath.Join(t.TempDir(), "snap")
+		s := openSnapshots(t, dir, nil)
+		oldest := takeSnapshot(t, s, 1, 1, size)
+		takeSnapshot(t, s, 2, 1, 10)
+		if c.read {
+			_, r, err := s.Open(oldest)
+			require.NoError(t, err, c.name)
+			defer r.Close()
+		}
+		broken := errors.New("the disk is ill")
+		s.syncDir = func(dir string) error {
+			if _, err := os.Stat(filepath.Join(dir, oldest)); err != nil {
+				return broken
+			}
+			return syncDir(dir)
+		}
+		sink, err := s.Create(1, 3, 1, testConfiguration, 3, nil)
+		require.NoError(t, err, c.name)
+		require.ErrorIs(t, sink.Close(), broken, c.name)
+		require.ErrorIs(t, s.removeLeftovers(), broken, c.name)
+		left, err := os.ReadFile(filepath.Join(dir, oldest+snapshotTmpSuffix, stateFile))
+		require.NoError(t, err, c.name)
+		require.Equal(t, payload(1, 1, size), left, c.name)
+
+		s.syncDir = syncDir
+		takeSnapshot(t, s, 4, 1, 10)
+		requireNoLeftovers(t, dir)
+		metas, err := s.List()
+		require.NoError(t, err)
+		require.Len(t, metas, snapshotsKept, c.name)
+	}
+}
+
 func TestTheReaderItselfFindsDamage(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "snap")
 	s := openSnapshots(t, dir, nil)
