@@ -25,14 +25,15 @@ type running struct {
 	ended     chan struct{}
 }
 
-// killedTimeout is the session timeout of those that are to die: it is waited for.
-const killedTimeout = "2s"
+// killedTimeout is the session timeout of who is to die: it is waited for, and not to be
+// lost before.
+const killedTimeout = "6s"
 
 func begin(t *testing.T, addr string, args ...string) *running {
 	t.Helper()
 	r := &running{t: t, cmd: lycaon(append([]string{"-s", addr}, args...)...), ended: make(chan struct{})}
 	r.cmd.Stdout, r.cmd.Stderr = &r.out, &r.errw
-	r.cmd.WaitDelay = time.Second
+	r.cmd.WaitDelay = waitLong / 2 // for what was said last
 	require.NoError(t, r.cmd.Start())
 	go func() { r.cmd.Wait(); close(r.ended) }()
 	t.Cleanup(func() { r.cmd.Process.Kill(); <-r.ended })
@@ -161,7 +162,7 @@ func TestALycaonInTheCommandOfALostLockWritesNothing(t *testing.T) {
 	const script = `trap '' TERM; "$0" create /x early; echo up; until [ -e go ]; do sleep 0.02; done
 		"$0" set /x late; echo set $?; "$0" multi 'set /x late'; echo multi $?; "$0" create -e /y; echo create $?
 		"$0" --compat set /x late; echo compat $?; echo 'set /x late' | "$0" --compat >/dev/null; echo script $?; "$0" get /x
-		LYCAON_GUARD= "$0" create /unguarded; touch done; sleep 60`
+		LYCAON_GUARD= "$0" create /unguarded; echo done; echo done >&2; sleep 60`
 	r := beginSteady(t, addr, "lock", "--grace", "1m", "/l", "--", "sh", "-c", "cd "+dir+"; "+script, os.Args[0])
 	r.says("up")
 	names, err := c.Children(t.Context(), "/l")
@@ -170,9 +171,9 @@ func TestALycaonInTheCommandOfALostLockWritesNothing(t *testing.T) {
 	_, err = c.Create(t.Context(), "/l/"+names[0], nil) // its like does not count
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(dir+"/go", nil, 0o600))
-	require.Eventually(t, func() bool { _, err := os.Stat(dir + "/done"); return err == nil }, waitLong, 10*time.Millisecond, "%s%s", &r.out, &r.errw)
-	r.cmd.Process.Kill()
-	require.Equal(t, "Created /x\nup\nset 6\nmulti 6\ncreate 6\ncompat 1\nscript 1\nearly\nCreated /unguarded\n", r.out.String())
+	r.says("done")
+	require.Equal(t, "Created /x\nup\nset 6\nmulti 6\ncreate 6\ncompat 1\nscript 1\nearly\nCreated /unguarded\ndone\n", r.out.String())
+	require.Eventually(t, func() bool { return strings.HasSuffix(r.errw.String(), "done\n") }, waitLong, time.Millisecond, "the other pipe")
 	require.Contains(t, r.errw.String(), "lycaon: set /x: the guard of the write is no more\n")
 }
 

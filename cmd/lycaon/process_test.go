@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/lycaon-io/lycaon/client"
+	"github.com/lycaon-io/lycaon/server/compat/rig"
 )
 
 // asLycaon makes the test binary be the program, so that processes under test
@@ -90,12 +90,11 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
+// freeAddr is of none of the ports that the kernel gives away: a server may listen on
+// it late, and again after it was down.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().String()
+	return fmt.Sprintf("127.0.0.1:%d", rig.Ports(t, 1)[0])
 }
 
 func startServer(t *testing.T, dir string, extra ...string) *serverProcess {

@@ -55,12 +55,15 @@ func startTerminal(t *testing.T, cmd *exec.Cmd) *terminal {
 	go func() {
 		defer close(copied)
 		buf := make([]byte, 4096)
+		asked := "" // what may go on in the next piece
 		for {
 			n, err := master.Read(buf)
 			term.screen.Write(buf[:n])
-			for range strings.Count(string(buf[:n]), askCursor) {
+			for asked += string(buf[:n]); strings.Contains(asked, askCursor); {
+				_, asked, _ = strings.Cut(asked, askCursor)
 				master.WriteString(cursorAt)
 			}
+			asked = asked[max(0, len(asked)-len(askCursor)):]
 			if err != nil { // EIO when the program is gone
 				return
 			}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/lycaon-io/lycaon/client"
+	"github.com/lycaon-io/lycaon/server/compat/rig"
 )
 
 const (
@@ -99,10 +100,7 @@ func (c *cluster) newServer(id uint64) *server {
 
 func freeAddr(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	defer l.Close()
-	return l.Addr().String()
+	return fmt.Sprintf("127.0.0.1:%d", rig.Ports(t, 1)[0])
 }
 
 // initial is the option that founds the cluster.
