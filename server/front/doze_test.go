@@ -236,7 +236,7 @@ func TestFewConnectionsDoNotDoze(t *testing.T) {
 func TestAShortTimeoutHasNoTimeToDoze(t *testing.T) {
 	t.Parallel()
 	s := startRestful(t)
-	g := s.guest(2_000)
+	g := s.guest(minute / 2)
 	s.guest(minute)
 	s.fallAsleep(1)
 	g.say(ping(1))

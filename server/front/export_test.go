@@ -3,13 +3,16 @@ package front
 import "time"
 
 // LookByHand has any number of connections doze as soon as Look is called, and
-// nobody else look. It comes before the first connection.
+// nobody else look; a timeout is too short for it below dozeShare times seldom.
+// It comes before the first connection.
 func (f *Front) LookByHand() {
 	f.mu.Lock() // as whoever begins a connection does
 	defer f.mu.Unlock()
 	d := &f.dozers
-	d.after, d.from, d.looking = 0, 0, true
+	d.after, d.every, d.from, d.looking = 0, seldom, 0, true
 }
+
+const seldom = 4 * time.Second
 
 // Look looks at all connections once.
 func (f *Front) Look() { f.dozers.lookAround() }

@@ -19,7 +19,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // serve runs a Front on a port of its own at host until the test ends.
 func serve(t *testing.T, host string, cfg Config) (*Front, string) {

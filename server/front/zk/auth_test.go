@@ -157,7 +157,7 @@ func TestAReconfigWhoseServerDoesNotCatchUpMayBeAskedForAgain(t *testing.T) {
 	})
 	m.s, m.refuse = s, 1<<30
 	p := s.dial()
-	_, err := p.hello(&jute.ConnectRequest{TimeoutMs: 900, Password: make([]byte, 16)}) // of which a third is waited
+	_, err := p.hello(&jute.ConnectRequest{TimeoutMs: 3000, Password: make([]byte, 16)}) // of which a third is waited
 	require.NoError(t, err)
 	require.Zero(t, p.addAuth("digest", "super:test"))
 	const systemError = -1

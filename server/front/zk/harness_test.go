@@ -26,7 +26,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
 	superDigest = "super:D/InIHSb7yEEbrWz8b9l71RjZJU=" // super:test
-	waitLong    = 10 * time.Second
+	waitLong    = time.Minute
 )
 
 // server is a Front with ZooKeeper's protocol.
