@@ -65,7 +65,7 @@ func TestExpiringASessionThatIsNotThereSaysSo(t *testing.T) {
 func TestAnAbandonedSessionExpiresByItself(t *testing.T) {
 	cluster := clienttest.Start(t)
 	ctx := t.Context()
-	c, other := cluster.Client(t, client.WithSessionTimeout(1500*time.Millisecond)), cluster.Client(t)
+	c, other := cluster.Client(t, client.WithSessionTimeout(4*time.Second)), cluster.Client(t)
 	_, err := c.Create(ctx, "/e", nil, client.Ephemeral())
 	require.NoError(t, err)
 	w, err := other.Watch(ctx, "/e", client.Types(client.EventDeleted))
