@@ -93,6 +93,8 @@ func TestAServerWithoutAWholeSnapshotTakesOneFromAnother(t *testing.T) {
 		require.NoError(t, err)
 		return s.node.Stats().Snapshots >= 3
 	})
+	p.sameState()
+	p.eventually("none is under way or due", func() bool { return s.node.Stats().LogBytesSinceSnapshot < minSnapshotBytes })
 	states, err := filepath.Glob(filepath.Join(p.configs[victim].DataDir, "*", "*", "state"))
 	require.NoError(t, err)
 	require.NotEmpty(t, states, "snapshots")

@@ -20,6 +20,8 @@ func TestADamagedNewestSnapshotCostsAReplayAndNoData(t *testing.T) {
 	for i := 0; s.snaps.Stats().Taken < 4; i++ {
 		_, err := c.Create(t.Context(), fmt.Sprintf("/n%d", i), data)
 		require.NoError(t, err)
+		require.Eventually(t, func() bool { return s.node.Stats().LogBytesSinceSnapshot < minSnapshotBytes }, patience, time.Millisecond,
+			"the log grows by what is written while a snapshot is taken")
 	}
 	_, err := c.Create(t.Context(), "/last", []byte("written after every snapshot"))
 	require.NoError(t, err)
