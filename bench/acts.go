@@ -249,7 +249,7 @@ func (v *venue) timed(clients int, length time.Duration, do func(client, n int) 
 			if err := do(i, n); err != nil {
 				return part, err
 			}
-			part.answered = append(part.answered, sample{at, time.Since(at)})
+			part.answered = append(part.answered, sampleOf(at, time.Since(at)))
 		}
 		return part, nil
 	})
@@ -295,6 +295,15 @@ func (v *venue) together(clients int, work func(client int, start time.Time) (ta
 // clients at once.
 func churnSessions(v *venue, e entrant, length time.Duration) (figures, error) {
 	addrs := v.from(v.leader)
+	if e.visit != nil {
+		all, err := v.together(1, func(_ int, start time.Time) (tally, error) {
+			return churn(churners, addrs, e.visit, start.Add(length))
+		})
+		if err != nil {
+			return nil, err
+		}
+		return v.figures(all.result(all.elapsed, all.cpu))
+	}
 	return v.timed(churners, length, func(client, n int) error {
 		a, err := e.dial(addrs[client%len(addrs)])
 		if err != nil {
@@ -457,7 +466,7 @@ func (v *venue) tell(writer actor, actors []actor, length time.Duration) (figure
 				return nil, err
 			}
 		}
-		t.answered = append(t.answered, sample{at, time.Since(at)})
+		t.answered = append(t.answered, sampleOf(at, time.Since(at)))
 		if err := eachOf(len(actors), func(i int) error {
 			if !actors[i].again() {
 				return nil

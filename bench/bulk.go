@@ -293,7 +293,7 @@ func pacedSecond(loaders []loader, w workload) (tally, error) {
 func throughFigures(t tally, spans []span) (figures, error) {
 	during, quiet := tally{refused: t.refused}, tally{}
 	for _, s := range t.answered {
-		if slices.ContainsFunc(spans, func(sp span) bool { return !s.at.Before(sp.begin) && !s.at.After(sp.end) }) {
+		if slices.ContainsFunc(spans, func(sp span) bool { return !s.due().Before(sp.begin) && !s.due().After(sp.end) }) {
 			during.answered = append(during.answered, s)
 		} else {
 			quiet.answered = append(quiet.answered, s)

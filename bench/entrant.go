@@ -21,6 +21,7 @@ type entrant struct {
 	system system
 	dial   func(addr string) (actor, error)
 	loader func(addr string) (loader, error)
+	visit  func(path string) visit // a short session as bytes; nil: by dial
 }
 
 // actor is one connection that asks one thing at a time.
@@ -54,11 +55,16 @@ type tally struct {
 	failure  error // one of those
 }
 
-// sample is one answered request.
+// sample is one answered request. There are millions of them, so they hold no
+// pointer, as a time.Time does, for the collector of garbage to follow.
 type sample struct {
-	at   time.Time // it was due
-	took time.Duration
+	dueNs int64 // since 1970
+	took  time.Duration
 }
+
+func sampleOf(due time.Time, took time.Duration) sample { return sample{due.UnixNano(), took} }
+
+func (s sample) due() time.Time { return time.Unix(0, s.dueNs) }
 
 func (t *tally) join(o tally) {
 	t.answered = append(t.answered, o.answered...)
@@ -73,7 +79,7 @@ func (t *tally) add(at time.Time, err error) {
 		t.failure = cmp.Or(t.failure, err)
 		return
 	}
-	t.answered = append(t.answered, sample{at, time.Since(at)})
+	t.answered = append(t.answered, sampleOf(at, time.Since(at)))
 }
 
 const (

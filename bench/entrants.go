@@ -47,21 +47,21 @@ func entrants(b binaries) []entrant {
 	}
 	l := lycaon{binary: b.lycaon}
 	all := []entrant{
-		{native, "a bare client of the native protocol", l, dialNative, frames},
+		{native, "a bare client of the native protocol", l, dialNative, frames, nativeVisit},
 		{throughGo, "package client", l, dialGo, func(addr string) (loader, error) {
 			c, err := openGo(addr)
 			return callLoader{c}, err
-		}},
-		{throughZK, "the program that loads ZooKeeper", l, actZK, zk},
-		{"zookeeper", "a bare client of its protocol", zookeeper{}, actZK, zk},
+		}, nil},
+		{throughZK, "the program that loads ZooKeeper", l, actZK, zk, zkVisit},
+		{"zookeeper", "a bare client of its protocol", zookeeper{}, actZK, zk, zkVisit},
 		{"etcd", "clientv3", etcd{binary: b.etcd}, dialEtcdActor, func(addr string) (loader, error) {
 			c, err := openEtcd(addr)
 			return callLoader{c}, err
-		}},
-		{floorName, "a bare client of the native protocol", loop{}, dialNative, frames},
+		}, nil},
+		{floorName, "a bare client of the native protocol", loop{}, dialNative, frames, nil},
 	}
 	if b.consul != "" {
-		all = append(all, entrant{"consul", "HTTP", consul{b.consul}, dialConsul, loadConsul})
+		all = append(all, entrant{"consul", "HTTP", consul{b.consul}, dialConsul, loadConsul, nil})
 	}
 	return all
 }
@@ -125,8 +125,7 @@ func (nativeActor) again() bool { return false }
 func (a nativeActor) ping() error { return a.ask(&protocol.Request{Op: protocol.OpPing}) }
 
 func (a nativeActor) event() error {
-	frame, err := protocol.ReadFrame(a.in, a.buf, protocol.DefaultLimits().MaxFrame)
-	a.buf = frame[:0]
+	_, err := nextFrame(a.in, &a.buf, protocol.DefaultLimits().MaxFrame)
 	return err
 }
 

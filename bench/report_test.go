@@ -195,7 +195,7 @@ func TestRequestsAreSplitByTheSnapshot(t *testing.T) {
 		if i >= 40 && i <= 49 {
 			took = 20 * time.Millisecond
 		}
-		whole.answered = append(whole.answered, sample{at(i), took})
+		whole.answered = append(whole.answered, sampleOf(at(i), took))
 	}
 	got, err := throughFigures(whole, []span{{at(40), at(49)}})
 	require.NoError(t, err)

@@ -142,23 +142,38 @@ func (z *zkSession) connect(ctx context.Context) error {
 		return err
 	}
 	z.nc, z.in = nc, bufio.NewReaderSize(nc, z.buffer)
-	hello := binary.BigEndian.AppendUint32(nil, 0)
-	hello = binary.BigEndian.AppendUint64(hello, uint64(z.lastZxid))
-	hello = binary.BigEndian.AppendUint32(hello, uint32(sessionLength.Milliseconds()))
-	hello = binary.BigEndian.AppendUint64(hello, uint64(z.id))
-	hello = append(zkBytes(hello, z.password), 0)
-	welcome, err := z.exchange(ctx, hello)
+	welcome, err := z.exchange(ctx, zkGreeting(z.lastZxid, z.id, z.password))
+	if err == nil {
+		err = checkZKWelcome(welcome)
+	}
+	if errors.Is(err, errZKExpired) {
+		z.id, z.password = 0, make([]byte, 16)
+	}
 	if err != nil {
 		return err
 	}
-	if len(welcome) < 36 {
-		return fmt.Errorf("a welcome of %d bytes", len(welcome))
-	}
-	if timeout := binary.BigEndian.Uint32(welcome[4:]); timeout == 0 {
-		z.id, z.password = 0, make([]byte, 16)
-		return errors.New("the session has expired")
-	}
 	z.id, z.password = int64(binary.BigEndian.Uint64(welcome[8:])), append([]byte(nil), welcome[20:36]...)
+	return nil
+}
+
+// zkGreeting is what opens a session, or goes on with one.
+func zkGreeting(lastZxid, id int64, password []byte) []byte {
+	hello := binary.BigEndian.AppendUint32(nil, 0)
+	hello = binary.BigEndian.AppendUint64(hello, uint64(lastZxid))
+	hello = binary.BigEndian.AppendUint32(hello, uint32(sessionLength.Milliseconds()))
+	hello = binary.BigEndian.AppendUint64(hello, uint64(id))
+	return append(zkBytes(hello, password), 0)
+}
+
+var errZKExpired = errors.New("the session has expired")
+
+func checkZKWelcome(frame []byte) error {
+	if len(frame) < 36 {
+		return fmt.Errorf("a welcome of %d bytes", len(frame))
+	}
+	if timeout := binary.BigEndian.Uint32(frame[4:]); timeout == 0 {
+		return errZKExpired
+	}
 	return nil
 }
 
@@ -169,20 +184,30 @@ func (z *zkSession) call(ctx context.Context, op int32, body []byte) ([]byte, er
 	req := binary.BigEndian.AppendUint32(nil, uint32(z.xid))
 	req = binary.BigEndian.AppendUint32(req, uint32(op))
 	reply, err := z.exchange(ctx, append(req, body...))
-	if err == nil && (len(reply) < 16 || int32(binary.BigEndian.Uint32(reply)) != z.xid) {
-		err = fmt.Errorf("an answer that is not of request %d", z.xid)
+	var zxid int64
+	if err == nil {
+		zxid, err = checkZKReply(reply, z.xid)
 	}
-	if err != nil {
+	if err != nil && !refused(err) {
 		z.drop()
 		return nil, err
 	}
-	if zxid := int64(binary.BigEndian.Uint64(reply[4:])); zxid > 0 {
-		z.lastZxid = zxid
-	}
-	if code := int32(binary.BigEndian.Uint32(reply[12:])); code != 0 {
-		return nil, zkError(code)
+	z.lastZxid = max(z.lastZxid, zxid)
+	if err != nil {
+		return nil, err
 	}
 	return reply[16:], nil
+}
+
+// checkZKReply looks at the header of an answer.
+func checkZKReply(frame []byte, want int32) (zxid int64, err error) {
+	if len(frame) < 16 || int32(binary.BigEndian.Uint32(frame)) != want {
+		return 0, fmt.Errorf("an answer that is not of request %d", want)
+	}
+	if code := int32(binary.BigEndian.Uint32(frame[12:])); code != 0 {
+		err = zkError(code)
+	}
+	return int64(binary.BigEndian.Uint64(frame[4:])), err
 }
 
 func (z *zkSession) exchange(ctx context.Context, frame []byte) ([]byte, error) {

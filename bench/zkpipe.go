@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/lycaon-io/lycaon/protocol"
@@ -65,18 +66,28 @@ func prepareZK(addr string) error {
 }
 
 func (p *zkPipe) get(node int, level protocol.Consistency) {
-	path := zkString(nil, nodePath(node))
+	body := zkBodies().gets[node]
 	answers := uint8(1)
 	if level == protocol.Linearizable {
-		p.append(zkSync, path)
+		p.append(zkSync, body[:len(body)-1]) // without the flag of a watch
 		answers++
 	}
-	p.request(zkGetData, append(path, 0), answers)
+	p.request(zkGetData, body, answers)
 }
 
 func (p *zkPipe) set(node int) {
-	p.request(zkSetData, anyVersion(zkBytes(zkString(nil, nodePath(node)), make([]byte, valueBytes))), 1)
+	p.request(zkSetData, zkBodies().sets[node], 1)
 }
+
+// zkBodies are encoded once, as are those of the native protocol.
+var zkBodies = sync.OnceValue(func() *struct{ gets, sets [nodes][]byte } {
+	var bodies struct{ gets, sets [nodes][]byte }
+	for i := range nodes {
+		bodies.sets[i] = anyVersion(zkBytes(zkString(nil, nodePath(i)), make([]byte, valueBytes)))
+		bodies.gets[i] = append(zkString(nil, nodePath(i)), 0)
+	}
+	return &bodies
+})
 
 // anyVersion ends a request that may find any version.
 func anyVersion(body []byte) []byte { return binary.BigEndian.AppendUint32(body, ^uint32(0)) }
@@ -113,21 +124,14 @@ func (p *zkPipe) receive() error {
 	p.acks++
 	var failed error
 	for range answers {
-		var head [4]byte
-		if _, err := io.ReadFull(p.in, head[:]); err != nil {
+		frame, err := nextFrame(p.in, &p.frame, zkMaxFrame)
+		if err != nil {
 			return err
 		}
-		n := binary.BigEndian.Uint32(head[:])
-		if n < 16 || n > zkMaxFrame {
-			return fmt.Errorf("a frame of %d bytes", n)
+		if len(frame) < 16 {
+			return fmt.Errorf("a frame of %d bytes", len(frame))
 		}
-		if uint32(cap(p.frame)) < n {
-			p.frame = make([]byte, n)
-		}
-		if _, err := io.ReadFull(p.in, p.frame[:n]); err != nil {
-			return err
-		}
-		if code := int32(binary.BigEndian.Uint32(p.frame[12:])); code != 0 {
+		if code := int32(binary.BigEndian.Uint32(frame[12:])); code != 0 {
 			failed = zkError(code)
 		}
 	}
