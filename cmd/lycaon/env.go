@@ -239,17 +239,24 @@ func (e *env) connect(ctx context.Context, guest bool) (*client.Client, error) {
 	return e.conn, nil
 }
 
-// connectWithin is how long a first connection may take: long enough for a
-// server that is starting, short for a person who mistyped an address.
-const connectWithin = 3 * time.Second
+var (
+	// connectWithin is how long a first connection may take: long enough for a
+	// server that is starting, short for a person who mistyped an address.
+	// Tests have more patience: a machine with other work is no mistake.
+	connectWithin = 3 * time.Second
 
-// close ends the session. Nobody waits long for a server that is gone.
+	// closeWithin is how long the end of a session may: nobody waits long for a
+	// server that is gone. Tests as above.
+	closeWithin = 2 * time.Second
+)
+
+// close ends the session.
 func (e *env) close() {
 	e.watches.stop()
 	if e.conn == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
 	defer cancel()
 	e.leaveAll(ctx)
 	if err := e.conn.Close(ctx); err != nil {

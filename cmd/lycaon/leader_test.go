@@ -14,9 +14,13 @@ func TestTransferLeaderTellsOfTheNewLeader(t *testing.T) {
 	t.Parallel()
 	cluster := clienttest.Start(t, clienttest.WithServers(3))
 	for i := range 9 {
-		to := cluster.Leader()%3 + 1
-		out, errw, code := inProcess(nil, "-s", cluster.Addrs()[i%3], "--auth", "digest:super:test", "transfer-leader", fmt.Sprint(to))
-		require.Zero(t, code, errw)
-		require.Equal(t, fmt.Sprintf("server %d leads\n", to), out)
+		var want, out, errw string
+		unlessStill(func() bool {
+			to := cluster.Leader()%3 + 1
+			want = fmt.Sprintf("server %d leads\n", to)
+			out, errw, _ = inProcess(nil, "-s", cluster.Addrs()[i%3], "--auth", "digest:super:test", "transfer-leader", fmt.Sprint(to))
+			return out == want
+		})
+		require.Equal(t, want, out, errw)
 	}
 }

@@ -162,7 +162,7 @@ func TestALycaonInTheCommandOfALostLockWritesNothing(t *testing.T) {
 	const script = `trap '' TERM; "$0" create /x early; echo up; until [ -e go ]; do sleep 0.02; done
 		"$0" set /x late; echo set $?; "$0" multi 'set /x late'; echo multi $?; "$0" create -e /y; echo create $?
 		"$0" --compat set /x late; echo compat $?; echo 'set /x late' | "$0" --compat >/dev/null; echo script $?; "$0" get /x
-		LYCAON_GUARD= "$0" create /unguarded; echo done; echo done >&2; sleep 60`
+		LYCAON_GUARD= "$0" create /unguarded; echo done; echo done >&2; exec sleep 60`
 	r := beginSteady(t, addr, "lock", "--grace", "1m", "/l", "--", "sh", "-c", "cd "+dir+"; "+script, os.Args[0])
 	r.says("up")
 	names, err := c.Children(t.Context(), "/l")

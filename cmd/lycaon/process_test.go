@@ -28,7 +28,7 @@ const asLycaon = "LYCAON_TEST_AS_PROGRAM"
 const waitLong = 20 * time.Second
 
 func TestMain(m *testing.M) {
-	completeWithin = time.Minute
+	completeWithin, connectWithin, closeWithin, leaderWithin = time.Minute, waitLong/2, waitLong, waitLong
 	if os.Getenv(asLycaon) != "" {
 		main()
 	}

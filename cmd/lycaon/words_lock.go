@@ -152,10 +152,12 @@ func (e *env) lossOf(err error) error {
 	session := e.conn.Session().Context()
 	select {
 	case <-session.Done():
-		return fmt.Errorf("%w: %w", recipes.ErrLost, context.Cause(session))
 	case <-time.After(newsWait):
+	}
+	if session.Err() == nil { // whichever was seen first
 		return err
 	}
+	return fmt.Errorf("%w: %w", recipes.ErrLost, context.Cause(session))
 }
 
 // holdOn says what is held and keeps it until Ctrl-C or its loss.

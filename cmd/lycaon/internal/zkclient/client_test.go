@@ -187,9 +187,18 @@ func TestTheNextServerIsTriedWhereOneTurnsUsAway(t *testing.T) {
 	_, err := open(t, Config{Servers: []string{"127.0.0.1:1", away.Addr().String(), there.Addr().String()}}).Ask(within(t), sync1)
 	require.NoError(t, err)
 
-	_, err = Open(within(t), Config{Servers: []string{away.Addr().String(), "127.0.0.1:1"}, GiveUp: 3 * time.Second})
+	ctx, giveUp := context.WithCancel(within(t))
+	defer giveUp()
+	closed := serve(t)
+	closed.greeting = func(*jute.ConnectRequest) *jute.ConnectResponse {
+		if closed.conns.Load() > 1 { // both have been tried
+			giveUp()
+		}
+		return nil
+	}
+	_, err = Open(ctx, Config{Servers: []string{closed.Addr().String(), "127.0.0.1:1"}})
 	require.ErrorContains(t, err, "127.0.0.1:1")
-	require.ErrorContains(t, err, away.Addr().String())
+	require.ErrorContains(t, err, closed.Addr().String())
 	require.ErrorContains(t, err, "turned us away")
 }
 
