@@ -86,6 +86,7 @@ func (n *Node) begin() error {
 			return fmt.Errorf("replicate: cache of the log: %w", err)
 		}
 		store = cached{cache, g}
+		g.storing = n.progress.storing
 		trans = newPeerTransport(n, g)
 	}
 	conf := raftConfig(n.cfg.ID, n.cfg.Logger)

@@ -188,6 +188,7 @@ func (l *loop) stepDown() {
 		}
 		l.leadTerm.Store(0)
 		l.lostLead.Store(int64(max(lost, 1)))
+		l.progress.stir()
 	}
 	l.duties.pause()
 	l.prop.rest()

@@ -89,6 +89,14 @@ const (
 	// turnInterval is how often entries that are held back are looked at.
 	turnInterval = 20 * time.Millisecond
 
+	// restFor is how long raft's word to a follower that knows it waits for news at
+	// most: how long it would lack one if it had forgotten it unnoticed.
+	restFor = time.Second
+	// heartbeatLate is when a follower's answer to a heartbeat is missed: later than
+	// raft sends them, every 30 to 60 ms, and early enough for another way to it to
+	// be tried within the lease.
+	heartbeatLate = 90 * time.Millisecond
+
 	// hangAfter is when a write to the log is taken for a hanging disk: no
 	// less than twice the heartbeat timeout, since a busy disk takes its time.
 	hangAfter = max(time.Second, 2*heartbeatTimeout)

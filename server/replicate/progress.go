@@ -13,10 +13,12 @@ import (
 type progress struct {
 	mu       sync.Mutex // guards what follows
 	members  map[raft.ServerID]*follower
-	installs uint64    // snapshots sent since the start
-	begun    time.Time // when this server began to lead
-	term     uint64    // in which it leads
-	replaced bool      // a server has answered from a later one
+	installs uint64        // snapshots sent since the start
+	begun    time.Time     // when this server began to lead
+	term     uint64        // in which it leads
+	replaced bool          // a server has answered from a later one
+	stored   uint64        // newest entry that was on its way to this server's log
+	news     chan struct{} // closed when a member may have to be told something; nil: nobody waits
 
 	matched func(id raft.ServerID, match uint64) // told of every rise; nil: nobody is
 }
@@ -24,6 +26,7 @@ type progress struct {
 type follower struct {
 	match      uint64    // newest entry that it is known to hold
 	known      bool      // match has been told since this server leads
+	told       uint64    // the commit that it has answered to, since it failed to answer last
 	heard      time.Time // when it answered last, whatever
 	confirmed  time.Time // when the newest heartbeat was sent that it answered
 	moved      time.Time // when match rose last, or there was nothing to send
@@ -39,6 +42,7 @@ func (p *progress) begin(term uint64) {
 	defer p.mu.Unlock()
 	clear(p.members)
 	p.begun, p.term, p.replaced = time.Now(), term, false
+	p.stirLocked()
 }
 
 func (p *progress) memberLocked(id raft.ServerID) *follower {
@@ -58,6 +62,8 @@ func (p *progress) heartbeat(id raft.ServerID, sent time.Time, err error) (silen
 	f := p.memberLocked(id)
 	if err == nil {
 		f.heard, f.confirmed = time.Now(), sent
+	} else {
+		p.forgetLocked(f)
 	}
 	return time.Since(f.heard)
 }
@@ -92,26 +98,32 @@ func (p *progress) appended(id raft.ServerID, req *raft.AppendEntriesRequest, re
 	if err != nil {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		p.memberLocked(id).failed = time.Now()
+		f := p.memberLocked(id)
+		f.failed = time.Now()
+		p.forgetLocked(f)
 		return
 	}
 	match := req.PrevLogEntry
 	if n := len(req.Entries); n > 0 {
 		match = req.Entries[n-1].Index
 	}
-	if p.answered(id, resp.Success, match) && p.matched != nil {
+	if p.answered(id, resp.Success, match, req) && p.matched != nil {
 		p.matched(id, match)
 	}
 }
 
 // answered notes an answer and tells whether match has risen by it.
-func (p *progress) answered(id raft.ServerID, success bool, match uint64) bool {
+func (p *progress) answered(id raft.ServerID, success bool, match uint64, req *raft.AppendEntriesRequest) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	f := p.memberLocked(id)
 	f.heard = time.Now()
 	if !success {
+		p.forgetLocked(f)
 		return false
+	}
+	if req.Term == p.term {
+		f.told = max(f.told, min(req.LeaderCommitIndex, match))
 	}
 	before := f.match
 	p.matchLocked(f, match)

@@ -44,8 +44,9 @@ func TestACommitNoticeDoesNotAnswerForRaft(t *testing.T) {
 		inst := leader.instance()
 		tr := inst.trans.(*peerTransport)
 		newest := leader.fsm.newest.Load()
-		e.net.Pause(other.host) // raft's own next call to it hangs
+		e.net.Pause(other.host) // raft's own next call to it, with an entry, hangs
 		defer e.net.Resume(other.host)
+		e.writes(leader)
 		time.Sleep(2 * commitTimeout)
 		ctx, cancel := context.WithTimeout(e.Context(), 500*time.Millisecond)
 		defer cancel()

@@ -70,9 +70,10 @@ func (l *loop) watchFollowers(inst *instance) {
 	if w.reachable == nil {
 		w.reachable, w.told = map[uint64]bool{}, map[uint64]time.Time{}
 	}
-	last := inst.raft.LastIndex()
+	last, late := inst.raft.LastIndex(), false
 	for _, id := range l.others() {
 		behind := l.progress.of(serverID(id), last)
+		late = late || behind.silence >= heartbeatLate
 		reachable := behind.silence <= unreachableAfter
 		if was, known := w.reachable[id]; known && was != reachable || !known && !reachable {
 			l.tellReach(id, reachable, behind)
@@ -84,6 +85,9 @@ func (l *loop) watchFollowers(inst *instance) {
 				"server", id, "behind", behind.entries, "for", behind.stuck)
 			l.workers.Go(func() { l.tellRestart(id) })
 		}
+	}
+	if late {
+		l.progress.stir()
 	}
 }
 
