@@ -47,6 +47,12 @@ func (n *Node) close(ctx context.Context) error {
 	case err := <-ended:
 		return err
 	case <-ctx.Done():
+	}
+	// The process may have stood still all the while, and raft with it.
+	select {
+	case err := <-ended:
+		return err
+	case <-time.After(closeGrace):
 		return fmt.Errorf("%w: raft did not stop", ErrDeadline)
 	}
 }

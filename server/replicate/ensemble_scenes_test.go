@@ -309,6 +309,33 @@ func TestCloseHandsLeadershipOver(t *testing.T) {
 	})
 }
 
+// The time of a Close may be up because the whole process stood still.
+func TestACloseWhoseTimeIsUpLooksOnceMoreWhetherRaftHasStopped(t *testing.T) {
+	for name, c := range map[string]struct {
+		hangs time.Duration // the disk
+		want  error
+	}{
+		"it stops a moment later": {closeWait + closeGrace/2, nil},
+		"it hangs":                {closeWait + 2*closeGrace, ErrDeadline},
+	} {
+		t.Run(name, func(t *testing.T) {
+			running(t, 3, func(e *ensemble) {
+				e.pinned(3)
+				s := e.follower()
+				gate := make(chan struct{})
+				s.store.gate.Store(&gate)
+				e.writes(e.leader())
+				e.until("its disk hangs", 5*time.Second, func() bool { return s.instance().gate.age() > 0 })
+				time.AfterFunc(c.hangs, func() { close(gate) })
+				require.ErrorIs(t, s.Close(context.Background()), c.want)
+				<-gate
+				require.NoError(t, s.mux.Close())
+				delete(e.servers, s.id)
+			})
+		})
+	}
+}
+
 func TestRaftStartsAnewUnderWrites(t *testing.T) {
 	running(t, 3, func(e *ensemble) {
 		for round := range 6 {

@@ -69,8 +69,9 @@ const (
 	// read back and applied, so that many small ones are snapshotted in time.
 	entryOverheadBytes = 512
 
-	closeWait = 3 * time.Second
-	drainWait = time.Second
+	closeWait  = 3 * time.Second
+	closeGrace = 500 * time.Millisecond // for raft to stop, when the process stood still meanwhile
+	drainWait  = time.Second
 	// resignWait is longer than raft itself tries.
 	resignWait = electionTimeout + 200*time.Millisecond
 )

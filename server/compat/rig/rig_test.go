@@ -46,9 +46,14 @@ func TestLycaon(t *testing.T) {
 
 func TestRunKillsWhatOutlivesItsContextWithItsChildren(t *testing.T) {
 	cause := errors.New("enough")
-	ctx, cancel := context.WithTimeoutCause(t.Context(), 200*time.Millisecond, cause)
-	defer cancel()
-	out, err := Run(t, ctx, "sh", "-c", "echo said; sleep 300 & wait")
+	ctx, end := context.WithCancelCause(t.Context())
+	defer end(nil)
+	said := filepath.Join(t.TempDir(), "said")
+	go func() {
+		Poll(time.Minute, func() bool { _, err := os.Stat(said); return err == nil })
+		end(cause)
+	}()
+	out, err := Run(t, ctx, "sh", "-c", `echo said; sleep 300 & : > "$0"; wait`, said)
 	require.ErrorIs(t, err, cause)
 	require.Equal(t, "said\n", out)
 }
