@@ -139,7 +139,7 @@ func TestADirectoryMayHaveAnyName(t *testing.T) {
 	s := openStore(t, dir)
 	last := fillGenerations(t, s, 1, 1, 3)
 	killed := filepath.Join(t.TempDir(), "[")
-	copyDir(t, dir, killed)
+	copyDir(t, killedCopy(t, s), killed)
 	require.NoError(t, s.Close())
 	for _, dir := range []string{dir, killed} {
 		s := openStore(t, dir)
@@ -242,8 +242,7 @@ func TestGenerationsAgainstAModel(t *testing.T) {
 	t.Parallel()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	m := &generationModel{t: t, r: rand.New(rand.NewPCG(seed, 0)), base: t.TempDir(), terms: map[uint64]uint64{}}
-	m.dir = filepath.Join(m.base, "s")
+	m := &generationModel{t: t, r: rand.New(rand.NewPCG(seed, 0)), dir: filepath.Join(t.TempDir(), "s"), terms: map[uint64]uint64{}}
 	m.open()
 	for m.term = 1; m.term <= 250; m.term++ {
 		m.step()
@@ -258,7 +257,7 @@ func TestGenerationsAgainstAModel(t *testing.T) {
 type generationModel struct {
 	t           *testing.T
 	r           *rand.Rand
-	base, dir   string
+	dir         string
 	s           *Store
 	first, last uint64
 	term        uint64
@@ -321,17 +320,9 @@ func (m *generationModel) append() {
 
 // kill goes on with what a kill at this moment would leave.
 func (m *generationModel) kill() {
-	to := filepath.Join(m.base, fmt.Sprint(m.term))
-	for {
-		m.s.mu.Lock()
-		err := copyTree(m.dir, to)
-		m.s.mu.Unlock()
-		if err == nil {
-			break
-		}
-		require.ErrorIs(m.t, err, os.ErrNotExist) // the housekeeper deletes meanwhile
-		require.NoError(m.t, os.RemoveAll(to))
-	}
+	m.s.mu.Lock()
+	to := killedCopy(m.t, m.s)
+	m.s.mu.Unlock()
 	require.NoError(m.t, m.s.Close())
 	require.NoError(m.t, os.RemoveAll(m.dir))
 	m.dir = to

@@ -38,15 +38,21 @@ func requireEntries(t *testing.T, s *Store, first, last uint64, term func(uint64
 
 func constant(n uint64) func(uint64) uint64 { return func(uint64) uint64 { return n } }
 
-func killedCopy(t *testing.T, dir string) string {
+// killedCopy is what a kill at this moment leaves. A copy takes a while, in which no
+// generation may settle: it would have the list of files from before and of tables from after.
+func killedCopy(t *testing.T, s *Store) string {
 	t.Helper()
+	for _, g := range s.generations() {
+		g.ending.Lock()
+		defer g.ending.Unlock()
+	}
 	to := filepath.Join(t.TempDir(), "killed")
 	for deadline := time.Now().Add(20 * time.Second); ; {
-		err := copyTree(dir, to)
+		err := copyTree(s.dir, to)
 		if err == nil {
 			return to
 		}
-		require.ErrorIs(t, err, os.ErrNotExist) // Badger closes a generation, or one is deleted, meanwhile
+		require.ErrorIs(t, err, os.ErrNotExist) // one is deleted, or the next is begun, meanwhile
 		require.True(t, time.Now().Before(deadline))
 		require.NoError(t, os.RemoveAll(to))
 	}
@@ -57,7 +63,7 @@ func requireGenerations(t *testing.T, dir string, want ...uint64) {
 	require.Eventually(t, func() bool {
 		got, err := generationNumbers(dir)
 		return err == nil && fmt.Sprint(got) == fmt.Sprint(want)
-	}, 10*time.Second, time.Millisecond, "generations %v", want)
+	}, 20*time.Second, time.Millisecond, "generations %v", want)
 }
 
 func TestALogOfSeveralGenerationsSurvivesAKillAndAClose(t *testing.T) {
@@ -67,7 +73,7 @@ func TestALogOfSeveralGenerationsSurvivesAKillAndAClose(t *testing.T) {
 	require.NoError(t, s.SetUint64([]byte("CurrentTerm"), 1))
 	last := fillGenerations(t, s, 1, 1, 4)
 	requireEntries(t, s, 1, last, constant(1))
-	killed := killedCopy(t, dir)
+	killed := killedCopy(t, s)
 	require.NoError(t, s.Close())
 	for _, dir := range []string{dir, killed} {
 		s := openStore(t, dir)
@@ -76,7 +82,7 @@ func TestALogOfSeveralGenerationsSurvivesAKillAndAClose(t *testing.T) {
 		require.NoError(t, err)
 		require.EqualValues(t, 1, term)
 		require.NoError(t, s.StoreLogs(testLogs(last+1, last+20, 1, generationEntryBytes)))
-		killed := killedCopy(t, dir)
+		killed := killedCopy(t, s)
 		require.NoError(t, s.Close())
 		requireEntries(t, openStore(t, killed), 1, last+20, constant(1))
 	}
@@ -88,11 +94,11 @@ func TestGenerationsBelowTheHeadAreDeleted(t *testing.T) {
 	s := openStore(t, dir)
 	last := fillGenerations(t, s, 1, 1, 4)
 	lowest := s.generations()[2].lowest.Load()
-	before := killedCopy(t, dir)
+	before := killedCopy(t, s)
 	require.NoError(t, s.DeleteRange(1, lowest)) // an entry of the third goes, the others stay
 	requireGenerations(t, dir, 3, 4)
 	requireEntries(t, s, lowest+1, last, constant(1))
-	killed := killedCopy(t, dir)
+	killed := killedCopy(t, s)
 	require.NoError(t, s.Close())
 
 	// A server that was killed before it had deleted them does so at its next start, whatever is left of them.
@@ -125,7 +131,7 @@ func TestAnEntryCountsAsTheNewestGenerationHasIt(t *testing.T) {
 		return 3
 	}
 	requireEntries(t, s, 1, last+10, term)
-	killed := killedCopy(t, dir)
+	killed := killedCopy(t, s)
 	require.NoError(t, s.Close())
 	for _, dir := range []string{dir, killed} {
 		s := openStore(t, dir)
@@ -150,7 +156,7 @@ func TestAKillWithinARotationLosesNothing(t *testing.T) {
 	s.mu.Lock()
 	s.beforeCommit = func() error {
 		if g := s.newest(); g.number > 1 && g.used.Load() == 0 {
-			moments = append(moments, moment{killedCopy(t, dir), last})
+			moments = append(moments, moment{killedCopy(t, s), last})
 		}
 		return nil
 	}
@@ -182,7 +188,7 @@ func TestAGenerationIsMadeAheadAndNothingOfItStays(t *testing.T) {
 	require.NoError(t, s.StoreLog(testLog(last+1, 1, 10)))
 	requireGenerations(t, dir, 1, 2)
 	require.Len(t, s.generations(), 1)
-	killed := killedCopy(t, dir)
+	killed := killedCopy(t, s)
 	require.NoError(t, s.Close())
 	requireGenerations(t, dir, 1)
 	requireEntries(t, openStore(t, killed), 1, last+1, constant(1))
@@ -194,7 +200,7 @@ func TestAMissingGenerationIsNamed(t *testing.T) {
 	dir := t.TempDir()
 	s := openStore(t, dir)
 	last := fillGenerations(t, s, 1, 1, 4)
-	killed := killedCopy(t, dir)
+	killed := killedCopy(t, s)
 	require.NoError(t, s.Close())
 	for _, from := range []string{dir, killed} {
 		for n := uint64(1); n <= 4; n++ {
@@ -229,7 +235,7 @@ func TestCorruptionMatrixOfSealedGenerations(t *testing.T) {
 	dir := t.TempDir()
 	s := openStore(t, dir)
 	last := fillGenerations(t, s, 1, 1, 3)
-	killed := killedCopy(t, dir)
+	killed := killedCopy(t, s)
 	require.NoError(t, s.Close())
 	for name, from := range map[string]string{"killed": killed, "closed": dir} {
 		for _, n := range []uint64{1, 2} {
@@ -263,7 +269,7 @@ func TestARefusalOfADamagedSealedFileLeavesItAsItIs(t *testing.T) {
 	dir := t.TempDir()
 	s := openStore(t, dir)
 	fillGenerations(t, s, 1, 1, 3)
-	killed := killedCopy(t, dir)
+	killed := killedCopy(t, s)
 	require.NoError(t, s.Close())
 	files, err := filepath.Glob(filepath.Join(generationPath(killed, 1), "*.mem"))
 	require.NoError(t, err)
@@ -312,7 +318,7 @@ func TestASettledGenerationIsReadAsBefore(t *testing.T) {
 	readers.Wait()
 	require.Empty(t, failed)
 	requireEntries(t, s, 1, last, constant(1))
-	killed := killedCopy(t, dir)
+	killed := killedCopy(t, s)
 	require.NoError(t, s.DeleteRange(1, last-1))
 	requireGenerations(t, dir, 4)
 	require.NoError(t, s.Close())
@@ -326,7 +332,7 @@ func TestASealedGenerationOfBeforeIsReadFromItsFile(t *testing.T) {
 	last := fillGenerations(t, s, 1, 1, 3)
 	require.NoError(t, s.DeleteRange(last-5, last)) // of the second, which keeps them
 	require.NoError(t, s.StoreLogs(testLogs(last-5, last, 2, 100)))
-	s = openStore(t, killedCopy(t, dir))
+	s = openStore(t, killedCopy(t, s))
 	for _, g := range s.generations()[:2] {
 		require.NotNil(t, g.file)
 	}
@@ -398,7 +404,7 @@ func TestAnOversizeRecordLiesInOneGeneration(t *testing.T) {
 	}
 	require.NoError(t, s.StoreLogs([]*raft.Log{testLog(last+1, 1, 3<<20), testLog(last+2, 1, 3<<20), testLog(last+3, 1, 10)}))
 	require.Greater(t, len(s.generations()), 1)
-	killed := killedCopy(t, dir)
+	killed := killedCopy(t, s)
 	requireEntries(t, s, 1, last+3, constant(1))
 	require.NoError(t, s.Close())
 	requireEntries(t, openStore(t, killed), 1, last+3, constant(1))
@@ -482,7 +488,7 @@ func TestAStoreOfTheFirstVersionOpensAndGoesOn(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, formatVersion, f.version, "an earlier program would find less than there is")
 	require.NoError(t, s.StoreLogs(testLogs(51, 60, 2, 1000)))
-	killed := killedCopy(t, dir)
+	killed := killedCopy(t, s)
 	require.NoError(t, s.Close())
 	s = openStore(t, killed)
 	requireEntries(t, s, 3, 60, func(i uint64) uint64 { return 1 + (i-1)/50 })
@@ -530,7 +536,7 @@ func TestAnUpgradeThatIsKilledIsDoneAgain(t *testing.T) {
 	var killed string
 	s.mu.Lock()
 	s.beforeCommit = func() error {
-		killed = killedCopy(t, dir)
+		killed = killedCopy(t, s)
 		return nil
 	}
 	s.mu.Unlock()

@@ -21,7 +21,7 @@ func TestACrashedStoreOfLargerMemtablesOpens(t *testing.T) {
 			defer s.Close()
 			last := uint64(entry.count)
 			require.NoError(t, s.StoreLogs(testLogs(1, last, 1, entry.bytes)))
-			crashed := killedCopy(t, dir)
+			crashed := killedCopy(t, s)
 			reopened, err := Open(Options{Dir: crashed, memTableBytes: testMemTable / 4})
 			require.NoError(t, err)
 			requireRange(t, reopened, 1, last)

@@ -88,7 +88,7 @@ func startNode(t *testing.T, dir string) *testNode {
 	}
 	n.Raft, err = raft.NewRaft(conf, n.fsm, n.store, n.store, n.snaps, trans)
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return n.State() == raft.Leader }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return n.State() == raft.Leader }, 20*time.Second, time.Millisecond)
 	return n
 }
 
