@@ -85,18 +85,29 @@ type peer struct {
 // accept takes the next connection and its hello.
 func (f *fake) accept() *peer {
 	f.t.Helper()
+	p, err := f.take()
+	require.NoError(f.t, err)
+	return p
+}
+
+// take is accept of a connection that its client may have given up by now.
+func (f *fake) take() (*peer, error) {
+	f.t.Helper()
 	p := &peer{t: f.t, nc: <-f.conns}
 	p.addr = p.nc.(dialedConn).addr
 	p.r = bufio.NewReader(p.nc)
 	var magic [4]byte
-	_, err := readFull(p.r, magic[:])
-	require.NoError(f.t, err)
+	if _, err := readFull(p.r, magic[:]); err != nil {
+		return nil, err
+	}
 	require.Equal(f.t, protocol.Magic, magic)
 	frame, err := protocol.ReadFrame(p.r, nil, protocol.PreHelloMaxFrame)
-	require.NoError(f.t, err)
+	if err != nil {
+		return nil, err
+	}
 	p.hello, err = protocol.DecodeHello(frame)
 	require.NoError(f.t, err)
-	return p
+	return p, nil
 }
 
 func readFull(r *bufio.Reader, p []byte) (int, error) {

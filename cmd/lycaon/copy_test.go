@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,6 +24,9 @@ func plant(t *testing.T, c *client.Client, root string, n int) {
 	require.NoError(t, err)
 }
 
+// patient gives a command time that moves thousands of nodes on a machine with other work.
+var patient = []string{"--timeout", "1m", "--session-timeout", "1m"}
+
 // whenAsked runs a command that asks, and answers yes after then has run.
 func whenAsked(t *testing.T, cluster *clienttest.Cluster, then func(), args ...string) (out string, err error) {
 	t.Helper()
@@ -36,7 +40,7 @@ func whenAsked(t *testing.T, cluster *clienttest.Cluster, then func(), args ...s
 		return "y", nil
 	}
 	root := newRoot(e)
-	root.SetArgs(append([]string{"-s", cluster.Addrs()[0]}, args...))
+	root.SetArgs(slices.Concat([]string{"-s", cluster.Addrs()[0]}, patient, args))
 	err = root.ExecuteContext(t.Context())
 	require.NotEmpty(t, question, "it did not ask: %v", err)
 	return w.String(), err
@@ -77,15 +81,18 @@ func TestATreeBeyondOneTransactionIsNotMoved(t *testing.T) {
 	t.Parallel()
 	cluster := clienttest.Start(t)
 	c := cluster.Client(t)
+	run := func(args ...string) (out, errw string, code int) {
+		return inProcess(nil, slices.Concat([]string{"-s", cluster.Addrs()[0]}, patient, args)...)
+	}
 	plant(t, c, "/most", treeMost-1)
 	plant(t, c, "/more", treeMost)
-	_, errw, code := inProcess(nil, "-s", cluster.Addrs()[0], "mv", "--yes", "/more", "/moved")
+	_, errw, code := run("mv", "--yes", "/more", "/moved")
 	require.Equal(t, exitError, code)
 	require.Contains(t, errw, "/more is more than the 6666 nodes that one transaction has room for; nothing was done")
-	_, errw, code = inProcess(nil, "-s", cluster.Addrs()[0], "mv", "/most", "/moved")
+	_, errw, code = run("mv", "/most", "/moved")
 	require.Equal(t, exitUsage, code)
 	require.Contains(t, errw, "move /most and 6665 nodes below it? say --yes")
-	_, errw, code = inProcess(nil, "-s", cluster.Addrs()[0], "mv", "--yes", "/most", "/moved")
+	_, errw, code = run("mv", "--yes", "/most", "/moved")
 	require.Zero(t, code, errw)
 	n, err := c.Count(t.Context(), "/moved")
 	require.NoError(t, err)
@@ -96,7 +103,7 @@ func TestATreeBeyondOneTransactionIsNotMoved(t *testing.T) {
 		_, err := c.Create(t.Context(), name, big)
 		require.NoError(t, err)
 	}
-	_, errw, code = inProcess(nil, "-s", cluster.Addrs()[0], "cp", "-r", "/big", "/copy")
+	_, errw, code = run("cp", "-r", "/big", "/copy")
 	require.Equal(t, exitError, code)
 	require.Contains(t, errw, "too much for one transaction, nothing was done")
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -131,7 +132,7 @@ func TestAPlanOfFiveThousandNodesIsDoneWholeOrNotAtAll(t *testing.T) {
 	c := cluster.Client(t)
 	servers := strings.Join(cluster.Addrs(), ",")
 	run := func(args ...string) string {
-		out, errw, code := inProcess(nil, append([]string{"-s", servers}, args...)...)
+		out, errw, code := inProcess(nil, slices.Concat([]string{"-s", servers}, patient, args)...)
 		require.Zero(t, code, errw)
 		return out
 	}
@@ -180,7 +181,7 @@ func TestAPlanBeyondOneTransactionIsRefusedWhole(t *testing.T) {
 		"/bytes": {planOf("/bytes", 6, big), "apply: its 6 operations are too much for one transaction, nothing was done: multi: too large: " +
 			"a request of 1229"},
 	} {
-		_, errw, code := inProcess(nil, "-s", cluster.Addrs()[0], "apply", planFile(t, c.plan))
+		_, errw, code := inProcess(nil, slices.Concat([]string{"-s", cluster.Addrs()[0]}, patient, []string{"apply", planFile(t, c.plan)})...)
 		if c.want == "" {
 			require.Zero(t, code, errw)
 		} else {
