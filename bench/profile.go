@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/google/pprof/profile"
 )
 
 const profileHelp = `usage: go run . profile [flags]
@@ -24,6 +27,9 @@ type profiling struct {
 	length time.Duration
 	acts   []act
 	all    []profiled
+
+	compiler string             // the file that it optimizes by; empty: none is made
+	cpu      []*profile.Profile // for it
 }
 
 // profiled is what was seen of one server in one scene.
@@ -34,6 +40,7 @@ type profiled struct {
 	elapsed time.Duration
 	cpu     time.Duration      // of this server
 	grown   map[string]float64 // its counters, meanwhile
+	raw     *profile.Profile   // of the CPU; where is made of it
 	where   where
 	again   again
 	err     error
@@ -52,6 +59,7 @@ func playProfile(ctx context.Context, args []string) error {
 	f.DurationVar(&p.length, "length", 5*time.Second, "of each profile of the CPU, made up to whole seconds: a server takes no others")
 	dir := f.String("dir", "", "where the servers keep their data (default: a temporary folder)")
 	servers := f.String("servers", "1,3", "how many; of several the leader is looked at")
+	f.StringVar(&p.compiler, "pgo", "", "write the profiles of the CPU, merged, to this file for the compiler (go build -pgo)")
 	scenes := f.String("scenes", mainScenes, "those of the comparison, separated by semicolons, or all")
 	page := f.String("page", "", "the page whose marked part is written anew (default: print it)")
 	if err := f.Parse(args); err != nil {
@@ -76,8 +84,32 @@ func playProfile(ctx context.Context, args []string) error {
 		}
 		text := p.markdown(fmt.Sprintf("%s on %s, at %s, load %s.", says(ctx, p.binary, "--version"), machine(),
 			time.Now().UTC().Format("2006-01-02 15:04 UTC"), loadAverage()))
+		if err := p.forCompiler(); err != nil {
+			return err
+		}
 		return writePart(*page, "bench profile", text)
 	})
+}
+
+// forCompiler writes what go build -pgo reads: one profile of all scenes. It names
+// functions and lines and nothing of this machine.
+func (p *profiling) forCompiler() error {
+	if p.compiler == "" {
+		return nil
+	}
+	merged, err := profile.Merge(p.cpu)
+	if err != nil {
+		return fmt.Errorf("profiles of %d scenes: %w", len(p.cpu), err)
+	}
+	merged.Comments = nil
+	for _, m := range merged.Mapping {
+		m.File, m.BuildID = "lycaon", ""
+	}
+	file, err := os.Create(p.compiler)
+	if err != nil {
+		return err
+	}
+	return errors.Join(merged.Write(file), file.Close())
 }
 
 // wholeSeconds makes a length up to them.
@@ -127,6 +159,9 @@ func (p *profiling) look(ctx context.Context, dir string, servers int) error {
 		}
 		spare := v.slayAfter(ctx, p.length+actWithin)
 		one := p.under(ctx, v, e, a)
+		if one.raw != nil {
+			p.cpu = append(p.cpu, one.raw)
+		}
 		spare()
 		one.servers, one.scene = servers, a.name
 		p.all = append(p.all, one)
@@ -164,7 +199,7 @@ func (p *profiling) under(ctx context.Context, v *venue, e entrant, a act) (one 
 		return one
 	}
 	one.cpu -= cpu
-	one.rate, one.grown, one.where = load[rate], growth(before, after), divide(raw.profile)
+	one.raw, one.rate, one.grown, one.where = raw.profile, load[rate], growth(before, after), divide(raw.profile)
 	one.again, one.err = lookAgain(ctx, v, e, a)
 	return one
 }
