@@ -55,14 +55,14 @@ func TestTabInBashAndZsh(t *testing.T) {
 			term.shows("the script is read")
 			term.shows("ready> ")
 			for typed, more := range map[string]string{
-				"lycaon whoa":                                "mi",         // a command
-				"lycaon member prom":                         "ote",        // one of a command's
-				"lycaon get /app/c":                          "onfig/",     // a path
-				"lycaon get /app/tw":                         `o\ words`,   // that wants to be escaped
-				"lycaon get --ra":                            "w",          // a flag
-				"lycaon get /leaf -o ya":                     "ml",         // a flag's value
-				"lycaon --timeout 2s -s " + addr + " get /l": "eaf",        // behind a colon
-				"lycaon setAcl /leaf wor":                    "ld:anyone:", // with one in it
+				"lycaon whoa":                                 "mi",         // a command
+				"lycaon member prom":                          "ote",        // one of a command's
+				"lycaon get /app/c":                           "onfig/",     // a path
+				"lycaon get /app/tw":                          `o\ words`,   // that wants to be escaped
+				"lycaon get --ra":                             "w",          // a flag
+				"lycaon get /leaf -o ya":                      "ml",         // a flag's value
+				"lycaon --timeout 30s -s " + addr + " get /l": "eaf",        // behind a colon
+				"lycaon setAcl /leaf wor":                     "ld:anyone:", // with one in it
 			} {
 				term.types(typed + keyTab)
 				term.shows(more)

@@ -331,7 +331,7 @@ func TestCloseBidsGoodbye(t *testing.T) {
 			c.Close()
 		})
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	require.NoError(t, s.front.Close(ctx))
 	wg.Wait()

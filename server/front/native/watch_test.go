@@ -20,7 +20,7 @@ import (
 // next fails the test instead of waiting for ever.
 func next(t *testing.T, w *client.Watch) client.Event {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	e, err := w.Next(ctx)
 	require.NoError(t, err)
