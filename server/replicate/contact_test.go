@@ -26,7 +26,7 @@ func (m *askedWhileMarked) Mark() (zxid, digest uint64) {
 	select {
 	case <-told:
 		m.asked.Add(1)
-	case <-time.After(time.Second):
+	case <-time.After(20 * time.Second):
 		m.stuck.Store(true)
 	}
 	return m.replica.Mark()
