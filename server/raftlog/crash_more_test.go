@@ -116,7 +116,7 @@ func runEIOChild(t *testing.T, dir string, n int) string {
 	child.Stdout, child.Stderr = &out, &out
 	child.WaitDelay = time.Second
 	require.NoError(t, child.Start())
-	hangs := time.AfterFunc(20*time.Second, func() { _ = child.Process.Kill() })
+	hangs := time.AfterFunc(time.Minute, func() { _ = child.Process.Kill() })
 	defer hangs.Stop()
 	require.NoError(t, child.Wait(), "%s", &out)
 	return out.String()
