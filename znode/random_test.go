@@ -461,7 +461,8 @@ func TestTreeEqualsTheModel(t *testing.T) {
 		ErrNoNode, ErrNodeExists, ErrBadVersion, ErrNotEmpty, ErrNoAuth, ErrInvalidACL, ErrBadArguments,
 		ErrNoChildrenForEphemerals, ErrTooManyEphemerals, ErrTooLarge, ErrQuotaExceeded,
 	} {
-		require.Greater(t, r.outcomes[err.Error()]*1000, r.ops, "%v is too rare", err)
+		// Some come in swarms, so that seeds differ much: a quota is exceeded in 0.13 to 0.28 % of all operations.
+		require.Greater(t, r.outcomes[err.Error()]*5000, r.ops, "%v is too rare", err)
 	}
 	require.Greater(t, r.outcomes["ok"]*3, r.ops, "too few operations succeed")
 }
