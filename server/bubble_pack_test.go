@@ -255,15 +255,17 @@ func (p *pack) String() string {
 // ready waits until every running server serves, and gives the leader.
 func (p *pack) ready() uint64 {
 	p.t.Helper()
+	var leader uint64
 	p.await("every server serves", 20*time.Second, func() bool {
 		for _, d := range p.dens {
 			if d.server != nil && d.server.Condition() != nil {
 				return false
 			}
 		}
-		return p.leader() != 0
+		leader = p.leader()
+		return leader != 0
 	})
-	return p.leader()
+	return leader
 }
 
 // agree waits until all running servers have heard of everything committed and
