@@ -99,7 +99,7 @@ func TestSequencesGoOnWhereTheyWere(t *testing.T) {
 
 func TestParentsComeBeforeTheirChildrenWhateverIsInFlight(t *testing.T) {
 	t.Parallel()
-	c := clienttest.Start(t, clienttest.WithServers(3)).Client(t)
+	c := clienttest.Start(t, clienttest.WithServers(3)).Client(t, client.WithSessionTimeout(time.Minute)) // it is much work
 	var told atomic.Int64
 	w := NewWriter(within(t), c, Config{Op: "import", Progress: func(n int) { told.Add(int64(n)) }})
 	const wide, deep = 3 * MaxOps, 60
