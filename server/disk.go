@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lycaon-io/lycaon/protocol"
+	"github.com/lycaon-io/lycaon/server/internal/beat"
 	"github.com/lycaon-io/lycaon/server/raftlog"
 	"github.com/lycaon-io/lycaon/server/replicate"
 )
@@ -110,7 +111,7 @@ func (s *Server) weighShortage() (own bool, roomy []uint64) {
 
 // watchShortage looks again and again: the others do not say when it is over.
 func (s *Server) watchShortage() {
-	tick := time.NewTicker(shortageTold)
+	tick := time.NewTimer(beat.Next(shortageTold))
 	defer tick.Stop()
 	for {
 		select {
@@ -118,6 +119,7 @@ func (s *Server) watchShortage() {
 			return
 		case <-tick.C:
 		}
+		tick.Reset(beat.Next(shortageTold))
 		own, roomy := s.weighShortage()
 		if !own {
 			continue

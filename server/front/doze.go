@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/lycaon-io/lycaon/server/internal/beat"
 	"github.com/lycaon-io/lycaon/server/internal/rawnet"
 )
 
@@ -166,7 +167,7 @@ func (d *dozers) remove(c *Conn) {
 }
 
 func (d *dozers) run() {
-	tick := time.NewTicker(d.every)
+	tick := time.NewTimer(beat.Next(d.every))
 	defer tick.Stop()
 	for over := false; !over; {
 		select {
@@ -174,6 +175,7 @@ func (d *dozers) run() {
 			return
 		case <-tick.C:
 		}
+		tick.Reset(beat.Next(d.every))
 		over = d.lookAround()
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/lycaon-io/lycaon/server/internal/beat"
 )
 
 // DiskLevel tells how much free space is left.
@@ -120,17 +122,18 @@ func OpenDiskGuard(o DiskOptions) (*DiskGuard, error) {
 
 func (g *DiskGuard) run() {
 	defer g.done.Done()
-	tick := g.opt.Tick
-	if tick == nil {
-		ticker := time.NewTicker(diskInterval)
-		defer ticker.Stop()
-		tick = ticker.C
+	tick := time.NewTimer(beat.Next(diskInterval))
+	defer tick.Stop()
+	due := g.opt.Tick
+	if due == nil {
+		due = tick.C
 	}
 	for {
 		select {
 		case <-g.stop:
 			return
-		case <-tick:
+		case <-due:
+			tick.Reset(beat.Next(diskInterval))
 			if _, err := g.Check(); err != nil {
 				g.opt.Logger.Warn("cannot tell free disk space", "dir", g.opt.Dir, "error", err)
 			}

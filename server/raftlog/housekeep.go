@@ -3,12 +3,14 @@ package raftlog
 import (
 	"fmt"
 	"time"
+
+	"github.com/lycaon-io/lycaon/server/internal/beat"
 )
 
 // keepHouse makes the next generation ahead, syncs the guard now and then, and looks after files and
 // free space.
 func (s *Store) keepHouse() {
-	tick := time.NewTicker(guardSyncInterval)
+	tick := time.NewTimer(beat.Next(guardSyncInterval))
 	defer tick.Stop()
 	s.wake()
 	for {
@@ -16,6 +18,7 @@ func (s *Store) keepHouse() {
 		case <-s.stop:
 			return
 		case <-tick.C:
+			tick.Reset(beat.Next(guardSyncInterval))
 			s.syncGuard()
 		case <-s.work:
 			if s.sinceCheck.Load() >= housekeepBytes {
@@ -42,7 +45,7 @@ func (s *Store) keepDeleting() {
 
 // keepSettling is apart from that, since the disk may be slow to take a table.
 func (s *Store) keepSettling() {
-	tick := time.NewTicker(settleInterval)
+	tick := time.NewTimer(beat.Next(settleInterval))
 	defer tick.Stop()
 	for {
 		select {
@@ -51,6 +54,7 @@ func (s *Store) keepSettling() {
 		case <-s.dead:
 			return
 		case <-tick.C:
+			tick.Reset(beat.Next(settleInterval))
 		case <-s.crowded:
 		}
 		for g := s.mustSettle(); g != nil && !s.closed.Load() && s.settle(g); {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"github.com/lycaon-io/lycaon/server/internal/beat"
 	"github.com/lycaon-io/lycaon/server/peer"
 )
 
@@ -204,7 +205,7 @@ func (n *Node) whereNow(s raft.Server, said, data string) memberAddr {
 // removed and added again comes with the log that it had. One without a log
 // would not say anything here before it was admitted.
 func (n *Node) adopt() {
-	retry := time.NewTicker(adoptRetry)
+	retry := time.NewTimer(beat.Next(adoptRetry))
 	defer retry.Stop()
 	for {
 		select {
@@ -212,6 +213,7 @@ func (n *Node) adopt() {
 			return
 		case <-n.adoptees:
 		case <-retry.C:
+			retry.Reset(beat.Next(adoptRetry))
 		}
 		if n.leadTerm.Load() == 0 {
 			n.book.clearPending()

@@ -7,6 +7,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/lycaon-io/lycaon/protocol"
+	"github.com/lycaon-io/lycaon/server/internal/beat"
 	"github.com/lycaon-io/lycaon/server/peer"
 )
 
@@ -14,7 +15,7 @@ import (
 // still a member: one that was removed or replaced is told so by nobody, and
 // must not go on waiting for a leader as if there was none.
 func (n *Node) attend() {
-	look := time.NewTicker(attendInterval)
+	look := time.NewTimer(beat.Next(attendInterval))
 	defer look.Stop()
 	var asked time.Time
 	var lack leaderlessness
@@ -24,6 +25,7 @@ func (n *Node) attend() {
 			return
 		case <-look.C:
 		}
+		look.Reset(beat.Next(attendInterval))
 		id, _ := n.Leader()
 		if lasts, tell := lack.look(n.instance() == nil || id != 0, time.Now()); tell {
 			n.cfg.Logger.Warn("no leader is known: a majority of the voters must answer each other", "for", lasts.Round(time.Millisecond))

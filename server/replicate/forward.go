@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/lycaon-io/lycaon/server/internal/beat"
 	"github.com/lycaon-io/lycaon/server/peer"
 )
 
@@ -61,7 +62,7 @@ func (f *forwarder) breakOff() {
 // one write: what comes during one is the next. Pulses in between have the
 // leader show that it reads.
 func (f *forwarder) write(r *reign, c net.Conn, ended <-chan struct{}) {
-	pulse := time.NewTicker(pulseInterval)
+	pulse := time.NewTimer(beat.Next(pulseInterval))
 	defer pulse.Stop()
 	asks := uint64(1)
 	if f.s.n.serving.Load() {
@@ -71,7 +72,7 @@ func (f *forwarder) write(r *reign, c net.Conn, ended <-chan struct{}) {
 		c.Close()
 		return
 	}
-	for beat := uint64(1); ; {
+	for number := uint64(1); ; {
 		select {
 		case <-ended:
 			return
@@ -83,11 +84,12 @@ func (f *forwarder) write(r *reign, c net.Conn, ended <-chan struct{}) {
 				}
 			}
 		case <-pulse.C:
-			if _, err := c.Write(appendFrame(nil, framePulse, beat)); err != nil {
+			pulse.Reset(beat.Next(pulseInterval))
+			if _, err := c.Write(appendFrame(nil, framePulse, number)); err != nil {
 				c.Close()
 				return
 			}
-			beat++
+			number++
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/lycaon-io/lycaon/protocol"
+	"github.com/lycaon-io/lycaon/server/internal/beat"
 	"github.com/lycaon-io/lycaon/server/internal/mutant"
 	"github.com/lycaon-io/lycaon/server/state"
 )
@@ -33,11 +34,12 @@ func (n *Node) run() {
 	l.stand.timer = time.NewTimer(never)
 	defer l.resend.Stop()
 	defer l.stand.timer.Stop()
-	touch := time.NewTicker(touchInterval(n.cfg.MinSessionTimeout))
+	every := touchInterval(n.cfg.MinSessionTimeout)
+	touch := time.NewTimer(beat.Next(every))
 	defer touch.Stop()
-	tick := time.NewTicker(n.cfg.Tick)
+	tick := time.NewTimer(beat.Next(n.cfg.Tick))
 	defer tick.Stop()
-	watch := time.NewTicker(watchInterval)
+	watch := time.NewTimer(beat.Next(watchInterval))
 	defer watch.Stop()
 	founded := n.founded
 	for {
@@ -57,12 +59,14 @@ func (n *Node) run() {
 		case <-l.resend.C:
 			l.sendAgain()
 		case <-touch.C:
+			touch.Reset(beat.Next(every))
 			n.duties.listen()
 		case <-tick.C:
+			tick.Reset(beat.Next(n.cfg.Tick))
 			l.tick()
 		case <-watch.C:
 			l.watch()
-			watch.Reset(l.watchAgain())
+			watch.Reset(beat.Next(l.watchAgain()))
 		case <-n.begun:
 			l.offerToStand(true)
 		case <-n.arrivals:

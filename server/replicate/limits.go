@@ -149,7 +149,9 @@ const (
 )
 
 const (
-	watchInterval     = 100 * time.Millisecond
+	// watchInterval goes into that of touches, as it usually is, so that one
+	// wake-up does for both.
+	watchInterval     = time.Second / 12
 	loneWatchInterval = 500 * time.Millisecond
 	// unreachableAfter is when a member that does not answer is said to be out
 	// of reach.

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/lycaon-io/lycaon/server/internal/beat"
 	"github.com/lycaon-io/lycaon/server/peer"
 )
 
@@ -62,7 +63,7 @@ func (t *toucher) ledUntil(ago time.Duration) {
 // it looks more often than touches are sent, so that the shortest timeouts are
 // kept too; before that there is nothing to look at.
 func (t *toucher) watch() {
-	look := time.NewTimer(t.s.every / 4)
+	look := time.NewTimer(beat.Next(t.s.every))
 	defer look.Stop()
 	for {
 		select {
@@ -71,10 +72,11 @@ func (t *toucher) watch() {
 		case <-look.C:
 		}
 		silence := t.s.contact()
-		look.Reset(max(2*t.s.every-silence, t.s.every/4))
 		if silence < 2*t.s.every {
+			look.Reset(beat.After(2*t.s.every-silence, t.s.every/2))
 			continue
 		}
+		look.Reset(t.s.every / 4)
 		if n := t.s.n.machine.CutOff(silence); n > 0 {
 			t.s.n.cfg.Logger.Warn("connections closed: this server has lost the leader", "closed", n, "silence", silence)
 		}
@@ -101,7 +103,7 @@ func (t *toucher) run(r *reign, c *peer.Conn) error {
 }
 
 func (t *toucher) send(r *reign, c net.Conn, ended <-chan struct{}) {
-	tick := time.NewTicker(t.s.every)
+	tick := time.NewTimer(beat.Next(t.s.every))
 	defer tick.Stop()
 	b := t.hello(r)
 	b = t.again(b)
@@ -117,6 +119,7 @@ func (t *toucher) send(r *reign, c net.Conn, ended <-chan struct{}) {
 			return
 		case <-tick.C:
 		}
+		tick.Reset(beat.Next(t.s.every))
 		b = b[:0]
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/lycaon-io/lycaon/server/internal/beat"
 	"github.com/lycaon-io/lycaon/server/internal/mutant"
 	"github.com/lycaon-io/lycaon/server/peer"
 )
@@ -14,7 +15,8 @@ import (
 const (
 	// trialEvery is how often the leader looks at the marks that the others
 	// have sent with their touches, which costs it a look into a table each.
-	trialEvery = 250 * time.Millisecond
+	trialEvery     = 250 * time.Millisecond
+	loneTrialEvery = time.Second
 	// blindFor is how long a server may send no mark that the leader has too
 	// before it is asked for others: it lags, or its zxids are not ours.
 	blindFor = time.Second
@@ -39,7 +41,7 @@ type trial struct {
 
 // trials compares all servers while this one leads.
 func (g *guard) trials() {
-	tick := time.NewTicker(g.trialEvery)
+	tick := time.NewTimer(beat.Next(g.trialEvery))
 	defer tick.Stop()
 	for {
 		select {
@@ -47,6 +49,7 @@ func (g *guard) trials() {
 			return
 		case <-tick.C:
 		}
+		tick.Reset(beat.Next(g.trialAgain()))
 		g.lapse()
 		if g.n.leadTerm.Load() == 0 || g.condemned() != nil {
 			g.trial = trial{compared: map[uint64]time.Time{}, disputed: g.trial.disputed}
@@ -56,6 +59,14 @@ func (g *guard) trials() {
 			g.act(g.poll(zxids), time.Now())
 		}
 	}
+}
+
+// trialAgain is when to look next: there is nothing to compare without others.
+func (g *guard) trialAgain() time.Duration {
+	if len(g.n.others()) == 0 {
+		return max(g.trialEvery, loneTrialEvery)
+	}
+	return g.trialEvery
 }
 
 // suspicions are the zxids at which the servers are to be compared now, none
