@@ -97,6 +97,12 @@ const (
 	// raft sends them, every 30 to 60 ms, and early enough for another way to it to
 	// be tried within the lease.
 	heartbeatLate = 90 * time.Millisecond
+	// leaseLook is how much later than its end raft notices that a lease is over.
+	leaseLook = 10 * time.Millisecond
+	// standInFor is how long after a follower was heard raft may be answered in its
+	// place. raft lengthens its lease by that: by so little that a leader that is cut
+	// off still goes before another comes.
+	standInFor = heartbeatTimeout - leaderLease - leaseLook
 
 	// hangAfter is when a write to the log is taken for a hanging disk: no
 	// less than twice the heartbeat timeout, since a busy disk takes its time.

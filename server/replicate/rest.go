@@ -15,7 +15,8 @@ import (
 // rests waits while a message of raft's would tell a follower nothing that it
 // has not answered to, restFor at most. It tells whether a new entry ended that:
 // the message is then as good as answered, since it would only go before the
-// entry, and keep it waiting for its own answer.
+// entry, and keep it waiting for its own answer. If the follower was heard a while
+// ago it goes nevertheless: raft would take the answer for a sign of life.
 func (t *peerTransport) rests(id raft.ServerID, req *raft.AppendEntriesRequest) (stale bool) {
 	if len(req.Entries) > 0 {
 		return false
@@ -68,11 +69,12 @@ func (p *progress) knowsLocked(f *follower, req *raft.AppendEntriesRequest) bool
 }
 
 // outdated tells whether all that has become of a message is that an entry was
-// stored behind it.
+// stored behind it, a moment after the follower was heard.
 func (p *progress) outdated(id raft.ServerID, req *raft.AppendEntriesRequest) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.stored > req.PrevLogEntry && p.knowsLocked(p.memberLocked(id), req)
+	f := p.memberLocked(id)
+	return p.stored > req.PrevLogEntry && p.knowsLocked(f, req) && time.Since(f.heard) < standInFor
 }
 
 // storing is told of the newest entry before it is stored: who rests has come

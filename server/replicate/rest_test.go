@@ -123,6 +123,7 @@ func TestTheWayToAFollowerIsNotGoneTwiceAfterARest(t *testing.T) {
 		quick := 0
 		for range 10 { // some of them may meet a message that is on its way
 			e.atRest()
+			e.until("all have answered a moment ago", 10*time.Second, func() bool { return e.silence(leader) < standInFor/2 })
 			if e.writes(leader) < 4*way {
 				quick++
 			}
@@ -193,4 +194,35 @@ func TestAMemberMovesWithoutWaitingForTheRestToEnd(t *testing.T) {
 			}
 		}
 	})
+}
+
+// silence is for how long the follower that a leader heard longest ago has not answered.
+func (e *ensemble) silence(leader *server) (longest time.Duration) {
+	for _, id := range leader.others() {
+		longest = max(longest, leader.lagOf(id).silence)
+	}
+	return longest
+}
+
+// A message that is answered in place of a follower lengthens raft's lease, which
+// is to be over before a follower that hears nothing stands for election.
+func TestALeaderThatIsCutOffAtRestGoesBeforeAnotherComes(t *testing.T) {
+	for range 10 {
+		running(t, 3, func(e *ensemble) {
+			e.pinned(3)
+			e.atRest()
+			old := e.leader()
+			e.net.Isolate(old.host, "s1", "s2", "s3")
+			cut := time.Now()
+			time.Sleep(heartbeatLate - 20*time.Millisecond - e.silence(old))
+			inst := old.instance()
+			answer := inst.ask(func() error { return inst.raft.Barrier(0).Error() })
+			const look = time.Millisecond
+			for inst.raft.State() == raft.Leader {
+				time.Sleep(look)
+			}
+			require.LessOrEqual(t, time.Since(cut), heartbeatTimeout+look)
+			require.Error(t, <-answer)
+		})
+	}
 }
