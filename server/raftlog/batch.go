@@ -101,10 +101,12 @@ func (s *Store) commitRaw() error {
 	s.stats.inFlight.Store(int64(start.Sub(clockBase)))
 	defer s.stats.inFlight.Store(0)
 	bytes := s.batch.bytes
+	g := s.newest()
+	g.single = g.single && g.used.Load() < s.opt.memTableBytes
 	if err := s.send(); err != nil {
 		return s.fail(fmt.Errorf("raftlog: write: %w", err))
 	}
-	s.newest().used.Add(int64(bytes + (len(s.batch.entries)+1)*memTableEntryOverheadBytes))
+	g.used.Add(int64(bytes + (len(s.batch.entries)+1)*memTableEntryOverheadBytes))
 	s.batch.reset()
 	s.stats.syncs.Add(1)
 	took := time.Since(start)

@@ -35,7 +35,7 @@ type generation struct {
 	ts      uint64 // Badger's version of the last commit
 	highest uint64 // index of its last entry that may still be vouched for
 
-	single bool      // made by this process, with one write-ahead file
+	single bool      // made by this process, and never so full that Badger may have begun a second file and a table
 	sealed time.Time // when the next one was begun; zero if before this start, and of the newest
 
 	spareAt int64         // the next one is made when it holds so many per cent of a memtable

@@ -393,12 +393,45 @@ func TestTheHousekeeperTakesSealedGenerationsOutOfMemory(t *testing.T) {
 	require.Empty(t, tables, "what was written to one file was copied")
 }
 
+func TestTheTransactionThatFillsAGenerationIsWrittenWhole(t *testing.T) {
+	t.Parallel()
+	for name, bytes := range map[string]int{"of few large entries": generationEntryBytes, "of very many small ones": 0} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := openStore(t, t.TempDir())
+			last := uint64(0)
+			for ; s.newest().used.Load()+2*generationEntryBytes < testMemTable; last++ {
+				require.NoError(t, s.StoreLog(testLog(last+1, 1, generationEntryBytes)))
+			}
+			syncs := s.Stats().Syncs
+			size := recordLen(testLog(last+1, 1, bytes)) + entryKeyLen + txnEntryOverheadBytes
+			var largest []*raft.Log
+			for range min(s.txnMax/size, s.txnMax/txnBytesPerEntry) - 4 {
+				largest = append(largest, testLog(last+uint64(len(largest))+1, 1, bytes))
+			}
+			require.NoError(t, s.StoreLogs(largest))
+			require.EqualValues(t, syncs+1, s.Stats().Syncs)
+			require.Greater(t, s.newest().used.Load(), int64(testMemTable))
+			last += uint64(len(largest)) + 1
+			killed := killedCopy(t, s)
+			require.NoError(t, s.StoreLog(testLog(last, 1, 10)))
+			require.Len(t, s.generations(), 2)
+			require.Eventually(t, func() bool { return len(s.unsettled()) == 0 }, 20*time.Second, 5*time.Millisecond)
+			requireEntries(t, s, 1, last, constant(1))
+			tables, err := filepath.Glob(filepath.Join(s.dir, "*", "*.sst"))
+			require.NoError(t, err)
+			require.Empty(t, tables)
+			requireEntries(t, openStore(t, killed), 1, last-1, constant(1))
+		})
+	}
+}
+
 func TestAnOversizeRecordLiesInOneGeneration(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s := openStore(t, dir)
 	last := uint64(0)
-	for s.newest().used.Load() < testMemTable*(rotatePercent-2)/100 {
+	for s.newest().used.Load() < testMemTable*98/100 {
 		last++
 		require.NoError(t, s.StoreLog(testLog(last, 1, generationEntryBytes)))
 	}

@@ -10,11 +10,9 @@ const (
 	maxStableValueBytes = 64 << 10
 	maxStableKeys       = 64
 
-	// defaultMemTableBytes is a bit more than a generation takes before the next is begun, which costs some 10 ms of the
+	// defaultMemTableBytes is what a generation takes before the next is begun, which costs some 10 ms of the
 	// housekeeper. The newest and the next take that much memory each, and a third more.
-	defaultMemTableBytes = 32 << 20
-	// rotatePercent leaves room for the largest transaction behind the last look.
-	rotatePercent = 87
+	defaultMemTableBytes = 16 << 20
 	// sparePercent is early enough for the next generation to be ready, earliestSparePercent late enough for most of its
 	// memory not to lie idle. It is made at a point between, drawn anew each time: the servers of a cluster have the same
 	// log, and would all do this, and the collection it may take, at once.
@@ -40,7 +38,7 @@ const (
 	tablesBeforeRotation = 8
 	// In the first version: 320 MiB of log, most of which is deleted before it is copied, and as much again before writes
 	// wait; and what one deletion takes, for which appends wait.
-	tablesBeforeCompaction = 10
+	tablesBeforeCompaction = 20
 	tablesBeforeStall      = 2 * tablesBeforeCompaction
 	purgeKeysPerTxn        = 256
 	// largestMemTableBytes is what earlier versions wrote with: their write-ahead files want as much to be replayed.

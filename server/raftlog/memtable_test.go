@@ -37,7 +37,7 @@ func TestACrashedStoreOfLargerMemtablesOpens(t *testing.T) {
 func TestAMemtableTakesItsOwnWriteAheadFile(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ arena, want int64 }{
-		"full but for a transaction":   {testMemTable + testMemTable*txnPercent/100, testMemTable},
+		"full, and a transaction more": {testMemTable + testMemTable*txnPercent/100, testMemTable},
 		"of a memtable twice as large": {2 * testMemTable, largestMemTableBytes},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -8,13 +8,14 @@ import (
 	"time"
 )
 
-// makeRoom begins a new generation if the newest is so full that Badger might write a table of it.
+// makeRoom begins a new generation if the newest is so full that Badger might write a table of it. Badger looks for that
+// before each transaction, and its memory has room for the one that fills it.
 func (s *Store) makeRoom() error {
 	if s.firstVersion() {
 		return nil // Badger writes tables of it, as it did before there were generations
 	}
 	g := s.newest()
-	if g.used.Load() < s.opt.memTableBytes*rotatePercent/100 {
+	if g.used.Load() < s.opt.memTableBytes {
 		if s.wantsNext(g) {
 			s.wake()
 		}
@@ -179,7 +180,7 @@ func (s *Store) mustSettle() *generation {
 	if len(waiting) == 0 || s.Err() != nil {
 		return nil
 	}
-	if i := slices.IndexFunc(waiting, s.isOneFile); i >= 0 {
+	if i := slices.IndexFunc(waiting, func(g *generation) bool { return g.single }); i >= 0 {
 		return waiting[i]
 	}
 	if len(waiting) > maxUnsettled || time.Since(waiting[0].sealed) >= settleAfter {
@@ -187,9 +188,6 @@ func (s *Store) mustSettle() *generation {
 	}
 	return nil
 }
-
-// isOneFile tells that Badger has had no reason to write a table of g.
-func (s *Store) isOneFile(g *generation) bool { return g.single && g.used.Load() < s.opt.memTableBytes }
 
 // unsettled are the sealed generations that keep their entries in memory.
 func (s *Store) unsettled() (waiting []*generation) {
@@ -204,7 +202,7 @@ func (s *Store) unsettled() (waiting []*generation) {
 
 // settle reports false if it is put off, or has failed.
 func (s *Store) settle(g *generation) bool {
-	if !s.isOneFile(g) {
+	if !g.single {
 		s.opt.collect(s.opt.memTableBytes * settlePercent / 100)
 	}
 	err := g.settle(s.engineLog())
