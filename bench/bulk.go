@@ -21,6 +21,7 @@ const (
 	snapshotRate   = 4000
 	snapshotWithin = 2 * time.Minute // until the server has taken one by itself
 	quietSeconds   = 3               // of the load beside it, at least
+	quietPatience  = 75              // seconds of load, after which so many are enough
 	lookForFiles   = 10 * time.Millisecond
 	readyWithin    = 3 * time.Minute
 	bulkWithin     = 15 * time.Minute // all scenes on the same nodes
@@ -201,6 +202,15 @@ func (v *venue) tryWrite(ctx context.Context, try time.Duration) error {
 	return s.write(ctx)
 }
 
+// enoughQuiet is how many quiet seconds are compared with the snapshot: as many as it
+// took, since what comes every few seconds must come in both, unless that takes for ever.
+func enoughQuiet(second int, snapshot time.Duration) int {
+	if second >= quietPatience {
+		return quietSeconds
+	}
+	return max(quietSeconds, int(snapshot/time.Second))
+}
+
 // writeThroughSnapshot writes at a rate until a snapshot has been taken, and
 // tells those requests that were due meanwhile from the others.
 func (v *venue) writeThroughSnapshot(ctx context.Context, e entrant) (figures, error) {
@@ -235,7 +245,7 @@ func (v *venue) writeThroughSnapshot(ctx context.Context, e entrant) (figures, e
 		return nil, err
 	}
 	var whole tally
-	for second, quiet := 0, 0; quiet < quietSeconds || !look.over(); second++ {
+	for second, quiet := 0, 0; !look.over() || quiet < enoughQuiet(second, look.longest()); second++ {
 		if second == quietSeconds && trigger != nil {
 			go func() { triggered <- trigger(ctx) }()
 		}

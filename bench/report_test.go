@@ -215,6 +215,14 @@ func TestASpanIsOverWhenItIsSoNoMore(t *testing.T) {
 		require.Equal(t, is, s.running(), i)
 	}
 	require.Equal(t, []span{{at(1), at(3)}, {at(5), at(5)}}, s.seen)
+	require.Equal(t, 2*time.Millisecond, s.longest())
+}
+
+func TestASnapshotIsComparedWithAsManyQuietSeconds(t *testing.T) {
+	require.Equal(t, quietSeconds, enoughQuiet(0, 0), "none yet")
+	require.Equal(t, quietSeconds, enoughQuiet(20, 1200*time.Millisecond), "a short one")
+	require.Equal(t, 11, enoughQuiet(20, 11900*time.Millisecond))
+	require.Equal(t, quietSeconds, enoughQuiet(quietPatience, 11900*time.Millisecond), "so much quiet does not come")
 }
 
 func TestASnapshotOfZooKeeperIsWholeWithItsSeal(t *testing.T) {

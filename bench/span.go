@@ -62,6 +62,16 @@ func (s *spans) running() bool {
 	return s.open
 }
 
+// longest is how long it has been so at a time.
+func (s *spans) longest() (d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, sp := range s.seen {
+		d = max(d, sp.end.Sub(sp.begin))
+	}
+	return d
+}
+
 // stop ends the looking and returns what was seen.
 func (s *spans) stop() []span {
 	s.once.Do(func() { close(s.quit) })
