@@ -39,12 +39,14 @@ func requireEntries(t *testing.T, s *Store, first, last uint64, term func(uint64
 func constant(n uint64) func(uint64) uint64 { return func(uint64) uint64 { return n } }
 
 // killedCopy is what a kill at this moment leaves. A copy takes a while, in which no
-// generation may settle: it would have the list of files from before and of tables from after.
+// generation may settle and Badger may write no table of a full memtable: it would have
+// the list of files from before and of tables from after.
 func killedCopy(t *testing.T, s *Store) string {
 	t.Helper()
 	for _, g := range s.generations() {
 		g.ending.Lock()
 		defer g.ending.Unlock()
+		require.Eventually(t, func() bool { return !awaitsTable(g) }, 20*time.Second, time.Millisecond)
 	}
 	to := filepath.Join(t.TempDir(), "killed")
 	for deadline := time.Now().Add(20 * time.Second); ; {
@@ -56,6 +58,16 @@ func killedCopy(t *testing.T, s *Store) string {
 		require.True(t, time.Now().Before(deadline))
 		require.NoError(t, os.RemoveAll(to))
 	}
+}
+
+// awaitsTable tells whether Badger still has the write-ahead file of a memtable beside that of the one it writes to. One that
+// may write no table keeps them all.
+func awaitsTable(g *generation) bool {
+	if g.db == nil || g.rests {
+		return false
+	}
+	files, err := filesWith(g.path, ".mem")
+	return err != nil || len(files) > 1
 }
 
 func requireGenerations(t *testing.T, dir string, want ...uint64) {
