@@ -108,9 +108,10 @@ func (l *loop) watchAgain() time.Duration {
 }
 
 // touchInterval is how often signs of life are collected: late enough to be
-// cheap, early enough that a deadline is not missed by it.
+// cheap, early enough that a deadline is not missed by it, and that a server in
+// contact takes sessions until the next acknowledgement.
 func touchInterval(minTimeout time.Duration) time.Duration {
-	return max(10*time.Millisecond, min(time.Second, minTimeout/6))
+	return max(10*time.Millisecond, min(maxServingContact/2, minTimeout/6))
 }
 
 // look follows raft's leadership. It reads how things are instead of what has

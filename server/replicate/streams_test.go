@@ -341,6 +341,20 @@ func TestAServerThatIsCutOffClosesConnectionsInTime(t *testing.T) {
 	})
 }
 
+func TestAServerInContactTakesSessionsBetweenAnyTwoTouches(t *testing.T) {
+	paired(t, func(p *pair) {
+		p.leader.streams.every, p.follower.streams.every = touchInterval(time.Minute), touchInterval(time.Minute)
+		p.net.Delay("one", "two", 20*time.Millisecond)
+		p.net.Delay("two", "one", 20*time.Millisecond)
+		p.connect(peer.Touch)
+		time.Sleep(100 * time.Millisecond)
+		for range 5000 {
+			time.Sleep(time.Millisecond)
+			require.LessOrEqual(t, p.follower.streams.contact(), maxServingContact)
+		}
+	})
+}
+
 // cutOff is a machine that says what it is told.
 type cutOff struct {
 	*replica
