@@ -35,28 +35,28 @@ type binaries struct{ lycaon, etcd, consul string }
 func entrants(b binaries) []entrant {
 	zk := func(addr string) (loader, error) {
 		p, err := dialZKPipe(addr, wholeBuffer)
-		return pipeLoader{p}, err
+		return either[loader](pipeLoader{p}, err)
 	}
 	actZK := func(addr string) (actor, error) {
 		p, err := dialZKPipe(addr, smallBuffer)
-		return zkActor{p}, err
+		return either[actor](zkActor{p}, err)
 	}
 	frames := func(addr string) (loader, error) {
 		p, err := dialPipe(addr)
-		return pipeLoader{p}, err
+		return either[loader](pipeLoader{p}, err)
 	}
 	l := lycaon{binary: b.lycaon}
 	all := []entrant{
 		{native, "a bare client of the native protocol", l, dialNative, frames, nativeVisit},
 		{throughGo, "package client", l, dialGo, func(addr string) (loader, error) {
 			c, err := openGo(addr)
-			return callLoader{c}, err
+			return either[loader](callLoader{c}, err)
 		}, nil},
 		{throughZK, "the program that loads ZooKeeper", l, actZK, zk, zkVisit},
 		{"zookeeper", "a bare client of its protocol", zookeeper{}, actZK, zk, zkVisit},
 		{"etcd", "clientv3", etcd{binary: b.etcd}, dialEtcdActor, func(addr string) (loader, error) {
 			c, err := openEtcd(addr)
-			return callLoader{c}, err
+			return either[loader](callLoader{c}, err)
 		}, nil},
 		{floorName, "a bare client of the native protocol", loop{}, dialNative, frames, nil},
 	}
@@ -64,6 +64,16 @@ func entrants(b binaries) []entrant {
 		all = append(all, entrant{"consul", "HTTP", consul{b.consul}, dialConsul, loadConsul, nil})
 	}
 	return all
+}
+
+// either is what was opened, or nothing and why: what wraps nothing is not nil itself,
+// and whoever closes all that he has opened would close it.
+func either[T any](opened T, err error) (T, error) {
+	if err != nil {
+		var nothing T
+		return nothing, err
+	}
+	return opened, nil
 }
 
 // entrantsNamed are those of a comma-separated list; all without one.
@@ -87,7 +97,7 @@ type nativeActor struct{ *conn }
 
 func dialNative(addr string) (actor, error) {
 	c, err := dial(addr, smallBuffer)
-	return nativeActor{c}, err
+	return either[actor](nativeActor{c}, err)
 }
 
 func (a nativeActor) ask(r *protocol.Request) error {
@@ -206,7 +216,7 @@ type goActor struct{ *goClient }
 
 func dialGo(addr string) (actor, error) {
 	g, err := openGo(addr)
-	return goActor{g}, err
+	return either[actor](goActor{g}, err)
 }
 
 func (a goActor) create(path string, data []byte) error {
@@ -300,7 +310,7 @@ type etcdActor struct{ *etcdClient }
 
 func dialEtcdActor(addr string) (actor, error) {
 	e, err := openEtcd(addr)
-	return etcdActor{e}, err
+	return either[actor](etcdActor{e}, err)
 }
 
 func (a etcdActor) create(path string, data []byte) error {

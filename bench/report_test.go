@@ -4,6 +4,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -216,6 +217,23 @@ func TestASpanIsOverWhenItIsSoNoMore(t *testing.T) {
 	}
 	require.Equal(t, []span{{at(1), at(3)}, {at(5), at(5)}}, s.seen)
 	require.Equal(t, 2*time.Millisecond, s.longest())
+}
+
+func TestWhatCannotBeOpenedIsNothing(t *testing.T) {
+	none, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, none.Close())
+	for _, e := range entrants(binaries{}) {
+		if e.name == throughGo || e.name == "etcd" {
+			continue // their clients wait for a server
+		}
+		a, err := e.dial(none.Addr().String())
+		require.Error(t, err, e.name)
+		require.Nil(t, a, e.name)
+		l, err := e.loader(none.Addr().String())
+		require.Error(t, err, e.name)
+		require.Nil(t, l, e.name)
+	}
 }
 
 func TestASnapshotIsComparedWithAsManyQuietSeconds(t *testing.T) {
