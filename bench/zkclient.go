@@ -6,10 +6,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"sync/atomic"
 	"time"
+
+	"github.com/lycaon-io/lycaon/protocol"
 )
 
 // zkSession is a client of ZooKeeper's protocol: one connection, one request
@@ -216,17 +217,7 @@ func (z *zkSession) exchange(ctx context.Context, frame []byte) ([]byte, error) 
 	if _, err := z.nc.Write(zkBytes(nil, frame)); err != nil {
 		return nil, err
 	}
-	var size [4]byte
-	if _, err := io.ReadFull(z.in, size[:]); err != nil {
-		return nil, err
-	}
-	n := binary.BigEndian.Uint32(size[:])
-	if n > zkMaxFrame {
-		return nil, fmt.Errorf("a frame of %d bytes", n)
-	}
-	reply := make([]byte, n)
-	_, err := io.ReadFull(z.in, reply)
-	return reply, err
+	return protocol.ReadFrame(z.in, nil, zkMaxFrame)
 }
 
 func (z *zkSession) create(path string, data []byte, flags uint32) []byte {

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"sync"
 	"time"
 
@@ -154,10 +153,6 @@ func (p *zkPipe) ask(op uint32, body []byte) error {
 
 // event reads one frame, which no request asked for.
 func (p *zkPipe) event() error {
-	var head [4]byte
-	if _, err := io.ReadFull(p.in, head[:]); err != nil {
-		return err
-	}
-	_, err := p.in.Discard(int(binary.BigEndian.Uint32(head[:])))
+	_, err := nextFrame(p.in, &p.frame, zkMaxFrame)
 	return err
 }
