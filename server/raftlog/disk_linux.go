@@ -26,6 +26,11 @@ func dropCache(file *os.File) {
 	_ = unix.Fadvise(int(file.Fd()), 0, 0, unix.FADV_DONTNEED)
 }
 
+// readNoAhead makes reads of the file ask the disk for what they want and no more.
+func readNoAhead(file *os.File) {
+	_ = unix.Fadvise(int(file.Fd()), 0, 0, unix.FADV_RANDOM)
+}
+
 // writeRange returns when the disk has taken that part of the file; only a sync makes it durable.
 func writeRange(file *os.File, from, size int64) error {
 	const all = unix.SYNC_FILE_RANGE_WAIT_BEFORE | unix.SYNC_FILE_RANGE_WRITE | unix.SYNC_FILE_RANGE_WAIT_AFTER

@@ -14,4 +14,6 @@ func reserve(file *os.File, size int64) error { return file.Truncate(size) }
 
 func dropCache(*os.File) {}
 
+func readNoAhead(*os.File) {}
+
 func writeRange(*os.File, int64, int64) error { return nil }

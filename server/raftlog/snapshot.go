@@ -53,6 +53,8 @@ type Snapshots struct {
 	closed   bool
 	// syncDir makes the names in a directory durable; tests fail it.
 	syncDir func(dir string) error
+	// readNoAhead is for a file that is read beside writes of the log; tests look at who is.
+	readNoAhead func(*os.File)
 }
 
 // SnapshotStats is a snapshot of a snapshot directory's figures.
@@ -83,7 +85,8 @@ func OpenSnapshots(o SnapshotOptions) (*Snapshots, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Snapshots{opt: o, lock: lock, verified: make(map[string]bool), readers: make(map[string]int), syncDir: syncDir}
+	s := &Snapshots{opt: o, lock: lock, verified: make(map[string]bool), readers: make(map[string]int),
+		syncDir: syncDir, readNoAhead: readNoAhead}
 	err = s.removeLeftovers()
 	if err == nil {
 		err = s.noteNewest()
@@ -279,14 +282,17 @@ func (s *Snapshots) markVerified(id string) {
 }
 
 // verify reads the state once, through inner if given, and calls pace, if given, for each piece. An error of pace ends it
-// and says nothing about the snapshot.
+// and says nothing about the snapshot. With a pace others want the disk meanwhile, so it is asked for the piece alone; what
+// is read as quickly as it comes, at a start, is better read ahead.
 func (s *Snapshots) verify(dir string, m *snapshotMeta, inner func(io.Reader) error, pace func() error) error {
 	r, err := openState(dir, m)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	r.pace = pace
+	if r.pace = pace; pace != nil {
+		s.readNoAhead(r.file)
+	}
 	if err := readThrough(r, dir, inner); r.ended == nil {
 		return err
 	}

@@ -173,6 +173,39 @@ func TestTheReadBackIsPacedAndEndedByThePace(t *testing.T) {
 	}
 }
 
+// A whole read-ahead of a disk is megabytes, for which a sync of the log waits in its queue.
+func TestReadAheadIsForWhatNothingElseWaitsFor(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "snap")
+	var without []string
+	open := func() *Snapshots {
+		s := openSnapshots(t, dir, nil)
+		s.readNoAhead = func(file *os.File) {
+			without = append(without, filepath.Base(filepath.Dir(file.Name())))
+			readNoAhead(file)
+		}
+		return s
+	}
+	s := open()
+	sink, err := s.Create(1, 1, 1, testConfiguration, 1, nil)
+	require.NoError(t, err)
+	sink.(*snapshotSink).SetPace(func() error { return nil })
+	require.NoError(t, sink.Close())
+	require.Equal(t, []string{sink.ID() + snapshotTmpSuffix}, without, "a read back with a pace goes without")
+
+	without = nil
+	id := takeSnapshot(t, s, 2, 1, 1000)
+	require.Empty(t, without, "one without a pace is read ahead")
+
+	require.NoError(t, s.Close())
+	s = open()
+	m, err := s.usable(0, 2)
+	require.NoError(t, err)
+	require.Equal(t, id, m.ID)
+	require.Equal(t, payload(2, 1, 1000), readSnapshot(t, s, id))
+	require.Empty(t, without, "so are the check at a start and what is restored")
+}
+
 func TestAnOldSnapshotIsRemovedInPieces(t *testing.T) {
 	t.Parallel()
 	const size = 2*removePieceBytes + 1
