@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"github.com/lycaon-io/lycaon/server/internal/mutant"
 )
 
 // gate stands between raft and its store and knows how long a write has been
@@ -19,6 +21,7 @@ type gate struct {
 	withheld atomic.Uint64      // messages not sent because a write hung
 	term     atomic.Uint64      // the newest that raft has stored
 	storing  func(index uint64) // told of the newest entry before it is stored; nil: nobody is
+	rising   sync.RWMutex       // held while a term is stored, and for reading by those who need the one there is
 
 	mu    sync.Mutex // guards what follows
 	since map[uint64]time.Time
@@ -55,11 +58,32 @@ func (g *gate) Set(key, value []byte) error {
 
 func (g *gate) SetUint64(key []byte, value uint64) error {
 	defer g.enter()()
+	if !bytes.Equal(key, currentTermKey) {
+		return g.Store.SetUint64(key, value)
+	}
+	if value != g.term.Load() && !mutant.On(mutant.FallingTerm) { // else it is said again, maybe by who holds rising for reading
+		g.rising.Lock()
+		defer g.rising.Unlock()
+	}
 	err := g.Store.SetUint64(key, value)
-	if err == nil && bytes.Equal(key, currentTermKey) {
+	if err == nil {
 		g.term.Store(value)
 	}
 	return err
+}
+
+// within runs f if term is the one that raft has stored, and keeps raft from storing another meanwhile. It tells whether
+// it ran f; it does not wait for a term that is being stored.
+func (g *gate) within(term uint64, f func()) bool {
+	if !g.rising.TryRLock() {
+		return false
+	}
+	defer g.rising.RUnlock()
+	if term != g.term.Load() {
+		return false
+	}
+	f()
+	return true
 }
 
 // enter notes a write and returns what notes its end.

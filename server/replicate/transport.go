@@ -105,17 +105,22 @@ func (t *peerTransport) LocalAddr() raft.ServerAddress                          
 func (t *peerTransport) DecodePeer(b []byte) raft.ServerAddress                  { return raft.ServerAddress(b) }
 func (t *peerTransport) EncodePeer(_ raft.ServerID, a raft.ServerAddress) []byte { return []byte(a) }
 
-// SetHeartbeatHandler has heartbeats answered while raft's own goroutine waits for the disk, but for the first of a term: a
-// leader that hears of a later term from another goroutine may already have chosen to store an entry, which gets that
-// term. It is another leader's, who may give the same index to another entry, and nothing tells the two apart any more.
+// SetHeartbeatHandler has heartbeats answered while raft's own goroutine waits for the disk, but only those of the term that
+// raft has, and only while it has it: beside its own goroutine raft checks a term first and sets it later. Of a later term, a
+// leader may already have chosen to store an entry, which then gets the term of another leader, who may give the same index
+// to another entry. Of an earlier one, a candidate that has voted for itself in the next term falls back to a term in which it
+// has voted too, and no longer knows for whom.
 func (t *peerTransport) SetHeartbeatHandler(f func(raft.RPC)) {
 	t.bulk.SetHeartbeatHandler(func(rpc raft.RPC) { t.heard(rpc, f) })
 }
 
 func (t *peerTransport) heard(rpc raft.RPC, f func(raft.RPC)) {
 	req, ok := rpc.Command.(*raft.AppendEntriesRequest)
-	if !ok || req.Term <= t.gate.term.Load() || mutant.On(mutant.StrayTerm) {
+	if !ok || mutant.On(mutant.StrayTerm) {
 		f(rpc)
+		return
+	}
+	if t.gate.within(req.Term, func() { f(rpc) }) {
 		return
 	}
 	select {
