@@ -44,7 +44,7 @@ func acts() []act {
 		{name: "one change to 100 watchers", bare: true, play: tellWatchers(100)},
 		{name: "one change to 1,000 watchers", bare: true, play: tellWatchers(1000)},
 		{name: "listing of 10,000 children", bare: true, play: listChildren},
-		{name: idleScene, notGo: true, play: idle},
+		{name: idleScene, notGo: true, play: stayIdle},
 		{name: startScene, ours: true, play: startCommand},
 	}
 	return all
@@ -149,10 +149,10 @@ func (v *venue) furnish(e entrant) error {
 			return err
 		}
 	}
-	if _, err := v.fill(e, counted(nodes, nodePath), make([]byte, valueBytes)); err != nil {
+	if _, err := v.fill(e, counted(nodes, nodePath), 1, make([]byte, valueBytes)); err != nil {
 		return err
 	}
-	_, err = v.fill(e, counted(children, child), nil)
+	_, err = v.fill(e, counted(children, child), 1, nil)
 	return err
 }
 
@@ -220,15 +220,15 @@ func settle(ctx context.Context, venues map[string]*venue) error {
 	return nil
 }
 
-// fill creates nodes on 32 connections, each node or it fails.
-func (v *venue) fill(e entrant, next func() (string, bool), data []byte) (tally, error) {
+// fill creates nodes on 32 connections, so many in a transaction, each node or it fails.
+func (v *venue) fill(e entrant, next func() (string, bool), batch int, data []byte) (tally, error) {
 	parts := make([]tally, fillers)
 	err := eachOf(fillers, func(i int) error {
 		l, err := e.loader(v.members[i%len(v.members)].addr)
 		if err != nil {
 			return err
 		}
-		parts[i], err = l.fill(next, data)
+		parts[i], err = l.fill(next, batch, data)
 		return errors.Join(err, l.Close())
 	})
 	var whole tally
@@ -354,55 +354,6 @@ func tellWatchers(n int) func(v *venue, e entrant, length time.Duration) (figure
 	}
 }
 
-const (
-	idleScene = "idle, 1,000 sessions"
-	idleFor   = 5 * time.Second // at least: a tick of the CPU's clock is 10 ms
-)
-
-// idle leaves 1,000 sessions alone with their signs of life, three in the time
-// of a session as most clients give them, and looks at memory before and after.
-func idle(v *venue, e entrant, length time.Duration) (figures, error) {
-	addrs := v.from(v.leader)
-	actors := make([]actor, idlers)
-	defer closeActors(actors)
-	if err := eachOf(idlers, func(i int) (err error) {
-		if actors[i], err = e.dial(addrs[i%len(addrs)]); err == nil {
-			err = actors[i].ephemeral(fmt.Sprintf("/bench/idle-%d", i))
-		}
-		return err
-	}); err != nil {
-		return nil, err
-	}
-	before, err := cpuOf(v.pids())
-	if err != nil {
-		return nil, err
-	}
-	rss, _, err := v.memory()
-	if err != nil {
-		return nil, err
-	}
-	const every = sessionLength / 3
-	begin, end := time.Now(), time.Now().Add(max(length, idleFor))
-	failed := eachOf(idlers, func(i int) error {
-		for at := begin.Add(every * time.Duration(i) / idlers); at.Before(end); at = at.Add(every) {
-			time.Sleep(time.Until(at))
-			if err := actors[i].ping(); err != nil {
-				return err
-			}
-		}
-		time.Sleep(time.Until(end))
-		return nil
-	})
-	elapsed := time.Since(begin)
-	after, err := cpuOf(v.pids())
-	if err := errors.Join(failed, err); err != nil {
-		return nil, err
-	}
-	rssAfter, _, err := v.memory()
-	return figures{idlePercent: (after - before).Seconds() / elapsed.Seconds() / float64(len(v.members)) * 100,
-		firstMiB: float64(rss) / (1 << 20), rssMiB: float64(rssAfter) / (1 << 20)}, err
-}
-
 func closeActors(actors []actor) {
 	eachOf(len(actors), func(i int) error {
 		if actors[i] != nil {
@@ -455,7 +406,7 @@ func (v *venue) tell(writer actor, actors []actor, length time.Duration) (figure
 	told := make(chan error, len(actors))
 	for start := time.Now(); time.Since(start) < length || len(t.answered) < leastChanges; {
 		for _, a := range actors {
-			go func() { told <- a.event() }()
+			go func() { told <- safely(a.event) }()
 		}
 		at := time.Now()
 		if err := writer.change("/watched"); err != nil {
@@ -494,16 +445,24 @@ func (v *venue) tell(writer actor, actors []actor, length time.Duration) (figure
 // actWithin is what an act and the preparations for it may take beside its length.
 const actWithin = 3 * time.Minute
 
-// play runs one act and settles who leads before.
+// play runs one act.
 func (v *venue) play(ctx context.Context, a act, e entrant, length time.Duration) (f figures, err error) {
 	defer v.slayAfter(ctx, length+actWithin)()
-	if v.leader, err = v.healthy(ctx); err != nil {
+	if err := v.begin(ctx, e); err != nil {
 		return nil, err
 	}
-	if err := v.prepare(e); err != nil {
-		return nil, fmt.Errorf("preparing: %w", err)
-	}
 	return a.play(v, e, length)
+}
+
+// begin settles who leads, and that there is what acts read and write.
+func (v *venue) begin(ctx context.Context, e entrant) (err error) {
+	if v.leader, err = v.healthy(ctx); err != nil {
+		return err
+	}
+	if err := v.prepare(e); err != nil {
+		return fmt.Errorf("preparing: %w", err)
+	}
+	return nil
 }
 
 func sceneNames() []string {
@@ -516,11 +475,7 @@ func sceneNames() []string {
 
 // manyScenes are those with many nodes.
 func manyScenes() []string {
-	var names []string
-	for _, n := range []int{hundredThousand, million} {
-		names = append(names, createScene(n), restartScene(n))
-	}
-	return append(names, snapshotScene)
+	return []string{createScene(hundredThousand), restartScene(hundredThousand), batchScene(million), restartScene(million), snapshotScene}
 }
 
 // placeOf orders scenes as they are told.

@@ -18,6 +18,8 @@ const (
 
 	snapshotScene = "4,000 writes/s during a snapshot of 1,000,000 nodes"
 
+	batchOf = fillDepth // nodes in a transaction, so that as many are on their way as without
+
 	snapshotRate   = 4000
 	snapshotWithin = 2 * time.Minute // until the server has taken one by itself
 	quietSeconds   = 3               // of the load beside it, at least
@@ -28,6 +30,7 @@ const (
 )
 
 func createScene(n int) string  { return "create " + thousands(n) + " nodes" }
+func batchScene(n int) string   { return fmt.Sprintf("%s, %d a transaction", createScene(n), batchOf) }
 func restartScene(n int) string { return "kill -9 to ready, " + thousands(n) + " nodes" }
 
 // thousands writes a number with commas.
@@ -39,31 +42,38 @@ func thousands(n int) string {
 	return text
 }
 
-// bulk is what is measured of many nodes: on servers of its own, since whatever
-// comes later would be measured with them.
-func (c *comparison) bulk(ctx context.Context, servers, count, run int, e entrant) error {
-	scenes := []string{createScene(count)} // in the order that they come
+// bulkScenes are those of so many nodes, in the order that they come.
+func bulkScenes(e entrant, count int) []string {
+	scenes := []string{createScene(count)}
 	if count == million {
-		scenes = append(scenes, snapshotScene)
+		scenes = []string{batchScene(count), snapshotScene}
 	}
 	if e.name != floorName { // which forgets everything
 		scenes = append(scenes, restartScene(count))
 	}
-	if !slices.ContainsFunc(scenes, func(scene string) bool { return c.wanted(servers, scene, e.name, run) }) {
-		return nil
-	}
+	return scenes
+}
+
+// bulk is what is measured of many nodes, on servers that it ends.
+func (c *comparison) bulk(ctx context.Context, ensemble *ensemble, servers, count, run int, e entrant) (err error) {
+	scenes := bulkScenes(e, count)
 	if c.plan(servers, scenes, e.name, run) {
 		return nil
 	}
-	ensemble, err := raise(ctx, e.system, c.room(), servers)
-	if err != nil {
-		return c.note(ctx, servers, scenes[0], e.name, run, nil, err)
+	if ensemble == nil {
+		if ensemble, err = c.raiseAgain(ctx, e.system, servers); err != nil {
+			return c.note(ctx, servers, scenes[0], e.name, run, nil, err)
+		}
 	}
 	defer ensemble.end()
 	v := &venue{ensemble: ensemble}
 	spare := v.slayAfter(ctx, bulkWithin)
 	defer spare()
-	made, err := v.makeWeighed(ctx, e, count)
+	batch := 1
+	if count == million {
+		batch = batchOf
+	}
+	made, err := v.makeWeighed(ctx, e, count, batch)
 	if noted := c.note(ctx, servers, scenes[0], e.name, run, made, err); err != nil || noted != nil {
 		return noted // of fewer nodes nothing is to be learnt
 	}
@@ -83,15 +93,15 @@ func (c *comparison) bulk(ctx context.Context, servers, count, run int, e entran
 
 // makeWeighed creates nodes, and tells what lives of them in Lycaon, which can be
 // asked for it.
-func (v *venue) makeWeighed(ctx context.Context, e entrant, count int) (figures, error) {
+func (v *venue) makeWeighed(ctx context.Context, e entrant, count, batch int) (figures, error) {
 	if e.name != native {
-		return v.makeMany(ctx, e, count)
+		return v.makeMany(ctx, e, count, batch)
 	}
 	before, err := v.live(ctx)
 	if err != nil {
 		return nil, err
 	}
-	f, err := v.makeMany(ctx, e, count)
+	f, err := v.makeMany(ctx, e, count, batch)
 	if err == nil {
 		err = v.quiet(ctx)
 	}
@@ -104,7 +114,7 @@ func (v *venue) makeWeighed(ctx context.Context, e entrant, count int) (figures,
 }
 
 // makeMany creates nodes of 100 bytes with paths of 37, on three levels.
-func (v *venue) makeMany(ctx context.Context, e entrant, count int) (figures, error) {
+func (v *venue) makeMany(ctx context.Context, e entrant, count, batch int) (figures, error) {
 	a, err := e.dial(v.members[0].addr)
 	if err != nil {
 		return nil, err
@@ -129,7 +139,7 @@ func (v *venue) makeMany(ctx context.Context, e entrant, count int) (figures, er
 		return nil, err
 	}
 	begin := time.Now()
-	created, err := v.fill(e, until(ctx, counted(count, leaf)), make([]byte, leafBytes))
+	created, err := v.fill(e, until(ctx, counted(count, leaf)), batch, make([]byte, leafBytes))
 	if err != nil {
 		return nil, err
 	}

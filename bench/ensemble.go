@@ -122,9 +122,14 @@ func (e *ensemble) slayAfter(ctx context.Context, patience time.Duration) (spare
 	}
 }
 
-// end ends every server and removes what they kept.
+// end kills every server and removes what they kept: nobody asks for it again, so
+// nobody waits until they have taken their leave.
 func (e *ensemble) end() {
-	e.fell()
+	for _, m := range e.members {
+		if m.process != nil {
+			m.process.kill()
+		}
+	}
 	os.RemoveAll(e.dir)
 }
 

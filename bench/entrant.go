@@ -22,6 +22,7 @@ type entrant struct {
 	dial   func(addr string) (actor, error)
 	loader func(addr string) (loader, error)
 	visit  func(path string) visit // a short session as bytes; nil: by dial
+	signs  signs
 }
 
 // actor is one connection that asks one thing at a time.
@@ -43,8 +44,9 @@ type loader interface {
 	closed(w workload, seed uint64, end time.Time) (tally, error)
 	// paced sends requests when they are due.
 	paced(w workload, seed uint64, s schedule) (tally, error)
-	// fill creates nodes, several at a time, for as long as next has one.
-	fill(next func() (path string, ok bool), data []byte) (tally, error)
+	// fill creates nodes for as long as next has one, fillDepth at a time, each by
+	// itself or so many in a transaction.
+	fill(next func() (path string, ok bool), batch int, data []byte) (tally, error)
 	Close() error
 }
 
@@ -80,6 +82,13 @@ func (t *tally) add(at time.Time, err error) {
 		return
 	}
 	t.answered = append(t.answered, sampleOf(at, time.Since(at)))
+}
+
+// addAll counts n nodes that one request was to create.
+func (t *tally) addAll(n int, at time.Time, err error) {
+	for range n {
+		t.add(at, err)
+	}
 }
 
 const (
@@ -135,14 +144,15 @@ func one(p pipe, w workload, rng *rand.Rand) {
 	}
 }
 
-// take receives the answers that are there, waiting for the first.
-func take(p pipe, t *tally, since func(n uint64) time.Time) error {
+// take receives the answers that are there, waiting for the first, and hands out
+// which request each was to.
+func take(p pipe, answered func(n uint64, err error)) error {
 	for first := true; p.answered() < p.asked() && (first || p.buffered()); first = false {
 		err := p.receive()
 		if err != nil && !refused(err) {
 			return err
 		}
-		t.add(since(p.answered()), err)
+		answered(p.answered(), err)
 	}
 	return nil
 }
@@ -188,7 +198,7 @@ func (p pipeLoader) paced(w workload, seed uint64, s schedule) (tally, error) {
 		case err != nil:
 			return t, err
 		case there:
-			if err := take(p, &t, since); err != nil {
+			if err := take(p, func(n uint64, err error) { t.add(since(n), err) }); err != nil {
 				return t, err
 			}
 		case time.Now().After(s.end.Add(answerWithin)):
@@ -197,26 +207,52 @@ func (p pipeLoader) paced(w workload, seed uint64, s schedule) (tally, error) {
 	}
 }
 
-func (p pipeLoader) fill(next func() (string, bool), data []byte) (tally, error) {
-	sent := make([]time.Time, fillDepth)
-	since := func(n uint64) time.Time { return sent[n%fillDepth] }
+func (p pipeLoader) fill(next func() (string, bool), batch int, data []byte) (tally, error) {
+	type sending struct {
+		at    time.Time
+		nodes int
+	}
+	sent := make([]sending, fillDepth) // by request, in a ring
 	var t tally
+	under := 0 // nodes on their way
 	for done := false; !done || p.answered() < p.asked(); {
-		for now := time.Now(); !done && p.asked()-p.answered() < fillDepth; {
-			path, ok := next()
-			if done = !ok; ok {
-				p.create(path, data)
-				sent[p.asked()%fillDepth] = now
+		for now := time.Now(); !done && under+batch <= fillDepth; {
+			paths := several(next, batch)
+			if done = len(paths) == 0; done {
+				break
 			}
+			if batch == 1 {
+				p.create(paths[0], data)
+			} else {
+				p.createAll(paths, data)
+			}
+			sent[p.asked()%fillDepth] = sending{now, len(paths)}
+			under += len(paths)
 		}
 		if err := p.flush(); err != nil {
 			return t, err
 		}
-		if err := take(p, &t, since); err != nil {
+		if err := take(p, func(n uint64, err error) {
+			s := sent[n%fillDepth]
+			under -= s.nodes
+			t.addAll(s.nodes, s.at, err)
+		}); err != nil {
 			return t, err
 		}
 	}
 	return t, nil
+}
+
+// several are the next paths, so many at most.
+func several(next func() (string, bool), most int) (paths []string) {
+	for len(paths) < most {
+		path, ok := next()
+		if !ok {
+			break
+		}
+		paths = append(paths, path)
+	}
+	return paths
 }
 
 // caller is a client whose calls may be made by many goroutines at once.
@@ -242,12 +278,16 @@ func (c callLoader) call(w workload, rng *rand.Rand, at time.Time, t *tally) {
 	t.add(at, err)
 }
 
-// several runs f on n goroutines, each with its own numbers and its own tally.
-func several(n int, seed uint64, f func(rng *rand.Rand, t *tally)) tally {
+// callers runs f on n goroutines, each with its own numbers and its own tally.
+func callers(n int, seed uint64, f func(rng *rand.Rand, t *tally)) tally {
 	parts := make([]tally, n)
 	var wg sync.WaitGroup
 	for i := range n {
-		wg.Go(func() { f(rand.New(rand.NewPCG(seed, uint64(i))), &parts[i]) })
+		wg.Go(func() {
+			if err := safely(func() error { f(rand.New(rand.NewPCG(seed, uint64(i))), &parts[i]); return nil }); err != nil {
+				parts[i].add(time.Now(), err)
+			}
+		})
 	}
 	wg.Wait()
 	var whole tally
@@ -258,7 +298,7 @@ func several(n int, seed uint64, f func(rng *rand.Rand, t *tally)) tally {
 }
 
 func (c callLoader) closed(w workload, seed uint64, end time.Time) (tally, error) {
-	return several(w.depth, seed, func(rng *rand.Rand, t *tally) {
+	return callers(w.depth, seed, func(rng *rand.Rand, t *tally) {
 		for now := time.Now(); now.Before(end); now = time.Now() {
 			c.call(w, rng, now, t)
 		}
@@ -275,7 +315,7 @@ func (c callLoader) paced(w workload, seed uint64, s schedule) (tally, error) {
 		}
 	}()
 	depth := min(mostInFlight, 1+int(s.end.Sub(s.first)/s.every))
-	return several(depth, seed, func(rng *rand.Rand, t *tally) {
+	return callers(depth, seed, func(rng *rand.Rand, t *tally) {
 		for due := range queue {
 			now := time.Now()
 			if now.Sub(due) > sendWithin {
@@ -287,12 +327,22 @@ func (c callLoader) paced(w workload, seed uint64, s schedule) (tally, error) {
 	}), nil
 }
 
-func (c callLoader) fill(next func() (string, bool), data []byte) (tally, error) {
-	return several(fillDepth, 0, func(_ *rand.Rand, t *tally) {
-		for path, ok := next(); ok && t.refused == 0; path, ok = next() {
+func (c callLoader) fill(next func() (string, bool), batch int, data []byte) (tally, error) {
+	create := func(ctx context.Context, paths []string) error { return c.create(ctx, paths[0], data) }
+	if batch > 1 {
+		all, able := c.caller.(interface {
+			createAll(ctx context.Context, paths []string, data []byte) error
+		})
+		if !able {
+			return tally{}, errors.New("this client creates one node at a time")
+		}
+		create = func(ctx context.Context, paths []string) error { return all.createAll(ctx, paths, data) }
+	}
+	return callers(fillDepth/batch, 0, func(_ *rand.Rand, t *tally) {
+		for paths := several(next, batch); len(paths) > 0 && t.refused == 0; paths = several(next, batch) {
 			at := time.Now()
 			ctx, cancel := context.WithTimeout(context.Background(), answerWithin)
-			t.add(at, c.create(ctx, path, data))
+			t.addAll(len(paths), at, create(ctx, paths))
 			cancel()
 		}
 	}), nil

@@ -45,23 +45,24 @@ func entrants(b binaries) []entrant {
 		p, err := dialPipe(addr)
 		return either[loader](pipeLoader{p}, err)
 	}
+	ours, thirds := signs{3, 6}, signs{3, 3} // at a follower package client gives them twice as often
 	l := lycaon{binary: b.lycaon}
 	all := []entrant{
-		{native, "a bare client of the native protocol", l, dialNative, frames, nativeVisit},
+		{native, "a bare client of the native protocol", l, dialNative, frames, nativeVisit, ours},
 		{throughGo, "package client", l, dialGo, func(addr string) (loader, error) {
 			c, err := openGo(addr)
 			return either[loader](callLoader{c}, err)
-		}, nil},
-		{throughZK, "the program that loads ZooKeeper", l, actZK, zk, zkVisit},
-		{"zookeeper", "a bare client of its protocol", zookeeper{}, actZK, zk, zkVisit},
+		}, nil, ours},
+		{throughZK, "the program that loads ZooKeeper", l, actZK, zk, zkVisit, thirds},
+		{"zookeeper", "a bare client of its protocol", zookeeper{}, actZK, zk, zkVisit, thirds},
 		{"etcd", "clientv3", etcd{binary: b.etcd}, dialEtcdActor, func(addr string) (loader, error) {
 			c, err := openEtcd(addr)
 			return either[loader](callLoader{c}, err)
-		}, nil},
-		{floorName, "a bare client of the native protocol", loop{}, dialNative, frames, nil},
+		}, nil, thirds},
+		{floorName, "a bare client of the native protocol", loop{}, dialNative, frames, nil, ours},
 	}
 	if b.consul != "" {
-		all = append(all, entrant{"consul", "HTTP", consul{b.consul}, dialConsul, loadConsul, nil})
+		all = append(all, entrant{"consul", "HTTP", consul{b.consul}, dialConsul, loadConsul, nil, signs{2, 2}})
 	}
 	return all
 }
@@ -292,6 +293,15 @@ func (e *etcdClient) set(ctx context.Context, node int) error {
 
 func (e *etcdClient) create(ctx context.Context, path string, data []byte) error {
 	_, err := e.c.Put(ctx, path, string(data))
+	return err
+}
+
+func (e *etcdClient) createAll(ctx context.Context, paths []string, data []byte) error {
+	puts := make([]clientv3.Op, len(paths))
+	for i, path := range paths {
+		puts[i] = clientv3.OpPut(path, string(data))
+	}
+	_, err := e.c.Txn(ctx).Then(puts...).Commit()
 	return err
 }
 

@@ -57,8 +57,8 @@ func goals() []goal {
 	limit("one change to 1,000 watchers", p50Ms, 12)
 	times("listing of 10,000 children", rate, 2.5, zk)
 	times(createScene(hundredThousand), rate, 3, zk)
-	limit(createScene(million), liveBytes, 400)
-	limit(createScene(million), nodeBytes, 700)
+	limit(batchScene(million), liveBytes, 400)
+	limit(batchScene(million), nodeBytes, 700)
 	limit(restartScene(hundredThousand), seconds, 0.6)
 	limit(restartScene(million), seconds, 2.5)
 	throughSnapshot := func() {

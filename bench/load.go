@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -58,6 +59,7 @@ type pipe interface {
 	get(node int, level protocol.Consistency)
 	set(node int)
 	create(path string, data []byte)
+	createAll(paths []string, data []byte)         // in one transaction
 	flush() error                                  // sends what was asked for
 	receive() error                                // takes the answer to the oldest request
 	await(until time.Time) (there bool, err error) // whether an answer has begun to arrive by then
@@ -82,7 +84,7 @@ func dial(addr string, buffer int) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return greet(nc, buffer, 30_000)
+	return greet(nc, buffer, sessionLength.Milliseconds())
 }
 
 // What a connection reads into. A large one for each of thousands of short sessions
@@ -201,6 +203,14 @@ func (c *conn) set(node int) {
 func (c *conn) create(path string, data []byte) {
 	body := protocol.AppendCreate(nil, &znode.CreateOp{Path: path, Data: data, ACL: znode.OpenACL, IfAbsent: true})
 	c.request(&protocol.Request{Op: protocol.OpCreate, Body: body})
+}
+
+func (c *conn) createAll(paths []string, data []byte) {
+	ops := make([]protocol.WriteOp, len(paths))
+	for i, path := range paths {
+		ops[i] = protocol.WriteOp{Op: protocol.OpCreate, Create: znode.CreateOp{Path: path, Data: data, ACL: znode.OpenACL}}
+	}
+	c.request(&protocol.Request{Op: protocol.OpMulti, Body: protocol.AppendMulti(nil, ops)})
 }
 
 // setBodies are encoded once.
@@ -346,7 +356,7 @@ func drive(p pipe, w workload, rng *rand.Rand, deadline time.Time) (tally, error
 		if err := p.flush(); err != nil {
 			return t, err
 		}
-		if err := take(p, &t, since); err != nil {
+		if err := take(p, func(n uint64, err error) { t.add(since(n), err) }); err != nil {
 			return t, err
 		}
 	}
@@ -357,8 +367,21 @@ func eachOf(n int, f func(i int) error) error {
 	errs := make([]error, n)
 	var wg sync.WaitGroup
 	for i := range n {
-		wg.Go(func() { errs[i] = f(i) })
+		wg.Go(func() { errs[i] = safely(func() error { return f(i) }) })
 	}
 	wg.Wait()
 	return errors.Join(errs...)
 }
+
+// safely makes an error of a panic: one client ends one scene, not the run.
+func safely(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			fmt.Fprintf(os.Stderr, "panic: %v\n%s", p, debug.Stack())
+			err = fmt.Errorf("%w: %v", errPanicked, p)
+		}
+	}()
+	return f()
+}
+
+var errPanicked = errors.New("the load program panicked")

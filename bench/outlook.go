@@ -53,11 +53,11 @@ func (o *outlook) end() time.Time {
 func (o *outlook) guess(scene string) time.Duration {
 	switch {
 	case scene == idleScene:
-		return idleFor + time.Second
+		return 6 * time.Second // of its share: all rest together
 	case scene == killScene, scene == pauseScene:
 		return 10 * time.Second
-	case scene == createScene(million):
-		return 40 * time.Second
+	case scene == createScene(million), scene == batchScene(million):
+		return 15 * time.Second
 	case scene == createScene(5*million):
 		return 90 * time.Second
 	case scene == snapshotScene, scene == createScene(hundredThousand):

@@ -43,6 +43,7 @@ type pipeOf struct {
 func (p *pipeOf) get(int, protocol.Consistency) { p.sent++ }
 func (p *pipeOf) set(int)                       { p.sent++ }
 func (p *pipeOf) create(string, []byte)         { p.sent++ }
+func (p *pipeOf) createAll([]string, []byte)    { p.sent++ }
 func (p *pipeOf) flush() error                  { return nil }
 func (p *pipeOf) asked() uint64                 { return p.sent }
 func (p *pipeOf) answered() uint64              { return p.acks }

@@ -66,7 +66,7 @@ func playPeers(ctx context.Context, args []string) error {
 	f.StringVar(&c.lycaon, "lycaon", "../bin/lycaon", "the server's binary")
 	f.StringVar(&c.consul, "consul", "", "a binary of Consul, which is compared too then")
 	f.IntVar(&c.runs, "runs", 5, "of each scene, in turn")
-	f.IntVar(&c.bulkRuns, "bulk-runs", 3, "of the scenes with 100,000 nodes and more")
+	f.IntVar(&c.bulkRuns, "bulk-runs", 5, "of the scenes with 100,000 nodes and more")
 	f.DurationVar(&c.length, "length", 5*time.Second, "of one run")
 	f.StringVar(&c.only, "only", "", "run the scenes whose name contains this")
 	f.StringVar(&c.names, "entrants", "", "run these alone, separated by semicolons")
@@ -182,6 +182,25 @@ func (c *comparison) note(ctx context.Context, servers int, scene, entrant strin
 	return ctx.Err()
 }
 
+// guarded plays scenes whose failures are in the results; a panic is one more.
+func (c *comparison) guarded(ctx context.Context, servers int, scenes []string, entrant string, run int, play func() error) error {
+	err := safely(play)
+	if errors.Is(err, errPanicked) {
+		return c.fail(ctx, servers, scenes, entrant, run, err)
+	}
+	return err
+}
+
+// fail notes why scenes were not played to their end, in the first that is missing.
+func (c *comparison) fail(ctx context.Context, servers int, scenes []string, entrant string, run int, why error) error {
+	for _, scene := range scenes {
+		if c.wanted(servers, scene, entrant, run) {
+			return c.note(ctx, servers, scene, entrant, run, nil, why)
+		}
+	}
+	return ctx.Err()
+}
+
 // once is one run of everything, on servers of its own.
 func (c *comparison) once(ctx context.Context, run int) error {
 	if run <= c.runs {
@@ -225,18 +244,18 @@ func (c *comparison) small(ctx context.Context, servers, run int) error {
 	if err != nil {
 		return err
 	}
-	type turn struct {
+	type scene struct {
 		act
-		entrant
+		by []entrant
 	}
-	var turns []turn
+	var scenes []scene
 	systems := map[string]system{}
 	for _, a := range acts() {
-		for _, e := range inTurn(all, run) {
-			if a.followed && servers == 1 || a.leaves(e) || !c.wanted(servers, a.name, e.name, run) {
-				continue
-			}
-			turns = append(turns, turn{a, e})
+		by := slices.DeleteFunc(inTurn(all, run), func(e entrant) bool {
+			return a.followed && servers == 1 || a.leaves(e) || !c.wanted(servers, a.name, e.name, run)
+		})
+		scenes = append(scenes, scene{a, by})
+		for _, e := range by {
 			systems[e.system.name()] = e.system
 		}
 	}
@@ -245,9 +264,19 @@ func (c *comparison) small(ctx context.Context, servers, run int) error {
 		venues[name] = &venue{ensemble: raised}
 	}
 	defer func() { endAll(venues) }()
-	for _, t := range turns {
-		if err := c.perform(ctx, venues, servers, t.act, t.entrant, run); err != nil {
-			return err
+	for _, s := range scenes {
+		if s.name == idleScene {
+			if err := c.idleTogether(ctx, venues, servers, s.by, run); err != nil {
+				return err
+			}
+			continue
+		}
+		for _, e := range s.by {
+			if err := c.guarded(ctx, servers, []string{s.name}, e.name, run, func() error {
+				return c.perform(ctx, venues, servers, s.act, e, run)
+			}); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -275,8 +304,11 @@ func (c *comparison) raiseAll(ctx context.Context, systems map[string]system, se
 	for name, s := range systems {
 		room := c.room()
 		wg.Go(func() {
-			raised, err := raise(ctx, s, room, servers)
-			if err != nil {
+			var raised *ensemble
+			if err := safely(func() (err error) {
+				raised, err = raise(ctx, s, room, servers)
+				return err
+			}); err != nil {
 				return
 			}
 			mu.Lock()
@@ -321,23 +353,38 @@ func (c *comparison) perform(ctx context.Context, venues map[string]*venue, serv
 	if c.plan(servers, []string{a.name}, e.name, run) {
 		return nil
 	}
-	name := e.system.name()
-	if venues[name] == nil {
-		raised, err := c.raiseAgain(ctx, e.system, servers)
-		if err != nil {
-			return c.note(ctx, servers, a.name, e.name, run, nil, err)
-		}
-		venues[name] = &venue{ensemble: raised}
+	v, err := c.venue(ctx, venues, e.system, servers)
+	if err != nil {
+		return c.note(ctx, servers, a.name, e.name, run, nil, err)
 	}
 	if err := settle(ctx, venues); err != nil {
 		return err
 	}
-	f, err := venues[name].play(ctx, a, e, c.length)
-	if err != nil { // of servers that are broken nothing more is to be learnt
-		venues[name].end()
-		delete(venues, name)
+	f, err := v.play(ctx, a, e, c.length)
+	if err != nil {
+		giveUp(venues, v)
 	}
 	return c.note(ctx, servers, a.name, e.name, run, f, err)
+}
+
+// venue is that of a system, raised again if it is not there any more.
+func (c *comparison) venue(ctx context.Context, venues map[string]*venue, s system, servers int) (*venue, error) {
+	if v := venues[s.name()]; v != nil {
+		return v, nil
+	}
+	raised, err := c.raiseAgain(ctx, s, servers)
+	if err != nil {
+		return nil, err
+	}
+	v := &venue{ensemble: raised}
+	venues[s.name()] = v
+	return v, nil
+}
+
+// giveUp ends servers that are broken: nothing more is to be learnt of them.
+func giveUp(venues map[string]*venue, v *venue) {
+	v.end()
+	delete(venues, v.system.name())
 }
 
 // leftOut says who is not asked for so many nodes: clients of the same servers
@@ -346,7 +393,8 @@ func leftOut(entrant string, count int) bool {
 	return entrant == throughGo || count == million && slices.Contains([]string{throughZK, "consul", floorName}, entrant)
 }
 
-// many plays the scenes of many nodes.
+// many plays the scenes of many nodes, each entrant on servers of its own: whatever came
+// later would be measured with them.
 func (c *comparison) many(ctx context.Context, servers, count, run int) error {
 	if count == million && !slices.Contains(c.millions, servers) {
 		return nil
@@ -355,11 +403,20 @@ func (c *comparison) many(ctx context.Context, servers, count, run int) error {
 	if err != nil {
 		return err
 	}
-	for _, e := range inTurn(all, run) {
-		if leftOut(e.name, count) {
-			continue
-		}
-		if err := c.bulk(ctx, servers, count, run, e); err != nil {
+	systems := map[string]system{} // by entrant
+	by := slices.DeleteFunc(inTurn(all, run), func(e entrant) bool {
+		return leftOut(e.name, count) || !slices.ContainsFunc(bulkScenes(e, count), func(scene string) bool { return c.wanted(servers, scene, e.name, run) })
+	})
+	for _, e := range by {
+		systems[e.name] = e.system
+	}
+	raised := c.raiseAll(ctx, systems, servers)
+	defer func() { endAll(raised) }()
+	for _, e := range by {
+		scenes := bulkScenes(e, count)
+		if err := c.guarded(ctx, servers, scenes, e.name, run, func() error {
+			return c.bulk(ctx, raised[e.name], servers, count, run, e)
+		}); err != nil {
 			return err
 		}
 	}
@@ -404,7 +461,9 @@ func (c *comparison) faults(ctx context.Context, run int) error {
 	ensembles := c.raiseAll(ctx, systems, 3)
 	defer func() { endAll(ensembles) }()
 	for _, t := range turns {
-		if err := c.strike(ctx, ensembles, t.fault, t.scene, t.entrant, run); err != nil {
+		if err := c.guarded(ctx, 3, []string{t.scene}, t.entrant.name, run, func() error {
+			return c.strike(ctx, ensembles, t.fault, t.scene, t.entrant, run)
+		}); err != nil {
 			return err
 		}
 	}

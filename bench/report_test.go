@@ -107,7 +107,7 @@ func TestThePageSaysWhereLycaonIsBehindAndWhatFailed(t *testing.T) {
 	require.Contains(t, text, "![One server: done a second (more is better)](performance/1-throughput.svg)")
 	require.Contains(t, text, "`go run . peers` (asked for: 5 runs of 2 s, 1 of the scenes with 100,000 nodes and more)\n")
 	require.Contains(t, text, "- Runs that there were: 1 to 3 of each scene.\n", "whatever was asked for")
-	many := append(someCells(), cell{Servers: 1, Scene: createScene(million), Entrant: native, Run: 1, Figures: figures{rate: 1}})
+	many := append(someCells(), cell{Servers: 1, Scene: batchScene(million), Entrant: native, Run: 1, Figures: figures{rate: 1}})
 	require.Equal(t, "1 to 3 of each scene, 1 of those with 100,000 nodes and more", summarizeCells(many).runsText())
 	require.Equal(t, "1 of each scene", summarizeCells(many[4:]).runsText())
 }
@@ -227,12 +227,18 @@ func TestWhatCannotBeOpenedIsNothing(t *testing.T) {
 		if e.name == throughGo || e.name == "etcd" {
 			continue // their clients wait for a server
 		}
-		a, err := e.dial(none.Addr().String())
-		require.Error(t, err, e.name)
-		require.Nil(t, a, e.name)
-		l, err := e.loader(none.Addr().String())
-		require.Error(t, err, e.name)
-		require.Nil(t, l, e.name)
+		t.Run(e.name, func(t *testing.T) {
+			t.Parallel()
+			a, err := e.dial(none.Addr().String())
+			require.Error(t, err)
+			require.Nil(t, a)
+		})
+		t.Run(e.name+" under load", func(t *testing.T) {
+			t.Parallel()
+			l, err := e.loader(none.Addr().String())
+			require.Error(t, err)
+			require.Nil(t, l)
+		})
 	}
 }
 

@@ -158,11 +158,11 @@ func (s *scaling) stage(ctx context.Context, servers, run int, scenes []string, 
 	if err != nil {
 		return s.note(ctx, servers, scenes[0], alone, run, nil, err)
 	}
-	err = play(v)
-	if errors.Is(err, errTold) {
+	err = safely(func() error { return play(v) })
+	if err == nil || errors.Is(err, errTold) {
 		return ctx.Err()
 	}
-	return err
+	return s.fail(ctx, servers, scenes, alone, run, err)
 }
 
 // errTold ends a stage of which the results tell why.
@@ -242,7 +242,7 @@ func (s *scaling) idle(ctx context.Context, v *venue, run int) error {
 		if err := v.quiet(ctx); err != nil {
 			return nil, err
 		}
-		return idle(v, entrants(binaries{lycaon: s.lycaon})[0], idleLong)
+		return idle(ctx, v, entrants(binaries{lycaon: s.lycaon})[0], restFor, idleLong)
 	})
 }
 
@@ -373,7 +373,7 @@ func (s *scaling) nodes(ctx context.Context, n, run int) error {
 	}
 	return s.stage(ctx, 1, run, scenes, func(v *venue) error {
 		err := s.cell(ctx, 1, createScene(n), run, func() (figures, error) {
-			return v.makeWeighed(ctx, entrants(binaries{lycaon: s.lycaon})[0], n)
+			return v.makeWeighed(ctx, entrants(binaries{lycaon: s.lycaon})[0], n, 1)
 		})
 		if err != nil {
 			return err

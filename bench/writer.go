@@ -58,7 +58,7 @@ func (v *view) writeOnce(s session) {
 	ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(v.try, recoverWithin))
 	defer cancel()
 	begun := time.Now()
-	if err := s.write(ctx); err != nil {
+	if err := safely(func() error { return s.write(ctx) }); err != nil {
 		v.failed.Add(1)
 		v.firstFailure.CompareAndSwap(nil, &err)
 		time.Sleep(redialAfter)

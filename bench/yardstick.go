@@ -47,7 +47,7 @@ func yardsticksOf(scene string) []yardstick {
 		names = []string{rate, cpuPerK, rssMiB}
 	case scene == idleScene:
 		names = []string{idlePercent}
-	case scene == createScene(million):
+	case scene == batchScene(million):
 		names = []string{rate, cpuPerK, nodeBytes}
 	default:
 		names = []string{rate, cpuPerK}

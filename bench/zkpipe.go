@@ -17,9 +17,15 @@ type zkPipe struct {
 	*zkSession
 	out    []byte
 	frame  []byte
-	frames []uint8 // of each request in flight, how many answers it has
+	frames []zkAwaited // of each request in flight
 	sent   uint64
 	acks   uint64
+}
+
+// zkAwaited is what is to come for a request.
+type zkAwaited struct {
+	answers uint8
+	multi   bool
 }
 
 const (
@@ -27,6 +33,7 @@ const (
 	zkGetChildren = 8
 	zkSync        = 9
 	zkPing        = 11
+	zkMulti       = 14
 )
 
 func dialZK(addr string) (pipe, error) { return dialZKPipe(addr, wholeBuffer) }
@@ -95,11 +102,35 @@ func (p *zkPipe) create(path string, data []byte) {
 	p.request(zkCreate, p.zkSession.create(path, data, 0), 1)
 }
 
+// createAll sends a multi: a header before each operation, and one behind the last.
+func (p *zkPipe) createAll(paths []string, data []byte) {
+	var body []byte
+	for _, path := range paths {
+		body = append(zkMultiHeader(body, zkCreate, false), p.zkSession.create(path, data, 0)...)
+	}
+	p.append(zkMulti, zkMultiHeader(body, zkMultiEnd, true))
+	p.expect(zkAwaited{1, true})
+}
+
+const zkMultiEnd = ^uint32(0) // also what a result that is an error begins with
+
+func zkMultiHeader(b []byte, op uint32, last bool) []byte {
+	b = append(binary.BigEndian.AppendUint32(b, op), 0)
+	if last {
+		b[len(b)-1] = 1
+	}
+	return binary.BigEndian.AppendUint32(b, ^uint32(0))
+}
+
 func (p *zkPipe) await(until time.Time) (bool, error) { return awaitBytes(p.nc, p.in, until) }
 
 func (p *zkPipe) request(op uint32, body []byte, answers uint8) {
 	p.append(op, body)
-	p.frames = append(p.frames, answers)
+	p.expect(zkAwaited{answers: answers})
+}
+
+func (p *zkPipe) expect(a zkAwaited) {
+	p.frames = append(p.frames, a)
 	p.sent++
 }
 
@@ -118,11 +149,11 @@ func (p *zkPipe) flush() error {
 }
 
 func (p *zkPipe) receive() error {
-	answers := p.frames[0]
+	awaited := p.frames[0]
 	p.frames = p.frames[1:]
 	p.acks++
 	var failed error
-	for range answers {
+	for range awaited.answers {
 		frame, err := nextFrame(p.in, &p.frame, zkMaxFrame)
 		if err != nil {
 			return err
@@ -132,9 +163,22 @@ func (p *zkPipe) receive() error {
 		}
 		if code := int32(binary.BigEndian.Uint32(frame[12:])); code != 0 {
 			failed = zkError(code)
+		} else if awaited.multi {
+			failed = zkMultiFailure(frame[16:])
 		}
 	}
 	return failed
+}
+
+// zkMultiFailure looks at the first result: if one fails, all are errors.
+func zkMultiFailure(results []byte) error {
+	if len(results) < 9 {
+		return fmt.Errorf("results of %d bytes", len(results))
+	}
+	if binary.BigEndian.Uint32(results) == zkCreate {
+		return nil
+	}
+	return zkError(int32(binary.BigEndian.Uint32(results[5:])))
 }
 
 func (p *zkPipe) asked() uint64    { return p.sent }
