@@ -23,7 +23,7 @@ func benchPrinted(t *testing.T, as form, results ...bench.Result) (string, error
 	var out bytes.Buffer
 	e := newEnv(nil, &out, &out, noEnv)
 	e.out.form = as
-	err = e.printBench(bench.Options{Load: load, Path: "/lycaon-bench-1", Length: 10 * time.Second}, results)
+	err = e.printBench(bench.Options{Load: load, Path: "/lycaon-bench-1", Length: 10 * time.Second}, results, true)
 	return out.String(), err
 }
 
@@ -63,7 +63,7 @@ func TestBenchTellsProgramsTheSame(t *testing.T) {
 	good, slow, most := benchResults()
 	out, err := benchPrinted(t, formJSON, slow, most)
 	require.Equal(t, exitError, exitCode(err))
-	require.JSONEq(t, `{"load":"small","sessions":50,"path":"/lycaon-bench-1","lengthMs":10000,"pass":false,"workloads":[
+	require.JSONEq(t, `{"load":"small","sessions":50,"path":"/lycaon-bench-1","lengthMs":10000,"pass":false,"endedEarly":false,"workloads":[
 		{"workload":"writes","closedLoop":false,"askedPerS":150,"donePerS":12.34,"p50Ms":90,"p95Ms":200,"p99Ms":300,"slowestMs":1000,"failed":2,"p99LimitMs":100,
 			"faults":["12.3/s is less than 135.0/s","p99 of 300ms is more than 100ms","2 failed, such as: no leader"]},
 		{"workload":"reads","closedLoop":true,"donePerS":100000,"p50Ms":10,"p95Ms":11,"p99Ms":12,"slowestMs":13,"failed":0,"faults":[]}]}`, out)
@@ -132,6 +132,42 @@ func TestBenchRemovesItsNodeWhenItIsInterrupted(t *testing.T) {
 	interrupt()
 	require.ErrorContains(t, <-ended, "bench: ended early; /load is removed")
 	require.Equal(t, before, everything(t, c))
+}
+
+func TestBenchTellsWhatWasDoneBeforeItWasInterrupted(t *testing.T) {
+	t.Parallel()
+	cluster := clienttest.Start(t)
+	c := cluster.Client(t)
+	load, err := bench.LoadNamed("small")
+	require.NoError(t, err)
+	load.Sessions = 2
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	o := bench.Options{Load: load, Path: "/load", Length: 50 * time.Millisecond}
+	o.Open = func(ctx context.Context) (*client.Client, error) { return client.Open(ctx, cluster.Addrs()) }
+	o.Begin = func(workload string) {
+		if workload == bench.Mixed {
+			interrupt()
+		}
+	}
+	results, ended := bench.Run(ctx, c, o)
+	for as, wants := range map[form][]string{
+		formText: {"\nwrites  ", "\nreads  ", "\nended early: 2 of 6 workloads\n"},
+		formJSON: {`"endedEarly":true`, `"pass":false`, `"workload":"writes"`, `"workload":"reads"`},
+	} {
+		var out bytes.Buffer
+		e := newEnv(nil, &out, &out, noEnv)
+		e.out.form = as
+		err := e.tellBench(ctx, o, results, ended)
+		require.ErrorContains(t, err, "bench: ended early; /load is removed")
+		require.NotErrorIs(t, err, errQuiet, "it is still to be said")
+		require.Equal(t, exitError, exitCode(err))
+		for _, want := range wants {
+			require.Contains(t, out.String(), want)
+		}
+		require.NotContains(t, out.String(), "mixed")
+		require.NotContains(t, out.String(), "\nPASS\n")
+	}
 }
 
 func TestBenchRefusesWhatItCannotRun(t *testing.T) {

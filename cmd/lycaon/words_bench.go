@@ -42,7 +42,8 @@ answered: what the cluster does at most, without a verdict.
 
 The load is real: others who use the cluster feel it. It works below one new node, which
 is removed at the end and after Ctrl-C, and touches nothing else. If it cannot be removed
-it goes by itself within hours.`,
+it goes by itself within hours. After Ctrl-C it tells of the workloads that were done, and
+the exit code is 1.`,
 		Example: "  bench\n  bench --load large --time 1m\n  bench --load medium --max -o json",
 		GroupID: groupServer,
 		Args:    exactArgs(0),
@@ -105,15 +106,21 @@ func (e *env) bench(ctx context.Context, o bench.Options) error {
 	o.Begin = tell
 	results, err := bench.Run(ctx, c, o)
 	done()
-	switch {
-	case errors.Is(err, bench.ErrLeftBehind):
-		return err
-	case err != nil && ctx.Err() != nil:
-		return fmt.Errorf("bench: ended early; %s is removed", o.Path)
-	case err != nil:
-		return err
+	return e.tellBench(ctx, o, results, err)
+}
+
+// tellBench tells what there is of a run, and how it ended.
+func (e *env) tellBench(ctx context.Context, o bench.Options, results []bench.Result, err error) error {
+	if err == nil {
+		return e.printBench(o, results, true)
 	}
-	return e.printBench(o, results)
+	if ctx.Err() != nil && !errors.Is(err, bench.ErrLeftBehind) {
+		err = fmt.Errorf("bench: ended early; %s is removed", o.Path)
+	}
+	if len(results) > 0 {
+		err = errors.Join(err, e.printBench(o, results, false))
+	}
+	return err
 }
 
 // benchBar shows how much of the time has passed, and the workload that runs.
@@ -157,24 +164,25 @@ type benchJSON struct {
 	Faults     []string `json:"faults"`
 }
 
-func (e *env) printBench(o bench.Options, results []bench.Result) error {
-	pass := true
+// printBench says PASS or FAIL of a run that is whole.
+func (e *env) printBench(o bench.Options, results []bench.Result, whole bool) error {
+	pass := whole
 	for _, r := range results {
 		pass = pass && len(r.Faults()) == 0
 	}
 	var err error
 	if e.out.structured() {
-		err = e.out.value(benchValue(o, results, pass))
+		err = e.out.value(benchValue(o, results, pass, whole))
 	} else {
-		err = e.benchText(o, results, pass)
+		err = e.benchText(o, results, pass, whole)
 	}
-	if err == nil && !pass {
+	if err == nil && whole && !pass {
 		return errQuiet
 	}
 	return err
 }
 
-func benchValue(o bench.Options, results []bench.Result, pass bool) any {
+func benchValue(o bench.Options, results []bench.Result, pass, whole bool) any {
 	rows := []benchJSON{}
 	for _, r := range results {
 		rows = append(rows, benchJSON{
@@ -184,13 +192,13 @@ func benchValue(o bench.Options, results []bench.Result, pass bool) any {
 		})
 	}
 	return map[string]any{"load": o.Load.Name, "sessions": o.Load.Sessions, "path": o.Path, "lengthMs": o.Length.Milliseconds(),
-		"pass": pass, "workloads": rows}
+		"pass": pass, "endedEarly": !whole, "workloads": rows}
 }
 
 // ms is to a microsecond.
 func ms(d time.Duration) float64 { return float64(d.Round(time.Microsecond).Microseconds()) / 1e3 }
 
-func (e *env) benchText(o bench.Options, results []bench.Result, pass bool) error {
+func (e *env) benchText(o bench.Options, results []bench.Result, pass, whole bool) error {
 	verdict := map[bool]string{true: "PASS", false: "FAIL"}
 	if err := e.out.line("load %s: %d sessions, %v of each workload, below %s", o.Load.Name, o.Load.Sessions, o.Length, o.Path); err != nil {
 		return err
@@ -213,6 +221,9 @@ func (e *env) benchText(o bench.Options, results []bench.Result, pass bool) erro
 				return err
 			}
 		}
+	}
+	if !whole {
+		return e.out.line("ended early: %d of %d workloads", len(results), o.Workloads())
 	}
 	return e.out.line("%s", verdict[pass])
 }
