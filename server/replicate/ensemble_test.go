@@ -242,17 +242,14 @@ func (e *ensemble) pinned(n int) {
 // other, and waits until all the others have it.
 func (e *ensemble) writes(through *server) time.Duration {
 	e.Helper()
-	began := time.Now()
 	e.written++
 	hash := [32]byte{byte(e.written), byte(e.written >> 8), 1}
 	through.send(state.Txn{Kind: state.TxnOpen, PasswordHash: hash, TimeoutMs: 3_600_000})
-	took := e.until(fmt.Sprintf("write %d through server %d", e.written, through.id), 30*time.Second, func() bool {
+	return e.until(fmt.Sprintf("write %d through server %d", e.written, through.id), 30*time.Second, func() bool {
 		through.mu.RLock()
 		defer through.mu.RUnlock()
 		return len(through.unsent) == 0
 	})
-	_ = began
-	return took
 }
 
 func (e *ensemble) equal() {
