@@ -107,6 +107,7 @@ func (s *Store) commitRaw() error {
 		return s.fail(fmt.Errorf("raftlog: write: %w", err))
 	}
 	g.used.Add(int64(bytes + (len(s.batch.entries)+1)*memTableEntryOverheadBytes))
+	g.leaveWritten(bytes)
 	s.batch.reset()
 	s.stats.syncs.Add(1)
 	took := time.Since(start)

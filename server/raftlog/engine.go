@@ -84,13 +84,20 @@ func openEngine(o badger.Options) (db *badger.DB, err error) {
 // it. So the memtable is taken out, and what is closed is a Badger without one, as a Badger that may not write is.
 // Nobody else may use db any more.
 func closeUnwritten(db *badger.DB) error {
-	memTable := reflect.ValueOf(db).Elem().FieldByName("mt")
+	memTable := memTableOf(db)
 	if memTable.IsNil() {
 		return db.Close()
 	}
-	wal := *(**z.MmapFile)(memTable.Elem().FieldByName("wal").Elem().FieldByName("MmapFile").Addr().UnsafePointer())
+	wal := writeAheadFile(memTable)
 	*(*unsafe.Pointer)(memTable.Addr().UnsafePointer()) = nil
 	return errors.Join(db.Close(), z.Munmap(wal.Data), wal.Fd.Close())
+}
+
+// memTableOf is the memtable that db writes to, which it changes when it begins another.
+func memTableOf(db *badger.DB) reflect.Value { return reflect.ValueOf(db).Elem().FieldByName("mt") }
+
+func writeAheadFile(memTable reflect.Value) *z.MmapFile {
+	return *(**z.MmapFile)(memTable.Elem().FieldByName("wal").Elem().FieldByName("MmapFile").Addr().UnsafePointer())
 }
 
 // keyIterator goes over the keys of a prefix as they are now.

@@ -20,6 +20,9 @@ const (
 	sparePercent         = 40
 	// memTableEntryOverheadBytes is at most what an entry takes beside key and value, in the write-ahead file or in memory.
 	memTableEntryOverheadBytes = 192
+	// maxMappedBytes of what was written to the newest generation's file count as resident; 256 pages at a time are dropped in
+	// some 20 us, no more than it costs to unmap them later.
+	maxMappedBytes = 1 << 20
 	// arenaPercent of a memtable is what Badger allocates for one, settlePercent what it does to write a table of it.
 	arenaPercent  = 140
 	settlePercent = 200

@@ -22,6 +22,12 @@ func adviseRandom(dir string) (found int) {
 	return found
 }
 
+// dropPages takes the pages of a file's shared mapping out of this process's page table. They stay in the page cache,
+// those that are not on the disk yet too, and come back when they are touched. Of any other memory the content would be lost.
+func dropPages(shared []byte) {
+	_ = syscall.Madvise(shared, syscall.MADV_DONTNEED) // or they are resident until the file is unmapped
+}
+
 // eachMapping calls use with each mapping of a file of dir that has one of the suffixes. The kernel names files without
 // symbolic links.
 func eachMapping(dir string, suffixes []string, use func(start, end uintptr)) {

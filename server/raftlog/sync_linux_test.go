@@ -12,9 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dirtyKiB is how much of the write-ahead files mapped from dir the kernel has
-// not given to the disk.
-func dirtyKiB(t *testing.T, dir string) (dirty, mappings int) {
+// mappedKiB sums what the kernel counts, under any of the names, of the write-ahead
+// files mapped from dir.
+func mappedKiB(t *testing.T, dir string, names ...string) (sum, mappings int) {
 	t.Helper()
 	smaps, err := os.ReadFile("/proc/self/smaps")
 	require.NoError(t, err)
@@ -26,15 +26,14 @@ func dirtyKiB(t *testing.T, dir string) (dirty, mappings int) {
 			}
 			continue
 		}
-		var kib int
-		if n, _ := fmt.Sscanf(line, "Shared_Dirty: %d kB", &kib); ours && n == 1 {
-			dirty += kib
-		}
-		if n, _ := fmt.Sscanf(line, "Private_Dirty: %d kB", &kib); ours && n == 1 {
-			dirty += kib
+		for _, name := range names {
+			var kib int
+			if n, _ := fmt.Sscanf(line, name+": %d kB", &kib); ours && n == 1 {
+				sum += kib
+			}
 		}
 	}
-	return dirty, mappings
+	return sum, mappings
 }
 
 // What kill -9 cannot show, since the kernel keeps what was written: a commit
@@ -49,7 +48,7 @@ func TestACommitLeavesNothingForTheKernelToWrite(t *testing.T) {
 	s := openStore(t, dir)
 	for i := uint64(1); i <= 50; i++ {
 		require.NoError(t, s.StoreLog(testLog(i, 1, 5000)))
-		dirty, mappings := dirtyKiB(t, generationPath(dir, 1))
+		dirty, mappings := mappedKiB(t, generationPath(dir, 1), "Shared_Dirty", "Private_Dirty")
 		require.Positive(t, mappings)
 		require.Zero(t, dirty, "KiB of entry %d", i)
 	}
@@ -101,4 +100,29 @@ func TestALackOfFileDescriptorsPutsSettlingOff(t *testing.T) {
 	require.True(t, s.settle(g))
 	require.True(t, g.settled.Load())
 	requireEntries(t, s, 1, last, constant(1))
+}
+
+func TestWhatIsWrittenDoesNotStayInThePageTable(t *testing.T) {
+	t.Parallel()
+	s, err := Open(Options{Dir: t.TempDir(), memTableBytes: 4 * testMemTable})
+	require.NoError(t, err)
+	defer s.Close()
+	g := s.newest()
+	last := uint64(0)
+	for written := int64(0); written < 6*maxMappedBytes; written += 100 << 10 {
+		last++
+		require.NoError(t, s.StoreLog(testLog(last, 1, 100<<10)))
+		resident, mappings := mappedKiB(t, g.path, "Rss")
+		require.Positive(t, mappings)
+		require.LessOrEqual(t, resident, 2*maxMappedBytes>>10, "KiB after entry %d", last)
+	}
+	require.Same(t, g, s.newest())
+	crashed, err := Open(Options{Dir: killedCopy(t, s), memTableBytes: 4 * testMemTable})
+	require.NoError(t, err)
+	defer crashed.Close()
+	for i := uint64(1); i <= last; i++ {
+		var got raft.Log
+		require.NoError(t, crashed.GetLog(i, &got))
+		requireSame(t, testLog(i, 1, 100<<10), &got)
+	}
 }
