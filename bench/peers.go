@@ -249,20 +249,19 @@ func (c *comparison) small(ctx context.Context, servers, run int) error {
 		by []entrant
 	}
 	var scenes []scene
-	systems := map[string]system{}
+	systems, first := map[string]system{}, map[string]entrant{} // who comes first on those servers
 	for _, a := range acts() {
 		by := slices.DeleteFunc(inTurn(all, run), func(e entrant) bool {
 			return a.followed && servers == 1 || a.leaves(e) || !c.wanted(servers, a.name, e.name, run)
 		})
 		scenes = append(scenes, scene{a, by})
 		for _, e := range by {
-			systems[e.system.name()] = e.system
+			if name := e.system.name(); systems[name] == nil {
+				systems[name], first[name] = e.system, e
+			}
 		}
 	}
-	venues := map[string]*venue{} // by system
-	for name, raised := range c.raiseAll(ctx, systems, servers) {
-		venues[name] = &venue{ensemble: raised}
-	}
+	venues := c.open(ctx, systems, first, servers)
 	defer func() { endAll(venues) }()
 	for _, s := range scenes {
 		if s.name == idleScene {
@@ -282,6 +281,23 @@ func (c *comparison) small(ctx context.Context, servers, run int) error {
 	return nil
 }
 
+// open starts the servers of several systems and has each prepared by the entrant that
+// comes first on them: one after the other, while others have not come up yet. What goes
+// wrong with that is told when a scene is to be played on them.
+func (c *comparison) open(ctx context.Context, systems map[string]system, first map[string]entrant, servers int) map[string]*venue {
+	var one sync.Mutex
+	venues := map[string]*venue{} // by system
+	c.raiseAll(ctx, systems, servers, func(name string, raised *ensemble) {
+		one.Lock()
+		defer one.Unlock()
+		v := &venue{ensemble: raised}
+		venues[name] = v
+		defer v.slayAfter(ctx, actWithin)()
+		v.begin(ctx, first[name])
+	})
+	return venues
+}
+
 // inTurn begins each run with another entrant: who comes first in a scene finds the
 // machine as the one before has left it.
 func inTurn[E any](all []E, run int) []E {
@@ -292,31 +308,37 @@ func inTurn[E any](all []E, run int) []E {
 	return append(slices.Clone(all[first:]), all[:first]...)
 }
 
-// raiseAll starts several kinds of servers at once. Those that do not come up are
-// left out: they are started again, alone, when something is to be played on them.
-func (c *comparison) raiseAll(ctx context.Context, systems map[string]system, servers int) map[string]*ensemble {
+// raiseAll starts several kinds of servers at once and tells of each that is up. Those
+// that do not come up are left out: they are started again, alone, when something is to be played on them.
+func (c *comparison) raiseAll(ctx context.Context, systems map[string]system, servers int, up func(name string, raised *ensemble)) {
 	if c.planning {
-		return nil
+		return
 	}
-	var mu sync.Mutex
-	all := map[string]*ensemble{}
 	var wg sync.WaitGroup
 	for name, s := range systems {
 		room := c.room()
 		wg.Go(func() {
-			var raised *ensemble
-			if err := safely(func() (err error) {
-				raised, err = raise(ctx, s, room, servers)
+			safely(func() error {
+				raised, err := raise(ctx, s, room, servers)
+				if err == nil {
+					up(name, raised)
+				}
 				return err
-			}); err != nil {
-				return
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			all[name] = raised
+			})
 		})
 	}
 	wg.Wait()
+}
+
+// ensembles are those of raiseAll.
+func (c *comparison) ensembles(ctx context.Context, systems map[string]system, servers int) map[string]*ensemble {
+	var mu sync.Mutex
+	all := map[string]*ensemble{}
+	c.raiseAll(ctx, systems, servers, func(name string, raised *ensemble) {
+		mu.Lock()
+		defer mu.Unlock()
+		all[name] = raised
+	})
 	return all
 }
 
@@ -410,7 +432,7 @@ func (c *comparison) many(ctx context.Context, servers, count, run int) error {
 	for _, e := range by {
 		systems[e.name] = e.system
 	}
-	raised := c.raiseAll(ctx, systems, servers)
+	raised := c.ensembles(ctx, systems, servers)
 	defer func() { endAll(raised) }()
 	for _, e := range by {
 		scenes := bulkScenes(e, count)
@@ -458,7 +480,7 @@ func (c *comparison) faults(ctx context.Context, run int) error {
 			systems[e.name] = c.striking(e)
 		}
 	}
-	ensembles := c.raiseAll(ctx, systems, 3)
+	ensembles := c.ensembles(ctx, systems, 3)
 	defer func() { endAll(ensembles) }()
 	for _, t := range turns {
 		if err := c.guarded(ctx, 3, []string{t.scene}, t.entrant.name, run, func() error {

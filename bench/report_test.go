@@ -344,7 +344,7 @@ func TestServersThatDoNotComeUpAreNotWaitedForAgain(t *testing.T) {
 	tries := 0
 	c := comparison{dir: t.TempDir(), down: map[string]error{}, results: r}
 	e := entrant{name: "etcd", system: absent{tries: &tries}}
-	require.Empty(t, c.raiseAll(t.Context(), map[string]system{"etcd": e.system}, 1))
+	require.Empty(t, c.ensembles(t.Context(), map[string]system{"etcd": e.system}, 1))
 	for _, a := range acts()[:3] {
 		require.NoError(t, c.perform(t.Context(), map[string]*venue{}, 1, a, e, 1))
 	}

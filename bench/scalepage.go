@@ -95,7 +95,8 @@ func unmoved(scene string) func(int) string { return func(int) string { return s
 var scaleTables = []scaleTable{
 	{byServers, "Servers", "32 connections with 32 requests in flight each, spread over the servers, which share the machine: the CPU is that of all together. Values of 1 KiB.",
 		byServers.loads(readsScene, linearScene, writesScene)},
-	{byServers, idleTitle, fmt.Sprintf("1,000 sessions that give a sign of life three times in 10 s each and do nothing else, for %g s; resident is the largest server, at both ends of that time.", idleLong.Seconds()),
+	{byServers, idleTitle, fmt.Sprintf("1,000 sessions of %g s that do nothing but give signs of life, as often as our Go client gives them (three in that time, to a follower six), "+
+		"for %g s that begin when all have rested for %g; resident is the largest server, at both ends of what is measured.", sessionLength.Seconds(), idleLong.Seconds(), restFor.Seconds()),
 		[]scaleColumn{{"", "% of a core a server", unmoved(idleScene), idlePercent, 1}, {"", "MiB resident before", unmoved(idleScene), firstMiB, 1}, {"", "MiB resident after", unmoved(idleScene), rssMiB, 1}}},
 	{byConnections, "Connections", "One server; 1,024 requests in flight on all connections together, one on each of 1,000 and of 10,000. Each connection has a session.",
 		append([]scaleColumn{{"", "opened/s", openScene, rate, 1}, {"", "KiB live each", openScene, liveBytes, kib}},
