@@ -89,8 +89,8 @@ func (c *Conn) look(now time.Duration, all *dozers) (due time.Duration) {
 	case d.on && (late || d.threshold.Held() > 0):
 		c.nc.SetReadDeadline(time.Unix(1, 0))
 	case d.on:
-	case silence < d.quiet(all):
-		return now - silence + d.quiet(all)
+	case silence < c.quiet(all):
+		return now - silence + c.quiet(all)
 	case d.waits && !late:
 		d.on = d.threshold.Set(c.speaker.PingBytes() + 1)
 	}
@@ -98,9 +98,12 @@ func (c *Conn) look(now time.Duration, all *dozers) (due time.Duration) {
 }
 
 // quiet is how long after the last word a reader dozes: not long before the next is
-// to be expected, so that it is not looked at in vain.
-func (d *doze) quiet(all *dozers) time.Duration {
-	return max(all.after, time.Duration(d.rhythm.Load())-3*all.every)
+// to be expected, so that it is not looked at in vain. That is a third of the timeout
+// at the latest, as clients ping by protocol: before its first ping one may have been
+// silent for longer.
+func (c *Conn) quiet(all *dozers) time.Duration {
+	rhythm := min(time.Duration(c.doze.rhythm.Load()), c.timeout/3)
+	return max(all.after, rhythm-3*all.every)
 }
 
 // mayDoze has the connection looked at until the end of its reader.

@@ -204,6 +204,21 @@ func TestALateClientIsHeardAtOnce(t *testing.T) {
 	s.fallAsleep(1)
 }
 
+// Its next ping comes after a third of the timeout all the same.
+func TestWhoWasSilentForLongIsNotExpectedToBeSoAgain(t *testing.T) {
+	t.Parallel()
+	s := startRestful(t)
+	g := s.guest(minute)
+	s.fallAsleep(1)
+	g.say(ping(1))
+	g.say(ping(2)) // wakes at once
+	g.hears(1)
+	g.hears(2)
+	s.Front.Rhythm(0.9)
+	s.Front.Silence(0.3)
+	s.fallAsleep(1)
+}
+
 func TestAPingThatCameWhileTheServerStoodStillCounts(t *testing.T) {
 	t.Parallel()
 	s := startRestful(t)

@@ -47,6 +47,14 @@ func (f *Front) Silence(part float64) {
 	}
 }
 
+// Rhythm has every connection have been silent for part of its timeout before its
+// last word.
+func (f *Front) Rhythm(part float64) {
+	for _, c := range f.Conns() {
+		c.doze.rhythm.Store(int64(part * float64(c.timeout)))
+	}
+}
+
 // Overdue has the time of all that doze be over.
 func (f *Front) Overdue() {
 	for _, c := range f.Conns() {
