@@ -63,3 +63,28 @@ func TestACommitNoticeDoesNotAnswerForRaft(t *testing.T) {
 		require.Error(t, err, "raft's own call to the server has not come back")
 	})
 }
+
+// A leader may look at the end of its log, store and commit another entry, and send
+// a message without entries that tells of that commit.
+func TestACommitIsOfTheEntriesThatAMessageShows(t *testing.T) {
+	running(t, 3, func(e *ensemble) {
+		e.pinned(3)
+		all := e.writers()
+		time.Sleep(time.Second) // until nothing is under way
+		leader, other := e.leader(), e.follower()
+		newest := leader.fsm.newest.Load()
+		message := func(commit uint64, entries ...*raft.Log) {
+			require.NoError(t, leader.appendTo(other.id, &raft.AppendEntriesRequest{
+				Term: newest.term, PrevLogEntry: newest.index, PrevLogTerm: newest.term, LeaderCommitIndex: commit, Entries: entries,
+			}))
+		}
+		message(newest.index, &raft.Log{Index: newest.index + 1, Term: newest.term - 1, Type: raft.LogNoop})
+		last, err := other.store.LastIndex()
+		require.NoError(t, err)
+		require.Equal(t, newest.index+1, last, "it holds what a leader before has told nobody else")
+		message(newest.index + 1)
+		require.Equal(t, newest.index, other.instance().raft.CommitIndex(), "it may be another entry than the one that is committed")
+		all[leader.id-1].write(10)
+		e.checked(all)
+	})
+}

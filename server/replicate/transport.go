@@ -287,8 +287,8 @@ func (t *peerTransport) TimeoutNow(id raft.ServerID, to raft.ServerAddress, req 
 	return t.brief.TimeoutNow(id, target(id, to), req, resp)
 }
 
-// relay hands raft what others ask of it, but for what would make it panic or
-// lend it a vote that is not the member's.
+// relay hands raft what others ask of it, but for what would make it panic, lend
+// it a vote that is not the member's or have it take its own entries for committed.
 func (t *peerTransport) relay() {
 	for {
 		var rpc raft.RPC
@@ -315,6 +315,7 @@ func (t *peerTransport) relay() {
 func (t *peerTransport) check(command any) error {
 	switch c := command.(type) {
 	case *raft.AppendEntriesRequest:
+		boundCommit(c)
 		return checkEntries(c.Entries)
 	case *raft.InstallSnapshotRequest:
 		if c.SnapshotVersion < 1 {
@@ -327,6 +328,20 @@ func (t *peerTransport) check(command any) error {
 		return t.checkCandidate(c.RPCHeader)
 	}
 	return nil
+}
+
+// boundCommit has a message tell of no commit behind the entries that it has shown this server to hold (Raft, figure 2).
+// raft bounds it by the end of its own log instead, where an entry of a former leader may stand that nobody has committed;
+// and its leaders look at the end of their log first and at the commit afterwards.
+func boundCommit(req *raft.AppendEntriesRequest) {
+	if mutant.On(mutant.AnyCommit) {
+		return
+	}
+	shown := req.PrevLogEntry
+	if n := len(req.Entries); n > 0 {
+		shown = req.Entries[n-1].Index
+	}
+	req.LeaderCommitIndex = min(req.LeaderCommitIndex, shown)
 }
 
 // checkCandidate refuses a vote to a server whose data is not what the cluster

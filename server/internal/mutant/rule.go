@@ -67,6 +67,7 @@ const (
 	NoScrub       // replicate: nobody recomputes the digest
 	StrayTerm     // replicate: raft hears of a term beside its own goroutine
 	FallingTerm   // replicate: a heartbeat is answered while raft stores another term
+	AnyCommit     // replicate: a commit is taken for one of whatever stands in the follower's log
 	BareOutage    // replicate: a new leader adds nothing for what the one before may still vouch for
 
 	numRules
@@ -88,7 +89,7 @@ var names = [numRules]string{
 	AnyFile: "any sealed file counts as whole", LostIsPassed: "a lost generation is passed over",
 	ServeEarly: "serve before catch-up", Pipelining: "pipelined appends", Unbounded: "unbounded proposals", VerifiedReads: "reads by VerifyLeader",
 	NoTrial: "marks are not compared", NoScrub: "no scrub",
-	StrayTerm: "terms beside raft's own goroutine", FallingTerm: "terms fall", BareOutage: "nothing for the leader before",
+	StrayTerm: "terms beside raft's own goroutine", FallingTerm: "terms fall", AnyCommit: "commits of any entry", BareOutage: "nothing for the leader before",
 	NoStreamResend: "no resend over a new stream", DeafToDoubt: "deaf to the leader's doubt", SilentOverflow: "silent overflow of the outbox",
 }
 
