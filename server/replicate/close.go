@@ -28,8 +28,7 @@ func (n *Node) close(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	n.fsm.closing.Store(true)
-	close(n.stop)
-	n.cancel()
+	n.stopWorkers()
 	ended := make(chan error, 1)
 	go func() {
 		// raft goes last: what it has taken and not begun when it shuts down is
@@ -55,6 +54,25 @@ func (n *Node) close(ctx context.Context) error {
 	case <-time.After(closeGrace):
 		return fmt.Errorf("%w: raft did not stop", ErrDeadline)
 	}
+}
+
+func (n *Node) stopWorkers() {
+	n.joining.Lock()
+	defer n.joining.Unlock()
+	close(n.stop)
+	n.cancel()
+}
+
+// join has f run as one of the workers, whom Close awaits, for a caller who is none
+// himself. It tells whether it does: not once the node is closing.
+func (n *Node) join(f func()) bool {
+	n.joining.Lock()
+	defer n.joining.Unlock()
+	if n.ctx.Err() != nil {
+		return false
+	}
+	n.workers.Go(f)
+	return true
 }
 
 // resign hands leadership over if there is somebody to take it. Whoever does

@@ -125,6 +125,7 @@ type Node struct {
 	ctx       context.Context // ends with stop
 	cancel    context.CancelFunc
 	workers   sync.WaitGroup
+	joining   sync.Mutex // held by whoever joins the workers from without, and to stop them
 	opened    atomic.Bool
 	closing   sync.Once
 	readyOnce sync.Once

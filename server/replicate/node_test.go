@@ -229,6 +229,7 @@ func TestBeforeOpenAndAfterCloseNothingHappens(t *testing.T) {
 	n, _ = start(t, newDisk(), Config{})
 	stop(t, n)
 	require.ErrorIs(t, n.Close(t.Context()), ErrClosed)
+	require.ErrorIs(t, n.Snapshot(t.Context()), ErrClosed)
 	n.Append(&state.Txn{Kind: state.TxnNoop})
 	require.Equal(t, uint64(1), n.Stats().Proposer.Unled)
 }

@@ -61,7 +61,9 @@ func (n *Node) Snapshot(ctx context.Context) error {
 	n.fsm.awaited.Add(1)
 	defer n.fsm.awaited.Add(-1)
 	done := make(chan error, 1)
-	n.workers.Go(func() { done <- n.takeSnapshot() })
+	if !n.join(func() { done <- n.takeSnapshot() }) {
+		return ErrClosed
+	}
 	select {
 	case err := <-done:
 		return err
