@@ -238,11 +238,11 @@ func TestAFollowerStandsEarlyThoughItHeardOfTheLeaderSince(t *testing.T) {
 			return l != nil && l != old
 		})
 		t.Logf("after %s", took)
+		var early uint64
 		for _, s := range e.servers {
-			if s != old {
-				require.EqualValues(t, 1, s.Stats().EarlyStands, "server %d", s.id)
-			}
+			early += s.Stats().EarlyStands
 		}
+		require.NotZero(t, early) // of two: who had its last word a heartbeat before the other may be at raft's own timeout by then
 	})
 }
 
