@@ -203,6 +203,9 @@ func (c *comparison) sleepers(ctx context.Context, venues, own map[string]*venue
 func measureSleep(ctx context.Context, sleepers []*sleeper, length time.Duration) {
 	awake := func(s *sleeper) bool { return s.err != nil }
 	asleep := slices.DeleteFunc(slices.Clone(sleepers), awake)
+	if len(asleep) == 0 { // what a run that goes on has measured before
+		return
+	}
 	var all []*resting
 	for _, s := range asleep {
 		all = append(all, s.resting)

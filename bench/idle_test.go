@@ -66,3 +66,11 @@ func TestWhatServersTakeIsTakenOverTheSpan(t *testing.T) {
 	got := spent(usage{at: begin, cpu: time.Second, rss: 64 << 20}, usage{at: begin.Add(10 * time.Second), cpu: 1600 * time.Millisecond, rss: 65 << 20}, 3)
 	require.InDeltaMapValues(t, figures{idlePercent: 2, firstMiB: 64, rssMiB: 65}, got, 1e-9)
 }
+
+func TestWhereNobodyIsToRestNobodyWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		measureSleep(t.Context(), nil, idleFor)
+		require.Zero(t, time.Since(began))
+	})
+}
