@@ -20,7 +20,8 @@ type instance struct {
 	gate     *gate
 	observer *raft.Observer
 	changed  chan raft.Observation // a hint: leader or state have changed
-	ending   sync.Once
+	ending   atomic.Bool
+	ended    chan struct{}             // closed once raft has stopped
 	err      error                     // of the end
 	stoodAt  atomic.Pointer[time.Time] // when it was to stand at once; nil: never
 
@@ -98,7 +99,7 @@ func (n *Node) begin() error {
 	if err != nil {
 		return errors.Join(n.openError(err), closeTransport(trans))
 	}
-	inst := &instance{raft: r, trans: trans, gate: g, changed: make(chan raft.Observation, 1), idle: make(chan struct{})}
+	inst := &instance{raft: r, trans: trans, gate: g, changed: make(chan raft.Observation, 1), ended: make(chan struct{}), idle: make(chan struct{})}
 	if len(n.fatal) > 0 {
 		// raft fell back to an older snapshot behind an image that this version
 		// does not read.
@@ -156,12 +157,14 @@ func (i *instance) standing() (raft.RaftState, uint64) {
 // end stops raft and waits for it, whoever calls it first. Calls to peers are
 // cut short; a write to the log is not, since a store has one writer.
 func (i *instance) end() error {
-	i.ending.Do(func() {
+	if i.ending.CompareAndSwap(false, true) {
 		i.awaitAnswers()
 		stopped := i.raft.Shutdown()
 		err := closeTransport(i.trans)
 		i.err = errors.Join(stopped.Error(), err)
-	})
+		close(i.ended)
+	}
+	<-i.ended // no lock is held over a wait for a disk: the others would stop the time of a bubble
 	return i.err
 }
 

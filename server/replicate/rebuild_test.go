@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -50,4 +51,25 @@ func TestAServerClosesAmidARebuild(t *testing.T) {
 			delete(e.servers, s.id)
 		})
 	}
+}
+
+func TestAServerClosesAmidARebuildThatADiskHolds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDisk()
+		store := &shaky{monotonic: d.logs}
+		n := New(Config{ID: 1, Address: "127.0.0.1:2888"}, store, d.snaps)
+		r := newReplica()
+		r.observer, r.log = n, n
+		require.NoError(t, n.Open(r))
+		<-n.Ready()
+		gate := make(chan struct{})
+		store.gate.Store(&gate)
+		r.send(open(1, time.Minute))
+		rebuilt := make(chan error, 1)
+		go func() { rebuilt <- n.Rebuild(errors.New("a test")) }()
+		time.Sleep(2 * flushWait) // raft is told to stop
+		require.ErrorIs(t, n.Close(t.Context()), ErrDeadline)
+		require.ErrorIs(t, <-rebuilt, ErrClosed)
+		close(gate)
+	})
 }
