@@ -53,7 +53,8 @@ func TestAServerClosesAmidARebuild(t *testing.T) {
 	}
 }
 
-func TestAServerClosesAmidARebuildThatADiskHolds(t *testing.T) {
+// A rebuild has begun to end raft when the server closes, which waits for that end too.
+func TestAServerClosesWhileADiskHoldsTheEndOfRaft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
 		store := &shaky{monotonic: d.logs}
@@ -65,11 +66,13 @@ func TestAServerClosesAmidARebuildThatADiskHolds(t *testing.T) {
 		gate := make(chan struct{})
 		store.gate.Store(&gate)
 		r.send(open(1, time.Minute))
-		rebuilt := make(chan error, 1)
-		go func() { rebuilt <- n.Rebuild(errors.New("a test")) }()
-		time.Sleep(2 * flushWait) // raft is told to stop
+		synctest.Wait() // raft is at its disk
+		ended := make(chan error, 1)
+		inst := n.instance()
+		go func() { ended <- inst.end() }()
+		synctest.Wait()
 		require.ErrorIs(t, n.Close(t.Context()), ErrDeadline)
-		require.ErrorIs(t, <-rebuilt, ErrClosed)
 		close(gate)
+		require.NoError(t, <-ended)
 	})
 }
