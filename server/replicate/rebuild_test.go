@@ -65,10 +65,10 @@ func TestAServerClosesWhileADiskHoldsTheEndOfRaft(t *testing.T) {
 		<-n.Ready()
 		gate := make(chan struct{})
 		store.gate.Store(&gate)
-		r.send(open(1, time.Minute))
+		inst := n.instance()
+		inst.raft.Barrier(0)
 		synctest.Wait() // raft is at its disk
 		ended := make(chan error, 1)
-		inst := n.instance()
 		go func() { ended <- inst.end() }()
 		synctest.Wait()
 		require.ErrorIs(t, n.Close(t.Context()), ErrDeadline)
