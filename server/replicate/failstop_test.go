@@ -35,12 +35,15 @@ func (b *broken) GetLog(index uint64, l *raft.Log) error {
 // A panic of raft would end the process with the exit code of a wrong setting.
 func TestAStoreThatFailsStopsTheServerWithoutAPanic(t *testing.T) {
 	const plenty = 1 << 30
-	for name, left := range map[string]struct{ terms, reads int64 }{
-		"at its first term":      {0, plenty},
-		"at the term of opening": {1, plenty},
-		"at an election":         {2, plenty},
-		"at an entry":            {plenty, 0},
-		"at a later entry":       {plenty, 1},
+	for name, left := range map[string]struct {
+		fresh        bool
+		terms, reads int64
+	}{
+		"at its first term": {fresh: true, reads: plenty},
+		"at an election":    {reads: plenty},
+		"at a vote":         {terms: 1, reads: plenty},
+		"at an entry":       {terms: plenty},
+		"at a later entry":  {terms: plenty, reads: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDisk()
@@ -48,7 +51,7 @@ func TestAStoreThatFailsStopsTheServerWithoutAPanic(t *testing.T) {
 			r.session(t, time.Hour)
 			stop(t, n)
 			store := &broken{monotonic: d.logs}
-			if left.terms == 0 {
+			if left.fresh {
 				store.monotonic = newDisk().logs
 			}
 			store.terms.Store(left.terms)

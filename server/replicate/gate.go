@@ -21,7 +21,7 @@ type gate struct {
 	withheld atomic.Uint64      // messages not sent because a write hung
 	term     atomic.Uint64      // the newest that raft has stored
 	storing  func(index uint64) // told of the newest entry before it is stored; nil: nobody is
-	rising   sync.RWMutex       // held while a term is stored, and for reading by those who need the one there is
+	rising   sync.RWMutex       // held while a term is stored, and for reading, never over a write, by those who need the one there is
 
 	mu    sync.Mutex // guards what follows
 	since map[uint64]time.Time
@@ -56,12 +56,19 @@ func (g *gate) Set(key, value []byte) error {
 	return g.Store.Set(key, value)
 }
 
+// SetUint64 stores no term again that is stored already: raft does it whenever a candidate hears of the leader of its own
+// term, and who answers a heartbeat is to wait neither for the disk nor, holding rising, keep raft waiting for it.
 func (g *gate) SetUint64(key []byte, value uint64) error {
+	falling := mutant.On(mutant.FallingTerm)
+	isTerm := bytes.Equal(key, currentTermKey)
+	if isTerm && value == g.term.Load() && !falling {
+		return nil
+	}
 	defer g.enter()()
-	if !bytes.Equal(key, currentTermKey) {
+	if !isTerm {
 		return g.Store.SetUint64(key, value)
 	}
-	if value != g.term.Load() && !mutant.On(mutant.FallingTerm) { // else it is said again, maybe by who holds rising for reading
+	if !falling {
 		g.rising.Lock()
 		defer g.rising.Unlock()
 	}

@@ -148,6 +148,37 @@ func TestAServerVotesOnceInATerm(t *testing.T) {
 	})
 }
 
+// stuck is a disk that hangs.
+type stuck struct {
+	Store
+	freed chan struct{}
+}
+
+func (s *stuck) SetUint64(key []byte, value uint64) error {
+	<-s.freed
+	return s.Store.SetUint64(key, value)
+}
+
+func TestACandidateHearsOfItsLeaderWhileTheDiskHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDisk()
+		store := &stuck{Store: d.logs, freed: make(chan struct{})}
+		a := &apart{}
+		r := begun(t, a, d, store, "two", "three")
+		defer func() { require.NoError(t, r.Shutdown().Error()) }()
+		defer close(store.freed)
+		for r.State() != raft.Candidate {
+			time.Sleep(heartbeatTimeout)
+		}
+		answer := make(chan raft.RPCResponse, 1)
+		go a.hear(raft.RPC{RespChan: answer, Command: &raft.AppendEntriesRequest{RPCHeader: headerOf(2, "two"), Term: r.CurrentTerm()}})
+		synctest.Wait()
+		require.Len(t, answer, 1, "answers of a server whose disk hangs")
+		require.True(t, (<-answer).Response.(*raft.AppendEntriesResponse).Success)
+		require.Equal(t, raft.Follower, r.State())
+	})
+}
+
 func TestHeartbeatsOfAKnownTermDoNotWaitForRaft(t *testing.T) {
 	g := newGate(newDisk().logs)
 	require.NoError(t, g.SetUint64(currentTermKey, 7))
