@@ -9,12 +9,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/lycaon-io/lycaon/client"
+	"github.com/lycaon-io/lycaon/server/internal/bubble"
 	"github.com/lycaon-io/lycaon/server/internal/memnet"
 )
 
@@ -47,7 +47,7 @@ const hop = 100 * time.Microsecond
 // inBubble runs f with n servers that found a cluster, and stops what f left.
 func inBubble(t *testing.T, n int, f func(t *testing.T, p *pack), change ...func(*Config)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p := &pack{t: t, net: memnet.New()}
 		p.change = func(c *Config) {
 			for _, f := range change {

@@ -10,13 +10,13 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/hashicorp/raft"
 	"github.com/stretchr/testify/require"
 
 	"github.com/lycaon-io/lycaon/protocol"
+	"github.com/lycaon-io/lycaon/server/internal/bubble"
 	"github.com/lycaon-io/lycaon/server/internal/memnet"
 	"github.com/lycaon-io/lycaon/server/peer"
 	"github.com/lycaon-io/lycaon/server/state"
@@ -56,7 +56,7 @@ func hostOf(id uint64) string { return fmt.Sprintf("s%d", id) }
 // together runs f in a bubble with so many servers that are to found a cluster;
 // none is started.
 func together(t *testing.T, size uint64, f func(e *ensemble)) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		e := &ensemble{T: t, net: memnet.New(), servers: map[uint64]*server{}}
 		for id := range size {
 			e.initial = append(e.initial, Member{ID: id + 1, PeerAddr: addrOf(id + 1), Suffrage: Voter})
