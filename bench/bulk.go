@@ -70,14 +70,14 @@ func (c *comparison) bulk(ctx context.Context, ensemble *ensemble, servers, coun
 	spare := v.slayAfter(ctx, bulkWithin)
 	defer spare()
 	batch := 1
-	if count == million {
+	if scenes[0] == batchScene(count) {
 		batch = batchOf
 	}
 	made, err := v.makeWeighed(ctx, e, count, batch)
 	if noted := c.note(ctx, servers, scenes[0], e.name, run, made, err); err != nil || noted != nil {
 		return noted // of fewer nodes nothing is to be learnt
 	}
-	if count == million {
+	if slices.Contains(scenes, snapshotScene) {
 		quiet, err := v.writeThroughSnapshot(ctx, e)
 		if err := c.note(ctx, servers, snapshotScene, e.name, run, quiet, err); err != nil {
 			return err

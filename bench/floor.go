@@ -48,7 +48,7 @@ func (loop) open(_ context.Context, addrs []string) (session, error) {
 // loopSession is a connection: the floor has no sessions.
 type loopSession struct{ *conn }
 
-func (s loopSession) write(context.Context) error { return nativeActor{s.conn}.create("/health", nil) }
+func (s loopSession) write(context.Context) error { return nativeActor(s).create("/health", nil) }
 
 func (loopSession) survives(context.Context) (session, ephemeral bool, err error) {
 	return false, false, nil

@@ -285,11 +285,8 @@ func (c *comparison) small(ctx context.Context, servers, run int) error {
 // comes first on them: one after the other, while others have not come up yet. What goes
 // wrong with that is told when a scene is to be played on them.
 func (c *comparison) open(ctx context.Context, systems map[string]system, first map[string]entrant, servers int) map[string]*venue {
-	var one sync.Mutex
 	venues := map[string]*venue{} // by system
 	c.raiseAll(ctx, systems, servers, func(name string, raised *ensemble) {
-		one.Lock()
-		defer one.Unlock()
 		v := &venue{ensemble: raised}
 		venues[name] = v
 		defer v.slayAfter(ctx, actWithin)()
@@ -308,22 +305,26 @@ func inTurn[E any](all []E, run int) []E {
 	return append(slices.Clone(all[first:]), all[:first]...)
 }
 
-// raiseAll starts several kinds of servers at once and tells of each that is up. Those
+// raiseAll starts several kinds of servers at once and tells of each that is up, one after the other. Those
 // that do not come up are left out: they are started again, alone, when something is to be played on them.
 func (c *comparison) raiseAll(ctx context.Context, systems map[string]system, servers int, up func(name string, raised *ensemble)) {
 	if c.planning {
 		return
 	}
 	var wg sync.WaitGroup
+	var one sync.Mutex // who tells
 	for name, s := range systems {
 		room := c.room()
 		wg.Go(func() {
 			safely(func() error {
 				raised, err := raise(ctx, s, room, servers)
-				if err == nil {
-					up(name, raised)
+				if err != nil {
+					return err
 				}
-				return err
+				one.Lock()
+				defer one.Unlock()
+				up(name, raised)
+				return nil
 			})
 		})
 	}
@@ -332,13 +333,8 @@ func (c *comparison) raiseAll(ctx context.Context, systems map[string]system, se
 
 // ensembles are those of raiseAll.
 func (c *comparison) ensembles(ctx context.Context, systems map[string]system, servers int) map[string]*ensemble {
-	var mu sync.Mutex
 	all := map[string]*ensemble{}
-	c.raiseAll(ctx, systems, servers, func(name string, raised *ensemble) {
-		mu.Lock()
-		defer mu.Unlock()
-		all[name] = raised
-	})
+	c.raiseAll(ctx, systems, servers, func(name string, raised *ensemble) { all[name] = raised })
 	return all
 }
 
