@@ -136,17 +136,6 @@ func TestARealRaftNodeLivesOnTheseStores(t *testing.T) {
 	require.NoError(t, n.store.Err())
 }
 
-// raft wraps the store in a cache; the store must not be seen to have gaps through it.
-func TestTheLogCacheSeesAMonotonicStore(t *testing.T) {
-	cache, err := raft.NewLogCache(64, openStore(t, t.TempDir()))
-	require.NoError(t, err)
-	require.True(t, cache.IsMonotonic())
-	require.NoError(t, cache.StoreLogs(testLogs(1, 10, 1, 10)))
-	require.NoError(t, cache.DeleteRange(5, 10))
-	var l raft.Log
-	require.ErrorIs(t, cache.GetLog(7, &l), raft.ErrLogNotFound)
-}
-
 // Readers, as replication has them, run beside appends and compaction; -race watches.
 func TestReadersRunBesideWritesAndCompaction(t *testing.T) {
 	s := openStore(t, t.TempDir())

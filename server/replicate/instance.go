@@ -79,14 +79,9 @@ func (n *Node) instance() *instance { return n.inst.Load() }
 // an empty one, which its owner has put in place.
 func (n *Node) begin() error {
 	g := newGate(failStop{n.store, n.fail})
-	var store Store = g
+	store := &logCache{gate: g}
 	trans := loneTransport(n.cfg.Address)
 	if n.cfg.Peers != nil {
-		cache, err := raft.NewLogCache(logCacheEntries, g)
-		if err != nil {
-			return fmt.Errorf("replicate: cache of the log: %w", err)
-		}
-		store = cached{cache, g}
 		g.storing = n.progress.storing
 		trans = newPeerTransport(n, g)
 	}
@@ -117,12 +112,6 @@ func (n *Node) begin() error {
 	n.standAtOnce()
 	hint(n.begun)
 	return nil
-}
-
-// cached is the store with the newest entries in memory.
-type cached struct {
-	*raft.LogCache
-	raft.StableStore
 }
 
 // openError prefers what the machine said of an image to raft's summary.

@@ -108,9 +108,10 @@ const (
 	// less than twice the heartbeat timeout, since a busy disk takes its time.
 	hangAfter = max(time.Second, 2*heartbeatTimeout)
 
-	// logCacheEntries are kept in memory for the followers: they are asked for
-	// a moment after they were written. 16 MiB at the size of a full batch.
+	// logCacheEntries and logCacheBytes bound what is kept in memory of the end of
+	// the log: 16 full batches. Whoever is further behind is read for.
 	logCacheEntries = 64
+	logCacheBytes   = 4 << 20
 
 	// maxTxnsFrame cuts what a follower sends at transactions; a larger one is
 	// alone in its frame. maxStreamFrame is what any frame may claim to be:
