@@ -69,14 +69,21 @@ func TestTheCollectorIsAskedBeforeAGenerationIsMadeOrSettled(t *testing.T) {
 
 func TestTheServersOfAClusterMakeTheirGenerationsApart(t *testing.T) {
 	t.Parallel()
-	points := map[int64]bool{}
-	for range 100 {
-		point := sparePoint()
-		require.GreaterOrEqual(t, point, int64(earliestSparePercent))
-		require.LessOrEqual(t, point, int64(sparePercent))
-		points[point] = true
+	for _, c := range []struct {
+		scanned  uint64
+		from, to int64
+	}{
+		{slowScanBytes - 1, lateSparePercent, latestSparePercent}, {slowScanBytes, earliestSparePercent, earlySparePercent},
+	} {
+		points := map[int64]bool{}
+		for range 100 {
+			point := sparePoint(heap{scanned: c.scanned})
+			require.GreaterOrEqual(t, point, c.from)
+			require.LessOrEqual(t, point, c.to)
+			points[point] = true
+		}
+		require.Greater(t, len(points), 1)
 	}
-	require.Greater(t, len(points), 1)
 	s := openStore(t, t.TempDir())
 	g := s.newest()
 	require.GreaterOrEqual(t, g.spareAt, int64(earliestSparePercent))

@@ -89,7 +89,7 @@ func openGeneration(number uint64, o badger.Options) (*generation, error) {
 	if err := makeDir(path); err != nil {
 		return nil, err
 	}
-	g := &generation{number: number, path: path, rests: o.ReadOnly, spareAt: sparePoint()}
+	g := &generation{number: number, path: path, rests: o.ReadOnly, spareAt: sparePoint(readHeap())}
 	var err error
 	if g.db, err = openEngine(o); err != nil {
 		return nil, err
@@ -121,8 +121,12 @@ func openSealed(p *preflight) (*generation, error) {
 	return g, nil
 }
 
-func sparePoint() (percent int64) {
-	return earliestSparePercent + rand.Int64N(sparePercent-earliestSparePercent+1)
+func sparePoint(h heap) (percent int64) {
+	from, to := int64(lateSparePercent), int64(latestSparePercent)
+	if h.scanned >= slowScanBytes {
+		from, to = earliestSparePercent, earlySparePercent
+	}
+	return from + rand.Int64N(to-from+1)
 }
 
 // firstIndex is above all indices if there is no entry.

@@ -193,7 +193,7 @@ func TestAGenerationIsMadeAheadAndNothingOfItStays(t *testing.T) {
 	dir := t.TempDir()
 	s := openStore(t, dir)
 	last := uint64(0)
-	for s.newest().used.Load() <= testMemTable*sparePercent/100+generationEntryBytes {
+	for s.newest().used.Load() <= testMemTable*latestSparePercent/100+generationEntryBytes {
 		last++
 		require.NoError(t, s.StoreLog(testLog(last, 1, generationEntryBytes)))
 	}

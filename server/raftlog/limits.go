@@ -13,11 +13,14 @@ const (
 	// defaultMemTableBytes is what a generation takes before the next is begun, which costs some 10 ms of the
 	// housekeeper. The newest and the next take that much memory each, and a third more.
 	defaultMemTableBytes = 16 << 20
-	// sparePercent is early enough for the next generation to be ready, earliestSparePercent late enough for most of its
-	// memory not to lie idle. It is made at a point between, drawn anew each time: the servers of a cluster have the same
-	// log, and would all do this, and the collection it may take, at once.
+	// The next generation is made when the newest is filled by a percentage that is drawn anew each time: the servers of a
+	// cluster have the same log, and would all do it at once. latestSparePercent leaves it twice the time of its syncs where
+	// nothing but syncs bounds the writes, lateSparePercent has most of its memory not lie idle before that. Where a
+	// collection comes first (slowScanBytes), it takes from earliestSparePercent to earlySparePercent.
 	earliestSparePercent = 10
-	sparePercent         = 40
+	earlySparePercent    = 40
+	lateSparePercent     = 40
+	latestSparePercent   = 60
 	// memTableEntryOverheadBytes is at most what an entry takes beside key and value, in the write-ahead file or in memory.
 	memTableEntryOverheadBytes = 192
 	// maxMappedBytes of what was written to the newest generation's file count as resident; 256 pages at a time are dropped in
