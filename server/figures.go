@@ -154,6 +154,7 @@ var raftFigures = []figure{
 	gauge("followers_unreachable", "Members that have not answered this server for a second, while this server leads.", func(r *reading) int { return r.node.Unreachable }),
 	gauge("followers_behind_entries", "Entries that the member farthest behind is missing, while this server leads.", func(r *reading) uint64 { return most(r.node.Followers) }),
 	count("snapshots_sent", "Snapshots sent to members that were too far behind.", func(r *reading) uint64 { return r.node.SnapshotsSent }),
+	count("early_answers", "Messages to members that need not be sent: the member had been sent the same entries while the leader wrote.", func(r *reading) uint64 { return r.node.EarlyAnswers }),
 	gauge("log_write_under_way_seconds", "Age of the oldest write to the log under way, 0 without one.", func(r *reading) float64 { return r.node.LogWrite.Seconds() }),
 	count("messages_withheld", "Messages to followers held back since a write to the log hung: another server is to lead.", func(r *reading) uint64 { return r.node.Withheld }),
 	count("raft_rebuilds", "Times raft and the machine started anew without a restart.", func(r *reading) uint64 { return r.node.Rebuilds }),

@@ -113,13 +113,15 @@ func TestWritesThroughEveryServerRunOnceAndInOrderWhateverBreaks(t *testing.T) {
 		close(stop)
 		clients.Wait()
 		e.checked(all)
-		var doubled, early, late uint64
+		var doubled, early, late, ahead uint64
 		for _, s := range e.servers {
-			p := s.Stats().Proposer
-			doubled, early, late = doubled+p.Doubled, early+p.Early, late+p.Late
+			stats := s.Stats()
+			p := stats.Proposer
+			doubled, early, late, ahead = doubled+p.Doubled, early+p.Early, late+p.Late, ahead+stats.EarlyAnswers
 		}
-		t.Logf("%v; doubled %d early %d late %d; written %d %d %d", seen, doubled, early, late, all[0].sent, all[1].sent, all[2].sent)
+		t.Logf("%v; doubled %d early %d late %d ahead %d; written %d %d %d", seen, doubled, early, late, ahead, all[0].sent, all[1].sent, all[2].sent)
 		require.Positive(t, doubled)
+		require.Positive(t, ahead, "followers wrote beside the leader")
 		require.Greater(t, all[0].sent+all[1].sent+all[2].sent, uint64(1000), "too little traffic to mean anything")
 	})
 }

@@ -18,10 +18,10 @@ import (
 // The cut of the log after a snapshot does not count: it keeps nobody waiting.
 type gate struct {
 	Store
-	withheld atomic.Uint64      // messages not sent because a write hung
-	term     atomic.Uint64      // the newest that raft has stored
-	storing  func(index uint64) // told of the newest entry before it is stored; nil: nobody is
-	rising   sync.RWMutex       // held while a term is stored, and for reading, never over a write, by those who need the one there is
+	withheld atomic.Uint64     // messages not sent because a write hung
+	term     atomic.Uint64     // the newest that raft has stored
+	storing  func([]*raft.Log) // told of entries before they are stored; nil: nobody is
+	rising   sync.RWMutex      // held while a term is stored, and for reading, never over a write, by those who need the one there is
 
 	mu    sync.Mutex // guards what follows
 	since map[uint64]time.Time
@@ -46,7 +46,7 @@ func (g *gate) StoreLog(l *raft.Log) error { return g.StoreLogs([]*raft.Log{l}) 
 func (g *gate) StoreLogs(l []*raft.Log) error {
 	defer g.enter()()
 	if g.storing != nil && len(l) > 0 {
-		g.storing(l[len(l)-1].Index)
+		g.storing(l)
 	}
 	return g.Store.StoreLogs(l)
 }

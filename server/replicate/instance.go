@@ -82,8 +82,9 @@ func (n *Node) begin() error {
 	store := &logCache{gate: g}
 	trans := loneTransport(n.cfg.Address)
 	if n.cfg.Peers != nil {
-		g.storing = n.progress.storing
-		trans = newPeerTransport(n, g)
+		peers := newPeerTransport(n, g)
+		g.storing = peers.storing
+		trans = peers
 	}
 	conf := raftConfig(n.cfg.ID, n.cfg.Logger)
 	if err := assertSettings(conf, store, trans); err != nil {

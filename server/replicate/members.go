@@ -152,6 +152,11 @@ func (n *Node) others() []uint64 {
 	return ids
 }
 
+// followers are all members but this server, as raft addresses them.
+func (n *Node) followers() []raft.Server {
+	return slices.DeleteFunc(slices.Clone(n.configuration().Servers), func(s raft.Server) bool { return s.ID == serverID(n.cfg.ID) })
+}
+
 // target is how to dial a member.
 func (n *Node) target(id uint64) (peer.Target, bool) {
 	_, addr, ok := find(n.configuration(), id)
@@ -181,12 +186,16 @@ func (n *Node) appendTo(id uint64, req *raft.AppendEntriesRequest) error {
 	if inst == nil || !ok {
 		return raft.ErrNotLeader
 	}
-	own := n.self().raft()
-	req.RPCHeader = raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(serverID(n.cfg.ID)), Addr: []byte(own)}
+	req.RPCHeader = n.header()
 	if t, ok := inst.trans.(*peerTransport); ok {
 		return t.notice(s.ID, s.Address, req)
 	}
 	return errWithheld // there are no peers
+}
+
+// header is that of raft's own messages.
+func (n *Node) header() raft.RPCHeader {
+	return raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(serverID(n.cfg.ID)), Addr: []byte(n.self().raft())}
 }
 
 // Admit is the rule by which streams of other servers of this cluster are

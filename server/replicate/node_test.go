@@ -150,11 +150,11 @@ type shaky struct {
 }
 
 func (s *shaky) StoreLogs(l []*raft.Log) error {
-	if s.refuse.Load() {
-		return errors.New("refused")
-	}
 	if gate := s.gate.Load(); gate != nil {
 		<-*gate
+	}
+	if s.refuse.Load() {
+		return errors.New("refused")
 	}
 	if s.calls.Add(1)%5 == 0 && s.fail.Load() > 0 {
 		s.fail.Add(-1)

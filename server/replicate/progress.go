@@ -3,6 +3,7 @@ package replicate
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -11,6 +12,8 @@ import (
 // progress is how far the leader has brought each follower, read off the
 // answers that pass the transport: raft keeps it to itself.
 type progress struct {
+	answeredEarly atomic.Uint64 // messages of raft's that were not sent, since an early one had been
+
 	mu       sync.Mutex // guards what follows
 	members  map[raft.ServerID]*follower
 	installs uint64        // snapshots sent since the start
@@ -90,8 +93,18 @@ func (p *progress) deposed() bool {
 func (p *progress) reachable(id raft.ServerID) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return p.memberLocked(id).reachable()
+}
+
+func (f *follower) reachable() bool { return f.failed.IsZero() || f.heard.After(f.failed) }
+
+// awaits tells whether a server holds the entries up to index, which is all that
+// it was asked for.
+func (p *progress) awaits(id raft.ServerID, index uint64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	f := p.memberLocked(id)
-	return f.failed.IsZero() || f.heard.After(f.failed)
+	return f.known && f.match == index && f.reachable() && !f.installing
 }
 
 func (p *progress) appended(id raft.ServerID, req *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse, err error) {

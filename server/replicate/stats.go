@@ -40,6 +40,7 @@ type Stats struct {
 	Followers       map[uint64]uint64 // while leading: entries each other member is behind
 	Unreachable     int               // while leading: members that have not answered for a second
 	SnapshotsSent   uint64
+	EarlyAnswers    uint64        // messages with entries that members had answered before raft asked
 	LogWrite        time.Duration // for how long the oldest write to the log has been under way
 	Withheld        uint64        // messages to followers held back because a write hung
 	Rebuilds        uint64        // times raft and the machine started anew
@@ -59,7 +60,8 @@ func (n *Node) Stats() Stats {
 		Reaped: n.duties.counts.reaped.Load(), Stalls: n.duties.counts.stalls.Load(),
 		Proposer: n.prop.Stats(), Streams: n.streams.Stats(), State: raft.Shutdown.String(),
 		LeaderChanges: n.counts.leaderChanges.Load(), SnapshotsSent: n.progress.sent(),
-		Rebuilds: n.counts.rebuilds.Load(), EarlyStands: n.counts.earlyStands.Load(),
+		EarlyAnswers: n.progress.answeredEarly.Load(),
+		Rebuilds:     n.counts.rebuilds.Load(), EarlyStands: n.counts.earlyStands.Load(),
 		MemberChanges: n.counts.memberChanges.Load(), TransfersFailed: n.counts.transfersFailed.Load(),
 	}
 	s.Guard = n.guard.stats()

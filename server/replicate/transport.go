@@ -60,6 +60,9 @@ type peerTransport struct {
 	progress    *progress
 	isMember    func(id raft.ServerID, data string) bool
 	current     func(id raft.ServerID, term uint64) bool // this server leads in that term, and id is a member
+	early       func([]*raft.Log) *raft.AppendEntriesRequest
+	members     func() []raft.Server // but this one
+	earlies     earlies
 	rpcs        chan raft.RPC
 	closed      chan struct{}
 	closing     sync.Once
@@ -72,10 +75,11 @@ func newPeerTransport(n *Node, g *gate) *peerTransport {
 	logger := raftLogger(n.cfg.Logger)
 	conns := newRaftConns(n.cfg.Peers, n.self().raft())
 	t := &peerTransport{
-		conns: conns, gate: g, progress: n.progress, isMember: n.isMember, current: n.leads,
+		conns: conns, gate: g, progress: n.progress, isMember: n.isMember, current: n.leads, early: n.early, members: n.followers,
 		bulk:  networkTransport(conns.accepting(), bulkTimeout, logger),
 		brief: networkTransport(conns.dialing(), briefTimeout, logger),
 		rpcs:  make(chan raft.RPC), closed: make(chan struct{}), silenced: map[raft.ServerID]chan struct{}{},
+		earlies: earlies{unasked: map[raft.ServerID]*earlyAppend{}},
 	}
 	go t.relay()
 	return t
@@ -160,6 +164,9 @@ func (t *peerTransport) AppendEntries(id raft.ServerID, to raft.ServerAddress, r
 		*resp = raft.AppendEntriesResponse{Term: req.Term, LastLog: req.PrevLogEntry, Success: true}
 		return nil
 	}
+	if t.answeredEarly(id, to, req, resp) {
+		return nil
+	}
 	if err := t.awaitTurn(id, req.Term, t.isSilenced); err != nil {
 		return err
 	}
@@ -231,6 +238,14 @@ func (t *peerTransport) silence(ctx context.Context, id raft.ServerID) (release 
 	return nil, fmt.Errorf("replicate: server %s does not come to rest: %w", id, errWithheld)
 }
 
+// holdsBack tells whether raft's own message would be held back.
+func (t *peerTransport) holdsBack(id raft.ServerID) bool {
+	t.mu.Lock()
+	_, silenced := t.silenced[id]
+	t.mu.Unlock()
+	return silenced || t.gate.hangs()
+}
+
 // isSilenced is raft's to ask, which shows by it that it has come back.
 func (t *peerTransport) isSilenced(id raft.ServerID) bool {
 	t.mu.Lock()
@@ -257,6 +272,9 @@ func (t *peerTransport) InstallSnapshot(id raft.ServerID, to raft.ServerAddress,
 		return err
 	}
 	t.progress.installing(id, true)
+	if !mutant.On(mutant.EarlyKept) {
+		t.earlies.take(id) // what it said that it holds it may lose by this
+	}
 	defer t.progress.installing(id, false)
 	err := t.bulk.InstallSnapshot(id, target(id, to), req, resp, data)
 	t.progress.installed(id, req, resp, err)

@@ -69,6 +69,11 @@ const (
 	FallingTerm   // replicate: a heartbeat is answered while raft stores another term
 	AnyCommit     // replicate: a commit is taken for one of whatever stands in the follower's log
 	BareOutage    // replicate: a new leader adds nothing for what the one before may still vouch for
+	EarlyCommit   // replicate: what is sent early is said to be committed
+	EarlyAny      // replicate: the answer to an early message answers any other
+	EarlyRefused  // replicate: a refusal of an early message counts
+	EarlyStale    // replicate: an early answer counts however old it is
+	EarlyKept     // replicate: an early answer counts over a snapshot
 
 	numRules
 )
@@ -90,6 +95,8 @@ var names = [numRules]string{
 	ServeEarly: "serve before catch-up", Pipelining: "pipelined appends", Unbounded: "unbounded proposals", VerifiedReads: "reads by VerifyLeader",
 	NoTrial: "marks are not compared", NoScrub: "no scrub",
 	StrayTerm: "terms beside raft's own goroutine", FallingTerm: "terms fall", AnyCommit: "commits of any entry", BareOutage: "nothing for the leader before",
+	EarlyCommit: "early entries are committed", EarlyAny: "early answers to any message", EarlyRefused: "early refusals count",
+	EarlyStale: "early answers of any age", EarlyKept: "early answers over a snapshot",
 	NoStreamResend: "no resend over a new stream", DeafToDoubt: "deaf to the leader's doubt", SilentOverflow: "silent overflow of the outbox",
 }
 
