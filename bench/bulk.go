@@ -21,7 +21,7 @@ const (
 	batchOf = fillDepth // nodes in a transaction, so that as many are on their way as without
 
 	snapshotRate   = 4000
-	snapshotWithin = 2 * time.Minute // until the server has taken one by itself
+	snapshotWithin = 3 * time.Minute // until all servers have taken one by themselves; three of Lycaon take 50 to 67 s in a row, and as long is measured beside
 	quietSeconds   = 3               // of the load beside it, at least
 	quietPatience  = 75              // seconds of load, after which so many are enough
 	lookForFiles   = 10 * time.Millisecond
