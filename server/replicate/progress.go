@@ -125,7 +125,8 @@ func (p *progress) appended(id raft.ServerID, req *raft.AppendEntriesRequest, re
 	}
 }
 
-// answered notes an answer and tells whether match has risen by it.
+// answered notes an answer and tells whether match has risen by it. What a server
+// held in an earlier reign it may have lost to another leader since.
 func (p *progress) answered(id raft.ServerID, success bool, match uint64, req *raft.AppendEntriesRequest) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -135,9 +136,10 @@ func (p *progress) answered(id raft.ServerID, success bool, match uint64, req *r
 		p.forgetLocked(f)
 		return false
 	}
-	if req.Term == p.term {
-		f.told = max(f.told, min(req.LeaderCommitIndex, match))
+	if req.Term != p.term {
+		return false
 	}
+	f.told = max(f.told, min(req.LeaderCommitIndex, match))
 	before := f.match
 	p.matchLocked(f, match)
 	return f.match > before

@@ -3,6 +3,7 @@ package replicate
 import (
 	"testing"
 
+	"github.com/hashicorp/raft"
 	"github.com/stretchr/testify/require"
 
 	"github.com/lycaon-io/lycaon/protocol"
@@ -21,4 +22,16 @@ func TestOnlyWhoLeadsNobodyElseWatchesSeldom(t *testing.T) {
 		}
 	})
 	require.Equal(t, watchInterval, (&loop{Node: New(Config{ID: 1}, nil, nil)}).watchAgain(), "it does not lead yet")
+}
+
+// What the follower held then, another leader may have cut off since.
+func TestAnAnswerOfAReignBeforeHidesNoStarvingFollower(t *testing.T) {
+	p := newProgress()
+	p.begin(3)
+	late := ask(3, logID{7, 3}, entry(8, 3))
+	p.begin(5)
+	p.appended("2", ask(5, logID{6, 2}, entry(7, 5)), &raft.AppendEntriesResponse{Term: 5, Success: true}, nil)
+	p.appended("2", late, &raft.AppendEntriesResponse{Term: 3, Success: true}, nil)
+	require.EqualValues(t, 1, p.of("2", 8).entries, "behind the end of the log")
+	require.False(t, p.awaits("2", 8), "it is sent nothing early behind what it may lack")
 }
