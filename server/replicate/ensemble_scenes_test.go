@@ -198,6 +198,30 @@ func TestLeadershipGoesWhereItIsSent(t *testing.T) {
 	})
 }
 
+// A leader that hands over to somebody and, since that takes long, to somebody
+// else, does not unseat the latter when the former comes to it.
+func TestAHandoverOfAFormerLeaderComesToNothing(t *testing.T) {
+	running(t, 3, func(e *ensemble) {
+		former := e.leader()
+		heir := e.follower()
+		require.NoError(t, former.TransferLeader(e.Context(), heir.id))
+		e.until("leads", time.Second, func() bool { return e.leader() == heir })
+		e.settled()
+		_, term := heir.Leader()
+		trans := former.instance().trans.(*peerTransport)
+		for _, to := range former.followers() {
+			err := trans.TimeoutNow(to.ID, to.Address, &raft.TimeoutNowRequest{RPCHeader: former.header()}, &raft.TimeoutNowResponse{})
+			require.ErrorContains(t, err, errNotLeaders.Error(), "server %s", to.ID)
+		}
+		time.Sleep(2 * electionTimeout)
+		for _, s := range e.servers {
+			id, now := s.Leader()
+			require.Equal(t, []uint64{heir.id, term}, []uint64{id, now}, "server %d", s.id)
+		}
+		e.writes(former)
+	})
+}
+
 func TestTheLeadersDeathIsNoticedByItsConnections(t *testing.T) {
 	var worst, sum time.Duration
 	const rounds = 5

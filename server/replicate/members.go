@@ -179,6 +179,16 @@ func (n *Node) leads(id raft.ServerID, term uint64) bool {
 	return ok
 }
 
+// obeys tells whether raft here takes a server for the leader.
+func (n *Node) obeys(id raft.ServerID) bool {
+	inst := n.instance()
+	if inst == nil {
+		return false
+	}
+	_, leader := inst.raft.LeaderWithID()
+	return leader == id
+}
+
 // appendTo sends a follower what raft might have sent it.
 func (n *Node) appendTo(id uint64, req *raft.AppendEntriesRequest) error {
 	inst := n.instance()

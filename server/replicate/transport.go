@@ -45,6 +45,9 @@ var errWithheld = errors.New("replicate: withheld while a write to the log hangs
 // since it has heard of a later term.
 var errRefused = errors.New("replicate: heartbeat refused")
 
+// errNotLeaders refuses what only a leader may ask for.
+var errNotLeaders = errors.New("replicate: not asked by the leader")
+
 // peerTransport carries raft between servers. It has two sets of connections,
 // since raft knows one deadline for everything: heartbeats and votes must
 // notice within a second that nobody answers, while entries may wait for a
@@ -60,6 +63,7 @@ type peerTransport struct {
 	progress    *progress
 	isMember    func(id raft.ServerID, data string) bool
 	current     func(id raft.ServerID, term uint64) bool // this server leads in that term, and id is a member
+	obeys       func(id raft.ServerID) bool              // raft here takes that server for the leader
 	early       func([]*raft.Log) *raft.AppendEntriesRequest
 	members     func() []raft.Server // but this one
 	earlies     earlies
@@ -75,7 +79,7 @@ func newPeerTransport(n *Node, g *gate) *peerTransport {
 	logger := raftLogger(n.cfg.Logger)
 	conns := newRaftConns(n.cfg.Peers, n.self().raft())
 	t := &peerTransport{
-		conns: conns, gate: g, progress: n.progress, isMember: n.isMember, current: n.leads, early: n.early, members: n.followers,
+		conns: conns, gate: g, progress: n.progress, isMember: n.isMember, current: n.leads, obeys: n.obeys, early: n.early, members: n.followers,
 		bulk:  networkTransport(conns.accepting(), bulkTimeout, logger),
 		brief: networkTransport(conns.dialing(), briefTimeout, logger),
 		rpcs:  make(chan raft.RPC), closed: make(chan struct{}), silenced: map[raft.ServerID]chan struct{}{},
@@ -306,7 +310,8 @@ func (t *peerTransport) TimeoutNow(id raft.ServerID, to raft.ServerAddress, req 
 }
 
 // relay hands raft what others ask of it, but for what would make it panic, lend
-// it a vote that is not the member's or have it take its own entries for committed.
+// it a vote that is not the member's, have it take its own entries for committed or
+// unseat a leader in the name of one before.
 func (t *peerTransport) relay() {
 	for {
 		var rpc raft.RPC
@@ -344,6 +349,8 @@ func (t *peerTransport) check(command any) error {
 		return t.checkCandidate(c.RPCHeader)
 	case *raft.RequestPreVoteRequest:
 		return t.checkCandidate(c.RPCHeader)
+	case *raft.TimeoutNowRequest:
+		return t.checkTransfer(c.RPCHeader)
 	}
 	return nil
 }
@@ -371,6 +378,16 @@ func (t *peerTransport) checkCandidate(h raft.RPCHeader) error {
 	}
 	if !t.isMember(raft.ServerID(h.ID), from.data) {
 		return peer.Refuse(peer.ErrOtherData, "server %s is a member with other data", h.ID)
+	}
+	return nil
+}
+
+// checkTransfer refuses leadership from whom raft here does not take for the leader. Such a message has no term, and one
+// may come when its sender has been replaced, having waited for a disk here: raft would leave its leader, or its own
+// leadership, and the others would vote though they have a leader.
+func (t *peerTransport) checkTransfer(h raft.RPCHeader) error {
+	if !t.obeys(raft.ServerID(h.ID)) {
+		return fmt.Errorf("%w: of server %s", errNotLeaders, h.ID)
 	}
 	return nil
 }
