@@ -2,6 +2,7 @@ package client
 
 import (
 	"bufio"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -67,8 +68,17 @@ func (l *link) cut() {
 		return
 	}
 	l.down = true
-	l.conn.Close()
+	beneath(l.conn).Close()
 	l.wake.Signal()
+}
+
+// beneath is the connection below TLS, whose own Close waits for up to 5 s to say
+// goodbye to a server that takes nothing.
+func beneath(conn net.Conn) net.Conn {
+	if secure, ok := conn.(*tls.Conn); ok {
+		return secure.NetConn()
+	}
+	return conn
 }
 
 // leave cuts the connection for a reason of the client's own. The caller holds
