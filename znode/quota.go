@@ -179,7 +179,7 @@ const errRootQuota = badArguments("there is no quota of the whole tree")
 
 // ParseLimits reads what ZooKeeper's clients write, of any version, in any
 // order: "count=5,bytes=-1=;byteHardLimit=9;countHardLimit=-1". Keys that it
-// does not know it skips.
+// does not know it skips, and separators with nothing between them.
 func ParseLimits(data []byte) (Limits, error) {
 	if len(data) > maxLimitsBytes {
 		return NoLimits, badArguments("the limits of a quota are longer than " + strconv.Itoa(maxLimitsBytes) + " bytes")

@@ -253,6 +253,7 @@ func TestTheDataOfTheQuotaNodeSwitchesEnforcement(t *testing.T) {
 func TestLimitsAreReadAsZooKeepersClientsWriteThem(t *testing.T) {
 	for text, want := range map[string]Limits{
 		"":                   NoLimits,
+		",":                  NoLimits, // to ZooKeeper too
 		"count=5,bytes=-1":   {5, -1, -1, -1},
 		"bytes=7,count=5":    {5, 7, -1, -1},
 		"count=5;bytes=7,,;": {5, 7, -1, -1},

@@ -229,7 +229,7 @@ func (g *generator) write(c *client, op protocol.Op, steps []protocol.WriteOp) *
 
 // fresh makes a write that its client has not sent before.
 func (g *generator) fresh() *action {
-	c, multi := pick(g, g.clients), 145
+	c, multi := pick(g, g.clients), 200
 	if g.chance(250) {
 		c = g.hoarder
 	}

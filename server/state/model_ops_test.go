@@ -187,7 +187,7 @@ func (g *generator) data() []byte {
 	}
 	data := make([]byte, g.rng.IntN(24))
 	for i := range data {
-		if data[i] = byte(g.rng.Uint32()); data[i] == '=' { // never the limits of a quota
+		if data[i] = byte(g.rng.Uint32()); data[i] == '=' { // hardly ever the limits of a quota
 			data[i] = 'e'
 		}
 	}

@@ -19,6 +19,12 @@ var olimits = map[string][2]int64{
 	"count=-1,bytes=-1=;byteHardLimit=90;countHardLimit=12": {12, 90},
 }
 
+// limitsIn are those that some data says; separators alone say none.
+func limitsIn(data []byte) (limits [2]int64, reads bool) {
+	limits, reads = olimits[strings.Trim(string(data), ",;")]
+	return limits, reads
+}
+
 const quotas = "/zookeeper/quota"
 
 // mayGrow tells whether path may get the data, and created be made, one after
@@ -30,7 +36,7 @@ func (o *oracle) mayGrow(path string, data []byte, created []string) protocol.Co
 		}
 	}
 	if strings.HasPrefix(path, quotas+"/") && strings.HasSuffix(path, "/zookeeper_limits") {
-		if _, reads := olimits[string(data)]; !reads {
+		if _, reads := limitsIn(data); !reads {
 			return protocol.BadArguments
 		}
 	}
@@ -64,7 +70,8 @@ func (o *oracle) mayGrow(path string, data []byte, created []string) protocol.Co
 func (o *oracle) quotaOf(path string) (of string, limits [2]int64) {
 	for ; path != "/"; path = above(path) {
 		if n := o.nodes[quotas+path+"/zookeeper_limits"]; n != nil {
-			return path, olimits[string(n.data)]
+			limits, _ = limitsIn(n.data)
+			return path, limits
 		}
 	}
 	return "", [2]int64{-1, -1}
