@@ -103,6 +103,9 @@ func (s *Store) commitRaw() error {
 	bytes := s.batch.bytes
 	g := s.newest()
 	g.single = g.single && g.used.Load() < s.opt.memTableBytes
+	if err := g.layAhead(int64(bytes + (len(s.batch.entries)+1)*txnEntryOverheadBytes)); err != nil {
+		return s.fail(fmt.Errorf("raftlog: write ahead: %w", err))
+	}
 	if err := s.send(); err != nil {
 		return s.fail(fmt.Errorf("raftlog: write: %w", err))
 	}

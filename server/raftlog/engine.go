@@ -100,6 +100,11 @@ func writeAheadFile(memTable reflect.Value) *z.MmapFile {
 	return *(**z.MmapFile)(memTable.Elem().FieldByName("wal").Elem().FieldByName("MmapFile").Addr().UnsafePointer())
 }
 
+// writeAheadEnd is where the next entry goes in the file.
+func writeAheadEnd(memTable reflect.Value) int64 {
+	return int64(memTable.Elem().FieldByName("wal").Elem().FieldByName("writeAt").Uint())
+}
+
 // keyIterator goes over the keys of a prefix as they are now.
 type keyIterator struct {
 	*badger.Iterator

@@ -26,6 +26,9 @@ const (
 	// maxMappedBytes of what was written to the newest generation's file count as resident; 256 pages at a time are dropped in
 	// some 20 us, no more than it costs to unmap them later.
 	maxMappedBytes = 1 << 20
+	// layAheadBytes of zeros are written behind a transaction that is smaller, enough for dozens of small ones.
+	layAheadBytes = 64 << 10
+	pageBytes     = 4 << 10
 	// arenaPercent of a memtable is what Badger allocates for one, settlePercent what it does to write a table of it.
 	arenaPercent  = 140
 	settlePercent = 200
