@@ -48,6 +48,7 @@ type generation struct {
 	ending sync.Mutex   // held by who opens or closes what it is read from; taken before mu
 	mu     sync.RWMutex // held by readers of db and file; a change of them takes it whole
 	db     *badger.DB   // nil after the end, and if it is read from file
+	memory arena        // of db's memtable, if it is not of the heap: db first lets go of it
 	lost   error        // why neither could be opened again
 	file   *walFile     // of a sealed one that Badger holds no more
 	replay int64        // size of the memtables that take its write-ahead files
@@ -84,17 +85,33 @@ func generationNumbers(dir string) ([]uint64, error) {
 	return numbers, nil
 }
 
-// openGeneration opens what lies in the directory of o, or makes it.
+// openGeneration opens what lies in the directory of o.
 func openGeneration(number uint64, o badger.Options) (*generation, error) {
+	if err := makeDir(o.Dir); err != nil {
+		return nil, err
+	}
+	db, err := openEngine(o)
+	if err != nil {
+		return nil, err
+	}
+	return newGeneration(number, o, db, nil)
+}
+
+// makeGeneration makes an empty one in the directory of o, of which there is nothing.
+func makeGeneration(number uint64, o badger.Options) (*generation, error) {
+	if err := makeDir(o.Dir); err != nil {
+		return nil, err
+	}
+	db, memory, err := openEmpty(o)
+	if err != nil {
+		return nil, err
+	}
+	return newGeneration(number, o, db, memory)
+}
+
+func newGeneration(number uint64, o badger.Options, db *badger.DB, memory arena) (*generation, error) {
 	path := o.Dir
-	if err := makeDir(path); err != nil {
-		return nil, err
-	}
-	g := &generation{number: number, path: path, rests: o.ReadOnly, spareAt: sparePoint(readHeap())}
-	var err error
-	if g.db, err = openEngine(o); err != nil {
-		return nil, err
-	}
+	g := &generation{number: number, path: path, db: db, memory: memory, rests: o.ReadOnly, spareAt: sparePoint()}
 	g.ts = g.db.MaxVersion()
 	g.lowest.Store(g.firstIndex())
 	if err := restrictFiles(path); err != nil {
@@ -122,12 +139,8 @@ func openSealed(p *preflight) (*generation, error) {
 	return g, nil
 }
 
-func sparePoint(h heap) (percent int64) {
-	from, to := int64(lateSparePercent), int64(latestSparePercent)
-	if h.scanned >= slowScanBytes {
-		from, to = earliestSparePercent, earlySparePercent
-	}
-	return from + rand.Int64N(to-from+1)
+func sparePoint() (percent int64) {
+	return earliestSparePercent + rand.Int64N(latestSparePercent-earliestSparePercent+1)
 }
 
 // firstIndex is above all indices if there is no entry.
@@ -187,11 +200,22 @@ func (g *generation) close() error {
 	db, file := g.take()
 	switch {
 	case db != nil:
-		return db.Close()
+		return g.freeAfter(db.Close())
 	case file != nil:
 		return file.close()
 	}
 	return nil
+}
+
+// freeAfter is told how the end of db went, and gives its memory back unless Badger may still use it. Whoever ends db has
+// waited for its readers.
+func (g *generation) freeAfter(err error) error {
+	if err != nil {
+		return err
+	}
+	memory := g.memory
+	g.memory = nil
+	return memory.free()
 }
 
 // take leaves nothing to read from to others. Either result may be nil.
@@ -212,7 +236,7 @@ func (g *generation) discard(rest func() error) error {
 	var err error
 	switch {
 	case db != nil:
-		err = closeUnwritten(db)
+		err = g.freeAfter(closeUnwritten(db))
 	case file != nil:
 		err = file.close()
 	default:
@@ -275,11 +299,11 @@ func (g *generation) release() (done bool, err error) {
 	g.db, g.file = nil, file
 	g.mu.Unlock()
 	g.settled.Store(true)
-	return true, closeUnwritten(db)
+	return true, g.freeAfter(closeUnwritten(db))
 }
 
 func (g *generation) reopen(o badger.Options) error {
-	if err := g.db.Close(); err != nil {
+	if err := g.freeAfter(g.db.Close()); err != nil {
 		return err
 	}
 	g.db = nil

@@ -11,15 +11,16 @@ const (
 	maxStableKeys       = 64
 
 	// defaultMemTableBytes is what a generation takes before the next is begun, which costs some 10 ms of the
-	// housekeeper. The newest and the next take that much memory each, and a third more.
+	// housekeeper. The newest takes that much memory when it is full.
 	defaultMemTableBytes = 16 << 20
+	// seedMemTableBytes are those of a memtable that is enlarged before it is written to.
+	seedMemTableBytes = 64 << 10
+	// engineTxnPercent of a memtable is what Badger takes in one transaction.
+	engineTxnPercent = 15
 	// The next generation is made when the newest is filled by a percentage that is drawn anew each time: the servers of a
 	// cluster have the same log, and would all do it at once. latestSparePercent leaves it twice the time of its syncs where
-	// nothing but syncs bounds the writes, lateSparePercent has most of its memory not lie idle before that. Where a
-	// collection comes first (slowScanBytes), it takes from earliestSparePercent to earlySparePercent.
+	// nothing but syncs bounds the writes.
 	earliestSparePercent = 10
-	earlySparePercent    = 40
-	lateSparePercent     = 40
 	latestSparePercent   = 60
 	// memTableEntryOverheadBytes is at most what an entry takes beside key and value, in the write-ahead file or in memory.
 	memTableEntryOverheadBytes = 192
@@ -29,8 +30,7 @@ const (
 	// layAheadBytes of zeros are written behind a transaction that is smaller, enough for dozens of small ones.
 	layAheadBytes = 64 << 10
 	pageBytes     = 4 << 10
-	// arenaPercent of a memtable is what Badger allocates for one, settlePercent what it does to write a table of it.
-	arenaPercent  = 140
+	// settlePercent of a memtable is what Badger allocates to write a table of it.
 	settlePercent = 200
 	// settledMemTableBytes is for generations that are only read.
 	settledMemTableBytes = 1 << 20

@@ -75,7 +75,7 @@ func (s *Store) beginGeneration(number uint64) (*generation, error) {
 	if err := removeDirs(path); err != nil {
 		return nil, err
 	}
-	g, err := openGeneration(number, engineOptions(path, s.opt.memTableBytes, s.engineLog()))
+	g, err := makeGeneration(number, engineOptions(path, s.opt.memTableBytes, s.engineLog()))
 	if err != nil {
 		return nil, err
 	}
@@ -86,13 +86,8 @@ func (s *Store) beginGeneration(number uint64) (*generation, error) {
 	return g, nil
 }
 
-// makeSpare begins the next generation ahead of time, so that no write waits for it. Nor does one wait for the collector,
-// which is given the time for that first, without a lock.
+// makeSpare begins the next generation ahead of time, so that no write waits for it.
 func (s *Store) makeSpare() {
-	if !s.lacksSpare() {
-		return
-	}
-	s.opt.collect(s.opt.memTableBytes * arenaPercent / 100)
 	s.making.Lock()
 	defer s.making.Unlock()
 	if !s.lacksSpareLocked() {
@@ -104,12 +99,6 @@ func (s *Store) makeSpare() {
 		return
 	}
 	s.spare = spare
-}
-
-func (s *Store) lacksSpare() bool {
-	s.making.Lock()
-	defer s.making.Unlock()
-	return s.lacksSpareLocked()
 }
 
 func (s *Store) lacksSpareLocked() bool {

@@ -1,0 +1,15 @@
+//go:build !linux
+
+package raftlog
+
+import "github.com/dgraph-io/badger/v4"
+
+func openEmpty(o badger.Options) (*badger.DB, arena, error) {
+	db, err := openEngine(o)
+	return db, nil, err
+}
+
+// arena is nothing: the memtable is of the heap.
+type arena []byte
+
+func (arena) free() error { return nil }
