@@ -93,10 +93,12 @@ const (
 	// restFor is how long raft's word to a follower that knows it waits for news at
 	// most: how long it would lack one if it had forgotten it unnoticed.
 	restFor = time.Second
+	// heartbeatGap is how long after a follower was heard the next heartbeat to it leaves
+	// at the latest that waits for its turn: mostly after two of raft's pauses of 30 to 60 ms.
+	heartbeatGap = 110 * time.Millisecond
 	// heartbeatLate is when a follower's answer to a heartbeat is missed: later than
-	// raft sends them, every 30 to 60 ms, and early enough for another way to it to
-	// be tried within the lease.
-	heartbeatLate = 90 * time.Millisecond
+	// they are sent, and early enough for another way to it to be tried within the lease.
+	heartbeatLate = 140 * time.Millisecond
 	// leaseLook is how much later than its end raft notices that a lease is over.
 	leaseLook = 10 * time.Millisecond
 	// standInFor is how long after a follower was heard raft may be answered in its

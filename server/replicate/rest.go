@@ -57,6 +57,10 @@ func (p *progress) atRest(id raft.ServerID, req *raft.AppendEntriesRequest) (new
 	if p.stored > req.PrevLogEntry || !p.knowsLocked(f, req) {
 		return nil
 	}
+	return p.newsLocked()
+}
+
+func (p *progress) newsLocked() <-chan struct{} {
 	if p.news == nil {
 		p.news = make(chan struct{})
 	}

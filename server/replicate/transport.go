@@ -67,6 +67,7 @@ type peerTransport struct {
 	early       func([]*raft.Log) *raft.AppendEntriesRequest
 	members     func() []raft.Server // but this one
 	earlies     earlies
+	turns       turns
 	rpcs        chan raft.RPC
 	closed      chan struct{}
 	closing     sync.Once
@@ -147,6 +148,9 @@ func (t *peerTransport) AppendEntriesPipeline(id raft.ServerID, to raft.ServerAd
 
 func (t *peerTransport) AppendEntries(id raft.ServerID, to raft.ServerAddress, req *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
 	if heartbeat(req) {
+		if err := t.takeTurn(id, req.Term); err != nil {
+			return err
+		}
 		if t.gate.hangs() {
 			t.gate.withheld.Add(1)
 			return errWithheld
