@@ -588,7 +588,10 @@ func TestARunningServerIsNotEndedByWhatAStrangerSays(t *testing.T) {
 }
 
 func TestPoisonIsRefusedBeforeRaftSeesIt(t *testing.T) {
-	tr := &peerTransport{isMember: func(id raft.ServerID, data string) bool { return data == "mine" }}
+	tr := &peerTransport{
+		isMember: func(id raft.ServerID, data string) bool { return data == "mine" },
+		obeys:    func(id raft.ServerID) bool { return id == "1" },
+	}
 	good := raft.EncodeConfiguration(raft.Configuration{Servers: []raft.Server{{ID: "1", Address: "a:1#mine"}}})
 	entry := func(kind raft.LogType, data []byte) *raft.AppendEntriesRequest {
 		return &raft.AppendEntriesRequest{Entries: []*raft.Log{{Type: kind, Data: data}}}
@@ -610,7 +613,8 @@ func TestPoisonIsRefusedBeforeRaftSeesIt(t *testing.T) {
 		"a candidate":                        {&raft.RequestVoteRequest{RPCHeader: from("a:1#mine")}, true},
 		"a candidate's former life":          {&raft.RequestVoteRequest{RPCHeader: from("a:1#other")}, false},
 		"a former life that asks first":      {&raft.RequestPreVoteRequest{RPCHeader: from("a:1#other")}, false},
-		"an order to stand":                  {&raft.TimeoutNowRequest{}, true},
+		"an order to stand":                  {&raft.TimeoutNowRequest{RPCHeader: from("a:1#mine")}, true},
+		"an order of who does not lead":      {&raft.TimeoutNowRequest{RPCHeader: raft.RPCHeader{ID: []byte("2")}}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.Equal(t, c.ok, tr.check(c.command) == nil)
