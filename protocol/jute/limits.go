@@ -7,6 +7,10 @@ const (
 	// jute.maxbuffer has it: room for a million bytes of data.
 	MaxFrame = 0xfffff
 
+	// PingBytes is the length of a ping's frame, its length included. Of all requests
+	// only those that say nothing are as short: closeSession and whoAmI.
+	PingBytes = lengthBytes + requestHeaderBytes
+
 	lengthBytes        = 4
 	requestHeaderBytes = 8  // xid, type
 	replyHeaderBytes   = 16 // xid, zxid, err

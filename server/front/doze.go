@@ -18,12 +18,15 @@ import (
 //
 // A request is longer than a ping and wakes the reader at once, as do the end of
 // the connection and a second ping. A ping is answered, and its session touched, up
-// to lookEvery late. A client that is late itself is heard at once: nobody dozes who
-// has heard nothing for half of the timeout, so no session ends for a ping that was
-// left lying.
+// to lookEvery late. Where a client's other requests may be as short, as closeSession
+// of ZooKeeper's is, up to lookSooner, in case it is one of those. A client that is
+// late itself is heard at once: nobody dozes who has heard nothing for half of the
+// timeout, so no session ends for a ping that was left lying.
 type doze struct {
 	threshold *rawnet.Threshold // nil: it never dozes
 	place     int               // among the dozers, whose mu guards it
+	bytes     int               // of a ping
+	sooner    bool              // it may be something else
 
 	rhythm atomic.Int64 // time.Duration between the last two things that the client said
 
@@ -92,7 +95,7 @@ func (c *Conn) look(now time.Duration, all *dozers) (due time.Duration) {
 	case silence < c.quiet(all):
 		return now - silence + c.quiet(all)
 	case d.waits && !late:
-		d.on = d.threshold.Set(c.speaker.PingBytes() + 1)
+		d.on = d.threshold.Set(d.bytes + 1)
 	}
 	return now
 }
@@ -103,15 +106,17 @@ func (c *Conn) look(now time.Duration, all *dozers) (due time.Duration) {
 // silent for longer.
 func (c *Conn) quiet(all *dozers) time.Duration {
 	rhythm := min(time.Duration(c.doze.rhythm.Load()), c.timeout/3)
-	return max(all.after, rhythm-3*all.every)
+	return max(all.after, rhythm-3*all.pause(c.doze.sooner))
 }
 
 // mayDoze has the connection looked at until the end of its reader.
 func (c *Conn) mayDoze() {
 	d := &c.front.dozers
-	if c.speaker.PingBytes() == 0 || c.timeout < dozeShare*d.every {
+	bytes, alone := c.speaker.PingBytes()
+	if bytes == 0 || c.timeout < dozeShare*d.pause(!alone) {
 		return
 	}
+	c.doze.bytes, c.doze.sooner = bytes, !alone
 	if c.doze.threshold = rawnet.ThresholdOf(c.nc); c.doze.threshold != nil {
 		d.add(c)
 	}
@@ -120,15 +125,16 @@ func (c *Conn) mayDoze() {
 // dozers are the connections that may doze, and the goroutine that looks at them
 // while there are enough.
 type dozers struct {
-	after, every time.Duration
-	from         int
-	origin       time.Time     // of the monotonic times
-	enough       bool          // the looking goroutine's
-	stop         chan struct{} // closed by dismiss
-	ended        sync.WaitGroup
+	after, every, soon time.Duration
+	from               int
+	origin             time.Time     // of the monotonic times
+	enough             bool          // the looking goroutine's
+	stop               chan struct{} // closed by dismiss
+	ended              sync.WaitGroup
 
 	mu      sync.Mutex // a leaf, but for that of a doze
 	conns   []dozer
+	sooner  int // of them are to be looked at sooner
 	looking bool
 }
 
@@ -139,8 +145,16 @@ type dozer struct {
 }
 
 func (d *dozers) init() {
-	d.after, d.every, d.from = dozeAfter, lookEvery, dozeFrom
+	d.after, d.every, d.soon, d.from = dozeAfter, lookEvery, lookSooner, dozeFrom
 	d.origin, d.stop = time.Now(), make(chan struct{})
+}
+
+// pause is from one look to the next.
+func (d *dozers) pause(sooner bool) time.Duration {
+	if sooner {
+		return d.soon
+	}
+	return d.every
 }
 
 func (d *dozers) since(t time.Time) time.Duration { return t.Sub(d.origin) }
@@ -150,6 +164,9 @@ func (d *dozers) add(c *Conn) {
 	defer d.mu.Unlock()
 	c.doze.place = len(d.conns)
 	d.conns = append(d.conns, dozer{c: c})
+	if c.doze.sooner {
+		d.sooner++
+	}
 	if len(d.conns) >= d.from && !d.looking {
 		d.looking = true
 		d.ended.Go(d.run)
@@ -167,6 +184,9 @@ func (d *dozers) remove(c *Conn) {
 	d.conns[c.doze.place], moved.c.doze.place = moved, c.doze.place
 	d.conns[last] = dozer{}
 	d.conns = d.conns[:last]
+	if c.doze.sooner {
+		d.sooner--
+	}
 }
 
 func (d *dozers) run() {
@@ -178,9 +198,16 @@ func (d *dozers) run() {
 			return
 		case <-tick.C:
 		}
-		tick.Reset(beat.Next(d.every))
+		tick.Reset(beat.Next(d.next()))
 		over = d.lookAround()
 	}
+}
+
+// next is the shortest pause of those who doze.
+func (d *dozers) next() time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.pause(d.sooner > 0)
 }
 
 // lookAround looks at those whose time it is. It ends with too few: by then nobody

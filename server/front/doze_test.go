@@ -3,6 +3,8 @@ package front_test
 import (
 	"bufio"
 	"context"
+	"encoding/binary"
+	"io"
 	"net"
 	"testing"
 	"time"
@@ -11,9 +13,11 @@ import (
 
 	"github.com/lycaon-io/lycaon/client"
 	"github.com/lycaon-io/lycaon/protocol"
+	"github.com/lycaon-io/lycaon/protocol/jute"
 	"github.com/lycaon-io/lycaon/server/front"
 	"github.com/lycaon-io/lycaon/server/front/fronttest"
 	"github.com/lycaon-io/lycaon/server/front/native"
+	"github.com/lycaon-io/lycaon/server/front/zk"
 	"github.com/lycaon-io/lycaon/server/internal/rawnet"
 	"github.com/lycaon-io/lycaon/server/pipeline"
 )
@@ -29,7 +33,7 @@ type restful struct {
 func startRestful(t *testing.T) *restful {
 	t.Helper()
 	cfg := front.Config{Limits: protocol.DefaultLimits(), MinSessionTimeout: time.Second, MaxSessionTimeout: time.Hour}
-	s := &restful{fronttest.Start(t, cfg, pipeline.Config{Origin: 1}, native.New(native.Config{ServerID: 1})), t}
+	s := &restful{fronttest.Start(t, cfg, pipeline.Config{Origin: 1}, native.New(native.Config{ServerID: 1}), zk.New(zk.Config{})), t}
 	s.Front.LookByHand()
 	return s
 }
@@ -284,7 +288,7 @@ func TestADozingClientIsServedAtOnce(t *testing.T) {
 func TestManyDozeAndAllAreHeard(t *testing.T) {
 	t.Parallel()
 	cfg := front.Config{Limits: protocol.DefaultLimits(), MinSessionTimeout: time.Second, MaxSessionTimeout: time.Hour}
-	s := &restful{fronttest.Start(t, cfg, pipeline.Config{Origin: 1}, native.New(native.Config{ServerID: 1})), t}
+	s := &restful{fronttest.Start(t, cfg, pipeline.Config{Origin: 1}, native.New(native.Config{ServerID: 1}), zk.New(zk.Config{})), t}
 	guests := make([]*guest, 300) // more than one turn
 	for i := range guests {
 		guests[i] = s.guest(minute)
@@ -303,4 +307,61 @@ func TestManyDozeAndAllAreHeard(t *testing.T) {
 	guests[0].say(ping(2))
 	guests[0].hears(2)
 	require.NoError(t, guests[0].Close())
+}
+
+// zkGuest is a client of ZooKeeper's protocol that a test drives byte by byte.
+func (s *restful) zkGuest() *guest {
+	s.t.Helper()
+	nc, err := net.Dial("tcp", s.Addr)
+	require.NoError(s.t, err)
+	s.t.Cleanup(func() { nc.Close() })
+	if rawnet.ThresholdOf(nc) == nil {
+		s.t.Skip("no connection dozes on this system")
+	}
+	nc.SetReadDeadline(time.Now().Add(patience))
+	g := &guest{s.t, nc, bufio.NewReader(nc)}
+	g.say(jute.AppendConnectRequest(nil, &jute.ConnectRequest{TimeoutMs: minute, Password: make([]byte, 16)}))
+	g.zkFrame()
+	return g
+}
+
+func (g *guest) zkFrame() {
+	g.t.Helper()
+	var length [4]byte
+	_, err := io.ReadFull(g.in, length[:])
+	require.NoError(g.t, err)
+	_, err = io.CopyN(io.Discard, g.in, int64(binary.BigEndian.Uint32(length[:])))
+	require.NoError(g.t, err)
+}
+
+// A client of ZooKeeper's closes its session with a request as short as a ping.
+func TestAPingOfZooKeepersWaitsForWhoLooks(t *testing.T) {
+	t.Parallel()
+	s := startRestful(t)
+	require.Equal(t, front.Seldom, s.Front.Pause())
+	g := s.zkGuest()
+	for _, call := range []jute.Call{{Op: jute.OpPing}, {Op: jute.OpPing}, {Op: jute.OpCloseSession}} {
+		s.fallAsleep(1)
+		require.Equal(t, front.Sooner, s.Front.Pause())
+		before := s.Front.Stats().Requests
+		g.say(jute.AppendCall(nil, jute.XidPing, &call))
+		s.eventually("the request has not come", func() bool {
+			_, bytes := s.Front.Dozing()
+			return bytes == jute.PingBytes
+		})
+		require.Equal(t, before, s.Front.Stats().Requests, "it woke somebody")
+		s.Front.Look()
+		g.zkFrame()
+	}
+	g.Close()
+	s.eventually("it is looked for still", func() bool { return s.Front.Pause() == front.Seldom })
+}
+
+func TestARequestOfZooKeepersWakesAtOnce(t *testing.T) {
+	t.Parallel()
+	s := startRestful(t)
+	g := s.zkGuest()
+	s.fallAsleep(1)
+	g.say(jute.AppendCall(nil, 1, &jute.Call{Op: jute.OpExists, Path: "/"}))
+	g.zkFrame()
 }

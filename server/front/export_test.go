@@ -3,19 +3,26 @@ package front
 import "time"
 
 // LookByHand has any number of connections doze as soon as Look is called, and
-// nobody else look; a timeout is too short for it below dozeShare times seldom.
+// nobody else look; a timeout is too short for it below dozeShare times Seldom.
 // It comes before the first connection.
 func (f *Front) LookByHand() {
 	f.mu.Lock() // as whoever begins a connection does
 	defer f.mu.Unlock()
 	d := &f.dozers
-	d.after, d.every, d.from, d.looking = 0, seldom, 0, true
+	d.after, d.every, d.soon, d.from, d.looking = 0, Seldom, Sooner, 0, true
 }
 
-const seldom = 4 * time.Second
+// The pauses between two looks, for the most and where it matters more.
+const (
+	Seldom = 4 * time.Second
+	Sooner = Seldom / 2
+)
 
 // Look looks at all connections once.
 func (f *Front) Look() { f.dozers.lookAround() }
+
+// Pause is until connections are looked at again.
+func (f *Front) Pause() time.Duration { return f.dozers.next() }
 
 // Enough is how many connections it takes.
 func (f *Front) Enough(from int) {

@@ -11,11 +11,12 @@ const (
 	prompt           = 50 * time.Millisecond // most opens and attaches take less
 	patienceCheck    = 50 * time.Millisecond // how often who waits for a session looks whether there is still hope
 
-	dozeAfter = time.Second            // of silence, at least
-	lookEvery = 250 * time.Millisecond // what an answer to a ping may wait for
-	dozeShare = 10                     // and at most this part of a session's timeout
-	lookTurn  = 256                    // connections that are looked at before others may begin or end
-	dozeFrom  = 64                     // connections: fewer send pings that cost less than looking for them
+	dozeAfter  = time.Second            // of silence, at least
+	lookEvery  = 250 * time.Millisecond // what an answer to a ping may wait for
+	lookSooner = 50 * time.Millisecond  // the same, where it may be something else
+	dozeShare  = 10                     // and at most this part of a session's timeout
+	lookTurn   = 256                    // connections that are looked at before others may begin or end
+	dozeFrom   = 64                     // connections: fewer send pings that cost less than looking for them
 
 	readBufferSize  = 16 << 10
 	writeBufferSize = 64 << 10

@@ -20,9 +20,9 @@ type Speaker interface {
 	Handshake() bool
 	// MaxFrame is the greatest length that a frame of the client may announce.
 	MaxFrame() uint32
-	// PingBytes is the length of a ping with all that belongs to its frame, if
-	// nothing else that a client sends is as short, or 0: then no ping has to wait.
-	PingBytes() int
+	// PingBytes is the length of a ping with all that belongs to its frame, and whether
+	// nothing else that a client sends is as short. With 0 no ping has to wait.
+	PingBytes() (bytes int, alone bool)
 	// Request takes what follows the length of a frame; it is good until the
 	// next. An error ends the connection, with a farewell if it wraps
 	// protocol.ErrMarshalling or znode.ErrTooLarge.

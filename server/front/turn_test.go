@@ -182,11 +182,11 @@ type silent struct {
 	c *Conn
 }
 
-func (s silent) Begins(byte) bool      { return true }
-func (s silent) Name() string          { return "silence" }
-func (s silent) MaxFrame() uint32      { return 1 << 10 }
-func (s silent) PingBytes() int        { return 0 }
-func (s silent) Speak(c *Conn) Speaker { return silent{c: c} }
+func (s silent) Begins(byte) bool       { return true }
+func (s silent) Name() string           { return "silence" }
+func (s silent) MaxFrame() uint32       { return 1 << 10 }
+func (s silent) PingBytes() (int, bool) { return 0, true }
+func (s silent) Speak(c *Conn) Speaker  { return silent{c: c} }
 
 func (s silent) Handshake() bool {
 	s.c.timeout = time.Second

@@ -47,7 +47,7 @@ type conn struct {
 func (c *conn) MaxFrame() uint32 { return c.Config().Limits.MaxFrame }
 
 // PingBytes implements front.Speaker.
-func (c *conn) PingBytes() int { return protocol.PingBytes }
+func (c *conn) PingBytes() (bytes int, alone bool) { return protocol.PingBytes, true }
 
 // Append implements front.Speaker. A pong says how fresh the leader's knowledge
 // of this server's clients is: that is what a session's life hangs on.

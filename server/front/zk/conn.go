@@ -75,7 +75,7 @@ func (f *forms) pop() []jute.Form {
 func (c *conn) MaxFrame() uint32 { return jute.MaxFrame }
 
 // PingBytes implements front.Speaker: a closeSession is as short as a ping.
-func (c *conn) PingBytes() int { return 0 }
+func (c *conn) PingBytes() (bytes int, alone bool) { return jute.PingBytes, false }
 
 // TooLarge implements front.Speaker. As in ZooKeeper the connection goes, since
 // what a client would make of an answer is not known; its session stays.
