@@ -104,6 +104,17 @@ func (p *proposer) landed(t *term, f flight, err error) {
 	}
 }
 
+// awaiting are the followers of one batch, if that is all that is under way and
+// nothing is queued: no other brings them word of its commit.
+func (p *proposer) awaiting() []*inlet {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.term == nil || len(p.term.left) != 1 || p.queued > 0 {
+		return nil
+	}
+	return p.term.left[0].from
+}
+
 // noticeLocked has the followers told of a commit that their clients wait or
 // watch for, once the last batch has landed: until then the next one brings the
 // word.
@@ -168,7 +179,7 @@ func (p *proposer) oldestLocked(now time.Time) time.Duration {
 	if p.term == nil || len(p.term.left) == 0 {
 		return 0
 	}
-	return now.Sub(p.term.left[0])
+	return now.Sub(p.term.left[0].at)
 }
 
 // drained returns a channel that is closed once nothing is queued or under

@@ -68,7 +68,7 @@ func (f *forwarder) write(r *reign, c net.Conn, ended <-chan struct{}) {
 	if f.s.n.serving.Load() {
 		asks = 0
 	}
-	if _, err := c.Write(appendFrame(nil, frameHello, r.term, asks)); err != nil {
+	if _, err := c.Write(appendFrame(nil, frameHello, r.term, asks, 1)); err != nil {
 		c.Close()
 		return
 	}
@@ -111,6 +111,14 @@ func (f *forwarder) listen(r *reign, c net.Conn) error {
 			}
 			if !r.over() {
 				f.s.n.caughtUpWith(zxid)
+			}
+		case frameCommit:
+			term, index := n.next(), n.next()
+			if err := n.err("commit"); err != nil {
+				return err
+			}
+			if !r.over() {
+				f.s.n.toldOf(logID{index, term}, r.leader, string(n.b))
 			}
 		case frameDoubt:
 			f.out.Doubted()

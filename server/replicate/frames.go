@@ -11,12 +11,14 @@ import (
 // Both kinds of stream carry frames: a length (uint32, big-endian, of all that
 // follows it), a kind byte, a body.
 //
-//	forward, to the leader   hello    uvarints: term of the reign that the follower has in mind, 1 if it asks for a welcome
+//	forward, to the leader   hello    uvarints: term of the reign that the follower has in mind, 1 if it asks for a welcome,
+//	                                  1 if it takes words of commits
 //	                         txns     a batch as the log has it, its stamp 0
 //	                         pulse    uvarint, any number
 //	forward, to the follower welcome  uvarints term, zxid: the follower serves once it has applied as much
 //	                         doubt    nothing: send everything unapplied again
 //	                         pulse    the number of one that came
+//	                         commit   uvarints term, index; the leader's address as raft has it: the entry of that term is committed
 //	                         farewell nothing: this server leads no more
 //	touch, to the leader     hello    uvarint term, then an announcement as JSON
 //	                         signs    uvarints seq, zxid, count; 8 bytes digest; count uvarints: ids, each less the one before
@@ -34,6 +36,7 @@ const (
 	framePulse    = 'p'
 	frameWelcome  = 'w'
 	frameDoubt    = 'd'
+	frameCommit   = 'c'
 	frameFarewell = 'f'
 	frameSigns    = 's'
 	frameAck      = 'a'
@@ -59,11 +62,15 @@ func endFrame(b []byte, from int) {
 // appendFrame appends a frame of numbers.
 func appendFrame(b []byte, kind byte, numbers ...uint64) []byte {
 	from := len(b)
-	b = beginFrame(b, kind)
+	b = appendNumbers(beginFrame(b, kind), numbers...)
+	endFrame(b, from)
+	return b
+}
+
+func appendNumbers(b []byte, numbers ...uint64) []byte {
 	for _, n := range numbers {
 		b = binary.AppendUvarint(b, n)
 	}
-	endFrame(b, from)
 	return b
 }
 

@@ -34,6 +34,7 @@ type fsm struct {
 	halted      bool               // of raft's goroutine
 	closing     atomic.Bool        // ends a Persist
 	awaited     atomic.Int32       // how many wait for a snapshot, which is then not to rest
+	committing  func(logID)        // before a batch is applied, with its last entry
 	applied     func()             // after a batch or an image, in raft's goroutine
 	committed   atomic.Pointer[configuration]
 	newest      atomic.Pointer[logID] // the entry that the machine has applied last
@@ -76,6 +77,9 @@ func (f *fsm) Apply(l *raft.Log) any { return f.ApplyBatch([]*raft.Log{l})[0] }
 
 func (f *fsm) ApplyBatch(logs []*raft.Log) []any {
 	answers := make([]any, len(logs))
+	if last := logs[len(logs)-1]; !f.halted {
+		f.committing(logID{last.Index, last.Term})
+	}
 	for _, l := range logs {
 		if f.halted {
 			return answers

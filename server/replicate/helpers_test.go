@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,6 +28,8 @@ type replica struct {
 		SessionEnded(id uint64)
 	}
 	log interface{ Append(*state.Txn) []byte }
+
+	busy atomic.Pointer[chan struct{}] // Apply waits for it
 
 	mu       sync.RWMutex // guards what follows
 	machine  *state.Machine
@@ -51,6 +54,9 @@ func newReplica() *replica {
 }
 
 func (r *replica) Apply(entry []byte) error {
+	if busy := r.busy.Load(); busy != nil {
+		<-*busy
+	}
 	batch, err := state.DecodeBatch(entry)
 	if err != nil {
 		return err

@@ -75,6 +75,14 @@ func (i *instance) awaitAnswers() {
 // instance is the present life of raft, nil while there is none.
 func (n *Node) instance() *instance { return n.inst.Load() }
 
+// lastIndex is that of the newest entry of raft's log; 0 while there is no raft.
+func (n *Node) lastIndex() uint64 {
+	if inst := n.instance(); inst != nil {
+		return inst.raft.LastIndex()
+	}
+	return 0
+}
+
 // begin starts raft. The machine is what the store's newest snapshot says, or
 // an empty one, which its owner has put in place.
 func (n *Node) begin() error {

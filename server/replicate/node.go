@@ -173,7 +173,7 @@ func New(cfg Config, store Store, snaps raft.SnapshotStore) *Node {
 	n.guard = newGuard(n)
 	n.fsm = &fsm{
 		condemned: n.guard.condemned, damaged: n.guard.damaged,
-		fatal: n.fail, threshold: n.cfg.SnapshotBytes, persisted: n.keepBridge, restored: n.restored, applied: n.applied,
+		fatal: n.fail, threshold: n.cfg.SnapshotBytes, persisted: n.keepBridge, restored: n.restored, committing: n.streams.committing, applied: n.applied,
 		snapshotDue: make(chan struct{}, 1), newTerm: make(chan struct{}, 1),
 	}
 	return n

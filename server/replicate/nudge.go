@@ -1,69 +1,132 @@
 package replicate
 
 import (
+	"sync/atomic"
+	"time"
+
 	"github.com/hashicorp/raft"
+
+	"github.com/lycaon-io/lycaon/server/internal/mutant"
 )
 
 // logID is where an entry stands: the term in which it was proposed is part of
 // what it is.
 type logID struct{ index, term uint64 }
 
-// notice is told under the proposer's lock that a batch has been applied here,
-// that nothing else is queued or under way, and which followers' clients wait
-// for it. hashicorp/raft would tell them of the commit with the next entry or
-// after up to twice its commit timeout.
-func (i *inlet) notice(index uint64) {
-	i.noticed.Store(index)
-	hint(i.notices)
+// hashicorp/raft tells followers of a commit with the next entry or after up to
+// twice its commit timeout. Those whose clients wait for it, or may watch, are told
+// here, when nothing else is queued or under way that would bring the word.
+
+// committing is told by raft's goroutine for the machine of an entry that is
+// committed and about to be applied here: a follower's client need not wait for that.
+func (s *streams) committing(e logID) {
+	for _, i := range s.n.prop.awaiting() {
+		if i.takesWords {
+			i.tellOf(e)
+		}
+	}
 }
 
-// matched is told how far a follower's log has come. A commit needs the
-// fastest ones alone, so that the one whose client waits may not hold the entry
-// yet when it is applied here: then the notice waits for it.
-func (s *streams) matched(id raft.ServerID, match uint64) {
-	r := s.reign()
-	r.mu.Lock()
-	i := r.inlets[parseServerID(id)]
-	r.mu.Unlock()
-	if i != nil && i.nudged.Load() < i.noticed.Load() && i.noticed.Load() <= match {
+// notice is told under the proposer's lock that a batch has been applied here, and
+// that the follower is to know.
+func (i *inlet) notice(index uint64) {
+	if i.told.Load() < index {
 		hint(i.notices)
 	}
 }
 
-// nudges sends the notices. One is under way at a time, and the newest entry
-// stands for all before it.
+// nudges tells of batches that have been applied. The newest entry stands for all
+// before it.
 func (i *inlet) nudges() {
 	for {
 		select {
 		case <-i.ctx.Done():
 			return
 		case <-i.notices:
-			i.nudge()
+			if newest := i.s.n.fsm.newest.Load(); newest != nil {
+				i.tellOf(*newest)
+			}
 		}
 	}
 }
 
-// nudge sends the empty AppendEntries that a leader might have sent anyway: the
-// entry before it is the newest one applied here, which is therefore committed,
-// and its term is that of this reign, so it was ours to replicate. A follower
-// that has another entry there refuses; one that knows a newer term ignores it.
-func (i *inlet) nudge() {
-	n := i.s.n
-	newest, match := n.fsm.newest.Load(), n.progress.match(serverID(i.member))
-	switch {
-	case newest == nil || newest.term != i.reign.term || i.reign.over():
-		return // another leader's to tell
-	case newest.index < i.noticed.Load() || match < newest.index:
-		return // there will be another hint, or an entry that brings the word
-	case newest.index <= i.nudged.Load():
-		return // both hints came
+// tellOf tells the follower that an entry is committed, unless it has been told.
+// What another leader proposed is not ours to tell.
+func (i *inlet) tellOf(e logID) {
+	if e.term != i.reign.term || i.reign.over() || !raise(&i.told, e.index) {
+		return
 	}
-	i.nudged.Store(newest.index)
 	i.s.counts.nudges.Add(1)
-	err := n.appendTo(i.member, &raft.AppendEntriesRequest{
-		Term: newest.term, PrevLogEntry: newest.index, PrevLogTerm: newest.term, LeaderCommitIndex: newest.index,
-	})
-	if err != nil {
-		n.cfg.Logger.Debug("commit notice failed", "server", i.member, "error", err)
+	tell := i.sendWord
+	if !i.takesWords {
+		tell = i.sendAppend
 	}
+	if err := tell(e); err != nil {
+		i.s.n.cfg.Logger.Debug("commit notice failed", "server", i.member, "error", err)
+	}
+}
+
+func raise(a *atomic.Uint64, to uint64) (raised bool) {
+	for old := a.Load(); old < to; old = a.Load() {
+		if a.CompareAndSwap(old, to) {
+			return true
+		}
+	}
+	return false
+}
+
+// sendWord says so over the stream, with one write to which nothing is answered.
+func (i *inlet) sendWord(e logID) error {
+	frame := appendNumbers(beginFrame(make([]byte, 0, 128), frameCommit), e.term, e.index)
+	frame = append(frame, i.s.n.header().Addr...)
+	endFrame(frame, 0)
+	_ = i.conn.SetWriteDeadline(time.Now().Add(tellTime))
+	if _, err := i.conn.Write(frame); err != nil {
+		i.conn.Close()
+		return err
+	}
+	return nil
+}
+
+// sendAppend says so to a server of an older program, in raft's own way.
+func (i *inlet) sendAppend(e logID) error { return i.s.n.appendTo(i.member, wordOf(e)) }
+
+// wordOf is the empty AppendEntries that a leader might have sent anyway: the entry
+// before it is committed, and its term is that of the leader, so it was his to
+// replicate. A follower that has another entry there refuses; one that knows a newer
+// term ignores it.
+func wordOf(e logID) *raft.AppendEntriesRequest {
+	return &raft.AppendEntriesRequest{Term: e.term, PrevLogEntry: e.index, PrevLogTerm: e.term, LeaderCommitIndex: e.index}
+}
+
+// toldOf is the follower's, over whose stream its leader has said so.
+func (n *Node) toldOf(e logID, leader uint64, addr string) {
+	inst := n.instance()
+	if inst == nil {
+		return
+	}
+	if t, ok := inst.trans.(*peerTransport); ok {
+		req := wordOf(e)
+		req.RPCHeader = raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(serverID(leader)), Addr: []byte(addr)}
+		t.hearWord(req)
+	}
+}
+
+// hearWord hands raft the word of a commit. It waits for nobody: while raft has no
+// time, or not yet the entry, the word waits in the relay, the newest alone.
+func (t *peerTransport) hearWord(req *raft.AppendEntriesRequest) {
+	if req.PrevLogEntry <= t.last() || mutant.On(mutant.HastyWord) {
+		select {
+		case t.rpcs <- unanswered(req):
+			return
+		default: // raft may be writing
+		}
+	}
+	t.word.Store(req)
+	hint(t.words)
+}
+
+// unanswered asks what nobody waits to be answered.
+func unanswered(req *raft.AppendEntriesRequest) raft.RPC {
+	return raft.RPC{Command: req, RespChan: make(chan raft.RPCResponse, 1)}
 }

@@ -22,8 +22,6 @@ type progress struct {
 	replaced bool          // a server has answered from a later one
 	stored   uint64        // newest entry that was on its way to this server's log
 	news     chan struct{} // closed when a member may have to be told something; nil: nobody waits
-
-	matched func(id raft.ServerID, match uint64) // told of every rise; nil: nobody is
 }
 
 type follower struct {
@@ -120,36 +118,25 @@ func (p *progress) appended(id raft.ServerID, req *raft.AppendEntriesRequest, re
 	if n := len(req.Entries); n > 0 {
 		match = req.Entries[n-1].Index
 	}
-	if p.answered(id, resp.Success, match, req) && p.matched != nil {
-		p.matched(id, match)
-	}
+	p.answered(id, resp.Success, match, req)
 }
 
-// answered notes an answer and tells whether match has risen by it. What a server
-// held in an earlier reign it may have lost to another leader since.
-func (p *progress) answered(id raft.ServerID, success bool, match uint64, req *raft.AppendEntriesRequest) bool {
+// answered notes an answer. What a server held in an earlier reign it may have lost
+// to another leader since.
+func (p *progress) answered(id raft.ServerID, success bool, match uint64, req *raft.AppendEntriesRequest) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	f := p.memberLocked(id)
 	f.heard = time.Now()
 	if !success {
 		p.forgetLocked(f)
-		return false
+		return
 	}
 	if req.Term != p.term {
-		return false
+		return
 	}
 	f.told = max(f.told, min(req.LeaderCommitIndex, match))
-	before := f.match
 	p.matchLocked(f, match)
-	return f.match > before
-}
-
-// match is the newest entry that a server is known to hold.
-func (p *progress) match(id raft.ServerID) uint64 {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.memberLocked(id).match
 }
 
 func (p *progress) matchLocked(f *follower, match uint64) {

@@ -58,9 +58,15 @@ type proposer struct {
 // term is one stretch of proposing, from lead to the next doubt.
 type term struct {
 	flights   chan flight // never full: it holds maxBatchesInFlight
-	left      []time.Time // when each batch under way left, oldest first; guarded by proposer.mu
+	left      []departure // the batches under way, oldest first; guarded by proposer.mu
 	abandoned bool
 	unnoticed []*inlet // followers whose transactions were committed without a notice; guarded by proposer.mu
+}
+
+// departure is when a batch left, and the followers with transactions in it.
+type departure struct {
+	at   time.Time
+	from []*inlet
 }
 
 type sealed struct {
@@ -242,7 +248,7 @@ func (p *proposer) pumpLocked() {
 		p.stats.Txns += uint64(next.txns)
 		p.stats.Bytes += uint64(len(next.entry))
 		p.sizes.Observe(float64(next.txns))
-		p.term.left = append(p.term.left, now)
+		p.term.left = append(p.term.left, departure{now, next.from})
 		p.term.flights <- flight{p.raft.Apply(next.entry, 0), next.from, next.opened, now}
 	}
 }

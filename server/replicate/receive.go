@@ -27,16 +27,16 @@ type inlet struct {
 
 	welcome chan uint64 // the zxid that the follower asked for, once it is known
 
-	notices chan struct{} // a hint: a notice may be due
-	noticed atomic.Uint64 // index of the entry that the follower's clients wait for
-	nudged  atomic.Uint64 // index of the last notice
+	takesWords bool          // of commits, over this stream
+	notices    chan struct{} // a hint: a notice may be due
+	told       atomic.Uint64 // newest entry of whose commit it was told
 }
 
 // receive hosts a forward stream. It reads nothing before this server leads,
 // so that what a follower sends early waits for its leader in order.
 func (s *streams) receive(c *peer.Conn) error {
 	in := newFrameReader(c, receiveBuffer)
-	term, asks, err := readHello(c, in)
+	term, asks, takesWords, err := readHello(c, in)
 	if err != nil {
 		return err
 	}
@@ -47,7 +47,7 @@ func (s *streams) receive(c *peer.Conn) error {
 	i := &inlet{
 		s: s, reign: r, member: c.Remote.ID, conn: c,
 		doubts: make(chan struct{}, 1), echo: make(chan uint64, 1), notices: make(chan struct{}, 1),
-		welcome: make(chan uint64, 1),
+		welcome: make(chan uint64, 1), takesWords: takesWords,
 	}
 	i.ctx, i.end = context.WithCancel(r.ctx)
 	r.admit(i)
@@ -63,20 +63,21 @@ func (s *streams) receive(c *peer.Conn) error {
 	return i.read(in)
 }
 
-// readHello returns the term that the follower has in mind, and whether it
-// asks how much it must have applied before it serves.
-func readHello(c net.Conn, in *frameReader) (term uint64, asks bool, err error) {
+// readHello returns the term that the follower has in mind, whether it asks how much
+// it must have applied before it serves, and whether it takes words of commits.
+func readHello(c net.Conn, in *frameReader) (term uint64, asks, takesWords bool, err error) {
 	_ = c.SetReadDeadline(time.Now().Add(helloTime))
 	kind, body, err := in.next()
 	if err != nil {
-		return 0, false, err
+		return 0, false, false, err
 	}
 	n := numbers{b: body}
 	term, asks = n.next(), n.next() != 0
 	if kind != frameHello {
-		return 0, false, fmt.Errorf("%w: it begins with a frame of kind %q", errGarbled, kind)
+		return 0, false, false, fmt.Errorf("%w: it begins with a frame of kind %q", errGarbled, kind)
 	}
-	return term, asks, n.err("hello")
+	takesWords = len(n.b) > 0 && n.next() != 0
+	return term, asks, takesWords, n.err("hello")
 }
 
 // admit makes this the follower's stream. A former one may still hold what was

@@ -70,9 +70,6 @@ func newStreams(n *Node) *streams {
 	s.forward = newForwarder(s)
 	s.touch = newToucher(s)
 	s.now = newReign(s.ctx, 0, 0, false)
-	if n.progress != nil {
-		n.progress.matched = s.matched
-	}
 	n.prop.listeners = s.listeners
 	return s
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -69,6 +70,9 @@ type peerTransport struct {
 	earlies     earlies
 	turns       turns
 	rpcs        chan raft.RPC
+	last        func() uint64                             // newest entry of this server's log
+	word        atomic.Pointer[raft.AppendEntriesRequest] // newest word of a commit for which raft had no time, or not the entry
+	words       chan struct{}                             // a hint: there is one
 	closed      chan struct{}
 	closing     sync.Once
 
@@ -80,10 +84,10 @@ func newPeerTransport(n *Node, g *gate) *peerTransport {
 	logger := raftLogger(n.cfg.Logger)
 	conns := newRaftConns(n.cfg.Peers, n.self().raft())
 	t := &peerTransport{
-		conns: conns, gate: g, progress: n.progress, isMember: n.isMember, current: n.leads, obeys: n.obeys, early: n.early, members: n.followers,
+		conns: conns, gate: g, progress: n.progress, isMember: n.isMember, current: n.leads, obeys: n.obeys, early: n.early, members: n.followers, last: n.lastIndex,
 		bulk:  networkTransport(conns.accepting(), bulkTimeout, logger),
 		brief: networkTransport(conns.dialing(), briefTimeout, logger),
-		rpcs:  make(chan raft.RPC), closed: make(chan struct{}), silenced: map[raft.ServerID]chan struct{}{},
+		rpcs:  make(chan raft.RPC), words: make(chan struct{}, 1), closed: make(chan struct{}), silenced: map[raft.ServerID]chan struct{}{},
 		earlies: earlies{unasked: map[raft.ServerID]*earlyAppend{}},
 	}
 	go t.relay()
@@ -317,26 +321,54 @@ func (t *peerTransport) TimeoutNow(id raft.ServerID, to raft.ServerAddress, req 
 // it a vote that is not the member's, have it take its own entries for committed or
 // unseat a leader in the name of one before.
 func (t *peerTransport) relay() {
+	var shown uint64                    // newest entry that raft was handed
+	var word *raft.AppendEntriesRequest // a word of a commit that came before its entry
 	for {
 		var rpc raft.RPC
 		select {
 		case rpc = <-t.bulk.Consumer():
+		case <-t.words:
+			word = t.word.Load()
 		case <-t.closed:
 			return
 		}
-		if err := t.check(rpc.Command); err != nil {
-			if rpc.Reader != nil {
-				_, _ = io.Copy(io.Discard, rpc.Reader) // else it would be taken for the next request
+		if rpc.Command != nil {
+			if err := t.check(rpc.Command); err != nil {
+				if rpc.Reader != nil {
+					_, _ = io.Copy(io.Discard, rpc.Reader) // else it would be taken for the next request
+				}
+				rpc.Respond(nil, err)
+				continue
 			}
-			rpc.Respond(nil, err)
-			continue
+			if !t.hand(rpc) {
+				return
+			}
+			shown = max(shown, newestOf(rpc.Command))
 		}
-		select {
-		case t.rpcs <- rpc:
-		case <-t.closed:
-			return
+		if word != nil && (word.PrevLogEntry <= max(shown, t.last()) || mutant.On(mutant.HastyWord)) {
+			if !t.hand(unanswered(word)) {
+				return
+			}
+			word = nil
 		}
 	}
+}
+
+func (t *peerTransport) hand(rpc raft.RPC) bool {
+	select {
+	case t.rpcs <- rpc:
+		return true
+	case <-t.closed:
+		return false
+	}
+}
+
+// newestOf is the newest entry that a message brings.
+func newestOf(command any) uint64 {
+	if req, ok := command.(*raft.AppendEntriesRequest); ok && len(req.Entries) > 0 {
+		return req.Entries[len(req.Entries)-1].Index
+	}
+	return 0
 }
 
 func (t *peerTransport) check(command any) error {

@@ -74,6 +74,7 @@ const (
 	EarlyRefused  // replicate: a refusal of an early message counts
 	EarlyStale    // replicate: an early answer counts however old it is
 	EarlyKept     // replicate: an early answer counts over a snapshot
+	HastyWord     // replicate: a word of a commit does not wait for its entry
 
 	numRules
 )
@@ -96,7 +97,7 @@ var names = [numRules]string{
 	NoTrial: "marks are not compared", NoScrub: "no scrub",
 	StrayTerm: "terms beside raft's own goroutine", FallingTerm: "terms fall", AnyCommit: "commits of any entry", BareOutage: "nothing for the leader before",
 	EarlyCommit: "early entries are committed", EarlyAny: "early answers to any message", EarlyRefused: "early refusals count",
-	EarlyStale: "early answers of any age", EarlyKept: "early answers over a snapshot",
+	EarlyStale: "early answers of any age", EarlyKept: "early answers over a snapshot", HastyWord: "words of commits before their entries",
 	NoStreamResend: "no resend over a new stream", DeafToDoubt: "deaf to the leader's doubt", SilentOverflow: "silent overflow of the outbox",
 }
 
