@@ -33,7 +33,7 @@ func tracePossible() string {
 // What a server's disk is asked to make durable, and by what its log alone is.
 const (
 	allSyncs = "msync,fsync,fdatasync"
-	logSyncs = "msync"
+	logSyncs = "fdatasync"
 )
 
 // inject lets calls of a running server go the way of spec, in the words of strace: delay_enter=50ms, error=EIO:when=1.

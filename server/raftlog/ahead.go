@@ -3,14 +3,18 @@ package raftlog
 import "os"
 
 // layAhead is told, under the store's write lock, how much the next transaction takes, and writes zeros where it and the
-// ones behind it go, unless they are there. Badger's file has no blocks where nothing was written: then each page costs a
-// fault in which one is found for it, and its first sync waits until the file system has noted that too. Zeros are what a
-// page without a block reads as, so nobody can tell the difference.
+// ones behind it go, unless they are there. Badger's file has no blocks where nothing was written: then the first sync of
+// each page waits until one is found for it, and the file system has noted that too; and where Badger has its mapping the
+// page costs a fault in which a block is reserved. A large transaction that is written with one call gains nothing by them.
+// Zeros are what a page without a block reads as, so nobody can tell the difference.
 //
 // Only what lies behind Badger's end is written to, which Badger moves under that lock alone.
 func (g *generation) layAhead(bytes int64) error {
 	if !g.single {
 		return nil // which file Badger writes to, and where, is not known for sure
+	}
+	if g.ahead.file != nil && bytes >= layAheadBytes {
+		return nil
 	}
 	memTable := memTableOf(g.db)
 	at, file := writeAheadEnd(memTable), writeAheadFile(memTable)

@@ -28,12 +28,16 @@ func TestZerosBeginBehindThePageThatIsWrittenTo(t *testing.T) {
 	require.NoError(t, s.StoreLogs(testLogs(1, 3, 1, 3000)))
 	g := s.newest()
 	memTable := memTableOf(g.db)
-	data, end := writeAheadFile(memTable).Data, writeAheadEnd(memTable)
+	file, end := writeAheadFile(memTable).Fd, writeAheadEnd(memTable)
 	require.NotZero(t, end%pageBytes)
-	before := bytes.Clone(data[:end])
+	before, after := make([]byte, end), make([]byte, end)
+	_, err := file.ReadAt(before, 0)
+	require.NoError(t, err)
 	g.laid = 0
 	require.NoError(t, g.layAhead(1))
-	require.True(t, bytes.Equal(before, data[:end]))
+	_, err = file.ReadAt(after, 0)
+	require.NoError(t, err)
+	require.True(t, bytes.Equal(before, after))
 	require.Equal(t, wholePages(end+1+layAheadBytes), g.laid)
 }
 
@@ -44,6 +48,7 @@ func TestZerosEndWithTheFile(t *testing.T) {
 	g := s.newest()
 	file := writeAheadFile(memTableOf(g.db))
 	g.laid = int64(len(file.Data)) - pageBytes
+	g.ahead.file = nil
 	require.NoError(t, g.layAhead(g.laid))
 	require.EqualValues(t, len(file.Data), g.laid)
 	info, err := file.Fd.Stat()

@@ -110,7 +110,6 @@ func (s *Store) commitRaw() error {
 		return s.fail(fmt.Errorf("raftlog: write: %w", err))
 	}
 	g.used.Add(int64(bytes + (len(s.batch.entries)+1)*memTableEntryOverheadBytes))
-	g.leaveWritten(bytes)
 	s.batch.reset()
 	s.stats.syncs.Add(1)
 	took := time.Since(start)
@@ -150,6 +149,9 @@ func (s *Store) send() error {
 	}
 	g.ts++
 	if err := txn.CommitAt(g.ts, nil); err != nil {
+		return err
+	}
+	if err := g.ahead.sync(g.db); err != nil {
 		return err
 	}
 	// Everything is read at the newest version, so older ones need not get into a table.

@@ -100,18 +100,18 @@ func eioChild(dir string) {
 	os.Exit(0)
 }
 
-// runEIOChild has every msync of a child from the n-th on fail with EIO.
-func runEIOChild(t *testing.T, dir string, n int) string {
+// runEIOChild has every such call of a child from the n-th of a thread on fail with EIO.
+func runEIOChild(t *testing.T, dir, call string, n int) string {
 	t.Helper()
 	strace, err := exec.LookPath("strace")
 	if err != nil {
-		t.Skip("SKIPPED FAULT: msync EIO, since strace is not installed")
+		t.Skip("SKIPPED FAULT: EIO of a sync, since strace is not installed")
 	}
 	if err := exec.Command(strace, "-o", "/dev/null", "true").Run(); err != nil {
-		t.Skip("SKIPPED FAULT: msync EIO, since ptrace is not permitted")
+		t.Skip("SKIPPED FAULT: EIO of a sync, since ptrace is not permitted")
 	}
-	child := crashCommand(dir, "eio", 0, strace, "-f", "-qq", "-o", "/dev/null", "-e", "trace=msync",
-		"-e", fmt.Sprintf("inject=msync:error=EIO:when=%d+", n))
+	child := crashCommand(dir, "eio", 0, strace, "-f", "-qq", "-o", "/dev/null", "-e", "trace="+call,
+		"-e", fmt.Sprintf("inject=%s:error=EIO:when=%d+", call, n))
 	var out bytes.Buffer
 	child.Stdout, child.Stderr = &out, &out
 	child.WaitDelay = time.Second
@@ -125,9 +125,13 @@ func runEIOChild(t *testing.T, dir string, n int) string {
 // A store that cannot be opened is refused, however often Badger would try to
 // flush what it has.
 func TestAFailedSyncRefusesTheOpen(t *testing.T) {
-	for _, n := range []int{1, 2, 3} {
-		out := runEIOChild(t, filepath.Join(t.TempDir(), "s"), n)
-		require.Contains(t, out, "input/output error", n)
+	for _, c := range []struct {
+		call string
+		n    int
+	}{{"msync", 1}, {"msync", 2}, {"fdatasync", 1}} {
+		out := runEIOChild(t, filepath.Join(t.TempDir(), "s"), c.call, c.n)
+		require.Contains(t, out, "refused", c)
+		require.Contains(t, out, "input/output error", c)
 	}
 }
 
@@ -135,7 +139,7 @@ func TestAFailedSyncPoisons(t *testing.T) {
 	for _, n := range []int{9, 20} {
 		dir := filepath.Join(t.TempDir(), "s")
 		require.NoError(t, openStore(t, dir).Close())
-		out := runEIOChild(t, dir, n)
+		out := runEIOChild(t, dir, "fdatasync", n)
 		require.Contains(t, out, "poisoned true")
 		require.Contains(t, out, "input/output error")
 		s := openStore(t, dir)

@@ -32,10 +32,10 @@ type generation struct {
 	path   string
 
 	// Of the newest, under the store's write lock.
-	ts      uint64 // Badger's version of the last commit
-	highest uint64 // index of its last entry that may still be vouched for
-	mapped  int64  // bytes written to its file since this process's page table was rid of that
-	laid    int64  // where the zeros end that were written to its file ahead
+	ts      uint64     // Badger's version of the last commit
+	highest uint64     // index of its last entry that may still be vouched for
+	ahead   writeAhead // of its file
+	laid    int64      // where the zeros end that were written to its file ahead
 
 	single bool      // made by this process, and never so full that Badger may have begun a second file and a table
 	sealed time.Time // when the next one was begun; zero if before this start, and of the newest
@@ -120,6 +120,7 @@ func newGeneration(number uint64, o badger.Options, db *badger.DB, memory arena)
 	adviseRandom(path)
 	if !o.ReadOnly {
 		detachValueLog(path)
+		g.ahead = detachWriteAhead(g.db)
 	}
 	return g, nil
 }
@@ -180,18 +181,6 @@ func (g *generation) read(index uint64, use func(*recordHeader, []byte)) error {
 func (g *generation) note(index uint64) {
 	g.lowest.Store(min(g.lowest.Load(), index))
 	g.highest = index
-}
-
-// leaveWritten is told, under the store's write lock, of each transaction that is durable, and now and then takes what was
-// written out of this process's page table: nobody reads it there again. Badger's memtable is the one it was opened with
-// as long as it cannot have begun a second file, and nobody closes the newest generation without that lock.
-func (g *generation) leaveWritten(bytes int) {
-	g.mapped += int64(bytes)
-	if g.mapped < maxMappedBytes || !g.single {
-		return
-	}
-	g.mapped = 0
-	dropPages(writeAheadFile(memTableOf(g.db)).Data)
 }
 
 func (g *generation) close() error {

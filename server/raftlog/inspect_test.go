@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"testing"
 
+	"github.com/dgraph-io/ristretto/v2/z"
 	"github.com/hashicorp/raft"
 	"github.com/stretchr/testify/require"
 )
@@ -82,11 +83,21 @@ func TestWriteAheadMappingsAreFound(t *testing.T) {
 		t.Skip("the advice is given on Linux only")
 	}
 	dir := t.TempDir()
-	openStore(t, dir)
-	require.Equal(t, 1, adviseRandom(generationPath(dir, 1)), "the write-ahead file; the value log is memory by now")
+	mapped, err := z.OpenMmapFile(filepath.Join(dir, "00002.mem"), os.O_CREATE|os.O_RDWR, 1<<20)
+	require.ErrorIs(t, err, z.NewFile)
+	defer mapped.Delete()
+	require.Equal(t, 1, adviseRandom(dir))
 	require.Zero(t, adviseRandom(filepath.Join(dir, "elsewhere")))
 	linked := filepath.Join(t.TempDir(), "linked")
-	require.NoError(t, os.Symlink(t.TempDir(), linked))
-	openStore(t, linked)
-	require.Equal(t, 1, adviseRandom(generationPath(linked, 1)), "of a directory behind a symbolic link")
+	require.NoError(t, os.Symlink(dir, linked))
+	require.Equal(t, 1, adviseRandom(linked), "of a directory behind a symbolic link")
+}
+
+func TestBadgerIsGivenMemoryForItsMappings(t *testing.T) {
+	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" && runtime.GOARCH != "arm64" {
+		t.Skip("it keeps them elsewhere")
+	}
+	dir := t.TempDir()
+	openStore(t, dir)
+	require.Zero(t, adviseRandom(generationPath(dir, 1)), "mappings of the write-ahead file and the value log")
 }

@@ -24,9 +24,8 @@ const (
 	latestSparePercent   = 60
 	// memTableEntryOverheadBytes is at most what an entry takes beside key and value, in the write-ahead file or in memory.
 	memTableEntryOverheadBytes = 192
-	// maxMappedBytes of what was written to the newest generation's file count as resident; 256 pages at a time are dropped in
-	// some 20 us, no more than it costs to unmap them later.
-	maxMappedBytes = 1 << 20
+	// keptAheadBytes of what was written to the newest generation's file stay in the memory that Badger writes it to.
+	keptAheadBytes = 1 << 20
 	// layAheadBytes of zeros are written behind a transaction that is smaller, enough for dozens of small ones.
 	layAheadBytes = 64 << 10
 	pageBytes     = 4 << 10

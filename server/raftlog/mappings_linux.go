@@ -22,10 +22,9 @@ func adviseRandom(dir string) (found int) {
 	return found
 }
 
-// dropPages takes the pages of a file's shared mapping out of this process's page table. They stay in the page cache,
-// those that are not on the disk yet too, and come back when they are touched. Of any other memory the content would be lost.
-func dropPages(shared []byte) {
-	_ = syscall.Madvise(shared, syscall.MADV_DONTNEED) // or they are resident until the file is unmapped
+// dropPages gives memory back that was mapped in place of a file: it is zero when it is touched again.
+func dropPages(memory []byte) {
+	_ = syscall.Madvise(memory, syscall.MADV_DONTNEED) // or it is resident until it is unmapped
 }
 
 // eachMapping calls use with each mapping of a file of dir that has one of the suffixes. The kernel names files without

@@ -1,39 +1,51 @@
 package raftlog
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
+	"unsafe"
 
 	"github.com/hashicorp/raft"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 )
 
-// mappedKiB sums what the kernel counts, under any of the names, of the write-ahead
-// files mapped from dir.
-func mappedKiB(t *testing.T, dir string, names ...string) (sum, mappings int) {
+// waiting is how many pages of a file the disk has not taken yet.
+func waiting(t *testing.T, path string) uint64 {
 	t.Helper()
-	smaps, err := os.ReadFile("/proc/self/smaps")
+	file, err := os.Open(path)
 	require.NoError(t, err)
-	ours := false
-	for line := range strings.Lines(string(smaps)) {
-		if _, _, path, ok := parseMapping(strings.TrimSuffix(line, "\n")); ok || strings.Contains(line, "-") && strings.Contains(line, " 00:00 ") {
-			if ours = ok && strings.HasPrefix(path, dir+"/") && strings.HasSuffix(path, ".mem"); ours {
-				mappings++
-			}
-			continue
-		}
-		for _, name := range names {
-			var kib int
-			if n, _ := fmt.Sscanf(line, name+": %d kB", &kib); ours && n == 1 {
-				sum += kib
-			}
-		}
+	defer file.Close()
+	var cached unix.Cachestat_t
+	if err := unix.Cachestat(uint(file.Fd()), new(unix.CachestatRange), &cached, 0); err == unix.ENOSYS {
+		t.Skip("before Linux 6.5 nothing tells")
 	}
-	return sum, mappings
+	require.NoError(t, err)
+	require.Positive(t, cached.Cache)
+	return cached.Dirty + cached.Writeback
+}
+
+// residentBytes counts the pages of a mapping of memory that are there.
+func residentBytes(t *testing.T, memory []byte) (sum int) {
+	t.Helper()
+	page := os.Getpagesize()
+	pages := make([]byte, (len(memory)+page-1)/page)
+	_, _, errno := unix.Syscall(unix.SYS_MINCORE, uintptr(unsafe.Pointer(&memory[0])), uintptr(len(memory)), uintptr(unsafe.Pointer(&pages[0])))
+	require.Zero(t, errno)
+	for _, p := range pages {
+		sum += int(p&1) * page
+	}
+	return sum
+}
+
+// onlyWriteAhead is the write-ahead file of a generation that has one.
+func onlyWriteAhead(t *testing.T, g *generation) string {
+	t.Helper()
+	paths, err := filesWith(g.path, ".mem")
+	require.NoError(t, err)
+	require.Len(t, paths, 1)
+	return paths[0]
 }
 
 // What kill -9 cannot show, since the kernel keeps what was written: a commit
@@ -48,9 +60,7 @@ func TestACommitLeavesNothingForTheKernelToWrite(t *testing.T) {
 	s := openStore(t, dir)
 	for i := uint64(1); i <= 50; i++ {
 		require.NoError(t, s.StoreLog(testLog(i, 1, 5000)))
-		dirty, mappings := mappedKiB(t, generationPath(dir, 1), "Shared_Dirty", "Private_Dirty")
-		require.Positive(t, mappings)
-		require.Zero(t, dirty, "KiB of entry %d", i)
+		require.Zero(t, waiting(t, onlyWriteAhead(t, s.newest())), "pages of entry %d", i)
 	}
 }
 
@@ -123,19 +133,18 @@ func TestALackOfFileDescriptorsPutsSettlingOff(t *testing.T) {
 	requireEntries(t, s, 1, last, constant(1))
 }
 
-func TestWhatIsWrittenDoesNotStayInThePageTable(t *testing.T) {
+func TestWhatIsWrittenDoesNotStayInMemory(t *testing.T) {
 	t.Parallel()
 	s, err := Open(Options{Dir: t.TempDir(), memTableBytes: 4 * testMemTable})
 	require.NoError(t, err)
 	defer s.Close()
 	g := s.newest()
+	require.NotNil(t, g.ahead.file)
 	last := uint64(0)
-	for written := int64(0); written < 6*maxMappedBytes; written += 100 << 10 {
+	for written := int64(0); written < 6*keptAheadBytes; written += 100 << 10 {
 		last++
 		require.NoError(t, s.StoreLog(testLog(last, 1, 100<<10)))
-		resident, mappings := mappedKiB(t, g.path, "Rss")
-		require.Positive(t, mappings)
-		require.LessOrEqual(t, resident, 2*maxMappedBytes>>10, "KiB after entry %d", last)
+		require.LessOrEqual(t, residentBytes(t, g.ahead.file.Data), 2*keptAheadBytes, "after entry %d", last)
 	}
 	require.Same(t, g, s.newest())
 	crashed, err := Open(Options{Dir: killedCopy(t, s), memTableBytes: 4 * testMemTable})
@@ -146,4 +155,41 @@ func TestWhatIsWrittenDoesNotStayInThePageTable(t *testing.T) {
 		require.NoError(t, crashed.GetLog(i, &got))
 		requireSame(t, testLog(i, 1, 100<<10), &got)
 	}
+}
+
+func TestAFileThatTakesNoMorePoisons(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir())
+	require.NoError(t, s.StoreLogs(testLogs(1, 10, 1, 100)))
+	g := s.newest()
+	readable, err := os.Open(onlyWriteAhead(t, g))
+	require.NoError(t, err)
+	defer g.ahead.file.Fd.Close()
+	g.ahead.file.Fd = readable
+	err = s.StoreLog(testLog(11, 1, 100))
+	require.ErrorIs(t, err, unix.EBADF)
+	require.Equal(t, err, s.Err())
+	require.Equal(t, err, s.StoreLog(testLog(11, 1, 100)))
+	requireRange(t, openStore(t, killedCopy(t, s)), 1, 10)
+}
+
+// What Badger begins anew it writes and syncs itself, since a generation takes what does not fit into the memtable that it
+// was opened with.
+func TestAWriteAheadFileThatBadgerBeginsIsLeftToIt(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := openStore(t, dir)
+	g := s.newest()
+	begun := g.ahead.file
+	require.NotNil(t, begun)
+	last := uint64(1)
+	require.NoError(t, s.StoreLog(testLog(last, 1, 3*testMemTable))) // a record that takes several transactions
+	require.Same(t, g, s.newest())
+	require.NotSame(t, begun, writeAheadFile(memTableOf(g.db)))
+	require.NoError(t, s.SetUint64([]byte(keyCurrentTerm), 7))
+	crashed := openStore(t, killedCopy(t, s))
+	requireRange(t, crashed, 1, last)
+	term, err := crashed.GetUint64([]byte(keyCurrentTerm))
+	require.NoError(t, err)
+	require.EqualValues(t, 7, term)
 }

@@ -8,12 +8,18 @@ import "syscall"
 // commit all the same, and on ext4 without a journal that is a second flush of the device. It is called before anything is
 // committed; nobody unmaps the file before Badger is closed.
 func detachValueLog(dir string) (done int) {
-	const prot = syscall.PROT_READ | syscall.PROT_WRITE
-	const flags = syscall.MAP_FIXED | syscall.MAP_PRIVATE | syscall.MAP_ANONYMOUS
 	eachMapping(dir, []string{".vlog"}, func(start, end uintptr) {
-		if _, _, errno := syscall.Syscall6(syscall.SYS_MMAP, start, end-start, prot, flags, ^uintptr(0), 0); errno == 0 {
+		if mapMemory(start, end) {
 			done++
 		}
 	})
 	return done
+}
+
+// mapMemory puts memory, zeroed, in place of whatever is mapped there.
+func mapMemory(start, end uintptr) bool {
+	const prot = syscall.PROT_READ | syscall.PROT_WRITE
+	const flags = syscall.MAP_FIXED | syscall.MAP_PRIVATE | syscall.MAP_ANONYMOUS
+	_, _, errno := syscall.Syscall6(syscall.SYS_MMAP, start, end-start, prot, flags, ^uintptr(0), 0)
+	return errno == 0
 }
