@@ -21,6 +21,7 @@ type gate struct {
 	withheld atomic.Uint64     // messages not sent because a write hung
 	term     atomic.Uint64     // the newest that raft has stored
 	storing  func([]*raft.Log) // told of entries before they are stored; nil: nobody is
+	newest   logID             // entry that raft has stored last, and not at an earlier start; of raft's own goroutine
 	rising   sync.RWMutex      // held while a term is stored, and for reading, never over a write, by those who need the one there is
 
 	mu    sync.Mutex // guards what follows
@@ -48,7 +49,12 @@ func (g *gate) StoreLogs(l []*raft.Log) error {
 	if g.storing != nil && len(l) > 0 {
 		g.storing(l)
 	}
-	return g.Store.StoreLogs(l)
+	err := g.Store.StoreLogs(l)
+	if err == nil && len(l) > 0 {
+		last := l[len(l)-1]
+		g.newest = logID{last.Index, last.Term}
+	}
+	return err
 }
 
 func (g *gate) Set(key, value []byte) error {

@@ -340,6 +340,9 @@ func (t *peerTransport) relay() {
 				rpc.Respond(nil, err)
 				continue
 			}
+			if snapshot, ok := rpc.Command.(*raft.InstallSnapshotRequest); ok {
+				rpc.Reader = &snapshotReader{Reader: rpc.Reader, gate: t.gate, req: snapshot}
+			}
 			if !t.hand(rpc) {
 				return
 			}
