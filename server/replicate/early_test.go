@@ -127,6 +127,29 @@ func TestAFollowerThatRaftWouldNotAskForAnEntryIsNotSentItEarly(t *testing.T) {
 	}
 }
 
+// An early message passes by what holds raft's own back, so it asks first; raft
+// alone is waited for until it has come back.
+func TestWhatRaftsMessageWouldWaitForHoldsAnEarlyOneBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked := make(chan struct{})
+		trans := &peerTransport{gate: newGate(newDisk().logs), silenced: map[raft.ServerID]chan struct{}{"2": asked}}
+		require.True(t, trans.holdsBack("2"), "its address changes")
+		require.False(t, trans.holdsBack("3"))
+		select {
+		case <-asked:
+			require.Fail(t, "that was not raft")
+		default:
+		}
+		written := trans.gate.enter()
+		time.Sleep(hangAfter)
+		require.False(t, trans.holdsBack("3"), "the disk may still be slow")
+		time.Sleep(1)
+		require.True(t, trans.holdsBack("3"), "the disk hangs")
+		written()
+		require.False(t, trans.holdsBack("3"))
+	})
+}
+
 func (e *ensemble) lastIndex(s *server) uint64 {
 	e.Helper()
 	last, err := s.store.LastIndex()
@@ -280,18 +303,26 @@ func TestALeaderThatDiesBeforeItsOwnWriteLosesNothing(t *testing.T) {
 	})
 }
 
+// heldByOne has a write in the log of one follower alone: the leader's disk holds
+// it back, and the other follower has died.
+func (e *ensemble) heldByOne(all []*writer) (leader, one, two *server, release func(fail bool)) {
+	e.Helper()
+	leader, one = e.leader(), e.follower()
+	two = e.servers[6-leader.id-one.id]
+	before := e.lastIndex(leader)
+	e.crash(two)
+	release = hold(leader)
+	all[leader.id-1].write(10)
+	synctest.Wait()
+	require.Equal(e, before+1, e.lastIndex(one))
+	return leader, one, two, release
+}
+
 // A follower that has an entry early and loses its leader may find that a majority
 // goes on without it.
 func TestAnEarlyEntryThatNobodyElseHasGivesWay(t *testing.T) {
 	idle(t, func(e *ensemble, all []*writer) {
-		leader, one := e.leader(), e.follower()
-		two := e.servers[6-leader.id-one.id]
-		before := e.lastIndex(leader)
-		e.crash(two)
-		release := hold(leader)
-		all[leader.id-1].write(10)
-		synctest.Wait()
-		require.Equal(t, before+1, e.lastIndex(one))
+		leader, one, two, release := e.heldByOne(all)
 		require.False(t, one.has(all[leader.id-1].path(1)), "it is not committed")
 		e.crash(one)
 		e.crash(leader)
@@ -313,16 +344,11 @@ func TestAnEarlyEntryThatNobodyElseHasGivesWay(t *testing.T) {
 // the leader, whose own write took longer, asks it anew.
 func TestAFollowerThatDiesAfterItsEarlyAnswerStillHasTheEntry(t *testing.T) {
 	idle(t, func(e *ensemble, all []*writer) {
-		leader, one := e.leader(), e.follower()
-		two := e.servers[6-leader.id-one.id]
-		before := e.lastIndex(leader)
-		e.crash(two)
-		release := hold(leader)
-		all[leader.id-1].write(10)
-		synctest.Wait()
+		leader, one, two, release := e.heldByOne(all)
+		held := e.lastIndex(one)
 		e.crash(one)
 		e.dead.Wait()
-		require.Equal(t, before+1, e.lastIndex(one))
+		require.Equal(t, held, e.lastIndex(one))
 		e.start(one)
 		time.Sleep(2 * standInFor)
 		release(false)

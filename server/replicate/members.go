@@ -141,20 +141,17 @@ func (n *Node) Members() []Member {
 	return members
 }
 
-// others are the ids of all members but this server.
-func (n *Node) others() []uint64 {
-	var ids []uint64
-	for _, s := range n.configuration().Servers {
-		if id := parseServerID(s.ID); id != n.cfg.ID {
-			ids = append(ids, id)
-		}
-	}
-	return ids
-}
-
 // followers are all members but this server, as raft addresses them.
 func (n *Node) followers() []raft.Server {
 	return slices.DeleteFunc(slices.Clone(n.configuration().Servers), func(s raft.Server) bool { return s.ID == serverID(n.cfg.ID) })
+}
+
+// others are their ids.
+func (n *Node) others() (ids []uint64) {
+	for _, s := range n.followers() {
+		ids = append(ids, parseServerID(s.ID))
+	}
+	return ids
 }
 
 // target is how to dial a member.
