@@ -28,6 +28,7 @@ func (r *snapshotReader) Read(b []byte) (int, error) {
 	first := !r.read
 	r.read = true
 	if newest := r.gate.newest; first && newest.term == r.req.Term && newest.index > r.req.LastLogIndex {
+		_, _ = io.Copy(io.Discard, r.Reader) // else it would be taken for the next request
 		return 0, fmt.Errorf("%w: it ends at entry %d, and entry %d of its leader is there", errLate, r.req.LastLogIndex, newest.index)
 	}
 	return r.Reader.Read(b)
