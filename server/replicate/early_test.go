@@ -143,7 +143,7 @@ func TestWhatRaftsMessageWouldWaitForHoldsAnEarlyOneBack(t *testing.T) {
 		written := trans.gate.enter()
 		time.Sleep(hangAfter)
 		require.False(t, trans.holdsBack("3"), "the disk may still be slow")
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		require.True(t, trans.holdsBack("3"), "the disk hangs")
 		written()
 		require.False(t, trans.holdsBack("3"))
