@@ -100,8 +100,37 @@ func eioChild(dir string) {
 	os.Exit(0)
 }
 
+// fullChild appends until its disk is full, and closes what it has.
+func fullChild(dir string) {
+	s, err := Open(testOptions(filepath.Join(dir, "s")))
+	if err != nil {
+		fmt.Println("fail", err)
+		os.Exit(1)
+	}
+	err = s.StoreLogs(testLogs(1, 10, 1, 100))
+	if filler, openErr := os.Create(filepath.Join(dir, "filler")); openErr == nil {
+		for piece := make([]byte, 4<<10); openErr == nil; {
+			_, openErr = filler.Write(piece)
+		}
+		filler.Close()
+	}
+	for last := uint64(10); err == nil; last++ {
+		fmt.Println("ack", last)
+		err = s.StoreLog(testLog(last+1, 1, 100<<10))
+	}
+	fmt.Println("poisoned", err)
+	fmt.Println("closed", s.Close() == err)
+	os.Exit(0)
+}
+
 // runEIOChild has every such call of a child from the n-th of a thread on fail with EIO.
 func runEIOChild(t *testing.T, dir, call string, n int) string {
+	t.Helper()
+	return runInjectedChild(t, dir, fmt.Sprintf("%s:error=EIO:when=%d+", call, n))
+}
+
+// runInjectedChild lets calls of a child go the way of faults, in the words of strace.
+func runInjectedChild(t *testing.T, dir string, faults ...string) string {
 	t.Helper()
 	strace, err := exec.LookPath("strace")
 	if err != nil {
@@ -110,8 +139,14 @@ func runEIOChild(t *testing.T, dir, call string, n int) string {
 	if err := exec.Command(strace, "-o", "/dev/null", "true").Run(); err != nil {
 		t.Skip("SKIPPED FAULT: EIO of a sync, since ptrace is not permitted")
 	}
-	child := crashCommand(dir, "eio", 0, strace, "-f", "-qq", "-o", "/dev/null", "-e", "trace="+call,
-		"-e", fmt.Sprintf("inject=%s:error=EIO:when=%d+", call, n))
+	args := []string{strace, "-f", "-qq", "-o", "/dev/null"}
+	calls := make([]string, len(faults))
+	for i, f := range faults {
+		calls[i], _, _ = strings.Cut(f, ":")
+		args = append(args, "-e", "inject="+f)
+	}
+	args = append(args, "-e", "trace="+strings.Join(calls, ","))
+	child := crashCommand(dir, "eio", 0, args...)
 	var out bytes.Buffer
 	child.Stdout, child.Stderr = &out, &out
 	child.WaitDelay = time.Second
@@ -148,4 +183,14 @@ func TestAFailedSyncPoisons(t *testing.T) {
 		require.GreaterOrEqual(t, last, lastNumber(out))
 		requireRange(t, s, min(last, 1), last)
 	}
+}
+
+// As Go does for the syncs that it makes itself: a file system of another process may have any signal end one.
+func TestAnInterruptedSyncIsMadeAgain(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "s")
+	require.NoError(t, openStore(t, dir).Close())
+	out := runInjectedChild(t, dir, "fdatasync:error=EINTR:when=3+4", "pwrite64:error=EIO:when=60+")
+	require.Contains(t, out, "poisoned true")
+	require.Contains(t, out, "input/output error")
+	require.Greater(t, lastNumber(out), uint64(10))
 }

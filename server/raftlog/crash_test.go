@@ -44,6 +44,7 @@ var crashChildren = map[string]func(dir string){
 	"":         crashChild,
 	"snapshot": snapshotChild,
 	"eio":      eioChild,
+	"full":     fullChild,
 }
 
 func crashCommand(dir, mode string, seed uint64, wrapper ...string) *exec.Cmd {

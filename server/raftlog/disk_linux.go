@@ -22,7 +22,13 @@ func reserve(file *os.File, size int64) error {
 }
 
 // syncData is what a file's Sync does, but for what is not needed to read the data again.
-func syncData(file *os.File) error { return unix.Fdatasync(int(file.Fd())) }
+func syncData(file *os.File) error {
+	for {
+		if err := unix.Fdatasync(int(file.Fd())); err != unix.EINTR {
+			return err
+		}
+	}
+}
 
 // dropCache makes the next read of the synced file come from the disk.
 func dropCache(file *os.File) {

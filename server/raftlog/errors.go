@@ -3,6 +3,7 @@ package raftlog
 import (
 	"errors"
 	"fmt"
+	"syscall"
 )
 
 var (
@@ -48,4 +49,9 @@ func corrupt(file, format string, args ...any) error {
 
 func behind(file, format string, args ...any) error {
 	return fmt.Errorf("%w: %s: %w; %s", ErrBehindGuard, file, fmt.Errorf(format, args...), repairStore)
+}
+
+// fullDisk tells whether the disk refused to take what was written, or would take no more of this user.
+func fullDisk(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }

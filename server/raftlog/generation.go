@@ -183,13 +183,18 @@ func (g *generation) note(index uint64) {
 	g.highest = index
 }
 
-func (g *generation) close() error {
+func (g *generation) close() error { return g.letGo((*badger.DB).Close) }
+
+// leave closes the generation as a killed server leaves it: without a table of what is in memory.
+func (g *generation) leave() error { return g.letGo(closeUnwritten) }
+
+func (g *generation) letGo(closeDB func(*badger.DB) error) error {
 	g.ending.Lock()
 	defer g.ending.Unlock()
 	db, file := g.take()
 	switch {
 	case db != nil:
-		return g.freeAfter(db.Close())
+		return g.freeAfter(closeDB(db))
 	case file != nil:
 		return file.close()
 	}

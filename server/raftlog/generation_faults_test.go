@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -331,4 +332,21 @@ func (m *generationModel) kill() {
 
 func (m *generationModel) check() {
 	requireEntries(m.t, m.s, m.first, m.last, func(i uint64) uint64 { return m.terms[i] })
+}
+
+// Whatever part of a table a full disk took, the process would end in a fault.
+func TestAStoreWhoseDiskIsFullLeavesNoTable(t *testing.T) {
+	t.Parallel()
+	for _, full := range []error{syscall.ENOSPC, syscall.EDQUOT} {
+		dir := t.TempDir()
+		s := openStore(t, dir)
+		require.NoError(t, s.StoreLogs(testLogs(1, 10, 1, 100)))
+		s.beforeCommit = func() error { return full }
+		require.ErrorIs(t, s.StoreLog(testLog(11, 1, 100)), full)
+		require.ErrorIs(t, s.Close(), full)
+		tables, err := filesWith(generationPath(dir, 1), ".sst")
+		require.NoError(t, err)
+		require.Empty(t, tables)
+		requireRange(t, openStore(t, dir), 1, 10)
+	}
 }

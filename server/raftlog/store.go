@@ -365,6 +365,11 @@ func (s *Store) Close() error {
 func (s *Store) closeGenerations() error {
 	s.making.Lock()
 	defer s.making.Unlock()
+	// Badger writes a table through a mapping: on a full disk the process would end there, by a fault.
+	end := (*generation).close
+	if fullDisk(s.Err()) {
+		end = (*generation).leave
+	}
 	var errs []error
 	if s.spare != nil {
 		errs = append(errs, s.spare.discard(nil))
@@ -373,7 +378,7 @@ func (s *Store) closeGenerations() error {
 		errs = append(errs, g.discard(nil))
 	}
 	for _, g := range s.generations() {
-		errs = append(errs, g.close(), restrictFiles(g.path))
+		errs = append(errs, end(g), restrictFiles(g.path))
 	}
 	return errors.Join(errs...)
 }

@@ -193,3 +193,22 @@ func TestAWriteAheadFileThatBadgerBeginsIsLeftToIt(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 7, term)
 }
+
+func TestAFullDiskIsAnErrorAndNoFault(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := unix.Mount("lycaon-raftlog", dir, "tmpfs", 0, "size=16m"); err != nil {
+		t.Skipf("SKIPPED FAULT: full disk, since none can be mounted: %v", err)
+	}
+	t.Cleanup(func() { require.NoError(t, unix.Unmount(dir, unix.MNT_DETACH)) })
+	out, err := crashCommand(dir, "full", 0).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	require.Contains(t, string(out), "no space left")
+	require.Contains(t, string(out), "closed true")
+	require.NoError(t, os.Remove(filepath.Join(dir, "filler")))
+	s := openStore(t, filepath.Join(dir, "s"))
+	last, err := s.LastIndex()
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, last, lastNumber(string(out)))
+	requireRange(t, s, 1, last)
+}
