@@ -2,6 +2,7 @@ package raftlog
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -114,6 +115,8 @@ func fullChild(dir string) {
 		}
 		filler.Close()
 	}
+	_, madeErr := s.beginGeneration(99)
+	fmt.Println("a next one:", madeErr, "damage:", errors.Is(madeErr, ErrCorrupt), "full:", fullDisk(madeErr))
 	for last := uint64(10); err == nil; last++ {
 		fmt.Println("ack", last)
 		err = s.StoreLog(testLog(last+1, 1, 100<<10))

@@ -12,6 +12,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"syscall"
 	"unsafe"
 
 	"github.com/dgraph-io/badger/v4"
@@ -76,7 +77,20 @@ func openEngine(o badger.Options) (db *badger.DB, err error) {
 	if errors.Is(err, fs.ErrPermission) || errors.As(err, &pathErr) {
 		return nil, fmt.Errorf("raftlog: open %s: %w", dir, err)
 	}
+	if lack := lackOf(err); lack != nil {
+		return nil, fmt.Errorf("raftlog: open %s: %w: %v", dir, lack, err)
+	}
 	return nil, corrupt(dir, "Badger refuses: %v", err)
+}
+
+// lackOf tells what the system could not give, which is no damage. Badger keeps of an error its words alone.
+func lackOf(err error) error {
+	for _, lack := range []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM} {
+		if strings.Contains(err.Error(), lack.Error()) {
+			return lack
+		}
+	}
+	return nil
 }
 
 // closeUnwritten closes db without a table of what its memtable holds; the write-ahead file stays as it is. Badger has no

@@ -204,6 +204,7 @@ func TestAFullDiskIsAnErrorAndNoFault(t *testing.T) {
 	out, err := crashCommand(dir, "full", 0).CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	require.Contains(t, string(out), "no space left")
+	require.Contains(t, string(out), "damage: false full: true")
 	require.Contains(t, string(out), "closed true")
 	require.NoError(t, os.Remove(filepath.Join(dir, "filler")))
 	s := openStore(t, filepath.Join(dir, "s"))
