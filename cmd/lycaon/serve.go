@@ -48,7 +48,8 @@ const gcPercent = 50
 
 // unusedHeapBytes are allocated and never touched: they are no memory, but count
 // as live for the collector. Half of the little that lives in a server with few
-// nodes would have it collect thirty times a second under load.
+// nodes would have it collect thirty times a second under load. A GOMEMLIMIT
+// counts them too.
 const unusedHeapBytes = 32 << 20
 
 // stopWithin bounds a clean stop.

@@ -10,7 +10,7 @@ import (
 	"syscall"
 )
 
-// adviseRandom tells the kernel not to read ahead in the write-ahead files mapped from dir. Read-ahead builds large
+// adviseRandom tells the kernel not to read ahead in the files mapped from dir that Badger writes to. Read-ahead builds large
 // folios in the page cache and msync then writes whole folios: about 15 times the bytes of the log.
 // It returns how many mappings it found; a mapping that vanishes meanwhile is harmless, the advice is only a hint.
 func adviseRandom(dir string) (found int) {
