@@ -21,7 +21,7 @@ type gate struct {
 	withheld atomic.Uint64     // messages not sent because a write hung
 	term     atomic.Uint64     // the newest that raft has stored
 	storing  func([]*raft.Log) // told of entries before they are stored; nil: nobody is
-	newest   logID             // entry that raft has stored last, and not at an earlier start; of raft's own goroutine
+	newest   logID             // entry that raft has taken last, and not at an earlier start, and the term in which; of raft's own goroutine
 	rising   sync.RWMutex      // held while a term is stored, and for reading, never over a write, by those who need the one there is
 
 	mu    sync.Mutex // guards what follows
@@ -51,8 +51,7 @@ func (g *gate) StoreLogs(l []*raft.Log) error {
 	}
 	err := g.Store.StoreLogs(l)
 	if err == nil && len(l) > 0 {
-		last := l[len(l)-1]
-		g.newest = logID{last.Index, last.Term}
+		g.newest = logID{l[len(l)-1].Index, g.term.Load()}
 	}
 	return err
 }
@@ -122,6 +121,13 @@ func (g *gate) age() time.Duration {
 		oldest = max(oldest, time.Since(began))
 	}
 	return oldest
+}
+
+// writes tells whether a write is under way.
+func (g *gate) writes() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.since) > 0
 }
 
 // hangs tells whether the disk is taken for hanging.

@@ -71,6 +71,7 @@ type peerTransport struct {
 	turns       turns
 	rpcs        chan raft.RPC
 	last        func() uint64                             // newest entry of this server's log
+	snapshots   func() ([]*raft.SnapshotMeta, error)      // that this server has
 	word        atomic.Pointer[raft.AppendEntriesRequest] // newest word of a commit for which raft had no time, or not the entry
 	words       chan struct{}                             // a hint: there is one
 	closed      chan struct{}
@@ -84,7 +85,7 @@ func newPeerTransport(n *Node, g *gate) *peerTransport {
 	logger := raftLogger(n.cfg.Logger)
 	conns := newRaftConns(n.cfg.Peers, n.self().raft())
 	t := &peerTransport{
-		conns: conns, gate: g, progress: n.progress, isMember: n.isMember, current: n.leads, obeys: n.obeys, early: n.early, members: n.followers, last: n.lastIndex,
+		conns: conns, gate: g, progress: n.progress, isMember: n.isMember, current: n.leads, obeys: n.obeys, early: n.early, members: n.followers, last: n.lastIndex, snapshots: n.snaps.List,
 		bulk:  networkTransport(conns.accepting(), bulkTimeout, logger),
 		brief: networkTransport(conns.dialing(), briefTimeout, logger),
 		rpcs:  make(chan raft.RPC), words: make(chan struct{}, 1), closed: make(chan struct{}), silenced: map[raft.ServerID]chan struct{}{},
@@ -340,8 +341,11 @@ func (t *peerTransport) relay() {
 				rpc.Respond(nil, err)
 				continue
 			}
-			if snapshot, ok := rpc.Command.(*raft.InstallSnapshotRequest); ok {
-				rpc.Reader = &snapshotReader{Reader: rpc.Reader, gate: t.gate, req: snapshot}
+			switch c := rpc.Command.(type) {
+			case *raft.AppendEntriesRequest:
+				t.placeBehindSnapshot(c)
+			case *raft.InstallSnapshotRequest:
+				rpc.Reader = &snapshotReader{Reader: rpc.Reader, gate: t.gate, req: c}
 			}
 			if !t.hand(rpc) {
 				return
