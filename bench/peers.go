@@ -295,14 +295,19 @@ func (c *comparison) open(ctx context.Context, systems map[string]system, first 
 	return venues
 }
 
-// inTurn begins each run with another entrant: who comes first in a scene finds the
-// machine as the one before has left it.
+// inTurn gives each run an order of its own: another one begins, and whoever comes
+// behind another finds the machine as that one has left it, so hardly anybody comes
+// behind the same one again (a Latin square after Williams).
 func inTurn[E any](all []E, run int) []E {
-	if len(all) == 0 {
-		return nil
+	turns := make([]E, len(all))
+	for i := range turns {
+		step := (i + 1) / 2 // to either side of the first by turns
+		if i%2 == 0 {
+			step = len(all) - step
+		}
+		turns[i] = all[(run-1+step)%len(all)]
 	}
-	first := (run - 1) % len(all)
-	return append(slices.Clone(all[first:]), all[:first]...)
+	return turns
 }
 
 // raiseAll starts several kinds of servers at once and tells of each that is up, one after the other. Those

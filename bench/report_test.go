@@ -290,11 +290,26 @@ func TestTheFloorAndTheCommandArePlayedWhereTheyCanBe(t *testing.T) {
 	require.Empty(t, played(3, floorName))
 }
 
-func TestEachRunBeginsWithAnother(t *testing.T) {
-	for run, want := range []string{"abc", "bca", "cab", "abc"} {
-		require.Equal(t, want, strings.Join(inTurn([]string{"a", "b", "c"}, run+1), ""))
+func TestEachRunHasAnOrderOfItsOwn(t *testing.T) {
+	for run, want := range []string{"abdc", "bcad", "cdba", "dacb", "abdc"} {
+		require.Equal(t, want, strings.Join(inTurn([]string{"a", "b", "c", "d"}, run+1), ""))
 	}
 	require.Empty(t, inTurn([]string(nil), 1))
+
+	all := []int{0, 1, 2, 3, 4, 5, 6}
+	behind, first := map[[2]int]int{}, map[int]int{}
+	for run := range len(all) {
+		turns := inTurn(all, run+1)
+		require.ElementsMatch(t, all, turns)
+		first[turns[0]]++
+		for i := range len(turns) - 1 {
+			behind[[2]int{turns[i], turns[i+1]}]++
+		}
+	}
+	require.Len(t, first, len(all))
+	for pair, times := range behind {
+		require.LessOrEqual(t, times, 2, pair)
+	}
 }
 
 func TestAPortIsGivenOnce(t *testing.T) {
