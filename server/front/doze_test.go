@@ -64,7 +64,7 @@ type guest struct {
 	in *bufio.Reader
 }
 
-func (s *restful) guest(timeoutMs int64) *guest {
+func (s *restful) dial() *guest {
 	s.t.Helper()
 	nc, err := net.Dial("tcp", s.Addr)
 	require.NoError(s.t, err)
@@ -73,7 +73,12 @@ func (s *restful) guest(timeoutMs int64) *guest {
 		s.t.Skip("no connection dozes on this system")
 	}
 	nc.SetReadDeadline(time.Now().Add(patience))
-	g := &guest{s.t, nc, bufio.NewReader(nc)}
+	return &guest{s.t, nc, bufio.NewReader(nc)}
+}
+
+func (s *restful) guest(timeoutMs int64) *guest {
+	s.t.Helper()
+	g := s.dial()
 	hello := protocol.Hello{Mode: protocol.HelloGuest, MinVersion: 1, MaxVersion: 1, TimeoutMs: timeoutMs}
 	g.say(protocol.AppendHello(protocol.Magic[:], &hello))
 	w, err := protocol.DecodeWelcome(g.frame())
@@ -312,14 +317,7 @@ func TestManyDozeAndAllAreHeard(t *testing.T) {
 // zkGuest is a client of ZooKeeper's protocol that a test drives byte by byte.
 func (s *restful) zkGuest() *guest {
 	s.t.Helper()
-	nc, err := net.Dial("tcp", s.Addr)
-	require.NoError(s.t, err)
-	s.t.Cleanup(func() { nc.Close() })
-	if rawnet.ThresholdOf(nc) == nil {
-		s.t.Skip("no connection dozes on this system")
-	}
-	nc.SetReadDeadline(time.Now().Add(patience))
-	g := &guest{s.t, nc, bufio.NewReader(nc)}
+	g := s.dial()
 	g.say(jute.AppendConnectRequest(nil, &jute.ConnectRequest{TimeoutMs: minute, Password: make([]byte, 16)}))
 	g.zkFrame()
 	return g
