@@ -12,7 +12,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"syscall"
 	"unsafe"
 
 	"github.com/dgraph-io/badger/v4"
@@ -85,7 +84,7 @@ func openEngine(o badger.Options) (db *badger.DB, err error) {
 
 // lackOf tells what the system could not give, which is no damage. Badger keeps of an error its words alone.
 func lackOf(err error) error {
-	for _, lack := range []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM} {
+	for _, lack := range slices.Concat(noRoom, noResources) {
 		if strings.Contains(err.Error(), lack.Error()) {
 			return lack
 		}

@@ -3,6 +3,7 @@ package raftlog
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"syscall"
 )
 
@@ -51,7 +52,17 @@ func behind(file, format string, args ...any) error {
 	return fmt.Errorf("%w: %s: %w; %s", ErrBehindGuard, file, fmt.Errorf(format, args...), repairStore)
 }
 
+// What the system has no more of, which is no damage.
+var (
+	noRoom      = []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT}
+	noResources = []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM}
+)
+
 // fullDisk tells whether the disk refused to take what was written, or would take no more of this user.
-func fullDisk(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+func fullDisk(err error) bool { return isOneOf(err, noRoom) }
+
+func lacksResources(err error) bool { return isOneOf(err, noResources) }
+
+func isOneOf(err error, lacks []syscall.Errno) bool {
+	return slices.ContainsFunc(lacks, func(lack syscall.Errno) bool { return errors.Is(err, lack) })
 }

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
@@ -270,10 +269,6 @@ func (g *generation) settle(logger *engineLog) error {
 
 // errPutOff tells that a generation is as it was, and may settle later.
 var errPutOff = errors.New("raftlog: not now")
-
-func lacksResources(err error) bool {
-	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM)
-}
 
 // release has entries read from the write-ahead file and Badger let go of it, if that file alone holds all of them.
 func (g *generation) release() (done bool, err error) {
