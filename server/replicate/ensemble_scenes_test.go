@@ -392,16 +392,23 @@ func TestAFollowerThatStarvesIsToldToStartAnew(t *testing.T) {
 	})
 }
 
+// fallsFarBehind starts all servers and stops a follower until it needs a snapshot.
+func (e *ensemble) fallsFarBehind() (leader, follower *server) {
+	e.Helper()
+	e.snapshotBytes = 4 << 10
+	e.startAll()
+	follower = e.follower()
+	e.stop(follower)
+	leader = e.leader()
+	for range 300 {
+		e.writes(leader)
+	}
+	return leader, follower
+}
+
 func TestAServerFarBehindGetsASnapshot(t *testing.T) {
 	together(t, 3, func(e *ensemble) {
-		e.snapshotBytes = 4 << 10
-		e.startAll()
-		s := e.follower()
-		e.stop(s)
-		leader := e.leader()
-		for range 300 {
-			e.writes(leader)
-		}
+		leader, s := e.fallsFarBehind()
 		first, err := leader.disk.logs.FirstIndex()
 		require.NoError(t, err)
 		require.Greater(t, first, uint64(10), "the log was cut")

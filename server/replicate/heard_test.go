@@ -56,10 +56,6 @@ func begun(t *testing.T, a *apart, d *disk, store Store, others ...raft.ServerAd
 	return r
 }
 
-func headerOf(id uint64, address string) raft.RPCHeader {
-	return raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(serverID(id)), Addr: []byte(address)}
-}
-
 // A leader that was stopped for a while hears of its successor and is asked for a write at the same moment.
 func TestAnEntryHasTheTermOfItsLeader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

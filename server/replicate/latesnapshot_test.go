@@ -98,14 +98,7 @@ func TestASnapshotIsLateBehindWhatItsLeaderHasSent(t *testing.T) {
 // it: before is the snapshot's last one.
 func behindSnapshot(t *testing.T, f func(e *ensemble, leader, follower *server, before logID)) {
 	together(t, 3, func(e *ensemble) {
-		e.snapshotBytes = 4 << 10
-		e.startAll()
-		follower := e.follower()
-		e.stop(follower)
-		leader := e.leader()
-		for range 300 {
-			e.writes(leader)
-		}
+		leader, follower := e.fallsFarBehind()
 		e.snapshotBytes = 0 // it makes none of its own
 		e.start(follower)
 		e.settled()

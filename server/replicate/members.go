@@ -202,7 +202,11 @@ func (n *Node) appendTo(id uint64, req *raft.AppendEntriesRequest) error {
 
 // header is that of raft's own messages.
 func (n *Node) header() raft.RPCHeader {
-	return raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(serverID(n.cfg.ID)), Addr: []byte(n.self().raft())}
+	return headerOf(n.cfg.ID, string(n.self().raft()))
+}
+
+func headerOf(id uint64, addr string) raft.RPCHeader {
+	return raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(serverID(id)), Addr: []byte(addr)}
 }
 
 // Admit is the rule by which streams of other servers of this cluster are

@@ -107,7 +107,7 @@ func (n *Node) toldOf(e logID, leader uint64, addr string) {
 	}
 	if t, ok := inst.trans.(*peerTransport); ok {
 		req := wordOf(e)
-		req.RPCHeader = raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(serverID(leader)), Addr: []byte(addr)}
+		req.RPCHeader = headerOf(leader, addr)
 		t.hearWord(req)
 	}
 }

@@ -114,16 +114,12 @@ func (p *progress) appended(id raft.ServerID, req *raft.AppendEntriesRequest, re
 		p.forgetLocked(f)
 		return
 	}
-	match := req.PrevLogEntry
-	if n := len(req.Entries); n > 0 {
-		match = req.Entries[n-1].Index
-	}
-	p.answered(id, resp.Success, match, req)
+	p.answered(id, req, resp.Success)
 }
 
 // answered notes an answer. What a server held in an earlier reign it may have lost
 // to another leader since.
-func (p *progress) answered(id raft.ServerID, success bool, match uint64, req *raft.AppendEntriesRequest) {
+func (p *progress) answered(id raft.ServerID, req *raft.AppendEntriesRequest, success bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	f := p.memberLocked(id)
@@ -135,6 +131,7 @@ func (p *progress) answered(id raft.ServerID, success bool, match uint64, req *r
 	if req.Term != p.term {
 		return
 	}
+	match := newestShown(req)
 	f.told = max(f.told, min(req.LeaderCommitIndex, match))
 	p.matchLocked(f, match)
 }

@@ -325,15 +325,8 @@ func (t *peerTransport) relay() {
 	var shown uint64                    // newest entry that raft was handed
 	var word *raft.AppendEntriesRequest // a word of a commit that came before its entry
 	for {
-		var rpc raft.RPC
 		select {
-		case rpc = <-t.bulk.Consumer():
-		case <-t.words:
-			word = t.word.Load()
-		case <-t.closed:
-			return
-		}
-		if rpc.Command != nil {
+		case rpc := <-t.bulk.Consumer():
 			if err := t.check(rpc.Command); err != nil {
 				if rpc.Reader != nil {
 					_, _ = io.Copy(io.Discard, rpc.Reader) // else it would be taken for the next request
@@ -343,6 +336,9 @@ func (t *peerTransport) relay() {
 			}
 			switch c := rpc.Command.(type) {
 			case *raft.AppendEntriesRequest:
+				if len(c.Entries) > 0 {
+					shown = max(shown, newestShown(c))
+				}
 				t.placeBehindSnapshot(c)
 			case *raft.InstallSnapshotRequest:
 				rpc.Reader = &snapshotReader{Reader: rpc.Reader, gate: t.gate, req: c}
@@ -350,7 +346,10 @@ func (t *peerTransport) relay() {
 			if !t.hand(rpc) {
 				return
 			}
-			shown = max(shown, newestOf(rpc.Command))
+		case <-t.words:
+			word = t.word.Load()
+		case <-t.closed:
+			return
 		}
 		if word != nil && (word.PrevLogEntry <= max(shown, t.last()) || mutant.On(mutant.HastyWord)) {
 			if !t.hand(unanswered(word)) {
@@ -368,14 +367,6 @@ func (t *peerTransport) hand(rpc raft.RPC) bool {
 	case <-t.closed:
 		return false
 	}
-}
-
-// newestOf is the newest entry that a message brings.
-func newestOf(command any) uint64 {
-	if req, ok := command.(*raft.AppendEntriesRequest); ok && len(req.Entries) > 0 {
-		return req.Entries[len(req.Entries)-1].Index
-	}
-	return 0
 }
 
 func (t *peerTransport) check(command any) error {
@@ -405,11 +396,15 @@ func boundCommit(req *raft.AppendEntriesRequest) {
 	if mutant.On(mutant.AnyCommit) {
 		return
 	}
-	shown := req.PrevLogEntry
+	req.LeaderCommitIndex = min(req.LeaderCommitIndex, newestShown(req))
+}
+
+// newestShown is the newest entry that a message brings or, without any, compares.
+func newestShown(req *raft.AppendEntriesRequest) uint64 {
 	if n := len(req.Entries); n > 0 {
-		shown = req.Entries[n-1].Index
+		return req.Entries[n-1].Index
 	}
-	req.LeaderCommitIndex = min(req.LeaderCommitIndex, shown)
+	return req.PrevLogEntry
 }
 
 // checkCandidate refuses a vote to a server whose data is not what the cluster
