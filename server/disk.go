@@ -45,6 +45,12 @@ func (s *shortage) hear(id uint64, now time.Time) {
 	s.others[id] = now
 }
 
+func (s *shortage) forget(id uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.others, id)
+}
+
 // weigh tells whether writes must be refused, and the voters that have room.
 func (s *shortage) weigh(self uint64, members []replicate.Member, now time.Time) (own, refuse bool, roomy []uint64) {
 	s.mu.Lock()
@@ -109,10 +115,12 @@ func (s *Server) weighShortage() (own bool, roomy []uint64) {
 	return own, roomy
 }
 
-// watchShortage looks again and again: the others do not say when it is over.
+// watchShortage looks again and again: what the others said runs out by itself
+// too, as who said it may be gone.
 func (s *Server) watchShortage() {
 	tick := time.NewTimer(beat.Next(shortageTold))
 	defer tick.Stop()
+	said := false
 	for {
 		select {
 		case <-s.ctx.Done():
@@ -121,23 +129,26 @@ func (s *Server) watchShortage() {
 		}
 		tick.Reset(beat.Next(shortageTold))
 		own, roomy := s.weighShortage()
-		if !own {
-			continue
+		switch {
+		case own:
+			s.tell(tellDisk)
+			s.yield(roomy)
+		case said: // not left to run out: the next one that is short would meet two
+			s.tell(tellRoom)
 		}
-		s.tellShortage()
-		s.yield(roomy)
+		said = own
 	}
 }
 
-// tellShortage says to every other server that this one is short.
-func (s *Server) tellShortage() {
+// tell says to every other server how this one stands.
+func (s *Server) tell(word string) {
 	ctx, cancel := context.WithTimeout(s.ctx, askWithin)
 	defer cancel()
 	var wg sync.WaitGroup
 	for _, m := range s.others() {
 		wg.Go(func() {
 			// One that does not hear it decides without us.
-			_ = s.call(ctx, m, tellDisk, nil, nil)
+			_ = s.call(ctx, m, word, nil, nil)
 		})
 	}
 	wg.Wait()

@@ -16,6 +16,7 @@ const (
 	askStatus   = "status"
 	askSessions = "sessions" // which of these it holds
 	tellDisk    = "disk"     // the caller is short of disk space
+	tellRoom    = "room"     // and is so no more
 )
 
 // openPeers begins to answer the other servers.
@@ -38,15 +39,21 @@ func (s *Server) openPeers() (err error) {
 		return s.Status(), nil
 	})
 	s.peers.Handle(askSessions, s.answerSessions)
-	s.peers.Handle(tellDisk, func(_ context.Context, from peer.Identity, _ []byte) (any, error) {
-		// Of members alone, as for their streams: calls are open to others too.
+	s.handleWord(tellDisk, func(id uint64) { s.short.hear(id, time.Now()) })
+	s.handleWord(tellRoom, s.short.forget)
+	return nil
+}
+
+// handleWord takes a word of members alone, as their streams are taken: calls
+// are open to others too.
+func (s *Server) handleWord(word string, heard func(id uint64)) {
+	s.peers.Handle(word, func(_ context.Context, from peer.Identity, _ []byte) (any, error) {
 		if err := s.admit(peer.Forward, from); err != nil {
 			return nil, err
 		}
-		s.short.hear(from.ID, time.Now())
+		heard(from.ID)
 		return nil, nil
 	})
-	return nil
 }
 
 func (s *Server) identity(cluster string) peer.Identity {
