@@ -145,9 +145,13 @@ func (c *Cluster) stop(ids []int) {
 	wg.Wait()
 }
 
+// given are the addresses that this program has handed out: one that nobody
+// listens on may be that of a server which is about to start, or is down.
+var given sync.Map
+
 // freeAddrs finds addresses that nobody listens on now. They are not of the
 // range from which connections get their own ports, so that none of those
-// takes one before it is used.
+// takes one before it is used; no two of one run are the same.
 func freeAddrs(t testing.TB, n int) []string {
 	t.Helper()
 	const lowest, ports, tries = 10_000, 22_000, 1000
@@ -157,8 +161,12 @@ func freeAddrs(t testing.TB, n int) []string {
 		if err != nil {
 			continue // somebody's
 		}
-		defer l.Close() // all are held until all are found
-		if addrs = append(addrs, l.Addr().String()); len(addrs) == n {
+		addr := l.Addr().String()
+		l.Close()
+		if _, taken := given.LoadOrStore(addr, true); taken {
+			continue
+		}
+		if addrs = append(addrs, addr); len(addrs) == n {
 			return addrs
 		}
 	}

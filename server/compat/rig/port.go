@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 )
@@ -17,7 +18,11 @@ const (
 	portTries               = 1_000
 )
 
-// Ports returns n free ports of loopback.
+// given are the ports that this program has handed out: one that nobody listens
+// on may be that of a server which is about to start, or is down for a while.
+var given sync.Map
+
+// Ports returns n free ports of loopback. No two of one run are the same.
 func Ports(t testing.TB, n int) []int {
 	t.Helper()
 	var found []int
@@ -30,8 +35,10 @@ func Ports(t testing.TB, n int) []int {
 		if err != nil {
 			continue
 		}
-		defer l.Close() // held until all are found, so that they differ
-		found = append(found, port)
+		l.Close()
+		if _, taken := given.LoadOrStore(port, true); !taken {
+			found = append(found, port)
+		}
 	}
 	t.Fatalf("no %d free ports among %d to %d", n, lowestPort, highestPort)
 	return nil
