@@ -51,8 +51,10 @@ func (s *shortage) forget(id uint64) {
 	delete(s.others, id)
 }
 
-// weigh tells whether writes must be refused, and the voters that have room.
-func (s *shortage) weigh(self uint64, members []replicate.Member, now time.Time) (own, refuse bool, roomy []uint64) {
+// weigh tells whether this server is short, and the voters that have room if they
+// are a majority. It says by turn when that begins and ends: under the lock, as two
+// may weigh at once and the later word must be the newer one.
+func (s *shortage) weigh(self uint64, members []replicate.Member, now time.Time, turn func(refuse bool, free uint64)) (own bool, roomy []uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	voters := 0
@@ -67,19 +69,18 @@ func (s *shortage) weigh(self uint64, members []replicate.Member, now time.Time)
 		}
 		roomy = append(roomy, m.ID)
 	}
+	refuse := len(roomy) <= voters/2
 	if voters == 0 {
-		return s.own, s.own, nil // before there is a cluster
+		refuse = s.own // before there is a cluster
 	}
-	return s.own, len(roomy) <= voters/2, roomy
-}
-
-// turn keeps what clients are told, and says whether that changes.
-func (s *shortage) turn(refuse bool) (changed bool, free uint64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	changed = s.refused != refuse
-	s.refused = refuse
-	return changed, s.free
+	if s.refused != refuse {
+		s.refused = refuse
+		turn(refuse, s.free)
+	}
+	if refuse {
+		return s.own, nil
+	}
+	return s.own, roomy
 }
 
 func (s *shortage) refusing() bool {
@@ -100,19 +101,13 @@ func (s *Server) diskChanged(_, to raftlog.DiskLevel, free uint64) {
 
 // weighShortage refuses or takes writes, long before the log is in danger.
 func (s *Server) weighShortage() (own bool, roomy []uint64) {
-	own, refuse, roomy := s.short.weigh(s.cfg.ID, s.knownMembers(), time.Now())
-	changed, free := s.short.turn(refuse)
-	switch {
-	case !changed:
-	case refuse:
+	return s.short.weigh(s.cfg.ID, s.knownMembers(), time.Now(), func(refuse bool, free uint64) {
+		if !refuse {
+			s.core.RefuseWrites(protocol.OK, "")
+			return
+		}
 		s.core.RefuseWrites(protocol.DiskFull, fmt.Sprintf("no majority of the servers has disk space, on server %d %d bytes are free; writes go on when there is more", s.cfg.ID, free))
-	default:
-		s.core.RefuseWrites(protocol.OK, "")
-	}
-	if refuse {
-		return own, nil
-	}
-	return own, roomy
+	})
 }
 
 // watchShortage looks again and again: what the others said runs out by itself
