@@ -80,7 +80,7 @@ func (n *Node) barrier(ctx context.Context) error {
 }
 
 // confirmed is when the newest heartbeat was sent that a server has answered,
-// or since when this server leads.
+// or the votes were asked for by which this server leads.
 func (p *progress) confirmed(id raft.ServerID) time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()

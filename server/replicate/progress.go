@@ -17,7 +17,8 @@ type progress struct {
 	mu       sync.Mutex // guards what follows
 	members  map[raft.ServerID]*follower
 	installs uint64        // snapshots sent since the start
-	begun    time.Time     // when this server began to lead
+	begun    time.Time     // since when nobody was elected after this server
+	polled   poll          // the newest
 	term     uint64        // in which it leads
 	replaced bool          // a server has answered from a later one
 	stored   uint64        // newest entry that was on its way to this server's log
@@ -35,14 +36,34 @@ type follower struct {
 	installing bool
 }
 
+// poll is when this server first asked for votes in a term.
+type poll struct {
+	term uint64
+	at   time.Time
+}
+
 func newProgress() *progress { return &progress{members: map[raft.ServerID]*follower{}} }
 
-// begin forgets what an earlier reign knew.
+// asks notes that votes are asked for.
+func (p *progress) asks(term uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if term > p.polled.term {
+		p.polled = poll{term, time.Now()}
+	}
+}
+
+// begin forgets what an earlier reign knew. It may be called long after the election,
+// as after a pause of the process, and another leader have been elected meanwhile: what
+// the voters promised they did after they were asked, and that is all that is known.
 func (p *progress) begin(term uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	clear(p.members)
 	p.begun, p.term, p.replaced = time.Now(), term, false
+	if p.polled.term == term { // else it is the only voter
+		p.begun = p.polled.at
+	}
 	p.stirLocked()
 }
 

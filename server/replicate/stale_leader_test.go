@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/raft"
 	"github.com/stretchr/testify/require"
 
 	"github.com/lycaon-io/lycaon/protocol"
@@ -117,4 +118,26 @@ func TestARefusalEndsWhatALeaderKnewOfItself(t *testing.T) {
 	require.True(t, p.deposed())
 	p.begin(5)
 	require.False(t, p.deposed())
+}
+
+// A process that stands still between its election and the moment at which it finds
+// itself the leader does not know what has become of the others since.
+func TestALeaderIsSureOfItselfFromWhenItAskedForVotes(t *testing.T) {
+	const term = 99
+	running(t, 3, func(e *ensemble) {
+		s := e.leader()
+		others := s.followers()
+		asked := time.Now()
+		// In another one's name, to whom it is refused, since there is a leader.
+		req := &raft.RequestVoteRequest{RPCHeader: e.servers[parseServerID(others[1].ID)].header(), Term: term, LastLogIndex: term, LastLogTerm: term}
+		for range 2 {
+			var resp raft.RequestVoteResponse
+			require.NoError(t, s.instance().trans.RequestVote(others[0].ID, others[0].Address, req, &resp))
+			require.False(t, resp.Granted)
+			time.Sleep(2 * heartbeatTimeout)
+		}
+		s.progress.begin(term)
+		require.Equal(t, time.Since(asked), s.silenceOfMajority())
+		require.False(t, s.vouches())
+	})
 }

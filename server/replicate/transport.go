@@ -295,6 +295,7 @@ func (t *peerTransport) InstallSnapshot(id raft.ServerID, to raft.ServerAddress,
 }
 
 func (t *peerTransport) RequestVote(id raft.ServerID, to raft.ServerAddress, req *raft.RequestVoteRequest, resp *raft.RequestVoteResponse) error {
+	t.progress.asks(req.Term)
 	return overFresh(func() error { return t.brief.RequestVote(id, target(id, to), req, resp) })
 }
 
