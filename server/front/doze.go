@@ -30,12 +30,13 @@ type doze struct {
 
 	rhythm atomic.Int64 // time.Duration between the last two things that the client said
 
-	mu    sync.Mutex // guards what follows and, while waits, Conn.readBy and the deadline of reads
-	waits bool       // the reader waits for the first byte of a frame
+	mu    sync.Mutex // guards what follows, and the threshold once the reader waits
+	waits bool       // the reader waits for the first byte of a frame, and may doze
 	on    bool       // and is woken only by more than a ping
 }
 
-// await waits for input.
+// await waits for input. If the process stood still until the time was over there is
+// a moment for what has come meanwhile.
 func (c *Conn) await() error {
 	if c.doze.threshold == nil {
 		_, err := c.r.Peek(1)
@@ -44,25 +45,14 @@ func (c *Conn) await() error {
 	before := c.heard.Load()
 	c.doze.wait()
 	_, err := c.r.Peek(1)
-	if c.doze.waited() {
-		c.doze.threshold.Set(1)
-		c.giveTime()
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			_, err = c.r.Peek(1)
-		}
+	c.doze.waited()
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		c.readBy = time.Now().Add(prompt)
+		c.nc.SetReadDeadline(c.readBy)
+		_, err = c.r.Peek(1)
 	}
 	c.doze.rhythm.Store(c.heard.Load() - before)
 	return err
-}
-
-// giveTime sets the deadline of a reader that has been woken, perhaps by a deadline
-// that was to do just that. One that was not looked at for all of its time, since the
-// process stood still, gets a moment for what has come meanwhile.
-func (c *Conn) giveTime() {
-	if soon := time.Now().Add(prompt); c.readBy.Before(soon) {
-		c.readBy = soon
-	}
-	c.nc.SetReadDeadline(c.readBy)
 }
 
 func (d *doze) wait() {
@@ -71,13 +61,22 @@ func (d *doze) wait() {
 	d.mu.Unlock()
 }
 
-// waited tells whether the reader dozed.
-func (d *doze) waited() (dozed bool) {
+// waited is for a reader who has been woken: he then waits for any byte.
+func (d *doze) waited() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	dozed = d.on
+	if d.on {
+		d.threshold.Set(1)
+	}
 	d.waits, d.on = false, false
-	return dozed
+}
+
+// rouseLocked wakes a reader who dozes if there is something for him to do. If there
+// is nothing he does not doze again before there was.
+func (d *doze) rouseLocked() {
+	if d.threshold.Set(1) {
+		d.waits, d.on = false, false
+	}
 }
 
 // look has a reader doze, or wake up if there is something for it to do, and
@@ -90,7 +89,7 @@ func (c *Conn) look(now time.Duration, all *dozers) (due time.Duration) {
 	defer d.mu.Unlock()
 	switch {
 	case d.on && (late || d.threshold.Held() > 0):
-		c.nc.SetReadDeadline(time.Unix(1, 0))
+		d.rouseLocked()
 	case d.on:
 	case silence < c.quiet(all):
 		return now - silence + c.quiet(all)
@@ -106,7 +105,8 @@ func (c *Conn) look(now time.Duration, all *dozers) (due time.Duration) {
 // silent for longer.
 func (c *Conn) quiet(all *dozers) time.Duration {
 	rhythm := min(time.Duration(c.doze.rhythm.Load()), c.timeout/3)
-	return max(all.after, rhythm-3*all.pause(c.doze.sooner))
+	pause := all.pause(c.doze.sooner)
+	return max(all.after, rhythm-2*pause-pause/8)
 }
 
 // mayDoze has the connection looked at until the end of its reader.

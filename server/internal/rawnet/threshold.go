@@ -3,14 +3,17 @@
 package rawnet
 
 import (
+	"fmt"
 	"net"
+	"sync"
 	"syscall"
 	"unsafe"
 )
 
 // Threshold is how many bytes a socket must hold to wake who waits to read them
 // (SO_RCVLOWAT). Its end and its errors wake in any case, and who does not wait
-// reads what there is.
+// reads what there is. A threshold that is lowered to what there is wakes too, since
+// Linux 4.18: before that there is none.
 type Threshold struct {
 	raw         syscall.RawConn
 	set, ask    func(fd uintptr) // made once, since a closure for each call would be an allocation for each
@@ -24,7 +27,7 @@ func ThresholdOf(nc net.Conn) *Threshold {
 		syscall.Conn
 		SetNoDelay(bool) error // only TCP has it
 	})
-	if !ok {
+	if !ok || !loweringWakes() {
 		return nil
 	}
 	raw, err := tcp.SyscallConn()
@@ -39,7 +42,26 @@ func ThresholdOf(nc net.Conn) *Threshold {
 	return t
 }
 
-// Set has at least so many bytes wake. It is one goroutine's.
+// loweringWakes tells whether the kernel does that.
+var loweringWakes = sync.OnceValue(func() bool {
+	var name syscall.Utsname
+	if syscall.Uname(&name) != nil {
+		return false
+	}
+	var release []byte
+	for _, c := range name.Release {
+		release = append(release, byte(c))
+	}
+	return sinceLowering(string(release))
+})
+
+func sinceLowering(release string) bool {
+	var major, minor int
+	fmt.Sscanf(release, "%d.%d", &major, &minor)
+	return major > 4 || major == 4 && minor >= 18
+}
+
+// Set has at least so many bytes wake. It is one goroutine's at a time.
 func (t *Threshold) Set(least int) bool {
 	t.least = int32(least)
 	return t.raw.Control(t.set) == nil && t.refused == 0

@@ -49,6 +49,9 @@ func TestBelowTheThresholdNobodyIsWoken(t *testing.T) {
 			require.NoError(t, other.SetLinger(0))
 			require.NoError(t, other.Close())
 		}, "abc"},
+		"until it is lowered to what there is": {func(t *testing.T, wrapped net.Conn, _ *net.TCPConn) {
+			require.True(t, ThresholdOf(wrapped).Set(1))
+		}, "abc"},
 		"until its time is over, and then reads what there is": {func(t *testing.T, wrapped net.Conn, _ *net.TCPConn) {
 			require.NoError(t, wrapped.SetReadDeadline(time.Unix(1, 0)))
 		}, "abc"},
