@@ -149,7 +149,7 @@ func makeDir(path string) error {
 }
 
 func unwritable(path string, err error) error {
-	if errors.Is(err, unix.ENOSPC) {
+	if raftlog.FullDisk(err) {
 		return fmt.Errorf("%w: %s: %w", ErrDiskFull, path, err)
 	}
 	return fmt.Errorf("%w: %s: %w", ErrUnwritable, path, err)

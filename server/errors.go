@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"syscall"
 
 	"github.com/lycaon-io/lycaon/server/raftlog"
 	"github.com/lycaon-io/lycaon/server/replicate"
@@ -39,7 +38,6 @@ var storageErrors = []struct{ from, to error }{
 	{replicate.ErrNoSource, ErrDamaged},
 	{state.ErrUnknownFormat, ErrNewerFormat},
 	{state.ErrCorrupt, ErrDamaged},
-	{syscall.ENOSPC, ErrDiskFull},
 }
 
 // storageError gives an error the kind that has an exit code. What the node says
@@ -54,6 +52,9 @@ func storageError(err error) error {
 		if errors.Is(err, row.from) {
 			return fmt.Errorf("%w: %w", row.to, err)
 		}
+	}
+	if raftlog.FullDisk(err) {
+		return fmt.Errorf("%w: %w", ErrDiskFull, err)
 	}
 	return err
 }

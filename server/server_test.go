@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -68,6 +70,15 @@ func TestFatalErrorsReachTheOwner(t *testing.T) {
 	s := start(t, local(t))
 	s.diskChanged(raftlog.DiskOK, raftlog.DiskHard, 7)
 	require.ErrorIs(t, <-s.Fatal(), ErrDiskFull)
+}
+
+func TestAQuotaThatIsUsedUpIsAFullDisk(t *testing.T) {
+	for _, lack := range []error{syscall.ENOSPC, syscall.EDQUOT} {
+		err := &fs.PathError{Op: "write", Path: "00001.mem", Err: lack}
+		require.ErrorIs(t, storageError(fmt.Errorf("raftlog: write: %w", err)), ErrDiskFull)
+		require.ErrorIs(t, unwritable("data", err), ErrDiskFull)
+	}
+	require.NotErrorIs(t, unwritable("data", &fs.PathError{Op: "write", Path: "meta.json", Err: syscall.EROFS}), ErrDiskFull)
 }
 
 func TestWritesAreRefusedWhileTheDiskIsShortAndGoOnAfter(t *testing.T) {

@@ -116,7 +116,7 @@ func fullChild(dir string) {
 		filler.Close()
 	}
 	_, madeErr := s.beginGeneration(99)
-	fmt.Println("a next one:", madeErr, "damage:", errors.Is(madeErr, ErrCorrupt), "full:", fullDisk(madeErr))
+	fmt.Println("a next one:", madeErr, "damage:", errors.Is(madeErr, ErrCorrupt), "full:", FullDisk(madeErr))
 	for last := uint64(10); err == nil; last++ {
 		fmt.Println("ack", last)
 		err = s.StoreLog(testLog(last+1, 1, 100<<10))

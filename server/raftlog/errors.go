@@ -58,8 +58,8 @@ var (
 	noResources = []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM}
 )
 
-// fullDisk tells whether the disk refused to take what was written, or would take no more of this user.
-func fullDisk(err error) bool { return isOneOf(err, noRoom) }
+// FullDisk tells whether the disk refused to take what was written, or would take no more of this user.
+func FullDisk(err error) bool { return isOneOf(err, noRoom) }
 
 func lacksResources(err error) bool { return isOneOf(err, noResources) }
 

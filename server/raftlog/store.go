@@ -367,7 +367,7 @@ func (s *Store) closeGenerations() error {
 	defer s.making.Unlock()
 	// Badger writes a table through a mapping: on a full disk the process would end there, by a fault.
 	end := (*generation).close
-	if fullDisk(s.Err()) {
+	if FullDisk(s.Err()) {
 		end = (*generation).leave
 	}
 	var errs []error
