@@ -62,15 +62,6 @@ func enlarge(db *badger.DB, o badger.Options) (arena, error) {
 	return memory, nil
 }
 
-// field is one of a struct that is not ours.
-func field[T any](of reflect.Value, name string) *T {
-	f := of.FieldByName(name)
-	if want := reflect.TypeFor[T](); f.Type() != want && !(want.Kind() == reflect.UnsafePointer && f.Kind() == reflect.Pointer) {
-		panic(fmt.Sprintf("raftlog: Badger's %v.%s is of type %v, not %v", of.Type(), name, f.Type(), want))
-	}
-	return (*T)(f.Addr().UnsafePointer())
-}
-
 // arena is a mapping of memory, or nothing.
 type arena []byte
 

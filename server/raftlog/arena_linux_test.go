@@ -66,7 +66,7 @@ func TestTheMemoryOfAGenerationIsGivenBackWithItsBadger(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := openStore(t, t.TempDir())
-			g, err := makeGeneration(7, engineOptions(generationPath(t.TempDir(), 7), testMemTable, s.engineLog()))
+			g, err := openGeneration(7, engineOptions(generationPath(t.TempDir(), 7), testMemTable, s.engineLog()), openEmpty)
 			require.NoError(t, err)
 			defer g.close()
 			txn := g.db.NewTransactionAt(1, true)

@@ -4,10 +4,7 @@ package raftlog
 
 import "github.com/dgraph-io/badger/v4"
 
-func openEmpty(o badger.Options) (*badger.DB, arena, error) {
-	db, err := openEngine(o)
-	return db, nil, err
-}
+func openEmpty(o badger.Options) (*badger.DB, arena, error) { return openBegun(o) }
 
 // arena is nothing: the memtable is of the heap.
 type arena []byte

@@ -84,7 +84,7 @@ func TestTheServersOfAClusterMakeTheirGenerationsApart(t *testing.T) {
 func TestAGenerationIsDeletedInPiecesOnceNobodyReadsIt(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "log.1")
-	g, err := makeGeneration(1, engineOptions(path, 2*removePieceBytes, nil))
+	g, err := openGeneration(1, engineOptions(path, 2*removePieceBytes, nil), openEmpty)
 	require.NoError(t, err)
 	pieces := 0
 	require.NoError(t, g.discard(func() error {

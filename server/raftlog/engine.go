@@ -82,6 +82,12 @@ func openEngine(o badger.Options) (db *badger.DB, err error) {
 	return nil, corrupt(dir, "Badger refuses: %v", err)
 }
 
+// openBegun opens what lies in the directory of o.
+func openBegun(o badger.Options) (*badger.DB, arena, error) {
+	db, err := openEngine(o)
+	return db, nil, err
+}
+
 // lackOf tells what the system could not give, which is no damage. Badger keeps of an error its words alone.
 func lackOf(err error) error {
 	for _, lack := range slices.Concat(noRoom, noResources) {
@@ -110,12 +116,36 @@ func closeUnwritten(db *badger.DB) error {
 func memTableOf(db *badger.DB) reflect.Value { return reflect.ValueOf(db).Elem().FieldByName("mt") }
 
 func writeAheadFile(memTable reflect.Value) *z.MmapFile {
-	return *(**z.MmapFile)(memTable.Elem().FieldByName("wal").Elem().FieldByName("MmapFile").Addr().UnsafePointer())
+	return mappedFile(memTable.Elem().FieldByName("wal"))
+}
+
+// mappedFile is what a logFile of Badger's is over.
+func mappedFile(logFile reflect.Value) *z.MmapFile {
+	return *field[*z.MmapFile](logFile.Elem(), "MmapFile")
 }
 
 // writeAheadEnd is where the next entry goes in the file.
 func writeAheadEnd(memTable reflect.Value) int64 {
 	return int64(memTable.Elem().FieldByName("wal").Elem().FieldByName("writeAt").Uint())
+}
+
+// detachValueLog puts memory in place of the mapped value log, which holds nothing of ours. Badger syncs it with each
+// commit all the same, and on ext4 without a journal that is a second flush of the device. It is called before anything is
+// committed; nobody unmaps the file before Badger is closed.
+func detachValueLog(db *badger.DB) {
+	files := reflect.ValueOf(db).Elem().FieldByName("vlog").FieldByName("filesMap").MapRange()
+	for files.Next() {
+		mapMemory(mappedFile(files.Value()).Data)
+	}
+}
+
+// field is one of a struct that is not ours.
+func field[T any](of reflect.Value, name string) *T {
+	f := of.FieldByName(name)
+	if want := reflect.TypeFor[T](); f.Type() != want && !(want.Kind() == reflect.UnsafePointer && f.Kind() == reflect.Pointer) {
+		panic(fmt.Sprintf("raftlog: Badger's %v.%s is of type %v, not %v", of.Type(), name, f.Type(), want))
+	}
+	return (*T)(f.Addr().UnsafePointer())
 }
 
 // keyIterator goes over the keys of a prefix as they are now.

@@ -84,42 +84,28 @@ func generationNumbers(dir string) ([]uint64, error) {
 	return numbers, nil
 }
 
-// openGeneration opens what lies in the directory of o.
-func openGeneration(number uint64, o badger.Options) (*generation, error) {
-	if err := makeDir(o.Dir); err != nil {
-		return nil, err
-	}
-	db, err := openEngine(o)
-	if err != nil {
-		return nil, err
-	}
-	return newGeneration(number, o, db, nil)
-}
-
-// makeGeneration makes an empty one in the directory of o, of which there is nothing.
-func makeGeneration(number uint64, o badger.Options) (*generation, error) {
-	if err := makeDir(o.Dir); err != nil {
-		return nil, err
-	}
-	db, memory, err := openEmpty(o)
-	if err != nil {
-		return nil, err
-	}
-	return newGeneration(number, o, db, memory)
-}
-
-func newGeneration(number uint64, o badger.Options, db *badger.DB, memory arena) (*generation, error) {
+// openGeneration opens the one in the directory of o: with openBegun, or with openEmpty if nothing lies there.
+func openGeneration(number uint64, o badger.Options, open func(badger.Options) (*badger.DB, arena, error)) (*generation, error) {
 	path := o.Dir
+	if err := makeDir(path); err != nil {
+		return nil, err
+	}
+	db, memory, err := open(o)
+	if err != nil {
+		return nil, err
+	}
 	g := &generation{number: number, path: path, db: db, memory: memory, rests: o.ReadOnly, spareAt: sparePoint()}
-	g.ts = g.db.MaxVersion()
+	g.ts = db.MaxVersion()
 	g.lowest.Store(g.firstIndex())
 	if err := restrictFiles(path); err != nil {
 		return nil, errors.Join(fmt.Errorf("raftlog: restrict files: %w", err), g.close())
 	}
-	adviseRandom(path)
-	if !o.ReadOnly {
-		detachValueLog(path)
-		g.ahead = detachWriteAhead(g.db)
+	if o.ReadOnly {
+		return g, nil // Badger has read what it will, and writes nothing
+	}
+	detachValueLog(db)
+	if g.ahead = detachWriteAhead(db); g.ahead.file == nil {
+		adviseRandom(path)
 	}
 	return g, nil
 }

@@ -494,7 +494,7 @@ func writeFirstVersion(t *testing.T, dir string, logs []*raft.Log) {
 	require.NoError(t, os.MkdirAll(dir, 0o700))
 	f := format{version: formatVersionFirst, phase: phaseReady, id: newStoreID()}
 	require.NoError(t, writeFormat(dir, f))
-	g, err := openGeneration(0, engineOptions(generationPath(dir, 0), testMemTable, &engineLog{to: testLogger(t)}))
+	g, err := openGeneration(0, engineOptions(generationPath(dir, 0), testMemTable, &engineLog{to: testLogger(t)}), openBegun)
 	require.NoError(t, err)
 	stable := map[string][]byte{"CurrentTerm": {0, 0, 0, 0, 0, 0, 0, 1}}
 	v := state{id: f.id, seq: 1, term: 1, stableSum: sumStable(stable)}

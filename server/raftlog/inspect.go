@@ -112,7 +112,7 @@ func (r *Report) inspectCopy(dir string, guard guardSlot, guarded bool, visit fu
 		if err := removeScrap(path); err != nil {
 			return err
 		}
-		g, err := openGeneration(p.number, engineOptions(path, p.memTableBytes(defaultMemTableBytes), &engineLog{to: slog.New(slog.DiscardHandler)}))
+		g, err := openGeneration(p.number, engineOptions(path, p.memTableBytes(defaultMemTableBytes), &engineLog{to: slog.New(slog.DiscardHandler)}), openBegun)
 		if err != nil {
 			r.Problems = append(r.Problems, err)
 			return nil

@@ -14,37 +14,29 @@ import (
 // folios in the page cache and msync then writes whole folios: about 15 times the bytes of the log.
 // It returns how many mappings it found; a mapping that vanishes meanwhile is harmless, the advice is only a hint.
 func adviseRandom(dir string) (found int) {
-	eachMapping(dir, []string{".mem", ".vlog"}, func(start, end uintptr) {
+	dir, err := filepath.EvalSymlinks(dir) // the kernel names files without symbolic links
+	if err != nil {
+		return 0
+	}
+	maps, err := os.ReadFile("/proc/self/maps")
+	if err != nil {
+		return 0
+	}
+	for line := range bytes.Lines(maps) {
+		start, end, path, ok := parseMapping(string(bytes.TrimSuffix(line, []byte("\n"))))
+		if !ok || filepath.Dir(path) != dir || !slices.Contains([]string{".mem", ".vlog"}, filepath.Ext(path)) {
+			continue
+		}
 		if _, _, errno := syscall.Syscall(syscall.SYS_MADVISE, start, end-start, syscall.MADV_RANDOM); errno == 0 {
 			found++
 		}
-	})
+	}
 	return found
 }
 
 // dropPages gives memory back that was mapped in place of a file: it is zero when it is touched again.
 func dropPages(memory []byte) {
 	_ = syscall.Madvise(memory, syscall.MADV_DONTNEED) // or it is resident until it is unmapped
-}
-
-// eachMapping calls use with each mapping of a file of dir that has one of the suffixes. The kernel names files without
-// symbolic links.
-func eachMapping(dir string, suffixes []string, use func(start, end uintptr)) {
-	dir, err := filepath.EvalSymlinks(dir)
-	if err != nil {
-		return
-	}
-	maps, err := os.ReadFile("/proc/self/maps")
-	if err != nil {
-		return
-	}
-	for line := range bytes.Lines(maps) {
-		start, end, path, ok := parseMapping(string(bytes.TrimSuffix(line, []byte("\n"))))
-		if !ok || filepath.Dir(path) != dir || !slices.Contains(suffixes, filepath.Ext(path)) {
-			continue
-		}
-		use(start, end)
-	}
 }
 
 // parseMapping reads "start-end perms offset dev inode   path".

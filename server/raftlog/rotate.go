@@ -75,7 +75,7 @@ func (s *Store) beginGeneration(number uint64) (*generation, error) {
 	if err := removeDirs(path); err != nil {
 		return nil, err
 	}
-	g, err := makeGeneration(number, engineOptions(path, s.opt.memTableBytes, s.engineLog()))
+	g, err := openGeneration(number, engineOptions(path, s.opt.memTableBytes, s.engineLog()), openEmpty)
 	if err != nil {
 		return nil, err
 	}

@@ -256,7 +256,7 @@ func (s *Store) openFound(p *preflight, newest bool) (*generation, error) {
 	if !newest && p.isOneFile() {
 		return openSealed(p)
 	}
-	g, err := openGeneration(p.number, o)
+	g, err := openGeneration(p.number, o, openBegun)
 	if err != nil {
 		return nil, err
 	}

@@ -2,7 +2,6 @@ package raftlog
 
 import (
 	"fmt"
-	"unsafe"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/ristretto/v2/z"
@@ -26,8 +25,7 @@ type writeAhead struct {
 func detachWriteAhead(db *badger.DB) writeAhead {
 	memTable := memTableOf(db)
 	file := writeAheadFile(memTable)
-	start := uintptr(unsafe.Pointer(unsafe.SliceData(file.Data)))
-	if !mapMemory(start, start+uintptr(len(file.Data))) {
+	if !mapMemory(file.Data) {
 		return writeAhead{}
 	}
 	return writeAhead{file: file, written: writeAheadEnd(memTable)}
