@@ -115,7 +115,7 @@ func (l *loop) offerToStand(begun bool) {
 		return
 	}
 	l.workers.Go(func() {
-		others := l.standingsOf(c, inquiry{Begun: begun})
+		others := l.askStandings(c, inquiry{Begun: begun})
 		if own := inst.own(); own.mayStand(l.cfg.ID, others, len(voters(c, 0))) {
 			inst.stands()
 			l.cfg.Logger.Info("no server knows of a leader; standing at once", "answered", len(others), "index", own.LastIndex)
@@ -138,9 +138,9 @@ func (s standing) mayStand(id uint64, others map[uint64]standing, voters int) bo
 	return true
 }
 
-// standingsOf has the other voters tell how they stand. Once a majority has, the
+// askStandings has the other voters tell how they stand. Once a majority has, the
 // others have little time left: one that starts answers late.
-func (n *Node) standingsOf(c raft.Configuration, asked inquiry) map[uint64]standing {
+func (n *Node) askStandings(c raft.Configuration, asked inquiry) map[uint64]standing {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	ctx, cancel := n.limited(standingsWait)

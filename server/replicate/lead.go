@@ -73,9 +73,9 @@ func (n *Node) run() {
 			l.offerToStand(false)
 		case id := <-n.gone:
 			l.prepareStand(id)
-		case t := <-n.turns:
-			l.stand.rank = t.rank
-			l.stand.timer.Reset(max(0, time.Until(t.at)))
+		case p := <-n.places:
+			l.stand.rank = p.rank
+			l.stand.timer.Reset(max(0, time.Until(p.at)))
 		case <-l.stand.timer.C:
 			l.standEarly()
 		case r := <-n.rebuilds:

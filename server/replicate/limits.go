@@ -87,8 +87,8 @@ const (
 	dialTimeout          = time.Second
 	// deafAfter is when calls to a server without heartbeats are given up.
 	deafAfter = 2 * time.Second
-	// turnInterval is how often entries that are held back are looked at.
-	turnInterval = 20 * time.Millisecond
+	// holdInterval is how often entries that are held back are looked at.
+	holdInterval = 20 * time.Millisecond
 
 	// restFor is how long raft's word to a follower that knows it waits for news at
 	// most: how long it would lack one if it had forgotten it unnoticed.

@@ -116,7 +116,7 @@ type Node struct {
 	begun     chan struct{} // a hint: raft has begun
 	arrivals  chan struct{} // a hint: that of another server has
 	gone      chan uint64   // the leader whose connections broke
-	turns     chan turn     // when this server is to stand in its place
+	places    chan place    // of this server among those that stand
 	rebuilds  chan rebuild
 	founded   chan struct{} // a server that had no data may take part now
 	ready     chan struct{} // closed once what was logged before the start is applied
@@ -158,7 +158,7 @@ func New(cfg Config, store Store, snaps raft.SnapshotStore) *Node {
 	n := &Node{
 		cfg: cfg.withDefaults(), store: store, snaps: snaps, started: time.Now(),
 		doubts: make(chan struct{}, 1), adoptees: make(chan struct{}, 1),
-		gone: make(chan uint64, 1), turns: make(chan turn), rebuilds: make(chan rebuild), founded: make(chan struct{}),
+		gone: make(chan uint64, 1), places: make(chan place), rebuilds: make(chan rebuild), founded: make(chan struct{}),
 		begun: make(chan struct{}, 1), arrivals: make(chan struct{}, 1),
 		ready: make(chan struct{}), changing: make(chan struct{}, 1),
 		fatal: make(chan error, 1), stop: make(chan struct{}),

@@ -25,8 +25,8 @@ type stand struct {
 	lowered time.Time // when the timeouts were lowered; zero: they are not
 }
 
-// turn is when a server stands, and how many do before it.
-type turn struct {
+// place is when a server stands, and how many do before it.
+type place struct {
 	at   time.Time
 	rank int
 }
@@ -55,10 +55,8 @@ func (l *loop) prepareStand(id uint64) {
 		if !l.silentFor(inst, leaderLease-standingsWait) {
 			return
 		}
-		heard, rank := l.standings(inst, c, id)
-		at := heard.Add(leaderLease + time.Millisecond + time.Duration(rank)*standStagger)
 		select {
-		case l.turns <- turn{at, rank}:
+		case l.places <- l.placeBehind(inst, c, id):
 		case <-l.stop:
 		}
 	})
@@ -82,12 +80,13 @@ func (n *Node) silentFor(inst *instance, silence time.Duration) bool {
 	return false
 }
 
-// standings is when a follower of the leader that is gone heard of it last, and
-// how many of them have less of the log than this server.
-func (n *Node) standings(inst *instance, c raft.Configuration, gone uint64) (heard time.Time, rank int) {
+// placeBehind is this server's place among the followers of the leader that is
+// gone: when the last of them heard of it, and how many have less of the log than
+// this server. Unlike whoever starts (askStandings), it waits for all of them.
+func (n *Node) placeBehind(inst *instance, c raft.Configuration, gone uint64) place {
 	ctx, cancel := n.limited(standingsWait)
 	defer cancel()
-	heard = inst.raft.LastContact()
+	heard, rank := inst.raft.LastContact(), 0
 	own := inst.raft.LastIndex()
 	var mu sync.Mutex
 	var wg sync.WaitGroup
@@ -112,7 +111,7 @@ func (n *Node) standings(inst *instance, c raft.Configuration, gone uint64) (hea
 		})
 	}
 	wg.Wait()
-	return heard, rank
+	return place{heard.Add(leaderLease + time.Millisecond + time.Duration(rank)*standStagger), rank}
 }
 
 // standEarly has raft look at its timer by lowering it below the silence of

@@ -180,7 +180,7 @@ func (t *peerTransport) AppendEntries(id raft.ServerID, to raft.ServerAddress, r
 	if t.answeredEarly(id, to, req, resp) {
 		return nil
 	}
-	if err := t.awaitTurn(id, req.Term, t.isSilenced); err != nil {
+	if err := t.holdBack(id, req.Term, t.isSilenced); err != nil {
 		return err
 	}
 	return t.append(id, to, req, resp)
@@ -195,19 +195,19 @@ func (t *peerTransport) append(id raft.ServerID, to raft.ServerAddress, req *raf
 // notice sends a message that raft does not know of: silence does not concern
 // it, and is not told by it that raft has come back.
 func (t *peerTransport) notice(id raft.ServerID, to raft.ServerAddress, req *raft.AppendEntriesRequest) error {
-	if err := t.awaitTurn(id, req.Term, func(raft.ServerID) bool { return false }); err != nil {
+	if err := t.holdBack(id, req.Term, func(raft.ServerID) bool { return false }); err != nil {
 		return err
 	}
 	return t.append(id, to, req, &raft.AppendEntriesResponse{})
 }
 
-// awaitTurn holds entries back while there is no use in sending them: while the
+// holdBack keeps entries while there is no use in sending them: while the
 // member does not answer heartbeats, while a write of ours hangs, while the
 // member's address changes. An error instead would make raft wait longer and
 // longer before its next attempt, up to ten seconds, which only an attempt that
 // succeeds ends. Entries of a reign that is over, or for a server that is no
 // member any more, are not held back: raft's own goroutine must come to its end.
-func (t *peerTransport) awaitTurn(id raft.ServerID, term uint64, silenced func(raft.ServerID) bool) error {
+func (t *peerTransport) holdBack(id raft.ServerID, term uint64, silenced func(raft.ServerID) bool) error {
 	for t.current(id, term) {
 		hangs := t.gate.hangs()
 		if !silenced(id) && !hangs && t.progress.reachable(id) {
@@ -219,7 +219,7 @@ func (t *peerTransport) awaitTurn(id raft.ServerID, term uint64, silenced func(r
 		select {
 		case <-t.closed:
 			return raft.ErrTransportShutdown
-		case <-time.After(turnInterval):
+		case <-time.After(holdInterval):
 		}
 	}
 	if t.gate.hangs() {
@@ -281,7 +281,7 @@ func heartbeat(req *raft.AppendEntriesRequest) bool {
 }
 
 func (t *peerTransport) InstallSnapshot(id raft.ServerID, to raft.ServerAddress, req *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
-	if err := t.awaitTurn(id, req.Term, t.isSilenced); err != nil {
+	if err := t.holdBack(id, req.Term, t.isSilenced); err != nil {
 		return err
 	}
 	t.progress.installing(id, true)
