@@ -57,7 +57,7 @@ func refuseCreate(line zooLine) error {
 			return zooErrorf("-t argument must be a long value")
 		}
 		if ttl <= 0 || ttl > mostTTLMs {
-			return zooErrorf("ttl must be positive and cannot be larger than: %d", mostTTLMs)
+			return zooErrorf("ttl must be positive and cannot be larger than: %d", int64(mostTTLMs))
 		}
 	}
 	if len(line.args) < 3 {

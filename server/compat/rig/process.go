@@ -42,7 +42,8 @@ var spawner = sync.OnceValue(func() chan func() {
 
 // spawn starts cmd so that it never outlives the test binary, in a process group of its own.
 func spawn(cmd *exec.Cmd, as *syscall.Credential) error {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true, Credential: as}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: as}
+	endWithParent(cmd.SysProcAttr)
 	started := make(chan error)
 	spawner() <- func() { started <- cmd.Start() }
 	return <-started
