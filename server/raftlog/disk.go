@@ -37,8 +37,7 @@ func (l DiskLevel) String() string {
 }
 
 const (
-	diskInterval  = time.Second
-	diskSoftFloor = 256 << 20
+	diskInterval = time.Second
 	// diskHardDefault: one more memtable in its write-ahead file and one table of it, at their size limits.
 	diskHardDefault = 2 * largestMemTableBytes
 	// diskSoftDefault: twice the memtables (two and the active one) and the largest table; snapshots come on top.
@@ -53,18 +52,17 @@ type DiskOptions struct {
 	// Dir lies on the guarded file system and keeps the ballast file.
 	Dir    string
 	Logger *slog.Logger
-	// SoftBytes and HardBytes replace the computed marks.
-	SoftBytes, HardBytes uint64
 	// SnapshotBytes tells the size of the last snapshot; room for two more is part of the soft mark.
 	SnapshotBytes func() int64
 	// OnChange is called after each change of level, in order, from the checking goroutine. It may call Level and Stats
 	// but not Check, Close or CheckStart.
 	OnChange func(from, to DiskLevel, free uint64)
-	// FreeBytes replaces statfs, and Tick the clock, in tests.
-	FreeBytes func(dir string) (uint64, error)
-	Tick      <-chan time.Time
-	// BallastBytes replaces the size of the ballast file; negative for none.
-	BallastBytes int64
+
+	// Tests replace the marks, statfs, the clock, and the size of the ballast file, with a negative one for none.
+	softBytes, hardBytes uint64
+	freeBytes            func(dir string) (uint64, error)
+	tick                 <-chan time.Time
+	ballastBytes         int64
 }
 
 // DiskGuard watches free space. It recovers by itself when space returns.
@@ -99,11 +97,11 @@ func OpenDiskGuard(o DiskOptions) (*DiskGuard, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if o.FreeBytes == nil {
-		o.FreeBytes = freeBytes
+	if o.freeBytes == nil {
+		o.freeBytes = freeBytes
 	}
-	if o.BallastBytes == 0 {
-		o.BallastBytes = ballastBytes
+	if o.ballastBytes == 0 {
+		o.ballastBytes = ballastBytes
 	}
 	if err := makeDir(o.Dir); err != nil {
 		return nil, err
@@ -124,7 +122,7 @@ func (g *DiskGuard) run() {
 	defer g.done.Done()
 	tick := time.NewTimer(beat.Next(diskInterval))
 	defer tick.Stop()
-	due := g.opt.Tick
+	due := g.opt.tick
 	if due == nil {
 		due = tick.C
 	}
@@ -164,7 +162,7 @@ func (g *DiskGuard) Stats() DiskStats {
 }
 
 func (g *DiskGuard) marks() (soft, hard uint64) {
-	soft, hard = g.opt.SoftBytes, g.opt.HardBytes
+	soft, hard = g.opt.softBytes, g.opt.hardBytes
 	if hard == 0 {
 		hard = diskHardDefault
 	}
@@ -173,7 +171,6 @@ func (g *DiskGuard) marks() (soft, hard uint64) {
 		if g.opt.SnapshotBytes != nil {
 			soft += 2 * uint64(max(0, g.opt.SnapshotBytes()))
 		}
-		soft = max(soft, diskSoftFloor)
 	}
 	return max(soft, hard), hard
 }
@@ -191,7 +188,7 @@ func (g *DiskGuard) Check() (DiskLevel, error) {
 
 func (g *DiskGuard) lookLocked() (DiskLevel, error) {
 	soft, hard := g.marks()
-	free, err := g.opt.FreeBytes(g.opt.Dir)
+	free, err := g.opt.freeBytes(g.opt.Dir)
 	level := g.note(free, err, soft, hard)
 	if err != nil {
 		return level, fmt.Errorf("raftlog: free space of %s: %w", g.opt.Dir, err)
@@ -275,7 +272,7 @@ func (g *DiskGuard) ballastPath() string { return filepath.Join(g.opt.Dir, balla
 
 // keepBallast lays in the reserve while there is plenty.
 func (g *DiskGuard) keepBallast(free, soft uint64) {
-	size := g.opt.BallastBytes
+	size := g.opt.ballastBytes
 	g.mu.Lock()
 	skip := g.ballast || size <= 0 || free < soft+soft>>hysteresisShift+2*uint64(size)
 	// Once only: where the file system cannot reserve, it never will.

@@ -28,8 +28,8 @@ func newFakeDisk(freeMiB uint64) *fakeDisk {
 
 func (f *fakeDisk) options(dir string) DiskOptions {
 	return DiskOptions{
-		Dir: dir, SoftBytes: 400 * mib, HardBytes: 100 * mib, BallastBytes: mib, Tick: f.tick,
-		FreeBytes: func(string) (uint64, error) {
+		Dir: dir, softBytes: 400 * mib, hardBytes: 100 * mib, ballastBytes: mib, tick: f.tick,
+		freeBytes: func(string) (uint64, error) {
 			if f.failing.Load() {
 				return 0, errors.New("no answer")
 			}
@@ -95,7 +95,7 @@ func TestAFailingLookKeepsTheLevelAndIsTold(t *testing.T) {
 
 func TestSnapshotsRaiseTheSoftMark(t *testing.T) {
 	o := newFakeDisk(100000).options(t.TempDir())
-	o.SoftBytes = 0
+	o.softBytes = 0
 	o.SnapshotBytes = func() int64 { return 1000 * mib }
 	require.EqualValues(t, diskSoftDefault+2000*mib, openDisk(t, o).Stats().SoftBytes)
 }
@@ -113,8 +113,8 @@ func TestBallastIsGivenUpToStart(t *testing.T) {
 
 	f.free.Store(99 * mib)
 	o := f.options(dir)
-	real := o.FreeBytes
-	o.FreeBytes = func(d string) (uint64, error) {
+	real := o.freeBytes
+	o.freeBytes = func(d string) (uint64, error) {
 		free, err := real(d)
 		if _, statErr := os.Stat(ballast); statErr != nil {
 			free += 2 * mib
@@ -166,7 +166,7 @@ func TestAGrowingLogStopsAtTheHardMark(t *testing.T) {
 }
 
 func TestTheRealFileSystemIsAsked(t *testing.T) {
-	g := openDisk(t, DiskOptions{Dir: t.TempDir(), BallastBytes: -1})
+	g := openDisk(t, DiskOptions{Dir: t.TempDir(), ballastBytes: -1})
 	require.Positive(t, g.Stats().FreeBytes)
 }
 
@@ -191,8 +191,8 @@ func TestAStartOnAFullDiskTellsTheLevelAfterTheBallast(t *testing.T) {
 	require.NoError(t, openDisk(t, f.options(dir)).Close())
 	f.free.Store(99 * mib)
 	o := f.options(dir)
-	look := o.FreeBytes
-	o.FreeBytes = func(d string) (uint64, error) {
+	look := o.freeBytes
+	o.freeBytes = func(d string) (uint64, error) {
 		free, err := look(d)
 		if _, statErr := os.Stat(filepath.Join(dir, ballastFile)); statErr != nil {
 			free += 20 * mib
