@@ -69,5 +69,5 @@ func LoadNamed(name string) (Load, error) {
 
 // Wants words what a PASS takes.
 func (g Goal) Wants() string {
-	return fmt.Sprintf(">= %.0f/s, p99 <= %d ms, 0 failed", g.Rate*leastShare, g.P99.Milliseconds())
+	return fmt.Sprintf(">= %.6g/s, p99 <= %d ms, 0 failed", g.Rate*leastShare, g.P99.Milliseconds())
 }

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -22,6 +23,17 @@ func TestAVerdictNamesEachThingThatIsShort(t *testing.T) {
 		"closed loops have no verdict": {Result{Goal: Goal{Workload: Writes}, ClosedLoop: true, Failed: 1}, nil},
 	} {
 		require.Equal(t, c.want, c.r.Faults(), name)
+	}
+}
+
+func TestWhatIsWantedIsWordedAsItIsJudged(t *testing.T) {
+	for _, l := range Loads {
+		for _, g := range l.Goals {
+			var least float64
+			_, err := fmt.Sscanf(g.Wants(), ">= %f/s", &least)
+			require.NoError(t, err)
+			require.Equal(t, g.Rate*leastShare, least, g.Workload)
+		}
 	}
 }
 
