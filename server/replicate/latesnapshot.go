@@ -33,7 +33,8 @@ func (r *snapshotReader) Read(b []byte) (int, error) {
 		return 0, fmt.Errorf("%w: it ends at entry %d, and entry %d has come of its leader", errLate, ends.index, newest.index)
 	}
 	n, err := r.Reader.Read(b)
-	if r.read += int64(n); r.read >= r.req.Size {
+	// One of a leader before raft reads to its end and puts nowhere.
+	if r.read += int64(n); r.read >= r.req.Size && ends.term >= newest.term {
 		*newest = ends
 	}
 	return n, err

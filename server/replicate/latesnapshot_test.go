@@ -2,6 +2,7 @@ package replicate
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"strings"
 	"sync"
@@ -78,6 +79,9 @@ func TestASnapshotIsLateBehindWhatItsLeaderHasSent(t *testing.T) {
 		{"another leader's snapshot", func(g *gate) error { return take(g, ends+1, term-1) }, false},
 		{"its own entry", func(g *gate) error { return g.StoreLog(&raft.Log{Index: ends + 1, Term: term}) }, true},
 		{"an entry of the term before", func(g *gate) error { return g.StoreLog(&raft.Log{Index: ends + 1, Term: term - 1}) }, true},
+		{"its own entry, and then a snapshot of the leader before", func(g *gate) error {
+			return errors.Join(g.StoreLog(&raft.Log{Index: ends + 1, Term: term}), take(g, ends-1, term-1))
+		}, true},
 		{"an entry that the snapshot holds", func(g *gate) error { return g.StoreLog(&raft.Log{Index: ends, Term: term}) }, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
