@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/lycaon-io/lycaon/server/internal/beat"
 	"github.com/lycaon-io/lycaon/server/raftlog"
 )
 
@@ -26,8 +27,9 @@ func TestBubbleAServerThatHasRoomAgainSaysSo(t *testing.T) {
 		}
 		require.True(t, believed())
 
+		time.Sleep(beat.Next(shortageTold) + shortageTold/4)
 		p.server(first).diskChanged(raftlog.DiskSoft, raftlog.DiskOK, 8)
-		p.await("it has said so", 3*shortageTold/2, func() bool { return !believed() })
+		p.await("it has said so at once", shortageTold/4, func() bool { return !believed() })
 		p.server(second).diskChanged(raftlog.DiskOK, raftlog.DiskSoft, 7)
 		require.False(t, p.server(second).short.refusing())
 	})

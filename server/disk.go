@@ -97,6 +97,10 @@ func (s *Server) diskChanged(_, to raftlog.DiskLevel, free uint64) {
 	}
 	s.short.note(to == raftlog.DiskSoft, free)
 	s.weighShortage()
+	select {
+	case s.shortTurned <- struct{}{}:
+	default: // it is to look already
+	}
 }
 
 // weighShortage refuses or takes writes, long before the log is in danger.
@@ -111,7 +115,8 @@ func (s *Server) weighShortage() (own bool, roomy []uint64) {
 }
 
 // watchShortage looks again and again: what the others said runs out by itself
-// too, as who said it may be gone.
+// too, as who said it may be gone. The others are told of a change at once: the
+// next one that is short would meet two for as long as they are not.
 func (s *Server) watchShortage() {
 	tick := time.NewTimer(beat.Next(shortageTold))
 	defer tick.Stop()
@@ -120,15 +125,16 @@ func (s *Server) watchShortage() {
 		select {
 		case <-s.ctx.Done():
 			return
+		case <-s.shortTurned:
 		case <-tick.C:
+			tick.Reset(beat.Next(shortageTold))
 		}
-		tick.Reset(beat.Next(shortageTold))
 		own, roomy := s.weighShortage()
 		switch {
 		case own:
 			s.tell(tellDisk)
 			s.yield(roomy)
-		case said: // not left to run out: the next one that is short would meet two
+		case said:
 			s.tell(tellRoom)
 		}
 		said = own

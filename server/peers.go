@@ -44,14 +44,15 @@ func (s *Server) openPeers() (err error) {
 	return nil
 }
 
-// handleWord takes a word of members alone, as their streams are taken: calls
-// are open to others too.
+// handleWord takes a word about a disk, of members alone, as their streams are
+// taken: calls are open to others too.
 func (s *Server) handleWord(word string, heard func(id uint64)) {
 	s.peers.Handle(word, func(_ context.Context, from peer.Identity, _ []byte) (any, error) {
 		if err := s.admit(peer.Forward, from); err != nil {
 			return nil, err
 		}
 		heard(from.ID)
+		s.weighShortage()
 		return nil, nil
 	})
 }

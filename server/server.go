@@ -51,12 +51,13 @@ type Server struct {
 	native  *native.Native
 	http    *httpfront.Front
 
-	short  shortage
-	fatal  chan error
-	ctx    context.Context // ends when the server begins to stop
-	cancel context.CancelFunc
-	wg     sync.WaitGroup
-	closed sync.Once
+	short       shortage
+	shortTurned chan struct{} // of its own disk, for watchShortage
+	fatal       chan error
+	ctx         context.Context // ends when the server begins to stop
+	cancel      context.CancelFunc
+	wg          sync.WaitGroup
+	closed      sync.Once
 }
 
 // Bounds that are no setting yet: of one session's ephemeral nodes, and of the
@@ -78,7 +79,7 @@ func Open(ctx context.Context, cfg Config) (_ *Server, err error) {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	cfg = cfg.withPeerAddr()
-	s := &Server{cfg: cfg, origin: cfg.origin(), log: cfg.Logger, started: time.Now(), fatal: make(chan error, 1)}
+	s := &Server{cfg: cfg, origin: cfg.origin(), log: cfg.Logger, started: time.Now(), fatal: make(chan error, 1), shortTurned: make(chan struct{}, 1)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
