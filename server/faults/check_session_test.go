@@ -12,8 +12,8 @@ const (
 	stampGrain = 5 * time.Millisecond
 	// givesUp is in the words of a client that has not been told of its session's end, and must take it for ended.
 	givesUp = "no sign of life"
-	// giveUpGrain is how late the timer may be by which a client gives its session up.
-	giveUpGrain = 100 * time.Millisecond
+	// giveUpGrain is how late the timer may be by which a client gives its session up: no stall that is shorter is noted.
+	giveUpGrain = stallGrain
 	// expiryGrace is how much later than its timeout a session may end: ticks, a leader's spread of many expiries, an election.
 	expiryGrace = 3 * time.Second
 	// outageGrace is how long after a fault its traces may be seen.
@@ -90,7 +90,7 @@ func endsInTime(found *findings, h *history, line *timeline, l *life) {
 			due = max(due, f.Settled+timeout)
 		}
 	}
-	due += int64(expiryGrace)
+	due += int64(expiryGrace + h.stalled(l.At, due+int64(expiryGrace)))
 	end := line.endOf(l.Session)
 	switch {
 	case end == nil && due < h.About.End && line.Whole:
@@ -158,7 +158,7 @@ func lostSessions(h *history, line *timeline, ends map[uint64]*txn) (found findi
 			switch end := ends[l.Session]; {
 			case end == nil && !byItself && line.Whole:
 				found.add("the client of session %#x was told at %.3fs that it has ended (%s), and it has not", l.Session, seconds(l.At), l.Cause)
-			case end != nil && byItself && l.At > h.sinceStart(end.StampMs)+int64(giveUpGrain):
+			case end != nil && byItself && l.At > h.sinceStart(end.StampMs)+int64(giveUpGrain+h.stalled(h.sinceStart(end.StampMs), l.At)):
 				found.add("the client of session %#x held it until %.3fs, and it had expired at %.3fs", l.Session, seconds(l.At), seconds(h.sinceStart(end.StampMs)))
 			}
 			if !h.deafAt(l.At) && h.stalled(l.At-int64(loadTimeout), l.At) < loadTimeout/4 {

@@ -325,3 +325,23 @@ func TestEveryCheckerSeesTheLie(t *testing.T) {
 		require.True(t, seen[c.name], "no lie is told to %s", c.name)
 	}
 }
+
+// What was late while nothing ran at all is no fault of the servers.
+func TestAStallOfTheMachineIsNotTakenForALateEnd(t *testing.T) {
+	for _, name := range []string{"a session expires much too late", "a client holds a session that has expired"} {
+		t.Run(name, func(t *testing.T) {
+			h := goodWorld(t).finish()
+			lie := lies[0]
+			for _, l := range lies {
+				if l.name == name {
+					lie = l
+				}
+			}
+			lie.tell(t, h)
+			h.Stalls = append(h.Stalls, stall{-10e9, h.About.End + 10e9})
+			for _, found := range find(t, lie.checker, h) {
+				require.NotContains(t, found, lie.says)
+			}
+		})
+	}
+}
