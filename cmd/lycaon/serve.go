@@ -175,6 +175,7 @@ func serve(ctx context.Context, e *env, s *serveFlags) error {
 		debug.SetGCPercent(gcPercent)
 		defer runtime.KeepAlive(make([]byte, unusedHeapBytes))
 	}
+	defer restOnOne(ctx, e)()
 	srv, err := server.Open(ctx, s.server)
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		log.Info("stopped while starting")
