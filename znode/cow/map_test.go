@@ -333,3 +333,14 @@ func TestPagesThatSplitKeepNoRoomBehindKeysInAlmostRisingOrder(t *testing.T) {
 	count(m.root)
 	require.Less(t, room, n+n/8)
 }
+
+func TestALeafBehindAFullOneGetsItsRoomAtOnce(t *testing.T) {
+	const pages = 16
+	allocs := testing.AllocsPerRun(1, func() {
+		var m Map[int, int]
+		for i := range pages * maxPage {
+			m.Set(0, i, i)
+		}
+	})
+	require.Less(t, allocs, 6.*pages, "a page, its keys, its values, and what leads there")
+}

@@ -52,7 +52,7 @@ func (w *write[K, V]) setLeaf(p *page[K, V], last bool) (right *page[K, V]) {
 	}
 	if last && i == maxPage {
 		w.separator = w.key
-		return &page[K, V]{gen: w.gen, keys: []K{w.key}, vals: []V{w.value}}
+		return w.nextLeaf()
 	}
 	right, w.separator = p.splitAt(maxPage / 2)
 	target := p
@@ -61,6 +61,15 @@ func (w *write[K, V]) setLeaf(p *page[K, V], last bool) (right *page[K, V]) {
 	}
 	target.keys, target.vals = insert(target.keys, i, w.key), insert(target.vals, i, w.value)
 	return right
+}
+
+// nextLeaf goes on behind a full one. It has all its room at once: keys arrive
+// in rising order, and growing by steps would leave three pages and a half of
+// garbage for each.
+func (w *write[K, V]) nextLeaf() *page[K, V] {
+	p := &page[K, V]{gen: w.gen, keys: make([]K, 1, maxPage), vals: make([]V, 1, maxPage)}
+	p.keys[0], p.vals[0] = w.key, w.value
+	return p
 }
 
 // splitPoint keeps the left page nearly full when keys arrive in rising order,
