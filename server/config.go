@@ -47,6 +47,10 @@ type Config struct {
 	PeerCert, PeerKey, PeerCA       string // files; without them PeerAddr must be loopback
 	InsecurePeers                   bool   // lets servers talk across the network without TLS
 
+	// Loading, unless nil, is called before Open loads a snapshot, and what it returns afterwards. Most of what is
+	// allocated meanwhile is the tree.
+	Loading func() (loaded func())
+
 	Logger  *slog.Logger // nil logs nothing
 	Version string       // product and version, told to clients
 

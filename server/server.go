@@ -106,7 +106,7 @@ func (s *Server) wire() error {
 	s.node = replicate.New(replicate.Config{
 		ID: s.cfg.ID, Address: s.peerAddr(), Logger: s.log, Tick: s.cfg.Tick,
 		MinSessionTimeout: s.cfg.MinSessionTimeout, SnapshotBytes: s.cfg.SnapshotBytes,
-		Cluster: s.cluster, Data: s.dir.meta.DataID, ClientAddr: s.announcedClientAddr(), Version: s.cfg.Version,
+		Cluster: s.cluster, Data: s.dir.meta.DataID, ClientAddr: s.announcedClientAddr(), Version: s.cfg.Version, Loading: s.cfg.Loading,
 		Together: s.dir.meta.together(), Initial: s.initial(), Join: s.origin.doors, Peers: s.peers, JoinedCluster: s.joined,
 	}, s.store, s.snaps)
 	s.core.SetLog(s.node)

@@ -45,6 +45,22 @@ func TestWhatWasWrittenAndWhoWasThereSurviveARestart(t *testing.T) {
 	require.NotNil(t, stat, "the session and what is its own live on")
 }
 
+func TestTheOwnerIsToldWhileASnapshotIsLoaded(t *testing.T) {
+	var told []string
+	cfg := local(t)
+	cfg.Loading = func() func() {
+		told = append(told, "loading")
+		return func() { told = append(told, "loaded") }
+	}
+	s := start(t, cfg)
+	dial(t, s)
+	require.NoError(t, s.node.Snapshot(t.Context()))
+	require.Empty(t, told, "there was none")
+	stop(t, s)
+	start(t, cfg)
+	require.Equal(t, []string{"loading", "loaded"}, told)
+}
+
 func TestTheFilesAreForTheirOwnerAlone(t *testing.T) {
 	cfg := local(t)
 	s := start(t, cfg)

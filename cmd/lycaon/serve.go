@@ -174,6 +174,7 @@ func serve(ctx context.Context, e *env, s *serveFlags) error {
 	if e.getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 		defer runtime.KeepAlive(make([]byte, unusedHeapBytes))
+		s.server.Loading = collectLater
 	}
 	defer restOnOne(ctx, e)()
 	srv, err := server.Open(ctx, s.server)

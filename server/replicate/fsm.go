@@ -27,6 +27,7 @@ type fsm struct {
 	snapshotDue chan struct{}      // a hint; never blocks
 	newTerm     chan struct{}      // a hint: appliedTerm has risen
 	persisted   func(index uint64) // after an image is durable, before raft cuts the log
+	loading     func() func()      // before an image is read; what it returns afterwards
 	restored    func()             // after an image of the snapshot store is in place
 	condemned   func() error       // why the machine is not to be believed, nil if it is
 	damaged     func(error)        // the machine is found wrong
@@ -132,7 +133,9 @@ func (f *fsm) Snapshot() (raft.FSMSnapshot, error) {
 // Restore puts the machine of an image in place. It fails as a whole: the
 // machine stays as it was.
 func (f *fsm) Restore(r io.ReadCloser) error {
+	loaded := f.loading()
 	m, _, err := state.ReadImage(bufio.NewReaderSize(r, imageBufferBytes))
+	loaded()
 	if err != nil {
 		err = fmt.Errorf("read image: %w", err)
 		f.fatal(err)

@@ -68,6 +68,9 @@ type Config struct {
 	// JoinedCluster is called with the cluster's id when a server that joins
 	// has learned it, before it takes part.
 	JoinedCluster func(cluster string) error
+	// Loading, unless nil, is called before a snapshot is loaded while nobody is
+	// served yet, and what it returns afterwards.
+	Loading func() (loaded func())
 
 	Tick              time.Duration // how often deadlines are looked at: 500 ms
 	MinSessionTimeout time.Duration // touches are collected six times in it: 1 s
@@ -174,7 +177,7 @@ func New(cfg Config, store Store, snaps raft.SnapshotStore) *Node {
 	n.fsm = &fsm{
 		condemned: n.guard.condemned, damaged: n.guard.damaged,
 		fatal: n.fail, threshold: n.cfg.SnapshotBytes, persisted: n.keepBridge, restored: n.restored, committing: n.streams.committing, applied: n.applied,
-		snapshotDue: make(chan struct{}, 1), newTerm: make(chan struct{}, 1),
+		snapshotDue: make(chan struct{}, 1), newTerm: make(chan struct{}, 1), loading: n.loading,
 	}
 	return n
 }
@@ -222,6 +225,14 @@ func (n *Node) Open(m Machine) error {
 		n.workers.Go(n.found)
 	}
 	return nil
+}
+
+// loading runs before an image is loaded, and what it returns afterwards.
+func (n *Node) loading() (loaded func()) {
+	if n.cfg.Loading == nil || n.opened.Load() {
+		return func() {}
+	}
+	return n.cfg.Loading()
 }
 
 // standAtOnce makes a lone voter elect itself now instead of after its
