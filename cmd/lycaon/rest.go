@@ -12,9 +12,11 @@ import (
 // whether there is more to do, which is a sixth of what such a server costs. So a
 // process that uses hardly any CPU runs on one processor, until it uses more.
 //
-// That holds nobody up: what computes is made to let others run after 10 ms, and a
-// thread that waits for the disk gives its processor away. A collection of garbage
-// has to end before the processors are there again.
+// That holds hardly anybody up: what computes is made to let others run after 10 ms,
+// and a thread that asks the disk for something gives its processor away. One that
+// meets a page of memory that is not there does not, so a process whose pages are
+// taken away does not rest. A collection of garbage has to end before the processors
+// are there again: with gigabytes of nodes that may be some seconds.
 
 const (
 	restLook  = time.Second / 4 // by the clock: at these moments a server wakes up anyway
@@ -23,8 +25,12 @@ const (
 	wakePart  = 8 // so much of the time between two looks ends it
 )
 
-// spent is how much CPU a process has used at a time.
-type spent struct{ at, cpu time.Duration }
+// spent is how much CPU a process has used at a time, and how many pages it has
+// waited for.
+type spent struct {
+	at, cpu time.Duration
+	pages   int64
+}
 
 // less tells whether less than a part of one processor was used since before.
 func (s spent) less(before spent, part time.Duration) bool {
@@ -40,7 +46,7 @@ type restful struct {
 
 func (r *restful) look(now spent) (resting bool) {
 	switch {
-	case !now.less(r.last, wakePart):
+	case !now.less(r.last, wakePart), now.pages > r.last.pages, now.at-r.last.at > 2*restLook: // who stood still has what came meanwhile to do
 		r.calm, r.resting = now, false
 	case now.at-r.calm.at >= restAfter:
 		r.resting = now.less(r.calm, restPart)
@@ -54,13 +60,13 @@ func (r *restful) look(now spent) (resting bool) {
 // takes back what the runtime finds that the machine or a cgroup gives; a number that
 // an operator chose stays.
 func restOnOne(ctx context.Context, e *env) (end func()) {
-	if _, ok := cpuTime(); !ok || e.getenv("GOMAXPROCS") != "" || runtime.GOMAXPROCS(0) == 1 {
+	if _, ok := spending(); !ok || e.getenv("GOMAXPROCS") != "" || runtime.GOMAXPROCS(0) == 1 {
 		return func() {}
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	var watcher sync.WaitGroup
 	watcher.Go(func() {
-		used := func() time.Duration { t, _ := cpuTime(); return t }
+		used := func() spent { s, _ := spending(); return s }
 		watchRest(ctx, used, func(resting bool) {
 			if resting {
 				runtime.GOMAXPROCS(1)
@@ -77,10 +83,15 @@ func restOnOne(ctx context.Context, e *env) (end func()) {
 
 // watchRest tells when a process that has used so much begins and ceases to be at
 // rest, as it does at the end at the latest.
-func watchRest(ctx context.Context, used func() time.Duration, changed func(resting bool)) {
+func watchRest(ctx context.Context, used func() spent, changed func(resting bool)) {
 	begun := time.Now()
-	now := spent{0, used()}
-	r := restful{calm: now, last: now}
+	look := func() spent {
+		s := used()
+		s.at = time.Since(begun)
+		return s
+	}
+	r := restful{calm: look()}
+	r.last = r.calm
 	tick := time.NewTimer(untilLook(begun))
 	defer tick.Stop()
 	for {
@@ -94,7 +105,7 @@ func watchRest(ctx context.Context, used func() time.Duration, changed func(rest
 		}
 		tick.Reset(untilLook(time.Now()))
 		was := r.resting
-		if now := r.look(spent{time.Since(begun), used()}); now != was {
+		if now := r.look(look()); now != was {
 			changed(now)
 		}
 	}

@@ -2,6 +2,4 @@
 
 package main
 
-import "time"
-
-func cpuTime() (used time.Duration, ok bool) { return 0, false }
+func spending() (spent, bool) { return spent{}, false }

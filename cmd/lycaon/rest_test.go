@@ -35,13 +35,13 @@ func TestAProcessRestsFromWhenItHasUsedHardlyAnyCPUUntilItUsesMore(t *testing.T)
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				begun := time.Now()
-				used := func() (cpu time.Duration) {
+				used := func() (now spent) {
 					at := time.Since(begun)
 					for _, s := range c.does {
-						cpu += min(at, s.lasts) * s.busy / sec
+						now.cpu += min(at, s.lasts) * s.busy / sec
 						at -= min(at, s.lasts)
 					}
-					return cpu
+					return now
 				}
 				ctx, cancel := context.WithTimeout(t.Context(), end)
 				defer cancel()
@@ -52,6 +52,26 @@ func TestAProcessRestsFromWhenItHasUsedHardlyAnyCPUUntilItUsesMore(t *testing.T)
 				})
 				require.Equal(t, c.want, got)
 			})
+		})
+	}
+}
+
+func TestWhoHasMoreToDoThanTheCPUTellsDoesNotRest(t *testing.T) {
+	t.Parallel()
+	const sec = time.Second
+	for name, c := range map[string]struct {
+		before, now spent
+		want        bool
+	}{
+		"hardly any CPU":           {spent{at: sec, cpu: sec / 2}, spent{at: sec + restLook, cpu: sec/2 + 1}, true},
+		"much":                     {spent{at: sec, cpu: sec / 2}, spent{at: sec + restLook, cpu: sec}, false},
+		"it stood still meanwhile": {spent{at: sec, cpu: sec / 2}, spent{at: 31 * sec, cpu: sec/2 + 1}, false},
+		"a page was not there":     {spent{at: sec, cpu: sec / 2}, spent{at: sec + restLook, cpu: sec/2 + 1, pages: 1}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := restful{calm: spent{at: c.now.at - restAfter, cpu: c.before.cpu}, last: c.before, resting: true}
+			require.Equal(t, c.want, r.look(c.now))
 		})
 	}
 }

@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// cpuTime is what the process has used.
-func cpuTime() (used time.Duration, ok bool) {
+// spending is what the process has used until now.
+func spending() (s spent, ok bool) {
 	var u syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
-		return 0, false
+		return spent{}, false
 	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano()), true
+	return spent{cpu: time.Duration(u.Utime.Nano() + u.Stime.Nano()), pages: int64(u.Majflt)}, true
 }

@@ -25,7 +25,7 @@ const (
 	writeFee   = 4 << 10   // what a write counts beyond its bytes
 
 	defaultMaxOutboxBytes = 16 << 20
-	politeAfter           = 16       // connections that a scribe writes to before it lets others run: a batch of short sessions, and less time than a sync
+	politeAfter           = 16       // connections that a scribe writes to before it lets others run: a batch of short sessions
 	countAfter            = 1024     // connections after which a scribe looks how many can run
 	keptMessages          = 256      // room that an empty outbox keeps
 	keptFrame             = 64 << 10 // room that a reader keeps for the next frame
