@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -30,6 +31,13 @@ const (
 type spent struct {
 	at, cpu time.Duration
 	pages   int64
+}
+
+// spending is what this process has used until now.
+func spending() spent {
+	var u syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u) // of oneself it cannot fail
+	return spent{cpu: time.Duration(u.Utime.Nano() + u.Stime.Nano()), pages: int64(u.Majflt)}
 }
 
 // less tells whether less than a part of one processor was used since before.
@@ -60,14 +68,13 @@ func (r *restful) look(now spent) (resting bool) {
 // takes back what the runtime finds that the machine or a cgroup gives; a number that
 // an operator chose stays.
 func restOnOne(ctx context.Context, e *env) (end func()) {
-	if _, ok := spending(); !ok || e.getenv("GOMAXPROCS") != "" || runtime.GOMAXPROCS(0) == 1 {
+	if e.getenv("GOMAXPROCS") != "" || runtime.GOMAXPROCS(0) == 1 {
 		return func() {}
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	var watcher sync.WaitGroup
 	watcher.Go(func() {
-		used := func() spent { s, _ := spending(); return s }
-		watchRest(ctx, used, func(resting bool) {
+		watchRest(ctx, spending, func(resting bool) {
 			if resting {
 				runtime.GOMAXPROCS(1)
 			} else {
