@@ -55,7 +55,7 @@ func WithTLS(conf *tls.Config) Option {
 
 // WithCredentials presents these on every connection.
 func WithCredentials(creds ...Credential) Option {
-	return clientOption(func(c *config) { c.credentials = append(c.credentials, creds...) })
+	return clientOption(func(c *config) { c.credentials = with(c.credentials, creds...) })
 }
 
 // WithChroot makes path the root of all paths that are given and told.
@@ -129,6 +129,9 @@ func (c *config) check() error {
 	}
 	if c.sessionTimeout < time.Millisecond {
 		return fmt.Errorf("%w: session timeout %v", ErrBadArguments, c.sessionTimeout)
+	}
+	if err := offerable(c.credentials); err != nil {
+		return err
 	}
 	c.chroot = strings.TrimSuffix(c.chroot, "/")
 	if c.chroot == "" {

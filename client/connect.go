@@ -242,13 +242,11 @@ func (c *Client) hello(mode protocol.HelloMode) *protocol.Hello {
 	defer c.mu.Unlock()
 	h := &protocol.Hello{
 		MinVersion: protocol.Version, MaxVersion: protocol.Version,
-		Mode: mode, Client: "lycaon-go",
+		Mode: mode, Client: clientName,
 		TimeoutMs: c.cfg.sessionTimeout.Milliseconds(),
 		LastZxid:  c.lastZxid,
 	}
-	for _, cred := range c.cfg.credentials {
-		h.Credentials = append(h.Credentials, cred.wire())
-	}
+	h.Credentials = wires(c.cfg.credentials)
 	if c.sess.id != 0 && mode != protocol.HelloGuest {
 		c.sess.attempt++
 		h.Mode = protocol.HelloAttach

@@ -3,6 +3,8 @@ package client
 import "time"
 
 const (
+	clientName = "lycaon-go" // of a hello
+
 	defaultSessionTimeout = 10 * time.Second
 	defaultRequestTimeout = 10 * time.Second
 

@@ -260,8 +260,11 @@ func (c *Client) answer(m *protocol.Message) error {
 	}
 	c.saw(m.Zxid)
 	c.watches.answered(c, cl, m)
-	if cl.req.Op == protocol.OpMembers {
+	switch cl.req.Op {
+	case protocol.OpMembers:
 		c.learned(cl, m)
+	case protocol.OpAuth:
+		c.proved(cl, m)
 	}
 	cl.reply = *m
 	c.finish(cl, nil)

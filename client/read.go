@@ -272,16 +272,3 @@ func (c *Client) SessionInfo(ctx context.Context, id SessionID) (*SessionInfo, e
 	}
 	return m.More.Session, nil
 }
-
-// AddAuth proves one more identity, now and on every later connection.
-func (c *Client) AddAuth(ctx context.Context, cred Credential) error {
-	cl, room := c.newWrite(protocol.OpAuth)
-	cl.setBody(protocol.AppendAuth(room, cred.wire()))
-	if _, err := c.do(ctx, cl); err != nil {
-		return opError("auth", "", err)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.cfg.credentials = append(c.cfg.credentials, cred)
-	return nil
-}

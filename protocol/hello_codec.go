@@ -28,6 +28,12 @@ func AppendHello(b []byte, h *Hello) []byte {
 	return endFrame(b, start)
 }
 
+// Fits tells whether h is no more than a server takes of a connection that has
+// proved nothing yet.
+func (h *Hello) Fits() bool {
+	return len(h.Credentials) <= maxCredentials && len(AppendHello(nil, h)) <= lengthBytes+PreHelloMaxFrame
+}
+
 // DecodeHello decodes what ReadFrame returned, into memory of its own. Of a
 // Hello without a version in common it decodes the versions alone, since what
 // follows them may mean something else.

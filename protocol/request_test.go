@@ -122,6 +122,9 @@ func TestAHelloThatBreaksARuleIsRefused(t *testing.T) {
 	h := Hello{MinVersion: 1, MaxVersion: 1, Mode: HelloOpen, Password: make([]byte, maxSecretBytes), Credentials: make([]Credential, maxCredentials)}
 	_, err := DecodeHello(AppendHello(nil, &h)[lengthBytes:])
 	require.NoError(t, err)
+	require.True(t, h.Fits())
+	h.Credentials[0].Data = make([]byte, PreHelloMaxFrame)
+	require.False(t, h.Fits())
 
 	later := []byte{0x93, 2, 9, 0xc0} // a version that orders its fields anew
 	got, err := DecodeHello(later)
