@@ -2,13 +2,17 @@ package http
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	stdhttp "net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -91,6 +95,23 @@ func TestOneBrokenCollectorDoesNotHideTheOthers(t *testing.T) {
 	got := get(t, addr, "/metrics")
 	require.Equal(t, 200, got.status)
 	require.Contains(t, got.body, "go_goroutines")
+}
+
+// gone is a client that has hung up.
+type gone struct{ stdhttp.ResponseWriter }
+
+func (gone) Write([]byte) (int, error) { return 0, syscall.EPIPE }
+
+func TestAScrapeThatIsBrokenOffIsOneLineInTheLog(t *testing.T) {
+	for _, encoding := range []string{"", "gzip"} {
+		var log bytes.Buffer
+		f := New(Config{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		r := httptest.NewRequest(stdhttp.MethodGet, "/metrics", nil)
+		r.Header.Set("Accept-Encoding", encoding)
+		f.metrics()(gone{httptest.NewRecorder()}, r)
+		require.Equal(t, 1, strings.Count(log.String(), "\n"), log.String())
+		require.Contains(t, log.String(), "broken pipe")
+	}
 }
 
 func TestTwoCollectorsOfOneMetricPanicAtOnce(t *testing.T) {

@@ -87,8 +87,26 @@ func (f *Front) metrics() stdhttp.HandlerFunc {
 	})
 	return func(w stdhttp.ResponseWriter, r *stdhttp.Request) {
 		f.counts.scrapes.Add(1)
-		h.ServeHTTP(w, r)
+		to := broken{ResponseWriter: w}
+		h.ServeHTTP(&to, r)
+		if to.err != nil {
+			f.cfg.Logger.Warn("a scrape of the metrics was broken off", "from", r.RemoteAddr, "err", to.err)
+		}
 	}
+}
+
+// broken takes what a client that left no longer does. The metrics library, and
+// its gzip, would report each family of figures that could not be written.
+type broken struct {
+	stdhttp.ResponseWriter
+	err error
+}
+
+func (w *broken) Write(b []byte) (int, error) {
+	if w.err == nil {
+		_, w.err = w.ResponseWriter.Write(b)
+	}
+	return len(b), nil
 }
 
 func (f *Front) livez(w stdhttp.ResponseWriter, _ *stdhttp.Request) {
