@@ -128,7 +128,7 @@ func (c *config) check() error {
 		}
 	}
 	if c.sessionTimeout < time.Millisecond {
-		return fmt.Errorf("%w: session timeout %v", ErrBadArguments, c.sessionTimeout)
+		return fmt.Errorf("%w: session timeout %v: want at least 1ms", ErrBadArguments, c.sessionTimeout)
 	}
 	if err := offerable(c.credentials); err != nil {
 		return err

@@ -66,7 +66,11 @@ func (c *Client) ChangeMember(ctx context.Context, change MemberChange) error {
 // TransferLeader has another voter lead: the one of that id, or for 0 one that
 // the leader chooses. It wants the superuser's identity.
 func (c *Client) TransferLeader(ctx context.Context, id uint64) error {
-	return c.changeAside(ctx, protocol.OpTransferLeader, protocol.AppendTransferLeader(nil, id), fmt.Sprint(id))
+	named := ""
+	if id != 0 {
+		named = fmt.Sprint(id)
+	}
+	return c.changeAside(ctx, protocol.OpTransferLeader, protocol.AppendTransferLeader(nil, id), named)
 }
 
 // askMembers asks the server for the others, behind everything that waits. The

@@ -52,7 +52,7 @@ func TTL(d time.Duration) CreateOption {
 	return createOption(func(c *createConfig) {
 		kind(znode.TTL).applyCreate(c)
 		if c.op.TTLMs = d.Milliseconds(); c.op.TTLMs < 1 {
-			c.err = fmt.Errorf("%w: a TTL of %v", ErrBadArguments, d)
+			c.err = fmt.Errorf("%w: a TTL of %v: want at least 1ms", ErrBadArguments, d)
 		}
 	})
 }

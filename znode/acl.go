@@ -205,9 +205,24 @@ func (e *Entry) validate() error {
 		return fmt.Errorf("%w: an id of %d bytes, at most %d are allowed", ErrInvalidACL, len(e.ID), MaxACLIDBytes)
 	}
 	if !e.idFits() {
-		return fmt.Errorf("%w: id %q does not suit scheme %q", ErrInvalidACL, e.ID, e.Scheme)
+		return fmt.Errorf("%w: id %q does not suit scheme %q: %s", ErrInvalidACL, e.ID, e.Scheme, idRule(e.Scheme))
 	}
 	return nil
+}
+
+// idRule says what the ids of a scheme have to be.
+func idRule(scheme string) string {
+	switch scheme {
+	case SchemeWorld:
+		return "want " + anyone
+	case SchemeDigest:
+		return "want USER:HASH"
+	case SchemeSASL, SchemeX509:
+		return "want a name"
+	case SchemeIP:
+		return "want ADDRESS or ADDRESS/BITS"
+	}
+	return "the schemes are world, auth, digest, ip, sasl and x509"
 }
 
 // idFits knows every scheme an entry may have; an unknown one fits no id.

@@ -33,5 +33,5 @@ func TestAnAdminTokenOfAnotherServerIsPassedOver(t *testing.T) {
 	require.NoError(t, os.Rename(filepath.Join(dir, clusterDir), filepath.Join(dir, "elsewhere")))
 	errw, code = saveIn(t, dir, s.addr)
 	require.Equal(t, exitAuth, code, errw)
-	require.Contains(t, errw, "--admin-token DATA-DIR/admin.token before the command", "nobody named the one that is left")
+	require.Contains(t, errw, "--admin-token DATA-DIR/admin.token or --auth digest:super:PASSWORD before the command", "nobody named the one that is left")
 }

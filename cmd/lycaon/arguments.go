@@ -105,7 +105,7 @@ func argumentAt(cmd *cobra.Command, i int) argument {
 }
 
 // adopt gives every command what all have: its paths are made absolute before
-// anything looks at them, and Tab completes its arguments.
+// anything looks at them, Tab completes its arguments, and its errors name it.
 func (e *env) adopt(cmd *cobra.Command) {
 	for _, sub := range cmd.Commands() {
 		e.adopt(sub)
@@ -122,5 +122,10 @@ func (e *env) adopt(cmd *cobra.Command) {
 			}
 		}
 		return wrong
+	}
+	if run := cmd.RunE; run != nil {
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			return byCommand(strings.TrimPrefix(commandName(cmd), "lycaon "), run(cmd, args))
+		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -183,6 +184,9 @@ func (e *env) settle() error {
 		chosen = formCompat
 	}
 	e.out.form = chosen
+	if e.target.timeout <= 0 {
+		return usageError{fmt.Errorf("--timeout %v: want more than 0", e.target.timeout)}
+	}
 	return nil
 }
 
@@ -284,9 +288,40 @@ func describe(err error) string {
 			return text + "; is the server running? (-s H:P or LYCAON_SERVER says where)"
 		}
 	case errors.As(err, &call) && call.Op == "create" && errors.Is(err, client.ErrNoNode):
-		return fmt.Sprintf("%s: the parent %s (create -p makes missing parents)", text, call.Path[:strings.LastIndexByte(call.Path, '/')])
+		return fmt.Sprintf("%s: the parent %s (create -p makes missing parents)", text, path.Dir(call.Path))
 	}
 	return text
+}
+
+// callError is an error of the client that names the command instead of the call
+// by which it was done.
+type callError struct {
+	error
+	text string
+}
+
+func (e callError) Error() string { return e.text }
+func (e callError) Unwrap() error { return e.error }
+
+// byCommand words an error of the client in the words of who typed command.
+func byCommand(command string, err error) error {
+	call := (*client.Error)(nil)
+	if !errors.As(err, &call) {
+		return err
+	}
+	typed := call.Op
+	switch call.Op {
+	case "getACL":
+		typed = "getAcl"
+	case "setACL":
+		typed = "setAcl"
+	case "children", "count", "transferLeader", "walk":
+		typed = command
+	case "memberChange":
+		typed = "member"
+	}
+	text := strings.Replace(err.Error(), call.Error(), typed+strings.TrimPrefix(call.Error(), call.Op), 1)
+	return callError{err, text}
 }
 
 // oneLine puts the kind of an error before its causes, of each server one.

@@ -135,26 +135,35 @@ func flagError(cmd *cobra.Command, err error) error {
 	return usageError{fmt.Errorf("%w; see %s --help", plainFlagError(err), commandName(cmd))}
 }
 
-// plainFlagError says what a number or a time has to be in place of how it was
-// parsed.
+// plainFlagError says what a value has to be in place of how it was parsed.
 func plainFlagError(err error) error {
-	invalid, number := (*pflag.InvalidValueError)(nil), (*strconv.NumError)(nil)
+	invalid := (*pflag.InvalidValueError)(nil)
 	if !errors.As(err, &invalid) {
 		return err
 	}
-	rule := "want a number"
-	switch isNumber := errors.As(err, &number); {
-	case invalid.GetFlag().Value.Type() == "duration":
-		rule = "want a time such as 10s or 1m30s"
-	case !isNumber:
-		return err
-	case errors.Is(number.Err, strconv.ErrRange):
-		rule = "the number is out of range"
-	case number.Func == "ParseUint":
-		rule = "want a number, 0 or more"
-	}
-	plain := fmt.Sprintf("--%s %q: %s", invalid.GetFlag().Name, invalid.GetValue(), rule)
+	plain := fmt.Sprintf("--%s %q: %s", invalid.GetFlag().Name, invalid.GetValue(), valueRule(err))
 	return usageError{errors.New(strings.Replace(err.Error(), invalid.Error(), plain, 1))} // behind what says where it stands
+}
+
+// valueRule is the rule that the value of a flag breaks.
+func valueRule(err error) string {
+	invalid, number := (*pflag.InvalidValueError)(nil), (*strconv.NumError)(nil)
+	if !errors.As(err, &invalid) {
+		return err.Error()
+	}
+	switch kind, isNumber := invalid.GetFlag().Value.Type(), errors.As(err, &number); {
+	case kind == "duration":
+		return "want a time such as 10s or 1m30s"
+	case kind == "bool":
+		return "want true or false"
+	case !isNumber:
+		return strings.TrimPrefix(invalid.Unwrap().Error(), strconv.Quote(invalid.GetValue())+": ")
+	case errors.Is(number.Err, strconv.ErrRange):
+		return "the number is out of range"
+	case number.Func == "ParseUint":
+		return "want a number, 0 or more"
+	}
+	return "want a number"
 }
 
 // commandName is how a command is typed: in the shell without a program.

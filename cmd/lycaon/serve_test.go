@@ -53,7 +53,7 @@ func TestServeRefusesWithOneLineAndItsOwnExitCode(t *testing.T) {
 		"not in the list":       {serveArgs(t, fresh, "--initial-cluster", "2=127.0.0.1:1,3=127.0.0.1:2"), exitUsage, "does not name this server, id 1"},
 		"peers in clear":        {serveArgs(t, fresh, "--peer-addr", ":0", "--advertise-peer-addr", "h:2888"), exitUsage, "insecure-peers"},
 		"peer port in use":      {serveArgs(t, fresh, "--peer-addr", busy.Addr().String()), exitPortInUse, "peer-addr " + busy.Addr().String()},
-		"bad log level":         {serveArgs(t, fresh, "--log-level", "loud"), exitUsage, "--log-level"},
+		"bad log level":         {serveArgs(t, fresh, "--log-level", "loud"), exitUsage, "log-level"},
 		"certificate alone":     {serveArgs(t, fresh, "--client-cert", cert), exitUsage, "client-key"},
 		"no certificate":        {serveArgs(t, fresh, "--client-cert", cert, "--client-key", cert), exitUsage, cert},
 		"client port in use":    {serveArgs(t, fresh, "--client-addr", busy.Addr().String()), exitPortInUse, busy.Addr().String()},

@@ -43,7 +43,7 @@ func applyEnv(flags *pflag.FlagSet, getenv func(string) string) error {
 		}
 		for _, one := range valuesOf(f, value) {
 			if err := flags.Set(f.Name, one); err != nil {
-				failed = usageError{fmt.Errorf("%s=%q: %w", envName(f.Name), one, err)}
+				failed = usageError{fmt.Errorf("%s=%q: %s", envName(f.Name), one, valueRule(err))}
 			}
 		}
 	})
@@ -109,7 +109,7 @@ func applyKey(flags *pflag.FlagSet, file string, key, value *yaml.Node) error {
 		return nil
 	}
 	if err := flags.Set(f.Name, value.Value); err != nil {
-		return fmt.Errorf("%s:%d: %s: %w", file, value.Line, key.Value, err)
+		return fmt.Errorf("%s:%d: %s %q: %s", file, value.Line, key.Value, value.Value, valueRule(err))
 	}
 	return nil
 }

@@ -80,7 +80,7 @@ func TestASettingThatCannotBeTakenNamesItsPlaceAndTheRule(t *testing.T) {
 	for name, c := range map[string]struct{ file, want string }{
 		"unknown key":    {"id: 1\ndatadir: x\n", `lycaon.yaml:2: unknown key "datadir"; known keys: data-dir id tick`},
 		"config in file": {"config: other.yaml\n", `unknown key "config"`},
-		"bad value":      {"tick: soon\n", "lycaon.yaml:1: tick: "},
+		"bad value":      {"tick: soon\n", "lycaon.yaml:1: tick \"soon\": want a time"},
 		"nested":         {"tick: {a: b}\n", "lycaon.yaml:1: tick wants a single value"},
 		"given twice":    {"tick: 1s\nid: 1\ntick: 2s\n", `lycaon.yaml:3: tick is given twice`},
 		"two documents":  {"tick: 1s\n---\nid: 1\n", "lycaon.yaml: want one document"},
@@ -116,12 +116,27 @@ func TestServersHaveAPort(t *testing.T) {
 	}
 }
 
-func TestAWrongVariableIsNamedWithItsRule(t *testing.T) {
+func TestAWrongSettingIsNamedWithItsRuleWhereverItStands(t *testing.T) {
 	t.Parallel()
-	var errw strings.Builder
-	code := run([]string{"ls", "/"}, nil, io.Discard, &errw, func(name string) string {
-		return map[string]string{"LYCAON_TIMEOUT": "soon"}[name]
-	})
-	require.Equal(t, exitUsage, code)
-	require.Equal(t, `lycaon: LYCAON_TIMEOUT="soon": --timeout "soon": want a time such as 10s or 1m30s`+"\n", errw.String())
+	file := yamlFile(t, "id: 1\ninsecure-peers: ja\n")
+	for _, c := range []struct {
+		args, variable, want string
+	}{
+		{"ls /", "LYCAON_TIMEOUT=soon", `LYCAON_TIMEOUT="soon": want a time such as 10s or 1m30s`},
+		{"serve", "LYCAON_ID=one", `LYCAON_ID="one": want a number, 0 or more`},
+		{"serve", "LYCAON_LOG_LEVEL=loud", `configuration: log-level "loud": want debug, info, warn or error`},
+		{"serve --log-format xml", "", `configuration: log-format "xml": want text or json`},
+		{"serve --config " + file, "", file + `:2: insecure-peers "ja": want true or false`},
+		{"serve --insecure-peers=ja", "", `--insecure-peers "ja": want true or false; see lycaon serve --help`},
+		{"--timeout 0s ls /", "", `--timeout 0s: want more than 0`},
+		{"ls -o xml /", "", `--output "xml": want text, json, yaml, table or compat; see lycaon ls --help`},
+	} {
+		var errw strings.Builder
+		code := run(strings.Fields(c.args), nil, io.Discard, &errw, func(name string) string {
+			set, value, _ := strings.Cut(c.variable, "=")
+			return map[string]string{set: value}[name]
+		})
+		require.Equal(t, exitUsage, code)
+		require.Equal(t, "lycaon: "+c.want+"\n", errw.String())
+	}
 }

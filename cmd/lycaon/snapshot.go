@@ -64,7 +64,7 @@ func (e *env) saveSnapshot(ctx context.Context, file string) (state.Info, error)
 	bar := e.progressOf("saving", "bytes")
 	defer bar.Finish()
 	if _, err := c.Snapshot(ctx, io.MultiWriter(tmp, bar)); errors.Is(err, client.ErrNoAuth) {
-		return state.Info{}, fmt.Errorf("%w; --admin-token DATA-DIR/admin.token before the command shows it", err)
+		return state.Info{}, fmt.Errorf("%w; %s", err, showsSuper)
 	} else if err != nil {
 		return state.Info{}, err
 	}

@@ -219,6 +219,9 @@ func (e *env) change(ctx context.Context, c client.MemberChange) error {
 	return e.administer(ctx, func(conn *client.Client) error { return conn.ChangeMember(ctx, c) })
 }
 
+// showsSuper is how a command is given the superuser's identity.
+const showsSuper = "--admin-token DATA-DIR/admin.token or --auth digest:super:PASSWORD before the command shows it"
+
 // administer runs what only the superuser may.
 func (e *env) administer(ctx context.Context, do func(c *client.Client) error) error {
 	e.defaultAdminToken(ctx)
@@ -227,7 +230,7 @@ func (e *env) administer(ctx context.Context, do func(c *client.Client) error) e
 		return err
 	}
 	if err = do(c); errors.Is(err, client.ErrNoAuth) {
-		return fmt.Errorf("%w; --admin-token DATA-DIR/admin.token before the command shows it", err)
+		return fmt.Errorf("%w; %s", err, showsSuper)
 	}
 	return err
 }

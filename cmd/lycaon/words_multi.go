@@ -77,7 +77,7 @@ var multiWords = map[string]func(*pflag.FlagSet) func(e *env, args []string) (cl
 	"create": multiCreate, "set": multiSet, "setAcl": multiSetACL, "delete": multiDelete, "check": multiCheck,
 }
 
-var errMultiArgs = errors.New("arguments are missing or too many; see multi --help")
+var errMultiArgs = errors.New("arguments are missing or too many: each command is one argument, in quotes; see multi --help")
 
 // multiStep reads one command, nil if the line has none.
 func (e *env) multiStep(line string) (*step, error) {

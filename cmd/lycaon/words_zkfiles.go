@@ -123,7 +123,7 @@ func wantSuperuser(ctx context.Context, c *client.Client) error {
 	if slices.ContainsFunc(ids, func(id client.Identity) bool { return id.Scheme == znode.SchemeSuper }) {
 		return nil
 	}
-	return fmt.Errorf("import: %w: ACLs and counters of ZooKeeper want the superuser's identity; --admin-token DATA-DIR/admin.token before the command shows it", client.ErrNoAuth)
+	return fmt.Errorf("import: %w: ACLs and counters of ZooKeeper want the superuser's identity; %s", client.ErrNoAuth, showsSuper)
 }
 
 func (e *env) writeZooKeeper(ctx context.Context, c *client.Client, z *zkImport, list *zkList) (*target.Writer, error) {

@@ -499,7 +499,7 @@ func TestAnImportOfZooKeeperFilesThatCannotBe(t *testing.T) {
 	t.Run("no superuser", func(t *testing.T) {
 		_, errw, code := inProcess(nil, "-s", cluster.Addrs()[0], "--auth", "digest:ann:x", "import", "--zk-snapshot", "snapshot.404")
 		require.Equal(t, exitAuth, code, "before a file is opened")
-		require.Contains(t, errw, "want the superuser's identity; --admin-token DATA-DIR/admin.token before the command shows it")
+		require.Contains(t, errw, "want the superuser's identity; --admin-token DATA-DIR/admin.token or --auth")
 	})
 	require.Equal(t, []string{"/"}, slices.Collect(maps.Keys(seenByLycaon(t, cluster, "/"))), "nothing was written")
 }

@@ -30,7 +30,7 @@ func (c *conn) administer() error {
 	case !known:
 		return c.refuseRequest(protocol.Unimplemented, "unknown operation")
 	case restricted && !c.admin:
-		return c.refuseRequest(protocol.NoAuth, fmt.Sprintf("%v wants the superuser's identity", op))
+		return c.refuseRequest(protocol.NoAuth, "it wants the superuser's identity")
 	}
 	switch op {
 	case protocol.OpSnapshot:
