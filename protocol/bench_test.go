@@ -174,6 +174,7 @@ func TestTheHotPathDoesNotAllocate(t *testing.T) {
 		frame := AppendRequest(nil, &Request{Op: w.op.Op, Body: body})[lengthBytes:]
 		expectAllocs(t, 0, "encode "+w.name, func() { AppendWrite(buf, &w.op) })
 		expectAllocs(t, 0, "decode "+w.name, func() { DecodeWrite(w.op.Op, body, &into) })
+		expectAllocs(t, 0, "path of "+w.name, func() { PathOf(w.op.Op, body) })
 		expectAllocs(t, float64(len(w.op.Create.ACL)), "validate "+w.name, func() { ValidateWrite(w.op.Op, body, lim) })
 		expectAllocs(t, 0, "request "+w.name, func() { DecodeRequest(frame, &req) })
 	}

@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"bytes"
+	"cmp"
 	"strings"
 	"testing"
 
@@ -63,6 +64,18 @@ func TestEveryWriteDecodesToWhatWasAppended(t *testing.T) {
 	for _, want := range writeSamples() {
 		require.NoError(t, DecodeWrite(want.Op, AppendWrite(nil, &want), &got))
 		require.Equal(t, want, withoutMemory(got))
+	}
+}
+
+func TestThePathOfAWriteIsToldWithoutTheRest(t *testing.T) {
+	for _, w := range writeSamples() {
+		require.Equal(t, cmp.Or(w.Path, w.Create.Path), PathOf(w.Op, AppendWrite(nil, &w)))
+	}
+	require.Equal(t, "/a", PathOf(OpGuard, AppendGuard(nil, "/a", 7)))
+	for op, body := range map[Op][]byte{
+		OpMulti: AppendMulti(nil, writeSamples()), OpCloseSession: AppendCloseSession(nil), OpSet: nil, OpDelete: {0x92, 0xff}, OpCreate: {0x91, 0xa5, '/'},
+	} {
+		require.Empty(t, PathOf(op, body), op)
 	}
 }
 

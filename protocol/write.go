@@ -150,6 +150,17 @@ func DecodeWrite(op Op, body []byte, into *WriteOp) error {
 	return d.done()
 }
 
+// PathOf returns the path that the body of a write names first, as part of body; ""
+// of one that names none or does not decode, and of a multi.
+func PathOf(op Op, body []byte) string {
+	if op == OpMulti || op == OpCloseSession {
+		return ""
+	}
+	d := newDecoder(body)
+	t := d.tuple()
+	return t.str()
+}
+
 func (d *decoder) write(op Op, w *WriteOp) {
 	*w = WriteOp{Op: op, Version: znode.AnyVersion, acl: w.acl[:0]}
 	t := d.tuple()

@@ -82,3 +82,39 @@ func TestTheIndexIsAsFullAtAnySize(t *testing.T) {
 		require.Less(t, float64(buckets*bucketBytes)/float64(x.size), 23.0, "bytes a node, with %d of them", x.size)
 	}
 }
+
+func TestWhatIsPrefetchedAreTheNodesAndTheirParents(t *testing.T) {
+	x := newIndex(0)
+	nodes := map[string]*node{}
+	for _, path := range []string{"/", "/a", "/a/b", "/c"} {
+		nodes[path] = &node{path: path}
+		x.put(nodes[path])
+	}
+	for _, c := range []struct {
+		name  string
+		paths []string
+		found []string
+	}{
+		{"two nodes", []string{"/a/b", "/c"}, []string{"/a/b", "/a", "/c", "/"}},
+		{"one to be made", []string{"/a/new"}, []string{"/a"}},
+		{"one whose parent is missing too", []string{"/x/new"}, nil},
+		{"the root", []string{"/"}, []string{"/", "/"}},
+		{"what is no path", []string{"", "a", "//"}, []string{"/", "/", "/"}},
+		{"nothing", nil, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var found []*node
+			for _, path := range c.found {
+				found = append(found, nodes[path])
+			}
+			var room [2 * prefetchPaths]*node
+			n := x.prefetch(c.paths, &room)
+			require.Equal(t, found, append([]*node(nil), room[:n]...))
+		})
+	}
+}
+
+func TestAnyNumberOfPathsIsPrefetched(t *testing.T) {
+	tree := New()
+	require.Zero(t, testing.AllocsPerRun(10, func() { tree.Prefetch(make([]string, 3*prefetchPaths+1)) }))
+}

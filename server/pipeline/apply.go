@@ -36,6 +36,7 @@ func (c *Core) Apply(entry []byte) error {
 	for {
 		n, err := c.decodeChunk(&batch)
 		if n > 0 {
+			c.View(func(m *state.Machine) { m.Prefetch(c.txns[:n]) })
 			c.applyChunk(c.txns[:n], stampMs)
 			c.finish()
 		}

@@ -8,6 +8,14 @@ const maxDeleted = 100_000
 // the next one.
 const maxKeptSteps = 1024
 
+// maxPrefetched bounds the transactions of which one look ahead has the memory
+// brought; with fewer than prefetchFrom nodes, 32 MB with their index, most of it
+// is in the processor's caches anyway.
+const (
+	maxPrefetched = 64
+	prefetchFrom  = 1 << 17
+)
+
 // maxActors bounds the decoded identities that are remembered between
 // transactions. It is a cache: no outcome depends on it.
 const maxActors = 1024

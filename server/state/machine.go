@@ -18,8 +18,9 @@ type Machine struct {
 	tree     *znode.Tree
 	sessions *session.Table
 
-	maxDeleted int // the constants, but for tests
-	sharedFrom int
+	maxDeleted   int // the constants, but for tests
+	sharedFrom   int
+	prefetchFrom int
 
 	listings listings
 	actors   actors
@@ -33,7 +34,7 @@ func New() *Machine {
 }
 
 func newMachine(tree *znode.Tree, sessions *session.Table) *Machine {
-	return &Machine{tree: tree, sessions: sessions, maxDeleted: maxDeleted, sharedFrom: sharedFrom}
+	return &Machine{tree: tree, sessions: sessions, maxDeleted: maxDeleted, sharedFrom: sharedFrom, prefetchFrom: prefetchFrom}
 }
 
 // Zxid returns the number of the newest transaction that changed something.
