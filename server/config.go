@@ -40,7 +40,7 @@ type Config struct {
 	SASLUsers       string // file of "name:password" lines for SASL DIGEST-MD5, or none
 
 	SuperDigest    string // "super:BASE64SHA1", or none
-	MaxConnections int    // 0 = no limit
+	MaxConnections int    // 0 = as many as there may be files open
 	SnapshotBytes  int64  // of log between two snapshots
 
 	ClientCert, ClientKey, ClientCA string // files
