@@ -96,7 +96,7 @@ var frontFigures = []figure{
 	count("handshakes_failed", "Connections without a hello that was taken.", func(r *reading) uint64 { return r.front.HandshakesFailed }),
 	count("connections_foreign", "Client connections that spoke another protocol.", func(r *reading) uint64 { return r.front.Foreign }),
 	count("auth_failures", "Credentials refused.", func(r *reading) uint64 { return r.front.AuthFailures }),
-	count("slow_consumers", "Connections closed at the bound of their outbox.", func(r *reading) uint64 { return r.front.SlowConsumers }),
+	count("slow_consumers", "Connections closed at the bound of their outbox, or of all outboxes.", func(r *reading) uint64 { return r.front.SlowConsumers }),
 	count("idle_connections", "Connections closed for their silence.", func(r *reading) uint64 { return r.front.Idle }),
 	count("requests_not_ready", "Sessions and reads refused while this server was not ready.", func(r *reading) uint64 { return r.front.NotServing }),
 	count("connection_panics", "Panics contained in one connection.", func(r *reading) uint64 { return r.front.Panics }),

@@ -19,6 +19,7 @@ type Config struct {
 	MaxConnections                       int
 	MaxConnectionsPerIP                  int
 	MaxOutboxBytes                       int // of one connection, estimated; 16 MiB if 0
+	MaxAllOutboxBytes                    int // of all, beyond the first 256 KiB of each; 512 MiB if 0
 
 	TLS         *tls.Config     // nil: none. With ClientCAs the peer's certificate is an identity
 	SuperDigest string          // "user:base64(sha1(user:password))"; empty: none
@@ -40,6 +41,9 @@ type Config struct {
 func (cfg Config) withDefaults() Config {
 	if cfg.MaxOutboxBytes == 0 {
 		cfg.MaxOutboxBytes = defaultMaxOutboxBytes
+	}
+	if cfg.MaxAllOutboxBytes == 0 {
+		cfg.MaxAllOutboxBytes = defaultMaxAllOutboxBytes
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)

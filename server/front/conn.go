@@ -59,7 +59,7 @@ type Conn struct {
 func newConn(f *Front, nc net.Conn) *Conn {
 	c := &Conn{front: f, raw: nc, nc: rawnet.Wrap(nc), ip: addrOf(nc), began: time.Now(), gone: make(chan struct{})}
 	c.tells = rawnet.WhenFull(c.nc, c.waits)
-	c.out.init(f.cfg.MaxOutboxBytes, func() { f.scribes.call(c) })
+	c.out.init(f.cfg.MaxOutboxBytes, &f.crowd, func() { f.scribes.call(c) })
 	return c
 }
 

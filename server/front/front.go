@@ -25,6 +25,7 @@ type Front struct {
 	wg        sync.WaitGroup // connections
 	draining  atomic.Bool
 	scribes   scribes
+	crowd     crowd
 	dozers    dozers
 	readers   sync.WaitGroup // goroutines, also those that wait
 	waiting   atomic.Int32   // readers whose connections have ended
@@ -46,6 +47,7 @@ func New(cfg Config, core *pipeline.Core, protocols ...Protocol) *Front {
 		cfg: cfg.withDefaults(), core: core, protocols: protocols, idle: make(chan *Conn),
 		listeners: map[net.Listener]struct{}{}, conns: map[*Conn]struct{}{}, perIP: map[netip.Addr]int{},
 	}
+	f.crowd.most = int64(f.cfg.MaxAllOutboxBytes)
 	f.scribes.init()
 	f.dozers.init()
 	return f
@@ -119,6 +121,7 @@ func (f *Front) ServeConn(nc net.Conn) {
 
 func (f *Front) run(c *Conn) {
 	defer f.remove(c)
+	defer c.out.leave()
 	c.serve()
 }
 

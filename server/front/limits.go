@@ -25,11 +25,15 @@ const (
 	writeFee   = 4 << 10   // what a write counts beyond its bytes
 
 	defaultMaxOutboxBytes = 16 << 20
-	politeAfter           = 16       // connections that a scribe writes to before it lets others run: a batch of short sessions
-	countAfter            = 1024     // connections after which a scribe looks how many can run
-	keptMessages          = 256      // room that an empty outbox keeps
-	keptFrame             = 64 << 10 // room that a reader keeps for the next frame
-	keptReaders           = 64       // goroutines that wait for the next connection
-	maxRefusals           = 64       // connections being told at one time that there are too many
-	maxUnread             = 64 << 10 // bytes that a client may still send after its last words were said
+	ownOutboxBytes        = 256 << 10 // of a connection, that do not count with those of others
+
+	defaultMaxAllOutboxBytes = 512 << 20
+
+	politeAfter  = 16       // connections that a scribe writes to before it lets others run: a batch of short sessions
+	countAfter   = 1024     // connections after which a scribe looks how many can run
+	keptMessages = 256      // room that an empty outbox keeps
+	keptFrame    = 64 << 10 // room that a reader keeps for the next frame
+	keptReaders  = 64       // goroutines that wait for the next connection
+	maxRefusals  = 64       // connections being told at one time that there are too many
+	maxUnread    = 64 << 10 // bytes that a client may still send after its last words were said
 )

@@ -2,6 +2,7 @@ package front
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/lycaon-io/lycaon/protocol"
 )
@@ -18,18 +19,51 @@ type outbox struct {
 	spare  []protocol.Message // the other of two slices that take turns
 	bytes  int                // estimated, of queue and of what the pen is at
 	max    int
+	all    *crowd    // of all connections
+	beyond int       // bytes that count there
 	pen    bool      // somebody writes, until the queue is empty or his turn is over
 	busy   bool      // the reader will look at the queue before it waits for anything
 	called bool      // a scribe is about to look
 	opened bool      // the handshake is over: what is queued may go out
 	ending bool      // nothing more goes in
 	bye    bool      // not even a goodbye
+	left   bool      // the connection has ended
 	free   sync.Cond // the pen was laid down
 }
 
-func (o *outbox) init(max int, call func()) {
-	o.max, o.call = max, call
+func (o *outbox) init(max int, all *crowd, call func()) {
+	o.max, o.all, o.call = max, all, call
 	o.free.L = &o.mu
+}
+
+// crowd bounds what all connections are behind together. The first bytes of each do
+// not count: so nobody shares a counter with others who reads what he is told.
+type crowd struct {
+	most  int64
+	bytes atomic.Int64
+}
+
+// countLocked has the crowd know of bytes, and returns false if they are too many there.
+// What was given up does not count, though somebody may be writing it still.
+func (o *outbox) countLocked() (ok bool) {
+	beyond := max(0, o.bytes-ownOutboxBytes)
+	if o.left {
+		beyond = 0
+	}
+	more := beyond - o.beyond
+	if more == 0 {
+		return true
+	}
+	o.beyond = beyond
+	return o.all.bytes.Add(int64(more)) <= o.all.most || more < 0
+}
+
+// leave is the end of the connection.
+func (o *outbox) leave() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.left = true
+	o.countLocked()
 }
 
 // open is the reader's, which looks at the queue before it waits for anything.
@@ -39,17 +73,23 @@ func (o *outbox) open() {
 	o.opened, o.busy = true, true
 }
 
-// push queues a copy of m. It returns false if that is more than a connection
-// may be behind; then the queue is given up.
+// push queues a copy of m. It returns false if that is more than a connection, or all
+// of them, may be behind; then the queue is given up.
 func (o *outbox) push(m *protocol.Message) (ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.ending {
 		return true
 	}
-	o.bytes += m.Size()
-	if o.bytes > o.max && len(o.queue) > 0 {
+	size := m.Size()
+	o.bytes += size
+	if fits := o.countLocked() && o.bytes <= o.max; !fits && len(o.queue) > 0 {
 		o.ending = true
+		o.bytes -= size
+		for i := range o.queue {
+			o.bytes -= o.queue[i].Size()
+		}
+		o.countLocked()
 		clear(o.queue)
 		o.queue = o.queue[:0]
 		return false
@@ -144,6 +184,7 @@ func (o *outbox) next(done []protocol.Message, over bool) ([]protocol.Message, b
 	switch {
 	case len(o.queue) == 0:
 		o.bytes = 0
+		o.countLocked()
 	case over:
 		o.wakeLocked()
 	default:
@@ -168,6 +209,7 @@ func (o *outbox) swap() []protocol.Message {
 func (o *outbox) written(bytes int) {
 	o.mu.Lock()
 	o.bytes = max(0, o.bytes-bytes)
+	o.countLocked()
 	o.mu.Unlock()
 }
 

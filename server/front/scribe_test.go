@@ -117,7 +117,7 @@ func TestThereAreNoMoreScribesThanCanRun(t *testing.T) {
 func TestAPenThatWasTakenFromAScribeIsGivenToNobody(t *testing.T) {
 	t.Parallel()
 	var o outbox
-	o.init(1<<20, func() {})
+	o.init(1<<20, &crowd{}, func() {})
 	o.open()
 	o.push(&protocol.Message{})
 	batch, ok := o.takePen()

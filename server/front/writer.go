@@ -100,6 +100,7 @@ func (o *outbox) abandonPen() {
 	defer o.mu.Unlock()
 	o.ending, o.bye = true, true
 	o.queue, o.spare, o.bytes = nil, nil, 0
+	o.countLocked()
 	o.layDown()
 }
 
