@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -90,13 +91,22 @@ func waitsOf(p *profile.Profile) waits {
 func owners(p *profile.Profile, value int) (sum float64, most []function) {
 	by := map[string]float64{}
 	for _, s := range p.Sample {
-		if name := owner(functionsOf(s)); !strings.HasPrefix(name, "net/http/pprof.") {
-			sum += float64(s.Value[value])
-			by[name] += float64(s.Value[value])
+		functions := functionsOf(s)
+		if slices.ContainsFunc(functions, func(name string) bool { return hasPrefix(name, profilers) }) {
+			continue
 		}
+		name := deferred.ReplaceAllString(owner(functions), "")
+		sum += float64(s.Value[value])
+		by[name] += float64(s.Value[value])
 	}
 	return sum, partsOf(by, sum, topOwner)
 }
+
+// profilers are the packages that take profiles.
+var profilers = []string{"net/http/pprof.", "runtime/pprof.", "internal/profile."}
+
+// deferred is what the compiler adds to the name of a function whose deferred call it wraps.
+var deferred = regexp.MustCompile(`\.deferwrap\d+$`)
 
 func owner(functions []string) string {
 	for _, name := range functions {

@@ -78,6 +78,15 @@ func TestAWaitBelongsToWhoAskedForTheLock(t *testing.T) {
 	require.Empty(t, waitsOf(&profile.Profile{}).by)
 }
 
+func TestWhatTakesTheProfileAllocatesForNobody(t *testing.T) {
+	sum, by := owners(&profile.Profile{Sample: []*profile.Sample{
+		taken(1, "compress/flate.NewWriter", "compress/gzip.(*Writer).Write", "runtime/pprof.(*profileBuilder).flush", "runtime/pprof.writeHeap"),
+		taken(1, "bytes.growSlice", "internal/profile.init.func5", "net/http/pprof.handler.serveDeltaProfile"),
+		taken(3, "runtime.growslice", "protocol.appendBin"), taken(5, "sync.(*Mutex).Unlock", "server.(*Store).Keep.deferwrap1", "server.(*Store).Keep"), taken(2, "sync.(*Mutex).Unlock", "server.(*Store).Keep")}}, 1)
+	require.InDelta(t, 10, sum, 1e-9)
+	require.Equal(t, []function{{"server.(*Store).Keep", 0.7}, {"protocol.appendBin", 0.3}}, by)
+}
+
 func TestSystemCallsAreReadAsPerfTellsThem(t *testing.T) {
 	require.Equal(t, map[string]float64{allCalls: 20873, "sendto": 120, "read": 0},
 		readCalls("# started\n20873,,raw_syscalls:sys_enter,3000,100.00,,\n120,,syscalls:sys_enter_sendto,3000,100.00,,\n0,,syscalls:sys_enter_read,1,100.00,,\n<not counted>,,syscalls:sys_enter_msync,0,100.00,,\n"))
