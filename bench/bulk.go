@@ -163,14 +163,23 @@ func (v *venue) makeMany(ctx context.Context, e entrant, count, batch int) (figu
 // restart kills every server with -9, starts them again and waits until the
 // first of them has answered a write.
 func (v *venue) restart(ctx context.Context) (time.Duration, error) {
-	ctx, cancel := context.WithTimeout(ctx, readyWithin)
-	defer cancel()
+	v.slay()
+	return v.rise(ctx)
+}
+
+func (v *venue) slay() {
 	for _, m := range v.members {
 		m.process.signal(syscall.SIGKILL)
 	}
 	for _, m := range v.members {
 		<-m.process.ended
 	}
+}
+
+// rise starts every server and waits until the first of them has answered a write.
+func (v *venue) rise(ctx context.Context) (time.Duration, error) {
+	ctx, cancel := context.WithTimeout(ctx, readyWithin)
+	defer cancel()
 	begin := time.Now()
 	for _, m := range v.members {
 		if err := m.start(); err != nil {

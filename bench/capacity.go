@@ -51,7 +51,14 @@ func (s *summary) tellCapacity(b *strings.Builder) {
 		say(fmt.Sprintf("one core of one server, %s clients that wait for each answer", thousands(crowded)), 1, byConnections.name(load, crowded), cpuPerK, perCore(load))
 	}
 	for _, n := range byServers.sizes[1:] {
-		say(fmt.Sprintf("one core, divided among %d servers", n), n, writesScene, cpuPerK, perCore("writes"))
+		say(fmt.Sprintf("one core of CPU time, all of %d servers together", n), n, writesScene, cpuPerK, perCore("writes"))
+	}
+	for _, f := range fixedLoads {
+		for _, n := range f.servers {
+			say(fmt.Sprintf("an even %s of %s connections, %d server%s", f.load(), thousands(f.conns), n, plural(n)), n, f.scene, cpuPerK, func(v float64) string {
+				return fmt.Sprintf("cost %s ms of CPU each, of all servers", number(v))
+			})
+		}
 	}
 	aSync := func(v float64) string { return number(v) + " write" + plural(int(v+0.5)) }
 	say("one sync of the disk, 32 clients with 32 requests in flight each", 1, writesScene, perSync, aSync)
@@ -91,24 +98,34 @@ func (s *summary) tellExample(b *strings.Builder) {
 	conn := s.each(openScene(s.largest(byConnections, openScene, liveBytes)), liveBytes) * garbage
 	watch := s.each(watchScene(s.largest(byWatches, watchScene, liveBytes)), liveBytes) * garbage
 	node := s.each(createScene(s.largest(byNodes, createScene, liveBytes)), liveBytes) * garbage
-	crowded := s.largest(byConnections, func(n int) string { return byConnections.name(writesScene, n) }, cpuPerK)
-	read := s.each(byConnections.name(readsScene, crowded), cpuPerK) / 1000
-	write := s.each(byConnections.name(writesScene, crowded), cpuPerK) / 1000
-	if conn*watch*node*read*write == 0 {
+	if conn*watch*node == 0 {
 		return
 	}
 	const gib = 1 << 30
 	clients := exampleClients / left * conn / gib
 	watching := exampleClients / left * exampleWatches * watch / gib
 	tree := (exampleNodes + exampleClients) * node / gib
-	reads, writes := exampleReads/left*read*100, exampleWrites*write*100
 	fmt.Fprintf(b, "**An example**, worked out with these figures: %s clients on three servers, each with a session, an ephemeral node and %d watches; %s nodes of 100 bytes beside;\n"+
 		"%s reads/s and %s writes/s, of clients that wait for each answer. While one server is down the two others have half of the clients each, so each needs\n\n"+
-		"- memory: %s GiB for the nodes, which are whole on every server, %s GiB for the connections, %s GiB for the watches: **%s GiB**;\n"+
-		"- CPU: %s %% of a core for its reads and %s %% for the writes, all of which every server applies: **%s %% of a core**. The writes are reckoned as if each\n"+
-		"  server had all of their clients, so there is room for what three servers say to each other.\n",
+		"- memory: %s GiB for the nodes, which are whole on every server, %s GiB for the connections, %s GiB for the watches: **%s GiB**;\n",
 		thousands(exampleClients), exampleWatches, thousands(exampleNodes), thousands(exampleReads), thousands(exampleWrites),
-		number(tree), number(clients), number(watching), number(tree+clients+watching), number(reads), number(writes), number(reads+writes))
+		number(tree), number(clients), number(watching), number(tree+clients+watching))
+	s.tellExampleCPU(b)
+}
+
+// tellExampleCPU tells what that load took when it was put on three servers: the price
+// of a request of a saturated server, whose batches are of hundreds, would say far less.
+func (s *summary) tellExampleCPU(b *strings.Builder) {
+	const up, left = 3, 2
+	mean, known := s.median(up, yardstick{exampleLoad.scene, idlePercent}, alone)
+	most, seen := s.median(up, yardstick{exampleLoad.scene, busiestPercent}, alone)
+	if !known || !seen {
+		b.WriteString("- CPU: that load at its fixed rate was not measured; the CPU of a saturated server says too little, since its batches are of hundreds of requests.\n")
+		return
+	}
+	fmt.Fprintf(b, "- CPU: that load, put on three servers at its fixed rate by %s connections, took %s %% of a core a server and %s %% of the busiest. With one of them down two have the\n"+
+		"  work of three, so **%s %% of a core** is enough. The CPU of a saturated server, whose batches are of hundreds of requests, would have said far less.\n",
+		thousands(exampleLoad.conns), number(mean), number(most), number(most*up/left))
 }
 
 // each is a figure of one server; 0 if there is none.

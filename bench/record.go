@@ -30,12 +30,16 @@ const (
 	nodeAnon   = "anonymous_bytes_a_node"
 	quietP99Ms = "quiet_p99_ms"
 	snapshotS  = "snapshot_s"
+	startMiBs  = "start_read_mib_a_s"    // what a server that starts had the disk read
+	fileMiBs   = "snapshot_read_mib_a_s" // its snapshot, by a program that only reads it
+	fileS      = "snapshot_read_s"
 
 	loadPerK  = "load_cpu_s_per_1000" // of the program that asks
 	perSync   = "writes_a_sync"       // of the leader's log
 	liveBytes = "live_bytes_each"     // of the heap and the stacks of Go, after a collection
 
-	idlePercent = "percent_of_a_core_a_server"
+	idlePercent    = "percent_of_a_core_a_server"
+	busiestPercent = "percent_of_a_core_busiest"
 )
 
 // cell is one run of one scene on one entrant.

@@ -219,8 +219,11 @@ func (s *scaling) usual(v *venue, f func(c crowd) error) error {
 
 // servers measures the usual loads on so many servers, which share the machine.
 func (s *scaling) servers(ctx context.Context, n, run int) error {
-	return s.stage(ctx, n, run, []string{readsScene, linearScene, writesScene, idleScene}, func(v *venue) error {
+	return s.stage(ctx, n, run, append(fixedScenes(n), readsScene, linearScene, writesScene, idleScene), func(v *venue) error {
 		if err := s.idle(ctx, v, run); err != nil {
+			return err
+		}
+		if err := s.fixed(ctx, v, run); err != nil {
 			return err
 		}
 		return s.usual(v, func(c crowd) error {
@@ -361,6 +364,10 @@ func (s *scaling) watches(ctx context.Context, n, run int) error {
 func (s *scaling) nodes(ctx context.Context, n, run int) error {
 	name := func(load string) string { return byNodes.name(load, n) }
 	scenes := []string{createScene(n), name(readsScene), name(writesScene), restartScene(n)}
+	cold := n >= million && canForget()
+	if cold {
+		scenes = append(scenes, coldScene(n))
+	}
 	if !slices.ContainsFunc(scenes, func(scene string) bool { return s.wanted(1, scene, alone, run) }) {
 		return nil
 	}
@@ -382,10 +389,14 @@ func (s *scaling) nodes(ctx context.Context, n, run int) error {
 		if err != nil {
 			return err
 		}
-		return s.cell(ctx, 1, restartScene(n), run, func() (figures, error) {
+		err = s.cell(ctx, 1, restartScene(n), run, func() (figures, error) {
 			v.spare()
 			took, err := v.restart(ctx)
 			return figures{seconds: took.Seconds()}, err
 		})
+		if err != nil || !cold {
+			return err
+		}
+		return s.cell(ctx, 1, coldScene(n), run, func() (figures, error) { return v.restartCold(ctx) })
 	})
 }

@@ -146,10 +146,16 @@ func TestACoreAndAGiBAreReckonedFromTheLargestSizes(t *testing.T) {
 	}
 	require.NotContains(t, text, "An example", "no watch and no write was measured")
 	cells = append(cells, cell{Servers: 1, Scene: watchScene(100_000), Entrant: alone, Run: 1, Figures: figures{liveBytes: 200}},
-		cell{Servers: 1, Scene: byConnections.name(writesScene, 10_000), Entrant: alone, Run: 1, Figures: figures{cpuPerK: 0.02}})
+		cell{Servers: 1, Scene: "fixed rate, 2,000 writes/s", Entrant: alone, Run: 1, Figures: figures{cpuPerK: 0.3}})
 	text = summarizeCells(cells).capacityMarkdown()
-	// 530,000 x 570 bytes; 15,000 x 30 KiB; 75,000 x 300 bytes; 7,500/s x 4 us and 1,500/s x 20 us.
-	for _, part := range []string{"0.281 GiB for the nodes", "0.429 GiB for the connections", "0.021 GiB for the watches", "**0.731 GiB**", "3 % of a core for its reads and 3 % for", "**6 % of a core**"} {
+	// 530,000 x 570 bytes; 15,000 x 30 KiB; 75,000 x 300 bytes.
+	for _, part := range []string{"0.281 GiB for the nodes", "0.429 GiB for the connections", "0.021 GiB for the watches", "**0.731 GiB**", "- CPU: that load at its fixed rate was not measured",
+		"| an even 2,000 writes/s of 32 connections, 1 server | cost 0.3 ms of CPU each, of all servers |\n"} {
+		require.Contains(t, text, part)
+	}
+	cells = append(cells, cell{Servers: 3, Scene: exampleLoad.scene, Entrant: alone, Run: 1, Figures: figures{idlePercent: 30, busiestPercent: 40}})
+	text = summarizeCells(cells).capacityMarkdown()
+	for _, part := range []string{"took 30 % of a core a server and 40 % of the busiest", "**60 % of a core**"} { // 40 x 3 / 2
 		require.Contains(t, text, part)
 	}
 }

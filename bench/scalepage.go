@@ -54,6 +54,8 @@ type scaleTable struct {
 
 const (
 	idleTitle   = "Idle"
+	fixedTitle  = "A fixed rate"
+	nodesTitle  = "Nodes"
 	singlyTitle = "Connections with one request in flight each"
 
 	loadCounts = 0.4 // part of all CPU
@@ -98,6 +100,7 @@ var scaleTables = []scaleTable{
 	{byServers, idleTitle, fmt.Sprintf("1,000 sessions of %g s that do nothing but give signs of life, as often as our Go client gives them (three in that time, to a follower six), "+
 		"for %g s that begin when all have rested for %g; resident is the largest server, at both ends of what is measured.", sessionLength.Seconds(), idleLong.Seconds(), restFor.Seconds()),
 		[]scaleColumn{{"", "% of a core a server", unmoved(idleScene), idlePercent, 1}, {"", "MiB resident before", unmoved(idleScene), firstMiB, 1}, {"", "MiB resident after", unmoved(idleScene), rssMiB, 1}}},
+	{axis{"", byServers.sizes[:2]}, fixedTitle, fixedAbout, fixedColumns()},
 	{byConnections, "Connections", "One server; 1,024 requests in flight on all connections together, one on each of 1,000 and of 10,000. Each connection has a session.",
 		append([]scaleColumn{{"", "opened/s", openScene, rate, 1}, {"", "KiB live each", openScene, liveBytes, kib}},
 			byConnections.loads(readsScene, writesScene)...)},
@@ -106,9 +109,10 @@ var scaleTables = []scaleTable{
 	{byWatches, "Watches", "One server; the watches are held by 100 connections, each on a path of its own that nobody writes; 32 other connections read and write.",
 		append([]scaleColumn{{"", "set/s", watchScene, rate, 1}, {"", "bytes live each", watchScene, liveBytes, 1}},
 			byWatches.loads(readsScene, writesScene)...)},
-	{byNodes, "Nodes", "One server; nodes of 100 bytes with paths of 37, of which any is read and written. *Live* is what the heap grew by, after a collection, *resident* what the\nprocess grew by while they were created. *Ready* is from kill -9 to an answered write.",
+	{byNodes, nodesTitle, "One server; nodes of 100 bytes with paths of 37, of which any is read and written. *Live* is what the heap grew by, after a collection, *resident* what the\nprocess grew by while they were created. *Ready* is from kill -9 to an answered write, with all data in the page cache; *cold* with nothing in it, as after the machine's own\nrestart: MiB/s are what the start had the disk read, beside what a program gets that only reads the snapshot (a virtual\nmachine's disk may have it in the memory of its host).",
 		append(append([]scaleColumn{{"", "created/s", createScene, rate, 1}, {"", "bytes live each", createScene, liveBytes, 1}, {"", "bytes resident each", createScene, nodeBytes, 1}},
-			byNodes.loads(readsScene, writesScene)...), scaleColumn{"", "ready s", restartScene, seconds, 1})},
+			byNodes.loads(readsScene, writesScene)...), scaleColumn{"", "ready s", restartScene, seconds, 1},
+			scaleColumn{"", "cold: ready s", coldScene, seconds, 1}, scaleColumn{"", "MiB/s", coldScene, startMiBs, 1}, scaleColumn{"", "snapshot alone s", coldScene, fileS, 1}, scaleColumn{"", "MiB/s", coldScene, fileMiBs, 1})},
 }
 
 func (s *summary) tellScale(b *strings.Builder, t *scaleTable) {
@@ -133,6 +137,9 @@ func (s *summary) tellScale(b *strings.Builder, t *scaleTable) {
 		if c := &t.columns[i]; c.figure == cpuPerK {
 			s.tellCliff(b, t, c)
 		}
+	}
+	if t.title == nodesTitle {
+		s.tellCold(b)
 	}
 	b.WriteString("\n")
 }
@@ -172,6 +179,21 @@ func (s *summary) tellCliff(b *strings.Builder, t *scaleTable, c *scaleColumn) {
 	fmt.Fprintf(b, "- %s: %s to %s us of CPU each, the most %.1f x the least.\n", c.load, number(slices.Min(all)), number(slices.Max(all)), slices.Max(all)/slices.Min(all))
 }
 
+// tellCold says how near a start comes to reading the disk.
+func (s *summary) tellCold(b *strings.Builder) {
+	n := s.largest(byNodes, coldScene, fileMiBs)
+	took, file := s.each(coldScene(n), seconds), s.each(coldScene(n), fileS)
+	if took*file == 0 {
+		return
+	}
+	limit := "most of it is loading, not the disk"
+	if took < 2*file {
+		limit = "most of it is the disk"
+	}
+	fmt.Fprintf(b, "- A start with %s nodes and a cold page cache: %s s, in which it has the disk read %s MiB/s. To read its snapshot and do nothing else takes %s s, %s MiB/s: the start takes %.1f x as long, so %s.\n",
+		thousands(n), number(took), number(s.each(coldScene(n), startMiBs)), number(file), number(s.each(coldScene(n), fileMiBs)), took/file, limit)
+}
+
 // scalePlots are what is done, and what it costs, along all axes.
 func (s *summary) scalePlots() []plot {
 	kinds := []string{readsScene, writesScene}
@@ -185,7 +207,7 @@ func (s *summary) scalePlots() []plot {
 	} {
 		p := plot{file: k.file + ".svg", title: k.title, kinds: kinds}
 		for _, t := range scaleTables {
-			if t.title == singlyTitle || t.title == idleTitle { // the others suffice
+			if t.title == singlyTitle || t.title == idleTitle || t.title == fixedTitle { // the others suffice
 				continue
 			}
 			for _, n := range t.sizes {

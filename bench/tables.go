@@ -240,10 +240,14 @@ var pairs = []struct{ entrant, peer string }{
 	{native, "zookeeper"}, {native, "etcd"}, {throughZK, "zookeeper"}, {throughGo, "etcd"}, {throughGo, "consul"},
 }
 
+// whySlow is said where a snapshot takes longer than that of a peer.
+const whySlow = "A snapshot of Lycaon takes long on purpose: who writes it rests nine times as long as each millisecond that it worked, and on a busy machine for what it waited too, so that the writes\n" +
+	"that come meanwhile hardly notice; the rests grow shorter as the log grows behind it (`server/replicate/pace.go`). The servers serve all the while.\n\n"
+
 // tellBehind lists what is worse than a peer, which is what to read first.
 func (s *summary) tellBehind(b *strings.Builder) {
 	var lines []string
-	compared := 0
+	compared, slow := 0, false
 	for _, n := range s.serverCounts() {
 		for _, y := range s.yardsticks(n) {
 			for _, p := range pairs {
@@ -252,6 +256,7 @@ func (s *summary) tellBehind(b *strings.Builder) {
 					continue
 				}
 				if compared++; ratio < 1 {
+					slow = slow || y.figure == snapshotS
 					ours, _ := s.median(n, y, p.entrant)
 					theirs, _ := s.median(n, y, p.peer)
 					lines = append(lines, fmt.Sprintf("- %d server%s, %s: %s %s, %s %s (%.2f x)\n", n, plural(n), y.label(), p.entrant, number(ours), p.peer, number(theirs), ratio))
@@ -265,6 +270,9 @@ func (s *summary) tellBehind(b *strings.Builder) {
 	}
 	if len(lines) > 0 {
 		b.WriteString("\n")
+	}
+	if slow {
+		b.WriteString(whySlow)
 	}
 	s.tellFailed(b)
 }

@@ -26,17 +26,22 @@ var figureNames = map[string]string{
 	rate: "per s", p50Ms: "p50 ms", p95Ms: "p95 ms", p99Ms: "p99 ms", cpuPerK: "CPU s per 1,000", rssMiB: "MiB resident", refusals: "errors",
 	seconds: "s", leaderS: "s, client at the leader", nodeBytes: "bytes a node", nodeAnon: "anonymous bytes a node",
 	loadPerK: "CPU s per 1,000 of the load program", liveBytes: "live bytes each", perSync: "writes a sync",
-	idlePercent: "% of a core a server", firstMiB: "MiB resident at its beginning", quietP99Ms: "p99 ms without", snapshotS: "s of snapshot",
+	idlePercent: "% of a core a server", busiestPercent: "% of a core the busiest", firstMiB: "MiB resident at its beginning", quietP99Ms: "p99 ms without", snapshotS: "s of snapshot",
+	startMiBs: "MiB read a second", fileMiBs: "MiB/s of the snapshot alone", fileS: "s to read the snapshot alone",
 }
 
 // yardsticksOf are the figures that count in a scene.
 func yardsticksOf(scene string) []yardstick {
 	var names []string
 	switch {
-	case strings.HasPrefix(scene, "one "), scene == startScene: // client, change
+	case strings.HasPrefix(scene, "one client"):
+		names = []string{p50Ms, cpuPerK}
+	case strings.HasPrefix(scene, "one change"), scene == startScene:
 		names = []string{p50Ms}
-	case strings.HasPrefix(scene, "open loop"), scene == snapshotScene:
-		names = []string{p99Ms}
+	case strings.HasPrefix(scene, "open loop"):
+		names = []string{p95Ms, p99Ms, cpuPerK}
+	case scene == snapshotScene:
+		names = []string{p99Ms, snapshotS}
 	case strings.HasPrefix(scene, "kill"):
 		names = []string{seconds}
 	case scene == killScene, scene == pauseScene:
