@@ -117,6 +117,7 @@ func benchMessages() map[string]Message {
 		"get1KiB":      {Op: OpGet, Xid: 4711, Zxid: 1 << 33, Data: make([]byte, 1024), Stat: sampleStat},
 		"set":          {Op: OpSet, Xid: 4711, Zxid: 1 << 33, Stat: sampleStat},
 		"event":        {Kind: Event, Event: EventDataChanged, Zxid: 1 << 33, Path: "/service/instances/node-000001"},
+		"eventOfMany":  {Kind: Event, Event: EventDataChanged, Zxid: 1 << 33, Path: "/service/instances/node-000001", More: ShareEvent()},
 		"children1000": {Op: OpChildren, Xid: 4711, Zxid: 1 << 33, Stat: sampleStat, More: &More{Names: names}},
 		"failed":       {Op: OpGet, Xid: 4711, Zxid: 1 << 33, Code: NoNode, More: &More{Detail: "get /service: node does not exist"}},
 	}

@@ -132,7 +132,7 @@ type More struct {
 	Sessions   *SessionPage   // sessions
 	Detail     string         // text for a person, with an error
 
-	shared *shared // of ShareNames
+	shared *shared // of ShareNames and ShareEvent
 }
 
 // SessionInfo answers OpSessionInfo. A session that ended keeps its Cause for

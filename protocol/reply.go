@@ -11,6 +11,13 @@ const flagPartial = 1
 
 // AppendMessage appends the frame of m, of whatever kind.
 func AppendMessage(b []byte, m *Message) []byte {
+	if m.Kind == Event {
+		return m.AppendEvent(b, NativeEncoding, appendMessage)
+	}
+	return appendMessage(b, m)
+}
+
+func appendMessage(b []byte, m *Message) []byte {
 	b, start := beginFrame(b)
 	b = appendMessageHeader(b, m)
 	switch m.Kind {

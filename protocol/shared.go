@@ -1,8 +1,11 @@
 package protocol
 
-import "sync/atomic"
+import (
+	"slices"
+	"sync/atomic"
+)
 
-// Encoding is one of the forms that names have on a wire.
+// Encoding is one of the forms that a message has on a wire.
 type Encoding uint8
 
 // The protocols that a server speaks.
@@ -12,8 +15,9 @@ const (
 	encodings
 )
 
-// shared is what the answers that have a More in common share: its size, and its
-// names as they were encoded by the first writer of each protocol.
+// shared is what messages that have a More in common share: its size, and what all
+// of them say as the first writer of each protocol encoded it: the names of an
+// answer, the whole frame of an event.
 type shared struct {
 	size    int
 	encoded [encodings]atomic.Pointer[[]byte]
@@ -28,17 +32,41 @@ func ShareNames(names []string) *More {
 	return m
 }
 
+// ShareEvent returns a More for an event that many are told, whose writers encode it
+// once for all.
+func ShareEvent() *More {
+	both := new(struct {
+		more   More
+		shared shared
+	})
+	both.more.shared = &both.shared
+	return &both.more
+}
+
 // AppendNames appends the names of m as encode does, which is what e stands for.
 func (m *More) AppendNames(b []byte, e Encoding, encode func(b []byte, names []string) []byte) []byte {
+	return appendOnce(m, b, e, encode, m.Names)
+}
+
+// AppendEvent appends the event m as encode does, which is what e stands for.
+func (m *Message) AppendEvent(b []byte, e Encoding, encode func(b []byte, m *Message) []byte) []byte {
+	if m.More == nil {
+		return encode(b, m)
+	}
+	return appendOnce(m.More, b, e, encode, m)
+}
+
+func appendOnce[T any](m *More, b []byte, e Encoding, encode func(b []byte, what T) []byte, what T) []byte {
 	if m.shared == nil {
-		return encode(b, m.Names)
+		return encode(b, what)
 	}
-	kept := m.shared.encoded[e].Load()
-	if kept == nil {
-		// Two writers may both come here: they make the same.
-		encoded := encode(make([]byte, 0, m.shared.size), m.Names)
-		kept = &encoded
-		m.shared.encoded[e].Store(kept)
+	if kept := m.shared.encoded[e].Load(); kept != nil {
+		return append(b, *kept...)
 	}
-	return append(b, *kept...)
+	// Two writers may both come here: they make the same.
+	start := len(b)
+	b = encode(b, what)
+	kept := slices.Clone(b[start:])
+	m.shared.encoded[e].Store(&kept)
+	return b
 }

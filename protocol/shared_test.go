@@ -27,3 +27,22 @@ func TestNamesThatAreSharedAreEncodedAsOthersAre(t *testing.T) {
 		require.NotEqual(t, want, AppendMessage(nil, &other), "a message has more of its own than the names")
 	}
 }
+
+func TestAnEventThatIsSharedIsEncodedOnceAndAsOthersAre(t *testing.T) {
+	alone := &Message{Kind: Event, Event: EventDeleted, Zxid: 7, Path: "/pack/member"}
+	many := *alone
+	many.More = ShareEvent()
+	require.Equal(t, alone.Size(), many.Size())
+	want := AppendMessage([]byte("before"), alone)
+	var writers sync.WaitGroup
+	for range 4 {
+		writers.Go(func() {
+			for range 3 {
+				require.Equal(t, want, AppendMessage([]byte("before"), &many))
+			}
+		})
+	}
+	writers.Wait()
+	many.Path = "/else"
+	require.Equal(t, want, AppendMessage([]byte("before"), &many), "what is kept says it")
+}

@@ -226,6 +226,17 @@ func TestNamesThatAreSharedAreEncodedAsOthersAre(t *testing.T) {
 	require.Equal(t, native, protocol.AppendMessage(nil, &protocol.Message{Op: protocol.OpChildren, More: together}), "each protocol has its own")
 }
 
+func TestAnEventThatIsSharedIsEncodedOnceAndAsOthersAre(t *testing.T) {
+	m := &protocol.Message{Kind: protocol.Event, Event: protocol.EventDeleted, Zxid: 7, Path: "/pack/member"}
+	jute, native := AppendEvent(nil, m), protocol.AppendMessage(nil, m)
+	m.More = protocol.ShareEvent()
+	for range 3 {
+		require.Equal(t, jute, AppendEvent(nil, m))
+		require.Equal(t, native, protocol.AppendMessage(nil, m), "each protocol has its own")
+		m.Path = "/else"
+	}
+}
+
 func TestWhatDoesNotFitIntoAStatIsAnError(t *testing.T) {
 	reply := func(op OpCode, m protocol.Message) Answer {
 		m.Xid = Tag(5, op)

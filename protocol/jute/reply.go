@@ -72,6 +72,10 @@ func AppendEvent(b []byte, m *protocol.Message) []byte {
 	default:
 		return b
 	}
+	return m.AppendEvent(b, protocol.JuteEncoding, appendEvent)
+}
+
+func appendEvent(b []byte, m *protocol.Message) []byte {
 	b, start := beginFrame(b)
 	b = appendReplyHeader(b, XidEvent, noZxid, 0)
 	b = appendInt(b, int32(m.Event))

@@ -49,6 +49,27 @@ func BenchmarkFire(b *testing.B) {
 	}
 }
 
+// writer is a Watcher that encodes what it is told, as its connection's writer does.
+type writer struct{ page []byte }
+
+func (w *writer) Allowed(znode.ACL) bool     { return true }
+func (w *writer) Notify(m *protocol.Message) { w.page = protocol.AppendMessage(w.page[:0], m) }
+
+func BenchmarkFireAndEncode(b *testing.B) {
+	for _, watchers := range []int{1, 2, 1000} {
+		b.Run(fmt.Sprint(watchers, " watchers"), func(b *testing.B) {
+			t, e := NewTable(), changed(1, "/service/shard-17/lock")
+			for range watchers {
+				t.Add(&writer{}, e.Path, protocol.WatchPersistent)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				t.Fire(&e)
+			}
+		})
+	}
+}
+
 func BenchmarkAddAndFireOneShots(b *testing.B) {
 	for _, watchers := range []int{1, 1000} {
 		b.Run(fmt.Sprint(watchers, " watchers"), func(b *testing.B) {

@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"iter"
 	"math/bits"
 
 	"github.com/lycaon-io/lycaon/protocol"
@@ -68,17 +69,36 @@ func (t *Table) tell(ev event, want modeSet) {
 	if n := t.exact[ev.path]; n != nil {
 		m = t.tellNode(n, &ev, want, m)
 	}
-	if want&recursive == 0 || len(t.trees) == 0 {
-		return
+	for n := range t.treesAround(ev.path, want) {
+		m = t.tellNode(n, &ev, want, m)
 	}
-	for path := ev.path; ; path = znode.Parent(path) {
-		if n := t.trees[path]; n != nil {
-			m = t.tellNode(n, &ev, want, m)
-		}
-		if path == "/" {
+}
+
+// treesAround goes through the roots of watched trees that path is in, nearest first.
+func (t *Table) treesAround(path string, want modeSet) iter.Seq[*node] {
+	return func(yield func(*node) bool) {
+		if want&recursive == 0 || len(t.trees) == 0 {
 			return
 		}
+		for ; ; path = znode.Parent(path) {
+			if n := t.trees[path]; n != nil && !yield(n) || path == "/" {
+				return
+			}
+		}
 	}
+}
+
+// several tells whether others than the one watcher of n may want the event too.
+func (t *Table) several(n *node, ev *event, want modeSet) bool {
+	if n.first != n.last {
+		return true
+	}
+	for other := range t.treesAround(ev.path, want) {
+		if other != n {
+			return true
+		}
+	}
+	return false
 }
 
 // tellNode makes the message m when the first watcher needs it, and returns it
@@ -96,6 +116,9 @@ func (t *Table) tellNode(n *node, ev *event, want modeSet, m *protocol.Message) 
 			if o.watcher.Allowed(ev.acl) || mutant.On(mutant.NoEventACL) {
 				if m == nil {
 					m = ev.message()
+					if t.several(n, ev, want) {
+						m.More = protocol.ShareEvent()
+					}
 				}
 				o.watcher.Notify(m)
 			}

@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"bytes"
 	"fmt"
 	"sync"
 	"testing"
@@ -177,4 +178,32 @@ func TestManyGoroutinesAddAndRemoveAtOnce(t *testing.T) {
 	group.Wait()
 	requireSound(t, table)
 	require.Len(t, table.owners, 4)
+}
+
+func TestAnEventIsEncodedOnceForAllWhoAreTold(t *testing.T) {
+	for name, modes := range map[string][]protocol.WatchMode{
+		"one, alone":             {protocol.WatchPersistent},
+		"one, of a tree":         {protocol.WatchRecursive},
+		"two of the node":        {protocol.WatchPersistent, protocol.WatchData},
+		"of the node and a tree": {protocol.WatchData, protocol.WatchRecursive},
+	} {
+		t.Run(name, func(t *testing.T) {
+			table, all := NewTable(), make([]listener, len(modes))
+			for i, mode := range modes {
+				table.Add(&all[i], "/a", mode)
+			}
+			e := changed(7, "/a")
+			table.Fire(&e)
+			m := *all[0].told[0]
+			want := protocol.AppendMessage(nil, &m)
+			for i := range all {
+				require.Len(t, all[i].told, 1)
+				require.Same(t, all[0].told[0], all[i].told[0])
+				require.Equal(t, want, protocol.AppendMessage(nil, all[i].told[0]))
+			}
+			m.Path = "/else"
+			encoded := !bytes.Equal(want, protocol.AppendMessage(nil, &m))
+			require.Equal(t, len(all) == 1, encoded, "who is told alone is told at no cost of sharing, others what is kept")
+		})
+	}
 }
