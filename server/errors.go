@@ -16,7 +16,7 @@ var (
 	ErrPortInUse   = errors.New("address is in use")
 	ErrUnwritable  = errors.New("data directory cannot be written")
 	ErrLocked      = errors.New("data directory is in use by another process")
-	ErrForeignData = errors.New("data directory belongs to another server")
+	ErrForeignData = errors.New("data directory is not of this server")
 	ErrNewerFormat = errors.New("data directory was written by a newer version")
 	ErrDamaged     = errors.New("damaged data")
 	ErrDiskFull    = errors.New("disk is full")

@@ -60,7 +60,7 @@ func RestoreSnapshot(ctx context.Context, file string, cfg Config) (state.Info, 
 		return info, unwritable(cfg.DataDir, err)
 	}
 	if len(entries) > 0 {
-		return info, fmt.Errorf("%w: %s is not empty", ErrForeignData, cfg.DataDir)
+		return info, fmt.Errorf("%w: %s is not empty, and a restore wants a new one", ErrForeignData, cfg.DataDir)
 	}
 	parent, name := filepath.Split(filepath.Clean(cfg.DataDir))
 	if err := os.MkdirAll(filepath.Clean(parent), 0o700); err != nil {

@@ -125,7 +125,10 @@ func (t *contact) tlsConfig() (*tls.Config, error) {
 			return nil, fmt.Errorf("--ca: %s holds no certificate", t.ca)
 		}
 	}
-	if t.cert != "" || t.key != "" {
+	if (t.cert == "") != (t.key == "") {
+		return nil, errors.New("--cert and --key go together")
+	}
+	if t.cert != "" {
 		pair, err := tls.LoadX509KeyPair(t.cert, t.key)
 		if err != nil {
 			return nil, fmt.Errorf("--cert and --key: %w", err)

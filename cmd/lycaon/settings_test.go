@@ -129,6 +129,7 @@ func TestAWrongSettingIsNamedWithItsRuleWhereverItStands(t *testing.T) {
 		{"serve --config " + file, "", file + `:2: insecure-peers "ja": want true or false`},
 		{"serve --insecure-peers=ja", "", `--insecure-peers "ja": want true or false; see lycaon serve --help`},
 		{"--timeout 0s ls /", "", `--timeout 0s: want more than 0`},
+		{"--cert a.pem ls /", "", `--cert and --key go together`},
 		{"ls -o xml /", "", `--output "xml": want text, json, yaml, table or compat; see lycaon ls --help`},
 	} {
 		var errw strings.Builder

@@ -31,8 +31,8 @@ func newSnapshotSave(e *env) *cobra.Command {
 sequence counters, sessions, all under checksums. It passes every ACL, so the
 superuser or the admin token must be shown: --auth before the command, or
 --admin-token DATA-DIR/admin.token, which is good for that server alone. Those of make
-run and make cluster are taken by themselves. Any server of a cluster will do. FILE is
-complete or absent, never half written.`,
+run and make cluster are taken by themselves. Any server of a cluster will do. A FILE
+that exists is replaced, at the end and whole; one is never half written.`,
 		Example: "  lycaon --admin-token /var/lib/lycaon/admin.token snapshot save backup.lycaon",
 		Args:    exactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -134,6 +134,6 @@ func (e *env) printImage(what string, i state.Info) error {
 		return e.out.value(map[string]any{"what": what, "format": i.Format, "bytes": i.Bytes, "zxid": i.Zxid, "clockMs": i.ClockMs,
 			"nodes": i.Nodes, "sessions": i.Sessions, "digest": fmt.Sprintf("%016x", i.Digest)})
 	}
-	return e.out.line("%s: format %d, %d bytes, zxid 0x%x of %s, %d nodes, %d sessions, digest %016x",
-		what, i.Format, i.Bytes, i.Zxid, timeText(i.ClockMs), i.Nodes, i.Sessions, i.Digest)
+	return e.out.line("%s: format %d, %d bytes, zxid 0x%x of %s, %s, %s, digest %016x",
+		what, i.Format, i.Bytes, i.Zxid, timeText(i.ClockMs), counted(i.Nodes, "node"), counted(i.Sessions, "session"), i.Digest)
 }

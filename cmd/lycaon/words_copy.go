@@ -84,7 +84,7 @@ func apart(what, from, to string) error {
 		}
 	}
 	if from == "/" || from == to || strings.HasPrefix(to, from+"/") {
-		return usageError{fmt.Errorf("%s: %s is in %s", what, to, from)}
+		return usageError{fmt.Errorf("%s: %s is in %s, and a tree does not go into itself", what, to, from)}
 	}
 	return nil
 }

@@ -279,9 +279,13 @@ func (e *env) summary(did, from, to string, nodes int, bytes int64, took time.Du
 	return e.out.line("%s", line)
 }
 
-// counted is "1 node" or "2 nodes".
+// counted is "1 node" or "2 nodes", "1 watch" or "2 watches".
 func counted(n int, what string) string {
-	if n != 1 {
+	switch {
+	case n == 1:
+	case strings.HasSuffix(what, "ch"):
+		what += "es"
+	default:
 		what += "s"
 	}
 	return fmt.Sprintf("%d %s", n, what)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
@@ -86,7 +87,8 @@ func newLs(e *env) *cobra.Command {
 		Use:   "ls [PATH]",
 		Short: "List the children of a node",
 		Long: `List the names of the children of a node in order, without PATH of the current one; with
--R the paths of the node and all below it, one a line.`,
+-R the paths of the node and all below it, one a line.
+` + hiddenHelp,
 		Example: "  ls /\n  ls -R /app",
 		GroupID: groupTree,
 		Args:    maxArgs(1),
@@ -140,23 +142,26 @@ func (e *env) list(cmd *cobra.Command, c *client.Client, node string, stat bool)
 }
 
 func (e *env) listAll(cmd *cobra.Command, c *client.Client, root string) error {
-	var paths []string
-	for node, err := range c.Walk(cmd.Context(), root, client.KeysOnly()) {
-		switch {
-		case err != nil:
-			return err
-		case e.out.structured():
+	paths := []string{}
+	show := func(node *client.Node) error {
+		if e.out.structured() {
 			paths = append(paths, node.Path)
-		default:
-			if err := e.out.line("%s", node.Path); err != nil {
+			return nil
+		}
+		return e.out.line("%s", node.Path)
+	}
+	if e.out.form == formCompat { // ZooKeeper's shell ends at the first that may not be read
+		for node, err := range c.Walk(cmd.Context(), root, client.KeysOnly()) {
+			if err != nil {
+				return err
+			}
+			if err := show(node); err != nil {
 				return err
 			}
 		}
+		return nil
 	}
-	if e.out.structured() {
-		return e.out.value(paths)
-	}
-	return nil
+	return e.printFound(paths, e.visit(cmd.Context(), root, show, client.KeysOnly()))
 }
 
 // mustExist is Exists for commands to which an absent node is an error.
@@ -269,18 +274,19 @@ func newTree(e *env) *cobra.Command {
 	var depth int
 	var stat bool
 	cmd := &cobra.Command{
-		Use:     "tree [PATH]",
-		Short:   "Draw the tree below a node",
+		Use:   "tree [PATH]",
+		Short: "Draw the tree below a node",
+		Long: `Draw the tree below a node, without PATH of the current one: a name a line, indented by
+its depth.
+` + hiddenHelp,
 		Example: "  tree /\n  tree -d 2 -s /app",
 		GroupID: groupTree,
 		Args:    maxArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			root := e.pathOrHere(args, 0)
-			c, err := e.reader(cmd.Context())
-			if err != nil {
-				return err
+			if depth < 0 {
+				return usageError{fmt.Errorf("--depth %d: want a number, or 0 for all", depth)}
 			}
-			return e.drawTree(cmd, c, root, depth, stat)
+			return e.drawTree(cmd.Context(), e.pathOrHere(args, 0), depth, stat)
 		},
 	}
 	cmd.Flags().IntVarP(&depth, "depth", "d", 0, "this many levels below the node; 0 = all")
@@ -290,23 +296,20 @@ func newTree(e *env) *cobra.Command {
 
 // drawTree indents each node by its depth. The walk has parents before
 // children and names in order, so that nothing needs to be kept.
-func (e *env) drawTree(cmd *cobra.Command, c *client.Client, root string, depth int, stat bool) error {
+func (e *env) drawTree(ctx context.Context, root string, depth int, stat bool) error {
 	opts := []client.WalkOption{client.KeysOnly()}
 	if depth > 0 {
 		opts = append(opts, client.Depth(depth))
 	}
-	var nodes []map[string]any
-	for node, err := range c.Walk(cmd.Context(), root, opts...) {
-		if err != nil {
-			return err
-		}
+	nodes := []map[string]any{}
+	err := e.visit(ctx, root, func(node *client.Node) error {
 		level := 0
 		if node.Path != root {
 			level = strings.Count(strings.TrimPrefix(node.Path, strings.TrimSuffix(root, "/")), "/")
 		}
 		if e.out.structured() {
 			nodes = append(nodes, map[string]any{"path": node.Path, "depth": level, "stat": statValue(node.Stat)})
-			continue
+			return nil
 		}
 		name := path.Base(node.Path)
 		if level == 0 {
@@ -316,14 +319,9 @@ func (e *env) drawTree(cmd *cobra.Command, c *client.Client, root string, depth 
 		if stat {
 			line += treeStat(node.Stat)
 		}
-		if err := e.out.line("%s", line); err != nil {
-			return err
-		}
-	}
-	if e.out.structured() {
-		return e.out.value(nodes)
-	}
-	return nil
+		return e.out.line("%s", line)
+	}, opts...)
+	return e.printFound(nodes, err)
 }
 
 func treeStat(s client.Stat) string {

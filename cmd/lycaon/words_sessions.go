@@ -102,13 +102,13 @@ func (e *env) printSession(s *client.SessionInfo, p place) error {
 	if e.out.structured() {
 		return e.out.value(aliveValue(s, p))
 	}
-	if err := e.out.line("session 0x%x: alive, timeout %s, connection number %d, %d ephemeral nodes",
-		s.ID, msDuration(s.TimeoutMs), s.Generation, s.Ephemerals); err != nil {
+	if err := e.out.line("session 0x%x: alive, timeout %s, connection number %d, %s",
+		s.ID, msDuration(s.TimeoutMs), s.Generation, counted(s.Ephemerals, "ephemeral node")); err != nil {
 		return err
 	}
 	where := p.text()
 	if v := p.value(); v != nil {
-		where = fmt.Sprintf("%s, connected %s, heard %s, %d watches", where, ago(v.ConnectedMs), ago(v.HeardMs), v.Watches)
+		where = fmt.Sprintf("%s, connected %s, heard %s, %s", where, ago(v.ConnectedMs), ago(v.HeardMs), counted(v.Watches, "watch"))
 	}
 	if err := e.out.line("%s", where); err != nil {
 		return err
