@@ -75,8 +75,10 @@ func (c *Conn) NoHope() (protocol.Code, string) {
 
 // listen finds out when the client goes away, also behind what it has sent
 // before its turn, as far as the buffer holds that. Until stop returns nobody
-// else may read.
+// else may read. That nothing comes is no going away: how long the client waits
+// is its caller's.
 func (c *Conn) listen() (heard chan error, stop func()) {
+	c.nc.SetReadDeadline(time.Time{})
 	heard, ended := make(chan error, 1), make(chan struct{})
 	go func() {
 		defer close(ended)

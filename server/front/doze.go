@@ -38,14 +38,14 @@ type doze struct {
 // await waits for input. If the process stood still until the time was over there is
 // a moment for what has come meanwhile.
 func (c *Conn) await() error {
-	if c.doze.threshold == nil {
-		_, err := c.r.Peek(1)
-		return err
+	before, dozes := c.heard.Load(), c.doze.threshold != nil
+	if dozes {
+		c.doze.wait()
 	}
-	before := c.heard.Load()
-	c.doze.wait()
 	_, err := c.r.Peek(1)
-	c.doze.waited()
+	if dozes {
+		c.doze.waited()
+	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		c.readBy = time.Now().Add(prompt)
 		c.nc.SetReadDeadline(c.readBy)
