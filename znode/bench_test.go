@@ -255,13 +255,7 @@ func BenchmarkLoad(b *testing.B) {
 	}
 	defer countCPU(b)()
 	for b.Loop() {
-		l := NewLoader(len(records))
-		for _, r := range records {
-			if err := l.Add(r); err != nil {
-				b.Fatal(err)
-			}
-		}
-		if _, err := l.Tree(); err != nil {
+		if _, err := loadInRuns(records, 2000); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -87,8 +87,10 @@ func (x *index) place(hash uint32, path string) (b *bucket, i int) {
 	return nil, 0
 }
 
+func indexHash(path string) uint32 { return uint32(pathhash.Of(path)) }
+
 func (x *index) get(path string) *node {
-	if b, i := x.place(uint32(pathhash.Of(path)), path); b != nil {
+	if b, i := x.place(indexHash(path), path); b != nil {
 		return b.nodes[i]
 	}
 	return nil
@@ -96,7 +98,7 @@ func (x *index) get(path string) *node {
 
 // put has n in place of the node with its path, if there is one.
 func (x *index) put(n *node) {
-	hash := uint32(pathhash.Of(n.path))
+	hash := indexHash(n.path)
 	if b, i := x.place(hash, n.path); b != nil {
 		b.nodes[i] = n
 		return
@@ -137,7 +139,7 @@ func (x *index) split() {
 // remove takes the node with this path out. The last one of the bucket fills the
 // gap.
 func (x *index) remove(path string) {
-	hash := uint32(pathhash.Of(path))
+	hash := indexHash(path)
 	b, i := x.place(hash, path)
 	if b == nil {
 		return

@@ -1,9 +1,12 @@
 package znode
 
 import (
+	"fmt"
 	"slices"
+	"sync"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -20,9 +23,21 @@ func sampleRecords(tb testing.TB) []Record {
 }
 
 func load(records []Record) (*Tree, error) {
-	l := NewLoader(len(records))
-	for _, r := range records {
-		if err := l.Add(r); err != nil {
+	return loadInRuns(records, len(records))
+}
+
+// loadInRuns has so many records in each Run.
+func loadInRuns(records []Record, size int) (*Tree, error) {
+	l := NewLoader()
+	var run Run
+	for part := range slices.Chunk(records, max(size, 1)) {
+		run.Begin(l)
+		for i := range part {
+			if err := run.Add(&part[i]); err != nil {
+				return nil, err
+			}
+		}
+		if _, err := l.Attach(&run); err != nil {
 			return nil, err
 		}
 	}
@@ -73,15 +88,19 @@ func TestLoaderRefusesWhatNoTransactionMakes(t *testing.T) {
 			records := sampleRecords(t)
 			i := slices.IndexFunc(records, func(r Record) bool { return r.Path == "/p/d" })
 			spoil(&records[i])
-			_, err := load(records)
-			require.Error(t, err)
+			for size := range records { // whichever of them find it
+				_, err := loadInRuns(records, size)
+				require.Error(t, err)
+			}
 		})
 	}
 	for _, path := range []string{"/", "/zookeeper", "/zookeeper/config", "/zookeeper/quota"} {
 		t.Run("without "+path, func(t *testing.T) {
 			records := slices.DeleteFunc(sampleRecords(t), func(r Record) bool { return r.Path == path })
-			_, err := load(records)
-			require.ErrorIs(t, err, ErrInconsistent)
+			for size := range records {
+				_, err := loadInRuns(records, size)
+				require.ErrorIs(t, err, ErrInconsistent)
+			}
 		})
 	}
 	_, err := load(nil)
@@ -90,21 +109,101 @@ func TestLoaderRefusesWhatNoTransactionMakes(t *testing.T) {
 	require.ErrorIs(t, err, ErrNodeExists, "a second root")
 }
 
-func TestLoaderIsDoneAfterAnErrorOrATree(t *testing.T) {
-	l := NewLoader(0)
-	err := l.Add(Record{Path: "/x"})
-	require.Error(t, err)
-	require.Equal(t, err, l.Add(sampleRecords(t)[0]))
+func TestLoaderTakesRunsOfAnySize(t *testing.T) {
+	records := sampleRecords(t)
+	for size := range records {
+		tree, err := loadInRuns(records, size)
+		require.NoError(t, err)
+		requireSound(t, tree)
+		require.Equal(t, records, slices.Collect(tree.Freeze().All()))
+	}
+}
+
+func TestLoaderTakesNoOtherOrder(t *testing.T) {
+	right := sampleRecords(t)
+	for i := range right {
+		for j := range i {
+			records := slices.Clone(right)
+			records[i], records[j] = records[j], records[i]
+			for size := range records {
+				_, err := loadInRuns(records, size)
+				require.ErrorIs(t, err, ErrInconsistent)
+			}
+		}
+	}
+}
+
+// Runs are made beside each other, and the tree is the one of all in a row.
+func TestRunsAreFilledBesideEachOther(t *testing.T) {
+	tree := New()
+	for _, parent := range []string{"/a", "/b", "/b/c"} {
+		create(t, tree, 1, user, &CreateOp{Path: parent})
+		for i := range 300 {
+			acl := ACL{{Perms: 1, Scheme: SchemeDigest, ID: fmt.Sprintf("u%d:x", i%50)}}
+			create(t, tree, 2, user, &CreateOp{Path: fmt.Sprintf("%s/%03d", parent, i), ACL: acl})
+		}
+	}
+	records := slices.Collect(tree.Freeze().All())
+	l := NewLoader()
+	runs := make([]Run, 20)
+	var filled sync.WaitGroup
+	for i, part := range slices.Collect(slices.Chunk(records, len(records)/19)) {
+		runs[i].Begin(l)
+		filled.Go(func() {
+			for at := range part {
+				assert.NoError(t, runs[i].Add(&part[at]))
+			}
+		})
+	}
+	filled.Wait()
+	for i := range runs {
+		_, err := l.Attach(&runs[i])
+		require.NoError(t, err)
+	}
+	loaded, err := l.Tree()
+	require.NoError(t, err)
+	require.Equal(t, tree.Digest(), loaded.Digest())
+	require.Equal(t, tree.acls.holders(), loaded.acls.holders())
+	requireSound(t, loaded)
+}
+
+func TestLoaderNamesTheRecordThatItCannotAttach(t *testing.T) {
+	records := sampleRecords(t)
+	l := NewLoader()
+	var run Run
+	run.Begin(l)
+	for i := range records {
+		require.NoError(t, run.Add(&records[i]))
+	}
+	_, err := l.Attach(&run)
+	require.NoError(t, err)
+	run.Begin(l)
+	last := records[len(records)-1]
+	for _, path := range []string{"/zookeeper/r", "/zookeeper/r", "/y"} {
+		last.Path = path
+		require.NoError(t, run.Add(&last))
+	}
+	at, err := l.Attach(&run)
+	require.Equal(t, 1, at)
+	require.ErrorIs(t, err, ErrInconsistent)
+	require.ErrorContains(t, err, `record "/zookeeper/r"`)
 	_, again := l.Tree()
 	require.Equal(t, err, again)
+}
 
-	l = NewLoader(0)
+func TestLoaderIsDoneAfterATree(t *testing.T) {
+	l := NewLoader()
+	var run Run
+	run.Begin(l)
 	for _, r := range sampleRecords(t) {
-		require.NoError(t, l.Add(r))
+		require.NoError(t, run.Add(&r))
 	}
+	_, err := l.Attach(&run)
+	require.NoError(t, err)
 	_, err = l.Tree()
 	require.NoError(t, err)
-	require.Error(t, l.Add(sampleRecords(t)[0]))
+	_, err = l.Attach(&run)
+	require.ErrorIs(t, err, errLoaderUsed)
 	_, err = l.Tree()
-	require.Error(t, err)
+	require.ErrorIs(t, err, errLoaderUsed)
 }

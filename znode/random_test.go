@@ -382,11 +382,8 @@ func (r *run) freeze() {
 // reload goes on with a tree made from the records.
 func (r *run) reload() {
 	requireSound(r, r.tree)
-	l := NewLoader(0)
-	for record := range r.tree.Freeze().All() {
-		require.NoError(r, l.Add(record))
-	}
-	tree, err := l.Tree()
+	records := slices.Collect(r.tree.Freeze().All())
+	tree, err := loadInRuns(records, 1+r.Intn(len(records)))
 	require.NoError(r, err)
 	r.tree = tree
 }

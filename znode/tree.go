@@ -70,7 +70,7 @@ type Tree struct {
 
 // New returns a tree with the system nodes alone.
 func New() *Tree {
-	t := newTree(len(systemNodes))
+	t := newTree()
 	for i := range systemNodes {
 		s := &systemNodes[i]
 		n := &node{path: s.path, acl: t.acls.share(s.acl), body: bodyHash(s.path, nil)}
@@ -83,9 +83,9 @@ func New() *Tree {
 	return t
 }
 
-func newTree(sizeHint int) *Tree {
+func newTree() *Tree {
 	return &Tree{
-		index:      newIndex(sizeHint),
+		index:      newIndex(len(systemNodes)),
 		acls:       aclSet{byKey: map[string]*sharedACL{}},
 		ephemerals: map[uint64]*cow.Map[string, struct{}]{},
 	}
@@ -174,12 +174,20 @@ func (t *Tree) attach(parent, n *node) {
 	t.acls.hold(n.acl)
 	t.dataBytes += bytes
 	t.digest += n.hash()
+	t.list(n)
+}
+
+// list has n, which is new or loaded, in each list to which it belongs.
+func (t *Tree) list(n *node) {
 	if n.kind == Ephemeral {
 		t.addEphemeral(n)
 	}
 	t.noteMortal(n)
 	t.noteLimits(n)
 }
+
+// listed tells whether list may do anything.
+func (n *node) listed() bool { return n.kind != Persistent || inQuotas(n.path) }
 
 // detach unlinks n, which has no children, from parent, which must be owned.
 func (t *Tree) detach(parent, n *node) {

@@ -59,14 +59,13 @@ func requireSound(tb testing.TB, t *Tree) {
 	f := t.Freeze()
 	require.Equal(tb, t.Digest(), f.Digest(nil), "digest")
 	require.Equal(tb, t.Len(), f.Len())
-	l := NewLoader(f.Len())
 	var bytes int64
-	for r := range f.All() {
-		require.NoError(tb, l.Add(r))
-		bytes += int64(len(r.Data))
+	records := slices.Collect(f.All())
+	for i := range records {
+		bytes += int64(len(records[i].Data))
 	}
 	require.Equal(tb, t.DataBytes(), bytes)
-	again, err := l.Tree()
+	again, err := loadInRuns(records, len(records)/3)
 	require.NoError(tb, err)
 	require.Equal(tb, t.Digest(), again.Digest(), "digest after a load")
 	require.Equal(tb, t.Len(), again.Len())

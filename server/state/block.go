@@ -114,6 +114,32 @@ func (b *block) errorf(format string, args ...any) error {
 	return fmt.Errorf("image: block %d (%v) at byte %d: %w: %w", b.number, b.section, b.offset, ErrCorrupt, fmt.Errorf(format, args...))
 }
 
+// each calls read for each record, which begins where the cursor stands then and
+// is malformed if that is bad behind it.
+func (b *block) each(read func() error) error {
+	if b.records == 0 {
+		return b.errorf("it is empty")
+	}
+	for i := range b.records {
+		start := b.at
+		err := read()
+		if b.bad {
+			return b.errorf("record %d at byte %d of the payload is malformed", i, start)
+		}
+		if err != nil {
+			return b.wrongRecord(i, start, err)
+		}
+	}
+	if b.at != len(b.b) {
+		return b.errorf("%d bytes follow its %d records", len(b.b)-b.at, b.records)
+	}
+	return nil
+}
+
+func (b *block) wrongRecord(i, start int, err error) error {
+	return b.errorf("record %d at byte %d of the payload: %w", i, start, err)
+}
+
 // blockReader reads blocks into one buffer, which the next block overwrites.
 type blockReader struct {
 	r     *bufio.Reader

@@ -95,3 +95,17 @@ func remove(path string) protocol.WriteOp {
 func check(path string, version int64) protocol.WriteOp {
 	return protocol.WriteOp{Op: protocol.OpCheck, Path: path, Version: version}
 }
+
+func treeOf(t testing.TB, records []znode.Record) *znode.Tree {
+	l := znode.NewLoader()
+	var run znode.Run
+	run.Begin(l)
+	for i := range records {
+		require.NoError(t, run.Add(&records[i]))
+	}
+	_, err := l.Attach(&run)
+	require.NoError(t, err)
+	tree, err := l.Tree()
+	require.NoError(t, err)
+	return tree
+}

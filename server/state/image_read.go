@@ -4,14 +4,10 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/lycaon-io/lycaon/session"
 	"github.com/lycaon-io/lycaon/znode"
 )
-
-// maxSizeHint bounds the room made for nodes that have not been read yet.
-const maxSizeHint = 4 << 20
 
 // ReadImage builds the machine that an image holds. It accepts a whole and
 // undamaged image that ends where r ends, and nothing else: every block's
@@ -20,8 +16,12 @@ const maxSizeHint = 4 << 20
 // and wraps ErrCorrupt or ErrUnknownFormat.
 func ReadImage(r io.Reader) (*Machine, Info, error) {
 	x := imageReader{blockReader: newBlockReader(r)}
-	b := &builder{sessions: session.NewLoader()}
-	if err := x.read(b); err != nil {
+	b := newBuilder()
+	err := x.read(b)
+	if first := b.drain(); first != nil {
+		err = first
+	}
+	if err != nil {
 		return nil, Info{}, err
 	}
 	m, err := b.machine(&x.info)
@@ -52,20 +52,20 @@ func (x *imageReader) wrongDigest(found uint64) error {
 	return x.block.errorf("its digest is %016x, the records make %016x", x.info.Digest, found)
 }
 
-// sink takes the records of an image. They are valid during the call alone.
+// sink takes the records of an image, those of nodes by the block. They are
+// valid during the call alone.
 type sink interface {
 	begin(info *Info)
-	node(r znode.Record) error
+	nodes(b *block) error
 	session(r session.Record) error
 	ended(e session.Ended) error
 }
 
 type imageReader struct {
 	*blockReader
-	info  Info
-	seen  Info // what was counted
-	nodes nodeReader
-	room  []session.Outcome
+	info Info
+	seen Info // what was counted
+	room []session.Outcome
 }
 
 func (x *imageReader) read(to sink) error {
@@ -88,7 +88,7 @@ func (x *imageReader) read(to sink) error {
 		if b.section == sectionFooter {
 			break
 		}
-		if err := x.records(b, to); err != nil {
+		if err := x.section(b, to); err != nil {
 			return err
 		}
 	}
@@ -118,49 +118,32 @@ func (x *imageReader) meta() error {
 	return nil
 }
 
-func (x *imageReader) records(b *block, to sink) error {
-	if b.records == 0 {
-		return b.errorf("it is empty")
-	}
-	x.nodes.reset()
-	for i := range b.records {
-		start := b.at
-		err := x.record(b, to)
-		if b.bad {
-			return b.errorf("record %d at byte %d of the payload is malformed", i, start)
-		}
-		if err != nil {
-			return b.errorf("record %d at byte %d of the payload: %w", i, start, err)
-		}
-	}
-	if b.at != len(b.b) {
-		return b.errorf("%d bytes follow its %d records", len(b.b)-b.at, b.records)
-	}
-	return nil
-}
-
-// record hands one record to the sink, unless it is malformed.
-func (x *imageReader) record(b *block, to sink) error {
+// section hands the records of a block to the sink.
+func (x *imageReader) section(b *block, to sink) error {
 	switch b.section {
 	case sectionNodes:
-		x.seen.Nodes++
-		if r := x.nodes.read(&b.cursor); !b.bad {
-			return to.node(r)
-		}
+		x.seen.Nodes += b.records
+		return to.nodes(b)
 	case sectionSessions:
-		x.seen.Sessions++
-		r := readSession(&b.cursor, x.room)
-		x.room = r.Outcomes
-		if !b.bad {
+		x.seen.Sessions += b.records
+		return b.each(func() error {
+			r := readSession(&b.cursor, x.room)
+			x.room = r.Outcomes
+			if b.bad {
+				return nil
+			}
 			return to.session(r)
-		}
-	case sectionEnded:
-		x.seen.Ended++
-		if e := readEnded(&b.cursor); !b.bad {
+		})
+	default:
+		x.seen.Ended += b.records
+		return b.each(func() error {
+			e := readEnded(&b.cursor)
+			if b.bad {
+				return nil
+			}
 			return to.ended(e)
-		}
+		})
 	}
-	return nil
 }
 
 func (x *imageReader) footer() error {
@@ -186,62 +169,19 @@ func (x *imageReader) footer() error {
 	return nil
 }
 
-// builder is the sink that makes a machine.
-type builder struct {
-	tree     *znode.Loader
-	sessions *session.Loader
-	zxid     uint64
-	owners   map[uint64]string // session of an ephemeral, to one of its paths
-}
-
-func (b *builder) begin(info *Info) {
-	b.tree = znode.NewLoader(min(max(info.Nodes, 0), maxSizeHint))
-	b.zxid, b.owners = info.Zxid, map[uint64]string{}
-}
-
-func (b *builder) node(r znode.Record) error {
-	if newest := max(r.Stat.Mzxid, r.Stat.Pzxid); newest > b.zxid {
-		return fmt.Errorf("%q was changed by zxid %d, the image is of %d", r.Path, newest, b.zxid)
-	}
-	if _, seen := b.owners[r.Stat.Owner]; r.Stat.Kind == znode.Ephemeral && !seen {
-		b.owners[r.Stat.Owner] = strings.Clone(r.Path)
-	}
-	return b.tree.Add(r)
-}
-
-func (b *builder) session(r session.Record) error {
-	if r.ID > b.zxid {
-		return fmt.Errorf("session %d was opened after zxid %d, of which the image is", r.ID, b.zxid)
-	}
-	return b.sessions.Add(r)
-}
-
-func (b *builder) ended(e session.Ended) error { return b.sessions.AddEnded(e) }
-
-func (b *builder) machine(info *Info) (*Machine, error) {
-	tree, err := b.tree.Tree()
-	if err != nil {
-		return nil, err
-	}
-	table := b.sessions.Table()
-	for owner, path := range b.owners {
-		if _, alive := table.Get(owner); !alive {
-			return nil, fmt.Errorf("%q belongs to session %d, which is not alive", path, owner)
-		}
-	}
-	m := newMachine(tree, table)
-	m.zxid, m.clockMs = info.Zxid, info.ClockMs
-	return m, nil
-}
-
 // summer is the sink that keeps the digests alone.
-type summer struct{ tree, sessions uint64 }
+type summer struct {
+	reader         nodeReader
+	tree, sessions uint64
+}
 
 func (s *summer) begin(*Info) {}
 
-func (s *summer) node(r znode.Record) error {
-	s.tree += r.Digest()
-	return nil
+func (s *summer) nodes(b *block) error {
+	return s.reader.each(b, func(r *znode.Record) error {
+		s.tree += r.Digest()
+		return nil
+	})
 }
 
 func (s *summer) session(r session.Record) error {

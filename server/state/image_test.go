@@ -172,6 +172,47 @@ func TestTheErrorNamesBlockAndByte(t *testing.T) {
 	require.ErrorContains(t, err, fmt.Sprintf("block 2 (sessions) at byte %d", at[2]))
 }
 
+// Blocks are read ahead of those that are attached; the first fault is told.
+func TestOfSeveralFaultsTheFirstIsTold(t *testing.T) {
+	nodes := slices.Collect(New().tree.Freeze().All())
+	large := make([]byte, 100_000)
+	for i := range 60 { // three in a block
+		r := znode.Record{Path: fmt.Sprintf("/zookeeper/x%02d", i), Data: large, ACL: znode.OpenACL}
+		r.Stat.DataLength = len(large)
+		nodes = append(nodes, r)
+	}
+	outOfOrder := slices.Clone(nodes)
+	outOfOrder[20], outOfOrder[21] = outOfOrder[21], outOfOrder[20]
+	image := forge(2, outOfOrder, nil, nil, 0)
+	at := blocksOf(image)
+	refused := func(want int, rule string) {
+		_, _, err := ReadImage(bytes.NewReader(image))
+		require.ErrorIs(t, err, ErrCorrupt)
+		require.ErrorContains(t, err, fmt.Sprintf("block %d (nodes) at byte %d", want, at[want]))
+		require.ErrorContains(t, err, rule)
+	}
+	refused(6, "behind its siblings")
+	image[at[9]+blockHeaderLen+50] ^= 1
+	refused(6, "behind its siblings")
+	image[at[5]+blockHeaderLen+50] ^= 1
+	refused(5, "its checksum")
+}
+
+// Within a run it is found where it is made, between two where they are joined.
+func TestAFaultBetweenBlocksNamesItsRecord(t *testing.T) {
+	nodes := slices.Collect(New().tree.Freeze().All())
+	large := make([]byte, blockBytes)
+	for _, name := range []string{"r", "s", "s", "t"} {
+		r := znode.Record{Path: "/zookeeper/" + name, Data: large, ACL: znode.OpenACL}
+		r.Stat.DataLength = len(large)
+		nodes = append(nodes, r)
+	}
+	image := forge(2, nodes, nil, nil, 0)
+	_, _, err := ReadImage(bytes.NewReader(image))
+	require.ErrorContains(t, err, fmt.Sprintf("block 3 (nodes) at byte %d", blocksOf(image)[3]))
+	require.ErrorContains(t, err, `record 0 at byte 0 of the payload: record "/zookeeper/s"`)
+}
+
 func TestAnImageOfALaterVersionIsUnknown(t *testing.T) {
 	image := imageOf(t, New())
 	image[imageHeaderLen-1]++

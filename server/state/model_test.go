@@ -102,7 +102,7 @@ func (o *oracle) age() {
 
 func aged(t testing.TB) *Machine {
 	m := New()
-	l := znode.NewLoader(4)
+	var records []znode.Record
 	for r := range m.tree.Freeze().All() {
 		switch r.Path {
 		case "/":
@@ -110,11 +110,9 @@ func aged(t testing.TB) *Machine {
 		case "/zookeeper/quota":
 			r.Stat.Version, r.Stat.Aversion = agedVersion, agedVersion
 		}
-		require.NoError(t, l.Add(r))
+		records = append(records, r)
 	}
-	var err error
-	m.tree, err = l.Tree()
-	require.NoError(t, err)
+	m.tree = treeOf(t, records)
 	return m
 }
 

@@ -2,6 +2,7 @@ package state
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -57,21 +58,14 @@ func TestAListingWithoutALimitFillsAFrameAndSaysThatItIsCut(t *testing.T) {
 // 1000 bytes.
 func longNames(t *testing.T, children int) *Machine {
 	m := New()
-	l := znode.NewLoader(children + 5)
-	add := func(r znode.Record) { require.NoError(t, l.Add(r)) }
-	for r := range m.tree.Freeze().All() {
-		if r.Path == "/" {
-			r.Sequence, r.Stat.NumChildren, r.Stat.Cversion = 1, 2, 1
-		}
-		add(r)
-	}
-	add(znode.Record{Path: "/d", ACL: open, Sequence: uint64(children), Stat: znode.Stat{NumChildren: children, Cversion: int64(children)}})
+	system := slices.Collect(m.tree.Freeze().All())
+	root := &system[0]
+	root.Sequence, root.Stat.NumChildren, root.Stat.Cversion = 1, 2, 1
+	records := []znode.Record{*root, {Path: "/d", ACL: open, Sequence: uint64(children), Stat: znode.Stat{NumChildren: children, Cversion: int64(children)}}}
 	for i := range children {
-		add(znode.Record{Path: fmt.Sprintf("/d/%01000d", i), ACL: open, Stat: znode.Stat{Kind: znode.Ephemeral, Owner: 1}})
+		records = append(records, znode.Record{Path: fmt.Sprintf("/d/%01000d", i), ACL: open, Stat: znode.Stat{Kind: znode.Ephemeral, Owner: 1}})
 	}
-	var err error
-	m.tree, err = l.Tree()
-	require.NoError(t, err)
+	m.tree = treeOf(t, append(records, system[1:]...))
 	return m
 }
 

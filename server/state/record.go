@@ -112,19 +112,31 @@ func (w *nodeWriter) appendACL(b []byte, acl znode.ACL) []byte {
 	return b
 }
 
-// nodeReader is the inverse. What it returns is valid until its next record.
+// nodeReader is the inverse. A record is valid until the next.
 type nodeReader struct {
-	path []byte
-	acls []znode.ACL
+	path   []byte
+	acls   []znode.ACL
+	record znode.Record
 }
 
-func (n *nodeReader) reset() { n.path, n.acls = n.path[:0], n.acls[:0] }
+func (n *nodeReader) each(b *block, take func(r *znode.Record) error) error {
+	n.path, n.acls = n.path[:0], n.acls[:0]
+	return b.each(func() error {
+		n.read(&b.cursor)
+		if b.bad {
+			return nil
+		}
+		return take(&n.record)
+	})
+}
 
-func (n *nodeReader) read(c *cursor) (r znode.Record) {
+func (n *nodeReader) read(c *cursor) {
+	r := &n.record
+	*r = znode.Record{}
 	shared, rest := c.uvarint(), c.bytes()
 	if shared > uint64(len(n.path)) {
 		c.bad = true
-		return r
+		return
 	}
 	n.path = append(n.path[:shared], rest...)
 	r.Path = unsafe.String(unsafe.SliceData(n.path), len(n.path))
@@ -148,7 +160,6 @@ func (n *nodeReader) read(c *cursor) (r znode.Record) {
 		s.TTLMs = int64(c.uvarint())
 	}
 	c.bad = c.bad || flags&^(nodeKind|nodeNullData) != 0
-	return r
 }
 
 func (n *nodeReader) acl(c *cursor) znode.ACL {
