@@ -82,9 +82,9 @@ pgo:
 bench-consul:
 	./.ci/bench-consul
 
-## bench-report: docs/PERFORMANCE.md and its plots made again from the results of bench-peers and bench-scale
+## bench-report: docs/PERFORMANCE.md and its plots made again from the results of bench-peers and bench-scale, or those in docs/performance
 bench-report:
-	cd bench && $(GO) run . report -page ../docs/PERFORMANCE.md -plots ../docs/performance $(notdir $(wildcard bench/results.json bench/scale.json))
+	cd bench && $(GO) run . report -page ../docs/PERFORMANCE.md -plots ../docs/performance $(foreach f,results scale,$(addprefix ../,$(firstword $(wildcard bench/$(f).json docs/performance/$(f).json))))
 
 clean:
 	rm -rf bin

@@ -80,6 +80,8 @@ func (s *summary) tellCapacity(b *strings.Builder) {
 	say("one second of all cores here", 1, openScene(crowded), rate, func(v float64) string { return number(v) + " sessions opened" })
 	n = s.largest(byNodes, restartScene, seconds)
 	say(fmt.Sprintf("a restart with %s nodes, from kill -9 to an answered write", thousands(n)), 1, restartScene(n), seconds, func(v float64) string { return number(v) + " s" })
+	n = s.largest(byNodes, coldScene, seconds)
+	say(fmt.Sprintf("the same with %s nodes and nothing of them in the page cache", thousands(n)), 1, coldScene(n), seconds, func(v float64) string { return number(v) + " s" })
 	b.WriteString("\n")
 }
 

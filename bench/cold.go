@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -79,6 +80,7 @@ func readBytes(io string) (n int64) {
 // readNewest reads the newest snapshot of a folder from its first byte to its last.
 func readNewest(folder string) (n int64, err error) {
 	all, err := filepath.Glob(filepath.Join(folder, "*", "state"))
+	all = slices.DeleteFunc(all, func(name string) bool { return strings.HasSuffix(filepath.Dir(name), ".tmp") }) // not finished
 	if err != nil || len(all) == 0 {
 		return 0, err
 	}

@@ -23,6 +23,7 @@ func TestTheNewestSnapshotIsReadWhole(t *testing.T) {
 	}
 	write("2-200-1", 3*wholeReads+7, time.Unix(2, 0))
 	write("2-90-1", 5, time.Unix(1, 0))
+	write("2-300-1.tmp", 9, time.Unix(3, 0))
 	n, err = readNewest(dir)
 	require.NoError(t, err)
 	require.EqualValues(t, 3*wholeReads+7, n)

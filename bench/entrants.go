@@ -48,18 +48,18 @@ func entrants(b binaries) []entrant {
 	ours, thirds := signs{3, 6}, signs{3, 3} // at a follower package client gives them twice as often
 	l := lycaon{binary: b.lycaon}
 	all := []entrant{
-		{native, "a bare client of the native protocol", l, dialNative, frames, nativeVisit, ours},
+		{native, "a minimal client of the native protocol", l, dialNative, frames, nativeVisit, ours},
 		{throughGo, "package client", l, dialGo, func(addr string) (loader, error) {
 			c, err := openGo(addr)
 			return either[loader](callLoader{c}, err)
 		}, nil, ours},
 		{throughZK, "the program that loads ZooKeeper", l, actZK, zk, zkVisit, thirds},
-		{"zookeeper", "a bare client of its protocol", zookeeper{}, actZK, zk, zkVisit, thirds},
+		{"zookeeper", "a minimal client of its protocol", zookeeper{}, actZK, zk, zkVisit, thirds},
 		{"etcd", "clientv3", etcd{binary: b.etcd}, dialEtcdActor, func(addr string) (loader, error) {
 			c, err := openEtcd(addr)
 			return either[loader](callLoader{c}, err)
 		}, nil, thirds},
-		{floorName, "a bare client of the native protocol", loop{}, dialNative, frames, nil, ours},
+		{floorName, "a minimal client of the native protocol", loop{}, dialNative, frames, nil, ours},
 	}
 	if b.consul != "" {
 		all = append(all, entrant{"consul", "HTTP", consul{b.consul}, dialConsul, loadConsul, nil, signs{2, 2}})

@@ -110,15 +110,39 @@ func shares(before, after []time.Duration, elapsed time.Duration) (mean, most fl
 	return mean, most
 }
 
-// fixedColumns are what such loads cost.
-func fixedColumns() (all []scaleColumn) {
+// tellFixed is a table of what such loads cost.
+func (s *summary) tellFixed(b *strings.Builder) {
+	columns := []scaleColumn{{head: "p50 ms", figure: p50Ms, unit: 1}, {head: "p99 ms", figure: p99Ms, unit: 1}, {head: "CPU us each", figure: cpuPerK, unit: micro},
+		{head: "% of a core a server", figure: idlePercent, unit: 1}, {head: "the busiest", figure: busiestPercent, unit: 1}}
+	var rows strings.Builder
 	for _, f := range fixedLoads {
-		scene := unmoved(f.scene)
-		all = append(all, scaleColumn{"", f.load() + ": p50 ms", scene, p50Ms, 1}, scaleColumn{"", "p99 ms", scene, p99Ms, 1},
-			scaleColumn{"", "CPU us each", scene, cpuPerK, micro}, scaleColumn{"", "% of a core a server", scene, idlePercent, 1}, scaleColumn{"", "the busiest", scene, busiestPercent, 1})
+		for _, n := range f.servers {
+			if _, ok := s.median(n, yardstick{f.scene, cpuPerK}, alone); !ok {
+				continue
+			}
+			fmt.Fprintf(&rows, "| %s | %s | %d |", f.load(), thousands(f.conns), n)
+			for _, c := range columns {
+				v, _ := s.median(n, yardstick{f.scene, c.figure}, alone)
+				fmt.Fprintf(&rows, " %s |", number(v/c.unit))
+			}
+			rows.WriteString("\n")
+		}
 	}
-	return all
+	if rows.Len() == 0 {
+		return // of results that are older than the scenes
+	}
+	b.WriteString("### A fixed rate\n\nRequests that are sent when they are due, evenly, with values of 1 KiB: far below what a server can do, so a batch is of a few and a request pays for its system\n" +
+		"calls, its sync and its wake-ups nearly alone. This is what most clusters live on: size them by it.\n\n| load | connections | servers |")
+	for _, c := range columns {
+		fmt.Fprintf(b, " %s |", c.head)
+	}
+	b.WriteString("\n|---|---|---|" + strings.Repeat("---|", len(columns)) + "\n" + rows.String() + "\n")
+	for _, n := range fixedLoads[0].servers {
+		slow, known := s.median(n, yardstick{fixedLoads[0].scene, cpuPerK}, alone)
+		quick, measured := s.median(n, yardstick{fixedLoads[1].scene, cpuPerK}, alone)
+		if known && measured && slow > 0 {
+			fmt.Fprintf(b, "- No cliff: on %d server%s each of %s costs %.2f x what each of %s does, since more share a batch.\n", n, plural(n), fixedLoads[1].load(), quick/slow, fixedLoads[0].load())
+		}
+	}
+	b.WriteString("\n")
 }
-
-var fixedAbout = fmt.Sprintf("Requests that are sent when they are due, evenly, %d connections with 1 KiB values, the last %s: far below what a server can do, so a batch is of a few and\n"+
-	"a request pays for its system calls, its sync and its wake-ups nearly alone. This is what most clusters live on: size them by it.", usualConns, thousands(exampleLoad.conns))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -11,6 +12,23 @@ func TestTheBusiestServerIsToldBesideTheMean(t *testing.T) {
 	mean, most := shares([]time.Duration{1, 2, 3}, []time.Duration{time.Second + 1, 2*time.Second + 2, 3}, 4*time.Second)
 	require.InDelta(t, 25, mean, 1e-6)
 	require.InDelta(t, 50, most, 1e-6)
+}
+
+func TestEachFixedRateHasARow(t *testing.T) {
+	told := func(cells ...cell) string {
+		var b strings.Builder
+		summarizeCells(cells).tellFixed(&b)
+		return b.String()
+	}
+	require.Empty(t, told(), "results older than the scenes")
+	of := func(f fixedLoad, servers int, cpu float64) cell {
+		return cell{Servers: servers, Scene: f.scene, Entrant: alone, Run: 1, Figures: figures{p50Ms: 0.5, p99Ms: 2, cpuPerK: cpu, idlePercent: 30, busiestPercent: 40}}
+	}
+	text := told(of(fixedLoads[0], 1, 0.3), of(fixedLoads[1], 1, 0.09), of(exampleLoad, 3, 0.07))
+	for _, part := range []string{"| 2,000 writes/s | 32 | 1 | 0.5 | 2 | 300 | 30 | 40 |\n| 8,000 writes/s | 32 | 1 | 0.5 | 2 | 90 | 30 | 40 |\n",
+		"| 15,000 reads/s and 1,500 writes/s | 1,000 | 3 | 0.5 | 2 | 70 | 30 | 40 |\n", "- No cliff: on 1 server each of 8,000 writes/s costs 0.30 x what each of 2,000 writes/s does"} {
+		require.Contains(t, text, part)
+	}
 }
 
 func TestTheExampleIsMeasuredOnThreeServersAlone(t *testing.T) {

@@ -203,7 +203,7 @@ func (d verdict) text() string {
 	return "**not met**"
 }
 
-// judged is the entrant that a goal is judged by: the bare client; where it takes
+// judged is the entrant that a goal is judged by: the minimal client; where it takes
 // no part the Go client.
 func (s *summary) judged(g *goal) string {
 	if len(s.spreads[g.servers][g.scene][native]) == 0 {
@@ -236,8 +236,8 @@ func (s *summary) tellGoals(b *strings.Builder) {
 		fmt.Fprintf(b, "; %d more were not measured", own.unknown)
 	}
 	fmt.Fprintf(b, ".\n\nA goal is a multiple of what a peer gave in the same runs, or a figure of its own, which was set on one machine and is judged on any as it is\n"+
-		"written. Medians of the runs, unless it says the worst. In the scenes of a struck leader Lycaon is its Go client. Through the protocol of ZooKeeper, by the very\n"+
-		"program that loads ZooKeeper, the goals of throughput and CPU hold with %g %% grace.\n\n", grace*100)
+		"written. Medians of the runs, unless it says the worst. In the scenes of a killed or paused leader Lycaon is its Go client. *Idle* is what each server takes, not the cluster. Through the protocol of ZooKeeper, by the very\n"+
+		"program that loads ZooKeeper, the goals of throughput and CPU hold with %g %% grace; its other figures are told and not judged.\n\n", grace*100)
 	b.WriteString("| | goal | floor | ZooKeeper | etcd | Lycaon | which is | | as ZooKeeper | which is | |\n|---|---|---|---|---|---|---|---|---|---|---|\n")
 	b.WriteString(rows.String())
 	b.WriteString("\n")
@@ -272,6 +272,10 @@ func (g *goal) row(b *strings.Builder, s *summary, d, through verdict) {
 		fmt.Fprintf(b, " %s |", text)
 	}
 	fmt.Fprintf(b, " %s | %s |", g.multipleText(d), d.text())
+	if v, ok := g.value(s, throughZK); !through.known && ok && s.judged(g) != throughZK {
+		fmt.Fprintf(b, " %s | | |\n", number(v)) // no goal, but measured
+		return
+	}
 	if !through.known {
 		b.WriteString(" | | |\n")
 		return

@@ -15,7 +15,7 @@ const (
 	// restFor is from the last session that is opened to what is measured: what comes
 	// once in the time of a session has come of each.
 	restFor = sessionLength
-	idleFor = 10 * time.Second // at least: two signs of life of the slowest client, and a tick of the CPU's clock is 10 ms
+	idleFor = 10 * time.Second // at least: two pings of the slowest client, and a tick of the CPU's clock is 10 ms
 )
 
 // signs are how many signs of life a client gives in the time of a session when it

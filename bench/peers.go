@@ -58,7 +58,7 @@ func playPeers(ctx context.Context, args []string) error {
 	f := flagsOf("peers", peersHelp)
 	page := f.String("page", "", "the page whose marked part is written anew afterwards")
 	plots := f.String("plots", "", "the folder for the plots and a copy of all results")
-	out := f.String("out", "results.json", "the file of results, a JSON value a line")
+	out := f.String("out", peersFile, "the file of results, a JSON value a line")
 	dir := f.String("dir", "", "where the servers keep their data (default: a temporary folder)")
 	short := f.Bool("short", false, "1 run of 2 s, a million nodes on one server alone, if no other flag says otherwise")
 	servers := f.String("servers", "1,3", "how many of each")
@@ -430,8 +430,10 @@ func (c *comparison) many(ctx context.Context, servers, count, run int) error {
 	by := slices.DeleteFunc(inTurn(all, run), func(e entrant) bool {
 		return leftOut(e.name, count) || !slices.ContainsFunc(bulkScenes(e, count), func(scene string) bool { return c.wanted(servers, scene, e.name, run) })
 	})
-	for _, e := range by {
-		systems[e.name] = e.system
+	memory := statusKiB(contents("/proc/meminfo"), "MemTotal")
+	for i, e := range by {
+		by[i].system = roomy(e.system, servers, count, memory)
+		systems[e.name] = by[i].system
 	}
 	raised := c.ensembles(ctx, systems, servers)
 	defer func() { endAll(raised) }()

@@ -14,6 +14,12 @@ import (
 // figures are what was measured, by name. The unit is in the name.
 type figures map[string]float64
 
+// The files of results, where no other name is given.
+const (
+	peersFile = "results.json"
+	scaleFile = "scale.json"
+)
+
 // The figures there are.
 const (
 	rate       = "per_s"

@@ -15,7 +15,8 @@ const scaleHelp = `usage: go run . scale [flags]
 
 Measures Lycaon alone, at 1 to 10,000 connections, 10,000 to 5 million nodes, 1, 3 and
 5 servers, 0 to 100,000 watches, and adds what it gave to a file of results. What is
-there already is not run again. With -page it also writes tables and plots.
+there already is not run again. With -page it also writes tables and plots. Root drops
+the page cache of the machine for a start that reads the disk.
 
 `
 
@@ -76,7 +77,7 @@ func watchScene(n int) string { return "set " + thousands(n) + " watches" }
 func playScale(ctx context.Context, args []string) error {
 	c := &comparison{}
 	f := flagsOf("scale", scaleHelp)
-	out := f.String("out", "scale.json", "the file of results, a JSON value a line")
+	out := f.String("out", scaleFile, "the file of results, a JSON value a line")
 	dir := f.String("dir", "", "where the servers keep their data (default: a temporary folder)")
 	short := f.Bool("short", false, "1 run of 2 s, if no other flag says otherwise")
 	page := f.String("page", "", "the page whose marked part is written anew")

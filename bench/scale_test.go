@@ -82,6 +82,7 @@ func TestTheTablesOfScaleTellEachSize(t *testing.T) {
 		"| 10,000 | 7,000 | 20 | 50 k* | 10 | 20 | 4 |  |  |  |  |\n",
 		"- reads: 1 to 4 us of CPU each, the most 4.0 x the least.\n",
 		"| 1 | 20 k | 0.05 | 0.1 | 8 | 2,500 |  |  |  |\n| 10 |  |  |  |  |  |  |  |  |\n",
+		"- No cliff: a lone client pays",
 		"- reads: 4 to 8 us of CPU each, the most 2.0 x the least.\n",
 		"| 3 | 0.5 | 80 | 81 |\n",
 		"create 5,000,000 nodes, lycaon alone, run 1: left out\n",
@@ -89,6 +90,11 @@ func TestTheTablesOfScaleTellEachSize(t *testing.T) {
 	} {
 		require.Contains(t, text, part)
 	}
+	require.NotContains(t, text, "From 1,000 to 10,000", "no 1,000 connections were measured")
+	r.Cells = append(r.Cells, cell{Servers: 1, Scene: "reads, 1,000 connections", Entrant: alone, Run: 1, Figures: figures{cpuPerK: 0.002}},
+		cell{Servers: 1, Scene: "writes, 1,000 connections", Entrant: alone, Run: 1, Figures: figures{cpuPerK: 0.02}},
+		cell{Servers: 1, Scene: "writes, 10,000 connections", Entrant: alone, Run: 1, Figures: figures{cpuPerK: 0.03}})
+	require.Contains(t, r.scaleMarkdown(summarizeCells(r.Cells), nil, ""), "From 1,000 to 10,000, one in flight on each, a read costs 2.0 x and a write 1.5 x as much.")
 }
 
 func TestEveryLoadOfAnAxisHasItsName(t *testing.T) {
@@ -153,6 +159,8 @@ func TestACoreAndAGiBAreReckonedFromTheLargestSizes(t *testing.T) {
 		"| an even 2,000 writes/s of 32 connections, 1 server | cost 0.3 ms of CPU each, of all servers |\n"} {
 		require.Contains(t, text, part)
 	}
+	cells = append(cells, cell{Servers: 1, Scene: coldScene(million), Entrant: alone, Run: 1, Figures: figures{seconds: 3}})
+	require.Contains(t, summarizeCells(cells).capacityMarkdown(), "| the same with 1,000,000 nodes and nothing of them in the page cache | 3 s |\n")
 	cells = append(cells, cell{Servers: 3, Scene: exampleLoad.scene, Entrant: alone, Run: 1, Figures: figures{idlePercent: 30, busiestPercent: 40}})
 	text = summarizeCells(cells).capacityMarkdown()
 	for _, part := range []string{"took 30 % of a core a server and 40 % of the busiest", "**60 % of a core**"} { // 40 x 3 / 2

@@ -39,10 +39,10 @@ func (s *summary) plots() []plot {
 		file, title string
 		figures     []string
 	}{
-		{"throughput", "done a second (more is better)", []string{rate}},
-		{"latency", "milliseconds (less is better)", []string{p50Ms, p99Ms}},
-		{"cpu", "CPU seconds of the servers per 1,000 (less is better)", []string{cpuPerK}},
-		{"recovery", "seconds until it serves again (less is better)", []string{seconds}},
+		{"throughput", "done a second (more is better; logarithmic axis)", []string{rate}},
+		{"latency", "milliseconds (less is better; logarithmic axis)", []string{p50Ms, p99Ms}},
+		{"cpu", "CPU seconds of the servers per 1,000 (less is better; logarithmic axis)", []string{cpuPerK}},
+		{"recovery", "seconds until it serves again (less is better; logarithmic axis)", []string{seconds}},
 	}
 	var all []plot
 	for _, n := range s.serverCounts() {

@@ -83,7 +83,7 @@ func (r *results) peersReport(page, plots string) error {
 	var images []plot
 	if plots != "" {
 		images = s.plots()
-		if err := r.draw(images, plots, "results.json"); err != nil {
+		if err := r.draw(images, plots, peersFile); err != nil {
 			return err
 		}
 	}
@@ -158,7 +158,7 @@ func (r *results) markdown(s *summary, images []plot, folder string) string {
 	var b strings.Builder
 	s.tellGoals(&b)
 	b.WriteString("### Measured on\n\n")
-	r.tellAbout(&b, s)
+	r.tellAbout(&b, s, folder+"/"+peersFile)
 	s.tellBehind(&b)
 	for _, n := range s.serverCounts() {
 		fmt.Fprintf(&b, "### %s\n\n", heading(n))
@@ -182,7 +182,7 @@ func heading(servers int) string {
 
 // tellAbout says on what, with what and how it was measured: the first run,
 // and what differed in those that added to it.
-func (r *results) tellAbout(b *strings.Builder, s *summary) {
+func (r *results) tellAbout(b *strings.Builder, s *summary, file string) {
 	if len(r.Abouts) == 0 {
 		return
 	}
@@ -202,7 +202,7 @@ func (r *results) tellAbout(b *strings.Builder, s *summary) {
 			fmt.Fprintf(b, "  - with %s on %s\n", a.Versions["lycaon"], a.Machine)
 		}
 	}
-	fmt.Fprintf(b, "- Runs that there were: %s.\n\n", s.runsText())
+	fmt.Fprintf(b, "- Runs that there were: %s. All that each gave: [%s](%s), one JSON value a line.\n\n", s.runsText(), filepath.Base(file), file)
 }
 
 // runsText says how many runs the medians are of, whatever was asked for: a run may
@@ -242,7 +242,8 @@ var pairs = []struct{ entrant, peer string }{
 
 // whySlow is said where a snapshot takes longer than that of a peer.
 const whySlow = "A snapshot of Lycaon takes long on purpose: who writes it rests nine times as long as each millisecond that it worked, and on a busy machine for what it waited too, so that the writes\n" +
-	"that come meanwhile hardly notice; the rests grow shorter as the log grows behind it (`server/replicate/pace.go`). The servers serve all the while.\n\n"
+	"that come meanwhile hardly notice; the rests grow shorter as the log grows behind it (`server/replicate/pace.go`). Of three servers it is\n" +
+	"the time in which any of them takes one, which they do one after the other.\n\n"
 
 // tellBehind lists what is worse than a peer, which is what to read first.
 func (s *summary) tellBehind(b *strings.Builder) {

@@ -13,7 +13,7 @@ import (
 
 // zookeeper is Debian's ZooKeeper (package zookeeper), at its defaults: every
 // transaction synced, a heap of 1 GB, ticks of 2 s, followers given up after 5 of them.
-type zookeeper struct{}
+type zookeeper struct{ heapGiB int } // 0: its default
 
 const (
 	zookeeperJar     = "/usr/share/java/zookeeper.jar"
@@ -24,7 +24,19 @@ func (zookeeper) name() string { return "zookeeper" }
 
 func (zookeeper) picks() bool { return true }
 
-func (zookeeper) lay(dir string, n int) ([]*member, error) {
+// roomyHeap is what a million nodes want: 1 GB they nearly fill, and it collects all the time.
+const roomyHeap = 4 // GiB
+
+// roomy gives servers of ZooKeeper that are to hold so many nodes a larger heap, on a
+// machine with so much memory in KiB.
+func roomy(s system, servers, count, memory int) system {
+	if _, is := s.(zookeeper); is && count >= million && servers*roomyHeap*3/2 <= memory>>20 {
+		return zookeeper{roomyHeap}
+	}
+	return s
+}
+
+func (z zookeeper) lay(dir string, n int) ([]*member, error) {
 	if _, err := os.Stat(zookeeperJar); err != nil {
 		return nil, fmt.Errorf("apt-get install zookeeper: %w", err)
 	}
@@ -54,7 +66,7 @@ func (zookeeper) lay(dir string, n int) ([]*member, error) {
 		if err := os.WriteFile(data+".cfg", []byte(config), 0o644); err != nil {
 			return nil, err
 		}
-		all[i] = &member{addr: addr, args: []string{"java", "-Xmx1g", "-cp", zookeeperClasses,
+		all[i] = &member{addr: addr, args: []string{"java", fmt.Sprintf("-Xmx%dg", max(1, z.heapGiB)), "-cp", zookeeperClasses,
 			"org.apache.zookeeper.server.quorum.QuorumPeerMain", data + ".cfg"}}
 	}
 	return all, nil
