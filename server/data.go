@@ -1,10 +1,12 @@
 package server
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/binary"
 	"io"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 
 	"github.com/lycaon-io/lycaon/server/pipeline"
@@ -44,9 +46,7 @@ func (s *Server) openLog() (err error) {
 	if err := s.disk.CheckStart(); err != nil {
 		return err
 	}
-	store, err := inherit(raftlog.ErrLocked, func() (*raftlog.Store, error) {
-		return raftlog.Open(raftlog.Options{Dir: s.dir.join(logName), Logger: s.log, Fatal: s.fail, Disk: s.disk})
-	})
+	store, err := s.openStore(snaps)
 	if err != nil {
 		return err
 	}
@@ -56,6 +56,22 @@ func (s *Server) openLog() (err error) {
 	}
 	_, err = snaps.Usable(store)
 	return err
+}
+
+// openStore opens the log, while the newest snapshot is checked.
+func (s *Server) openStore(snaps *raftlog.Snapshots) (*raftlog.Store, error) {
+	ctx, stop := context.WithCancel(s.ctx)
+	defer stop()
+	var check sync.WaitGroup
+	check.Go(func() { snaps.CheckAhead(ctx) })
+	store, err := inherit(raftlog.ErrLocked, func() (*raftlog.Store, error) {
+		return raftlog.Open(raftlog.Options{Dir: s.dir.join(logName), Logger: s.log, Fatal: s.fail, Disk: s.disk})
+	})
+	if err != nil {
+		stop() // a refusal does not wait for it
+	}
+	check.Wait()
+	return store, err
 }
 
 func lastSnapshotBytes(s *raftlog.Snapshots) int64 {

@@ -2,6 +2,7 @@ package raftlog
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -377,7 +378,9 @@ func TestCorruptionMatrixOfSnapshots(t *testing.T) {
 								path := filepath.Join(dir, id, file)
 								d.do(t, path, usedBytes(t, path), p.where)
 							}
-							requireUsable(t, dir, victim, id, l.compacted, l.last, l.bridges)
+							for _, ahead := range []bool{false, true} {
+								requireUsable(t, freshCopy(t, dir), victim, id, l.compacted, l.last, l.bridges, ahead)
+							}
 						})
 					}
 				}
@@ -386,9 +389,12 @@ func TestCorruptionMatrixOfSnapshots(t *testing.T) {
 	}
 }
 
-func requireUsable(t *testing.T, dir, victim, id string, compacted, last uint64, bridges bool) {
+func requireUsable(t *testing.T, dir, victim, id string, compacted, last uint64, bridges, ahead bool) {
 	t.Helper()
 	s := openSnapshots(t, dir, nil)
+	if ahead {
+		s.CheckAhead(t.Context())
+	}
 	m, err := s.usable(compacted, last)
 	switch {
 	case victim == "older":
@@ -414,6 +420,50 @@ func requireUsable(t *testing.T, dir, victim, id string, compacted, last uint64,
 		return
 	}
 	require.Equal(t, payload(m.Index, 1, 20<<10), readSnapshot(t, s, m.ID))
+}
+
+func TestWhatWasCheckedAheadIsReadOnceForOneAnswer(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "snap")
+	s := openSnapshots(t, dir, nil)
+	s.CheckAhead(t.Context()) // of nothing
+	id := takeSnapshot(t, s, 10, 1, 10)
+	ended, end := context.WithCancel(t.Context())
+	end()
+	state := filepath.Join(dir, id, stateFile)
+	for _, c := range []struct {
+		name  string
+		ahead func()
+		read  bool
+	}{
+		{"not checked", func() {}, true},
+		{"given up", func() { s.CheckAhead(ended) }, true},
+		{"checked", func() { s.CheckAhead(t.Context()) }, false},
+		{"checked once", func() {}, true},
+	} {
+		c.ahead()
+		require.NoError(t, os.Rename(state, state+"away"))
+		m, err := s.usable(0, 5) // a log that does not bridge
+		if c.read {
+			require.ErrorIs(t, err, ErrCorrupt, c.name)
+		} else {
+			require.NoError(t, err, c.name)
+			require.Equal(t, id, m.ID, c.name)
+			_, _, err := s.Open(id)
+			require.ErrorIs(t, err, ErrCorrupt, "whoever loads it reads it")
+		}
+		require.NoError(t, os.Rename(state+"away", state))
+	}
+}
+
+func TestWhatWasCheckedAheadIsNoOther(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "snap")
+	s := openSnapshots(t, dir, nil)
+	takeSnapshot(t, s, 10, 1, 10)
+	s.CheckAhead(t.Context())
+	id := takeSnapshot(t, s, 20, 1, 10)
+	require.NoError(t, os.Truncate(filepath.Join(dir, id, stateFile), 3))
+	_, err := s.usable(0, 5)
+	require.ErrorIs(t, err, ErrCorrupt)
 }
 
 func TestNoSnapshotIsNeededOnlyForAWholeLog(t *testing.T) {
