@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/lycaon-io/lycaon/client"
 	"github.com/lycaon-io/lycaon/protocol"
+	"github.com/lycaon-io/lycaon/server/replicate"
 )
 
 const patience = 20 * time.Second
@@ -50,6 +52,12 @@ func running(t *testing.T, n int) *fleet {
 	p := founding(t, n)
 	p.start(p.ids()...)
 	return p
+}
+
+// knowsAllData tells whether each member has shown its data. Whose data nobody
+// knows is taken for a founder that comes late.
+func (s *Server) knowsAllData() bool {
+	return !slices.ContainsFunc(s.node.Members(), func(m replicate.Member) bool { return m.Data == "" })
 }
 
 func (p *fleet) add(id uint64) *Config {

@@ -132,6 +132,7 @@ func TestAWipedServerIsRefusedUntilItIsReplaced(t *testing.T) {
 	_, err := p.client().Create(t.Context(), "/kept", nil)
 	require.NoError(t, err)
 	lost := p.other()
+	p.eventually("the data of all are known", p.up[p.leader()].knowsAllData)
 	p.stop(lost)
 	p.wipe(lost)
 	p.open(lost)
