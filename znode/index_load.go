@@ -52,7 +52,7 @@ func (s *shard) grow() {
 func (x *indexer) index() index {
 	to := newIndex(x.nodes)
 	to.size = x.nodes
-	if to.buckets < 2*shards { // two shards may share a bucket
+	if to.buckets < 2*shards { // in so few two shards might share a bucket
 		x.fill(&to, 0, 1)
 		return to
 	}

@@ -45,6 +45,35 @@ func TestTheIndexFindsWhatAMapFinds(t *testing.T) {
 	}
 }
 
+func TestAnIndexerBuildsWhatPutBuilds(t *testing.T) {
+	for _, nodes := range []int{0, 1, 1000, 2 * shards * bucketLoad, 30_000} {
+		var x indexer
+		var places []place
+		for i := range nodes {
+			n := &node{path: fmt.Sprintf("/%d", i)}
+			places = append(places, place{indexHash(n.path), n})
+			if len(places) == 777 || i == nodes-1 {
+				x.add(places)
+				places = nil
+			}
+		}
+		built := x.index()
+		require.Equal(t, nodes, built.size)
+		for i := range nodes {
+			path := fmt.Sprintf("/%d", i)
+			if n := built.get(path); n == nil || n.path != path {
+				t.Fatal(path)
+			}
+			built.put(&node{path: fmt.Sprintf("/more/%d", i)})
+		}
+		for i := range nodes {
+			built.remove(fmt.Sprintf("/%d", i))
+			built.remove(fmt.Sprintf("/more/%d", i))
+		}
+		require.Zero(t, built.size)
+	}
+}
+
 func TestNodesWithOneHashAreToldApart(t *testing.T) {
 	x := newIndex(0)
 	var nodes []*node

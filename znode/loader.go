@@ -34,8 +34,9 @@ type Loader struct {
 func NewLoader() *Loader { return &Loader{tree: newTree()} }
 
 // Attach takes the records of the run, which come behind all that were taken
-// before. An error is of the record with the number that it returns, wraps
-// ErrInconsistent or what a create would say, and will be repeated by Tree.
+// before. An error wraps ErrInconsistent or what a create would say, is of the
+// record with the number that it returns, and ends the loading: whatever is called
+// next repeats it, without a number.
 func (l *Loader) Attach(r *Run) (at int, err error) {
 	if l.err != nil {
 		return 0, l.err

@@ -1,7 +1,5 @@
 package znode
 
-import "github.com/lycaon-io/lycaon/znode/pathhash"
-
 // prefetchPaths are looked for together: several times the reads of memory that a
 // processor has under way at once.
 const prefetchPaths = 32
@@ -9,14 +7,16 @@ const prefetchPaths = 32
 // Prefetch reads what changes of the nodes at these paths will read first: the
 // index, the nodes and their parents. In a large tree each of that is a wait for
 // memory, which a change has one after the other; here those for many paths are
-// under way at once. Nothing is changed, and what is no path does no harm.
-func (t *Tree) Prefetch(paths []string) {
+// under way at once. Nothing is changed, and what is no path does no harm. It
+// returns how many nodes it has come upon.
+func (t *Tree) Prefetch(paths []string) (found int) {
 	var nodes [2 * prefetchPaths]*node
 	for len(paths) > 0 {
 		some := paths[:min(len(paths), prefetchPaths)]
 		paths = paths[len(some):]
-		t.index.prefetch(some, &nodes)
+		found += t.index.prefetch(some, &nodes)
 	}
+	return found
 }
 
 // prefetch returns how many nodes it left in nodes: those at the paths and their
@@ -28,7 +28,7 @@ func (x *index) prefetch(paths []string, nodes *[2 * prefetchPaths]*node) (found
 	var buckets [2 * prefetchPaths]*bucket
 	n := 0
 	for _, path := range paths {
-		hashes[n], hashes[n+1] = uint32(pathhash.Of(path)), uint32(pathhash.Of(Parent(path)))
+		hashes[n], hashes[n+1] = indexHash(path), indexHash(Parent(path))
 		n += 2
 	}
 	var read uint64

@@ -82,6 +82,8 @@ func FuzzBody(f *testing.F) {
 func FuzzImage(f *testing.F) {
 	f.Add(imageOf(f, New()))
 	f.Add(imageOf(f, sampleMachine(f).m))
+	f.Add(manyBlocks(2, func([]znode.Record) {}))
+	f.Add(manyBlocks(2, func(nodes []znode.Record) { nodes[6], nodes[7] = nodes[7], nodes[6] }))
 	f.Fuzz(func(t *testing.T, image []byte) {
 		repair(image)
 		info, verifyErr := VerifyImage(bytes.NewReader(image))

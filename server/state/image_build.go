@@ -8,9 +8,13 @@ import (
 	"github.com/lycaon-io/lycaon/znode"
 )
 
-// maxInFlight is how many blocks may be made into nodes beside each other: what
-// reads and attaches them would be the bound for more.
-const maxInFlight = 16
+const (
+	// maxInFlight is how many blocks may be made into nodes beside each other: what
+	// reads and attaches them would be the bound for more.
+	maxInFlight = 16
+	// maxFlightBytes bounds their payloads, of which one may be larger.
+	maxFlightBytes = 4 * maxInFlight * blockBytes
+)
 
 // builder is the sink that makes a machine. Blocks of nodes are decoded and made
 // into nodes in goroutines of their own, while the next are read, and attached in
@@ -23,6 +27,9 @@ type builder struct {
 	owners   []owner             // of ephemerals, each once
 	known    map[uint64]struct{} // their sessions
 	flight   []*part             // the oldest first
+	room     []*part             // attached, to be used again
+	bytes    int                 // of payloads in flight
+	err      error               // the first in the order of the file; nothing is attached behind it
 }
 
 func newBuilder() *builder {
@@ -32,34 +39,54 @@ func newBuilder() *builder {
 func (b *builder) begin(info *Info) { b.zxid = info.Zxid }
 
 func (b *builder) nodes(k *block) error {
-	p := &part{done: make(chan struct{}, 1)}
-	if len(b.flight) == maxInFlight {
-		p = b.flight[0]
-		b.flight = append(b.flight[:0], b.flight[1:]...)
-		if err := b.attach(p); err != nil {
-			return err
-		}
+	for len(b.flight) == maxInFlight || len(b.flight) > 0 && b.bytes+len(k.b) > maxFlightBytes {
+		b.land()
 	}
+	if b.err != nil {
+		return b.err
+	}
+	p := b.part()
 	p.begin(b, k)
 	b.flight = append(b.flight, p)
+	b.bytes += len(p.buf)
 	go p.make()
 	return nil
 }
 
-// drain attaches what is in flight. The error is of what comes before all that was
-// read later.
-func (b *builder) drain() (err error) {
-	for _, p := range b.flight {
-		if wrong := b.attach(p); err == nil {
-			err = wrong
-		}
+func (b *builder) part() *part {
+	last := len(b.room) - 1
+	if last < 0 {
+		return &part{done: make(chan struct{}, 1)}
 	}
-	b.flight = nil
-	return err
+	p := b.room[last]
+	b.room = b.room[:last]
+	return p
+}
+
+// drain has all in flight attached.
+func (b *builder) drain() error {
+	for len(b.flight) > 0 {
+		b.land()
+	}
+	return b.err
+}
+
+// land waits for the oldest in flight and attaches it.
+func (b *builder) land() {
+	p := b.flight[0]
+	b.flight = append(b.flight[:0], b.flight[1:]...)
+	b.bytes -= len(p.buf)
+	<-p.done
+	if b.err == nil {
+		b.err = b.attach(p)
+	}
+	if cap(p.buf) > 2*blockBytes {
+		p.buf = nil
+	}
+	b.room = append(b.room, p)
 }
 
 func (b *builder) attach(p *part) error {
-	<-p.done
 	if at, err := b.tree.Attach(&p.run); err != nil {
 		return p.block.wrongRecord(at, p.starts[at], err)
 	}

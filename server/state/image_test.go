@@ -172,30 +172,64 @@ func TestTheErrorNamesBlockAndByte(t *testing.T) {
 	require.ErrorContains(t, err, fmt.Sprintf("block 2 (sessions) at byte %d", at[2]))
 }
 
-// Blocks are read ahead of those that are attached; the first fault is told.
-func TestOfSeveralFaultsTheFirstIsTold(t *testing.T) {
+// manyBlocks is an image of which each block behind the first one has three
+// records; spoil changes them before.
+func manyBlocks(blocks int, spoil func(nodes []znode.Record)) []byte {
 	nodes := slices.Collect(New().tree.Freeze().All())
 	large := make([]byte, 100_000)
-	for i := range 60 { // three in a block
-		r := znode.Record{Path: fmt.Sprintf("/zookeeper/x%02d", i), Data: large, ACL: znode.OpenACL}
+	for i := range 3 * blocks {
+		r := znode.Record{Path: fmt.Sprintf("/zookeeper/x%03d", i), Data: large, ACL: znode.OpenACL}
 		r.Stat.DataLength = len(large)
 		nodes = append(nodes, r)
 	}
-	outOfOrder := slices.Clone(nodes)
-	outOfOrder[20], outOfOrder[21] = outOfOrder[21], outOfOrder[20]
-	image := forge(2, outOfOrder, nil, nil, 0)
+	spoil(nodes)
+	return forge(2, nodes, nil, nil, 0)
+}
+
+// Blocks are read ahead of those that are attached; the first fault is told.
+func TestOfSeveralFaultsTheFirstIsTold(t *testing.T) {
+	image := manyBlocks(4*maxInFlight, func(nodes []znode.Record) { nodes[20], nodes[21] = nodes[21], nodes[20] })
 	at := blocksOf(image)
 	refused := func(want int, rule string) {
+		t.Helper()
 		_, _, err := ReadImage(bytes.NewReader(image))
 		require.ErrorIs(t, err, ErrCorrupt)
 		require.ErrorContains(t, err, fmt.Sprintf("block %d (nodes) at byte %d", want, at[want]))
 		require.ErrorContains(t, err, rule)
 	}
 	refused(6, "behind its siblings")
+	malform(image, at, 8)
+	refused(6, "behind its siblings")
 	image[at[9]+blockHeaderLen+50] ^= 1
 	refused(6, "behind its siblings")
-	image[at[5]+blockHeaderLen+50] ^= 1
-	refused(5, "its checksum")
+	malform(image, at, 5)
+	refused(5, "record 0 at byte 0 of the payload is malformed")
+	image[at[4]+blockHeaderLen+50] ^= 1
+	refused(4, "its checksum")
+}
+
+// malform makes the first record of a block malformed, and its checksum right.
+func malform(image []byte, at []int, block int) {
+	head, payload := image[at[block]:][:blockHeaderLen], image[at[block]+blockHeaderLen:at[block+1]]
+	payload[0] = 0x7f // bytes shared with a path before it
+	binary.BigEndian.PutUint32(head[9:], blockCRC(head, payload))
+}
+
+// Nothing is attached behind a fault that is found in the joining of two blocks,
+// however far the reading is ahead.
+func TestNothingIsAttachedBehindAFault(t *testing.T) {
+	for _, first := range []int{3, 10, 3 * maxInFlight} {
+		image := manyBlocks(4*maxInFlight, func(nodes []znode.Record) {
+			nodes[4+3*first-1], nodes[4+3*first] = nodes[4+3*first], nodes[4+3*first-1]
+		})
+		at := blocksOf(image)
+		for block := first + 2; block < len(at)-2; block++ {
+			malform(image, at, block)
+		}
+		_, _, err := ReadImage(bytes.NewReader(image))
+		require.ErrorContains(t, err, fmt.Sprintf("block %d (nodes) at byte %d", first+1, at[first+1]))
+		require.ErrorContains(t, err, "behind its siblings")
+	}
 }
 
 // Within a run it is found where it is made, between two where they are joined.

@@ -4,10 +4,11 @@ import "github.com/lycaon-io/lycaon/protocol"
 
 // Prefetch has the memory that these transactions will need brought to the
 // processor, as far as that can be told from the first path of a write. It changes
-// nothing; the caller's lock for reading is enough.
-func (m *Machine) Prefetch(txns []Txn) {
+// nothing; the caller's lock for reading is enough. It returns how many nodes it has
+// come upon.
+func (m *Machine) Prefetch(txns []Txn) (found int) {
 	if m.tree.Len() < m.prefetchFrom {
-		return
+		return 0
 	}
 	var room [maxPrefetched]string
 	paths := room[:0]
@@ -18,5 +19,5 @@ func (m *Machine) Prefetch(txns []Txn) {
 			}
 		}
 	}
-	m.tree.Prefetch(paths)
+	return m.tree.Prefetch(paths)
 }

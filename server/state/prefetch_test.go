@@ -26,7 +26,7 @@ func TestWhatIsPrefetchedIsNotChanged(t *testing.T) {
 		}
 		if b == ahead {
 			before := b.m.Digest()
-			b.m.Prefetch(txns)
+			require.Equal(t, 2+1+2*(maxPrefetched-2), b.m.Prefetch(txns), "/a and its parent, that of /gone, and again of /a")
 			require.Equal(t, before, b.m.Digest())
 		}
 		for i := range txns {
