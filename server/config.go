@@ -96,7 +96,7 @@ func (c *Config) checkIdentity() error {
 	case c.DataDir == "":
 		return fmt.Errorf("data-dir is not set")
 	case c.MaxConnections < 0:
-		return fmt.Errorf("max-connections %d: want 0 for no limit, or more", c.MaxConnections)
+		return fmt.Errorf("max-connections %d: want 1 or more, or 0 for as many as files may be open", c.MaxConnections)
 	case c.SnapshotBytes < minSnapshotBytes:
 		return fmt.Errorf("snapshot-bytes %d: want at least %d", c.SnapshotBytes, minSnapshotBytes)
 	}

@@ -9,7 +9,7 @@ import (
 // ownDescriptors are kept from clients, for the log, the other servers, HTTP and those
 // who are told that there are too many: a log that cannot begin its next file stops
 // the server, and nobody who only connects is to bring that about. Where few files
-// may be open, half of them are.
+// may be open half of them are, which may be too few: that is warned of.
 const ownDescriptors = 256
 
 // mostConnections is how many clients may connect, of so many asked for (0: as many as
@@ -22,6 +22,10 @@ func mostConnections(asked int, files uint64) int {
 	return min(asked, room)
 }
 
+// wantFiles is the least limit with which ownDescriptors are kept, however many clients
+// may connect.
+const wantFiles = 2 * ownDescriptors
+
 func (s *Server) maxConnections() int {
 	files := s.cfg.hooks.files
 	if files == 0 {
@@ -31,6 +35,10 @@ func (s *Server) maxConnections() int {
 	if most < s.cfg.MaxConnections {
 		s.log.Warn("fewer clients can connect than max-connections says: this process may not have so many files open (ulimit -n)",
 			"max-connections", s.cfg.MaxConnections, "clients", most, "files", files)
+	}
+	if kept := files - uint64(most); kept < ownDescriptors {
+		s.log.Warn("few files may be open (ulimit -n): connections can leave too few for the log, and the server would stop",
+			"files", files, "kept", kept, "want", wantFiles, "clients", most)
 	}
 	return most
 }

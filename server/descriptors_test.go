@@ -1,6 +1,8 @@
 package server
 
 import (
+	"bytes"
+	"log/slog"
 	"math"
 	"testing"
 
@@ -35,5 +37,29 @@ func TestWhoMayConnectIsWhatIsAskedForAsFarAsThereAreFiles(t *testing.T) {
 		{1000, 1024, 1024 - ownDescriptors},
 	} {
 		require.Equal(t, c.most, mostConnections(c.asked, c.files), c)
+	}
+}
+
+func TestFewFilesAreWarnedOf(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		asked int
+		files uint64
+		warns string
+	}{
+		{0, 200, "files=200 kept=100 want=512 "},
+		{0, 2 * ownDescriptors, ""},
+		{10, 300, ""},
+	} {
+		var log bytes.Buffer
+		s := &Server{log: slog.New(slog.NewTextHandler(&log, nil))}
+		s.cfg.MaxConnections, s.cfg.hooks.files = c.asked, c.files
+		s.maxConnections()
+		if c.warns == "" {
+			require.Empty(t, log.String(), c)
+			continue
+		}
+		require.Contains(t, log.String()+" ", c.warns)
+		require.Contains(t, log.String(), "ulimit -n")
 	}
 }

@@ -168,7 +168,7 @@ func TestSettingsThatCannotBeAreNamed(t *testing.T) {
 		"max-session-timeout 1ms":                func(c *Config) { c.MaxSessionTimeout = 1e6 },
 		"tick 0s":                                func(c *Config) { c.Tick = 0 },
 		"super-digest":                           func(c *Config) { c.SuperDigest = "super:password" },
-		"max-connections -1":                     func(c *Config) { c.MaxConnections = -1 },
+		"max-connections -1: want 1 or more, or": func(c *Config) { c.MaxConnections = -1 },
 		"snapshot-bytes 5":                       func(c *Config) { c.SnapshotBytes = 5 },
 		"client-cert and client-key":             func(c *Config) { c.ClientCert = "x" },
 		"client-ca wants client-cert":            func(c *Config) { c.ClientCA = "x" },

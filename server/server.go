@@ -38,6 +38,8 @@ type Server struct {
 	peerPort net.Listener
 	web      net.Listener // nil without HTTP
 
+	mostClients int // that may connect
+
 	dir     *dataDir
 	cluster string             // "" of one that joins
 	disk    *raftlog.DiskGuard // nil over a log in memory
@@ -110,6 +112,7 @@ func (s *Server) wire() error {
 		Together: s.dir.meta.together(), Initial: s.initial(), Join: s.origin.doors, Peers: s.peers, JoinedCluster: s.joined,
 	}, s.store, s.snaps)
 	s.core.SetLog(s.node)
+	s.mostClients = s.maxConnections()
 	tls, err := s.cfg.tlsConfig()
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrConfig, err)
@@ -130,7 +133,7 @@ func (s *Server) wire() error {
 	s.front = front.New(front.Config{
 		Limits:            protocol.DefaultLimits(),
 		MinSessionTimeout: s.cfg.MinSessionTimeout, MaxSessionTimeout: s.cfg.MaxSessionTimeout,
-		MaxEphemerals: maxEphemerals, MaxConnections: s.maxConnections(),
+		MaxEphemerals: maxEphemerals, MaxConnections: s.mostClients,
 		TLS: tls, SuperDigest: s.cfg.SuperDigest, AdminToken: protocol.Secret(s.dir.token),
 		Serving: s.serving, AllKnow: s.node.AllKnow, Logger: s.log,
 	}, s.core, protocols...)

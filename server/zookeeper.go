@@ -41,7 +41,7 @@ func (s *Server) zooKeeperSettings() []zk.Setting {
 		{Key: "dataDir", Value: s.dir.path},
 		{Key: "dataLogDir", Value: s.dir.path},
 		{Key: "tickTime", Value: strconv.FormatInt(s.cfg.Tick.Milliseconds(), 10)},
-		{Key: "maxClientCnxns", Value: strconv.Itoa(s.cfg.MaxConnections)},
+		{Key: "maxClientCnxns", Value: strconv.Itoa(s.mostClients)},
 		{Key: "minSessionTimeout", Value: strconv.FormatInt(s.cfg.MinSessionTimeout.Milliseconds(), 10)},
 		{Key: "maxSessionTimeout", Value: strconv.FormatInt(s.cfg.MaxSessionTimeout.Milliseconds(), 10)},
 		{Key: "serverId", Value: strconv.FormatUint(s.cfg.ID, 10)},

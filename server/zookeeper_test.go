@@ -71,8 +71,10 @@ func TestFourLetterWordsAreAnsweredAsConfigured(t *testing.T) {
 	stop(t, s)
 
 	cfg.FourLetterWords = "all"
+	cfg.hooks.files = 100
 	s = start(t, cfg)
 	conf := asked(t, s, []byte("conf"))
+	require.Contains(t, conf, "maxClientCnxns=50\n", "what is granted")
 	require.Contains(t, conf, "dataDir="+cfg.DataDir+"\n")
 	require.Contains(t, conf, "minSessionTimeout=")
 	require.Regexp(t, `datadir_size: [1-9]\d+\n`, asked(t, s, []byte("dirs")))

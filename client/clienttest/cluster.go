@@ -45,8 +45,8 @@ func WithSessionTimeouts(min, max time.Duration) Option {
 	return func(s *settings) { s.server.MinSessionTimeout, s.server.MaxSessionTimeout = min, max }
 }
 
-// WithMaxConnections bounds the connections of each server. The default is no
-// bound.
+// WithMaxConnections bounds the connections of each server. The default is as many
+// as files may be open, but for those that the server needs.
 func WithMaxConnections(n int) Option {
 	return func(s *settings) { s.server.MaxConnections = n }
 }

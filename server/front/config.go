@@ -19,7 +19,7 @@ type Config struct {
 	MaxConnections                       int
 	MaxConnectionsPerIP                  int
 	MaxOutboxBytes                       int // of one connection, estimated; 16 MiB if 0
-	MaxAllOutboxBytes                    int // of all, beyond the first 256 KiB of each; 512 MiB if 0
+	MaxAllOutboxBytes                    int // of all, beyond the first 256 KiB of each, but for one message of each; 512 MiB if 0
 
 	TLS         *tls.Config     // nil: none. With ClientCAs the peer's certificate is an identity
 	SuperDigest string          // "user:base64(sha1(user:password))"; empty: none

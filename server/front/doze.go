@@ -36,7 +36,8 @@ type doze struct {
 }
 
 // await waits for input. If the process stood still until the time was over there is
-// a moment for what has come meanwhile.
+// a moment for what has come meanwhile: not for the rest of a frame of which there was
+// some before.
 func (c *Conn) await() error {
 	before, dozes := c.heard.Load(), c.doze.threshold != nil
 	if dozes {

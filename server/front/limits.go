@@ -27,6 +27,7 @@ const (
 	defaultMaxOutboxBytes = 16 << 20
 	ownOutboxBytes        = 256 << 10 // of a connection, that do not count with those of others
 
+	// Beyond it, and their own, connections may be one message behind each.
 	defaultMaxAllOutboxBytes = 512 << 20
 
 	politeAfter  = 16       // connections that a scribe writes to before it lets others run: a batch of short sessions
