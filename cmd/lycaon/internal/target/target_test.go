@@ -97,6 +97,30 @@ func TestSequencesGoOnWhereTheyWere(t *testing.T) {
 	require.ErrorContains(t, err, "/r")
 }
 
+func TestNodesThatGoMeanwhileAreNoError(t *testing.T) {
+	t.Parallel()
+	cluster := clienttest.Start(t)
+	c := cluster.Client(t, client.WithCredentials(cluster.Superuser()))
+	there := map[string]bool{"/gone": true, "/gone/any": true}
+	require.NoError(t, put(t, c, Config{Existing: Replace, There: there},
+		Node{Path: "/gone", Data: []byte("back"), ACL: annsACL, Kind: znode.Container},
+		Node{Path: "/gone/any", AnyData: true},
+	))
+	n, err := c.Get(within(t), "/gone")
+	require.NoError(t, err)
+	require.Equal(t, "back", string(n.Data))
+	require.Equal(t, znode.Container, n.Stat.Kind)
+	_, err = c.Exists(within(t), "/gone/any")
+	require.NoError(t, err)
+
+	deleted := Config{Progress: func(int) {
+		if err := c.Delete(within(t), "/brief"); err != nil {
+			t.Error(err)
+		}
+	}}
+	require.NoError(t, put(t, c, deleted, Node{Path: "/brief", Sequence: 3}))
+}
+
 func TestParentsComeBeforeTheirChildrenWhateverIsInFlight(t *testing.T) {
 	t.Parallel()
 	c := clienttest.Start(t, clienttest.WithServers(3)).Client(t, client.WithSessionTimeout(time.Minute)) // it is much work

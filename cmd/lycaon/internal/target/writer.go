@@ -101,8 +101,8 @@ func (w *Writer) operations(n *Node) ([]client.Op, error) {
 		return w.root(n)
 	}
 	switch there := w.cfg.There[n.Path]; {
-	case there && w.cfg.Existing == Replace:
-		return n.replace(), nil
+	case there && w.cfg.Existing == Replace: // a container without children, say, may have gone since
+		return append([]client.Op{n.create(client.IfAbsent())}, n.replace()...), nil
 	case there && w.cfg.Existing == Refuse:
 		return nil, existsError(w.cfg.Op, n.Path)
 	case w.cfg.Existing == Keep:
@@ -162,13 +162,14 @@ func (w *Writer) awaitAll() {
 	}
 }
 
-// raise sets counts one after another, until somebody fails.
+// raise sets counts one after another, until somebody fails. A node that has gone
+// since it was written has none.
 func (w *Writer) raise(counts []count) {
 	for _, c := range counts {
 		if w.fail(nil) != nil {
 			return
 		}
-		if err := w.client.RaiseSequence(w.ctx, c.path, c.atLeast); err != nil {
+		if err := w.client.RaiseSequence(w.ctx, c.path, c.atLeast); err != nil && !errors.Is(err, client.ErrNoNode) {
 			w.fail(err)
 		}
 	}
