@@ -54,10 +54,11 @@ func running(t *testing.T, n int) *fleet {
 	return p
 }
 
-// knowsAllData tells whether each member has shown its data. Whose data nobody
+// knowsAllData tells whether s knows of each member's data. Whose data nobody
 // knows is taken for a founder that comes late.
 func (s *Server) knowsAllData() bool {
-	return !slices.ContainsFunc(s.node.Members(), func(m replicate.Member) bool { return m.Data == "" })
+	members := s.node.Members()
+	return len(members) > 0 && !slices.ContainsFunc(members, func(m replicate.Member) bool { return m.Data == "" })
 }
 
 func (p *fleet) add(id uint64) *Config {

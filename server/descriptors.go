@@ -22,10 +22,6 @@ func mostConnections(asked int, files uint64) int {
 	return min(asked, room)
 }
 
-// wantFiles is the least limit with which ownDescriptors are kept, however many clients
-// may connect.
-const wantFiles = 2 * ownDescriptors
-
 func (s *Server) maxConnections() int {
 	files := s.cfg.hooks.files
 	if files == 0 {
@@ -37,8 +33,12 @@ func (s *Server) maxConnections() int {
 			"max-connections", s.cfg.MaxConnections, "clients", most, "files", files)
 	}
 	if kept := files - uint64(most); kept < ownDescriptors {
+		want := 2 * ownDescriptors
+		if asked := s.cfg.MaxConnections; asked > 0 {
+			want = min(want, asked+ownDescriptors)
+		}
 		s.log.Warn("few files may be open (ulimit -n): connections can leave too few for the log, and the server would stop",
-			"files", files, "kept", kept, "want", wantFiles, "clients", most)
+			"files", files, "kept", kept, "want", want, "clients", most)
 	}
 	return most
 }

@@ -3,17 +3,17 @@ package znode
 import "sync"
 
 const (
-	// shards are filled one after the other, and divide the index of millions of
-	// nodes into parts that the processor's caches hold.
+	// shards divide the index of millions of nodes into parts that the processor's
+	// caches hold while they are filled.
 	shards = 256
-	// fillers are how many go about it, each for shards of its own.
+	// fillers fill shards beside each other.
 	fillers = 8
-	// chunkPlaces bounds the room that is made ahead of the places of a shard.
-	chunkPlaces = 1024
+	// chunkEntries bounds the room that is made ahead of the entries of a shard.
+	chunkEntries = 1024
 )
 
-// place is where a node belongs in an index.
-type place struct {
+// entry is a node on its way into an index.
+type entry struct {
 	hash uint32
 	node *node
 }
@@ -24,35 +24,35 @@ type indexer struct {
 	nodes  int
 }
 
-// shard has the places whose hashes end alike.
+// shard has the entries whose hashes end alike.
 type shard struct {
-	full [][]place
-	last []place
+	full [][]entry
+	last []entry
 }
 
-func (x *indexer) add(places []place) {
-	for _, p := range places {
-		s := &x.shards[p.hash%shards]
+func (x *indexer) add(entries []entry) {
+	for _, e := range entries {
+		s := &x.shards[e.hash%shards]
 		if len(s.last) == cap(s.last) {
 			s.grow()
 		}
-		s.last = append(s.last, p)
+		s.last = append(s.last, e)
 	}
-	x.nodes += len(places)
+	x.nodes += len(entries)
 }
 
 func (s *shard) grow() {
 	if len(s.last) > 0 {
 		s.full = append(s.full, s.last)
 	}
-	s.last = make([]place, 0, min(max(2*cap(s.last), 4), chunkPlaces))
+	s.last = make([]entry, 0, min(max(2*cap(s.last), 4), chunkEntries))
 }
 
 // index builds an index of all that was added.
 func (x *indexer) index() index {
 	to := newIndex(x.nodes)
 	to.size = x.nodes
-	if to.buckets < 2*shards { // in so few two shards might share a bucket
+	if to.buckets < shards { // two of them may share a bucket
 		x.fill(&to, 0, 1)
 		return to
 	}
@@ -68,9 +68,9 @@ func (x *indexer) index() index {
 func (x *indexer) fill(to *index, first, step int) {
 	for i := first; i < shards; i += step {
 		s := &x.shards[i]
-		for _, places := range append(s.full, s.last) {
-			for _, p := range places {
-				to.of(p.hash).add(p.hash, p.node)
+		for _, entries := range append(s.full, s.last) {
+			for _, e := range entries {
+				to.of(e.hash).add(e.hash, e.node)
 			}
 		}
 		*s = shard{}

@@ -48,13 +48,13 @@ func TestTheIndexFindsWhatAMapFinds(t *testing.T) {
 func TestAnIndexerBuildsWhatPutBuilds(t *testing.T) {
 	for _, nodes := range []int{0, 1, 1000, 2 * shards * bucketLoad, 30_000} {
 		var x indexer
-		var places []place
+		var entries []entry
 		for i := range nodes {
 			n := &node{path: fmt.Sprintf("/%d", i)}
-			places = append(places, place{indexHash(n.path), n})
-			if len(places) == 777 || i == nodes-1 {
-				x.add(places)
-				places = nil
+			entries = append(entries, entry{indexHash(n.path), n})
+			if len(entries) == 777 || i == nodes-1 {
+				x.add(entries)
+				entries = nil
 			}
 		}
 		built := x.index()

@@ -36,10 +36,10 @@ func NewLoader() *Loader { return &Loader{tree: newTree()} }
 // Attach takes the records of the run, which come behind all that were taken
 // before. An error wraps ErrInconsistent or what a create would say, is of the
 // record with the number that it returns, and ends the loading: whatever is called
-// next repeats it, without a number.
+// next repeats it, with -1.
 func (l *Loader) Attach(r *Run) (at int, err error) {
 	if l.err != nil {
-		return 0, l.err
+		return -1, l.err
 	}
 	for _, t := range r.tops {
 		if err := l.attach(t.node); err != nil {
@@ -52,7 +52,7 @@ func (l *Loader) Attach(r *Run) (at int, err error) {
 		h.acl.holders += h.nodes
 	}
 	l.special = append(l.special, r.special...)
-	l.index.add(r.places)
+	l.index.add(r.entries)
 	l.tree.digest += r.digest
 	l.tree.dataBytes += r.bytes
 	return 0, nil

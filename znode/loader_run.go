@@ -8,7 +8,7 @@ import (
 	"github.com/lycaon-io/lycaon/znode/cow"
 )
 
-// Run is a row of the records of a Loader. It makes their nodes, and puts those
+// Run is a sequence of the records of a Loader. It makes their nodes, and puts those
 // into their parent whose parent is in it too. Runs of one Loader may be filled
 // beside each other, and beside Attach.
 type Run struct {
@@ -18,7 +18,7 @@ type Run struct {
 	branch  branch // at the last record; below tops
 	held    []held
 	special []*node
-	places  []place
+	entries []entry
 	digest  uint64
 	bytes   int64
 }
@@ -29,7 +29,7 @@ type top struct {
 	node *node
 }
 
-// held is an ACL that so many nodes in a row carry.
+// held is an ACL that so many nodes after each other carry.
 type held struct {
 	acl   *sharedACL
 	nodes int
@@ -38,7 +38,7 @@ type held struct {
 // Begin makes r an empty run of l, with the room that it had.
 func (r *Run) Begin(l *Loader) {
 	*r = Run{
-		loader: l, tops: r.tops[:0], branch: r.branch[:0], held: r.held[:0], special: r.special[:0], places: r.places[:0],
+		loader: l, tops: r.tops[:0], branch: r.branch[:0], held: r.held[:0], special: r.special[:0], entries: r.entries[:0],
 	}
 }
 
@@ -65,6 +65,7 @@ func (r *Run) add(record *Record) error {
 	if err := r.put(n); err != nil {
 		return err
 	}
+	r.held[len(r.held)-1].nodes++
 	if n.dir != nil {
 		r.branch = append(r.branch, parent{
 			node: n, expected: record.Stat.NumChildren, children: cow.NewBuilder[string, *node](0, record.Stat.NumChildren),
@@ -72,7 +73,7 @@ func (r *Run) add(record *Record) error {
 	}
 	r.digest += n.hash()
 	r.bytes += int64(len(n.data))
-	r.places = append(r.places, place{hash: indexHash(n.path), node: n})
+	r.entries = append(r.entries, entry{hash: indexHash(n.path), node: n})
 	if n.listed() {
 		r.special = append(r.special, n)
 	}
@@ -94,10 +95,9 @@ func (r *Run) put(n *node) error {
 	return r.branch.last().add(n)
 }
 
-// acl returns the shared form of acl, and counts a holder.
+// acl returns the shared form of acl, which is then the last of held.
 func (r *Run) acl(acl ACL) (*sharedACL, error) {
 	if n := len(r.held); n > 0 && slices.Equal(acl, r.held[n-1].acl.list) {
-		r.held[n-1].nodes++
 		return r.held[n-1].acl, nil
 	}
 	normal, err := NormalizeACL(acl, nil)
@@ -108,7 +108,7 @@ func (r *Run) acl(acl ACL) (*sharedACL, error) {
 		return nil, fmt.Errorf("%w: the ACL has duplicates", ErrInconsistent)
 	}
 	shared := r.loader.share(acl)
-	r.held = append(r.held, held{shared, 1})
+	r.held = append(r.held, held{acl: shared})
 	return shared, nil
 }
 
@@ -142,6 +142,7 @@ func checkRecord(r *Record) error {
 	}
 	return checkCounters(r)
 }
+
 func checkKind(s *Stat) error {
 	var broken string
 	switch {

@@ -114,8 +114,8 @@ func (b *block) errorf(format string, args ...any) error {
 	return fmt.Errorf("image: block %d (%v) at byte %d: %w: %w", b.number, b.section, b.offset, ErrCorrupt, fmt.Errorf(format, args...))
 }
 
-// each calls read for each record, which begins where the cursor stands then and
-// is malformed if that is bad behind it.
+// each calls read once a record. read moves the cursor behind the record, or sets
+// bad if it is malformed.
 func (b *block) each(read func() error) error {
 	if b.records == 0 {
 		return b.errorf("it is empty")

@@ -27,7 +27,7 @@ type builder struct {
 	owners   []owner             // of ephemerals, each once
 	known    map[uint64]struct{} // their sessions
 	flight   []*part             // the oldest first
-	room     []*part             // attached, to be used again
+	room     []*part             // attached, and small enough to be used again
 	bytes    int                 // of payloads in flight
 	err      error               // the first in the order of the file; nothing is attached behind it
 }
@@ -68,6 +68,7 @@ func (b *builder) drain() error {
 	for len(b.flight) > 0 {
 		b.land()
 	}
+	b.room = nil
 	return b.err
 }
 
@@ -80,10 +81,9 @@ func (b *builder) land() {
 	if b.err == nil {
 		b.err = b.attach(p)
 	}
-	if cap(p.buf) > 2*blockBytes {
-		p.buf = nil
+	if cap(p.buf) <= 2*blockBytes {
+		b.room = append(b.room, p)
 	}
-	b.room = append(b.room, p)
 }
 
 func (b *builder) attach(p *part) error {

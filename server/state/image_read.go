@@ -12,8 +12,9 @@ import (
 // ReadImage builds the machine that an image holds. It accepts a whole and
 // undamaged image that ends where r ends, and nothing else: every block's
 // checksum, every count, the rules of the tree and of the sessions, and at
-// last the digest of what was built. The error names the block and the byte,
-// and wraps ErrCorrupt or ErrUnknownFormat.
+// last the digest of what was built. The error of an image that it does not
+// accept names the block and the byte, if it has one, and wraps ErrCorrupt or
+// ErrUnknownFormat; that of r is wrapped as it is.
 func ReadImage(r io.Reader) (*Machine, Info, error) {
 	x := imageReader{blockReader: newBlockReader(r)}
 	b := newBuilder()
@@ -34,8 +35,8 @@ func ReadImage(r io.Reader) (*Machine, Info, error) {
 	return m, x.info, nil
 }
 
-// VerifyImage checks an image like ReadImage, but for the rules among records,
-// and without the memory of a machine.
+// VerifyImage checks an image like ReadImage, but for the rules of the tree and
+// of the sessions, and without the memory of a machine.
 func VerifyImage(r io.Reader) (Info, error) {
 	x := imageReader{blockReader: newBlockReader(r)}
 	var s summer

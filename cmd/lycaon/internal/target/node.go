@@ -47,8 +47,13 @@ func (n *Node) create(more ...client.CreateOption) client.Op {
 	return client.OpCreate(n.Path, n.Data, opts...)
 }
 
-// replace is n as operations on the node in its place.
+// replace is n as operations on the node in its place. One that a server removes by
+// itself may have gone since it was seen, and is made again.
 func (n *Node) replace() (ops []client.Op) {
+	if n.Kind == znode.Container || n.Kind == znode.TTL {
+		bare := Node{Path: n.Path, Kind: n.Kind, TTLMs: n.TTLMs}
+		ops = append(ops, bare.create(client.IfAbsent()))
+	}
 	if !n.AnyData {
 		ops = append(ops, client.OpSet(n.Path, n.Data))
 	}

@@ -97,21 +97,18 @@ func TestSequencesGoOnWhereTheyWere(t *testing.T) {
 	require.ErrorContains(t, err, "/r")
 }
 
-func TestNodesThatGoMeanwhileAreNoError(t *testing.T) {
+func TestNodesThatAServerRemovesMayGoMeanwhile(t *testing.T) {
 	t.Parallel()
 	cluster := clienttest.Start(t)
+	read := znode.ACL{{Perms: znode.Read, Scheme: znode.SchemeWorld, ID: "anyone"}}
+	there := map[string]bool{"/gone": true}
+	require.NoError(t, put(t, cluster.Client(t), Config{Existing: Replace, There: there},
+		Node{Path: "/gone", Data: []byte("back"), ACL: read, Kind: znode.Container}))
 	c := cluster.Client(t, client.WithCredentials(cluster.Superuser()))
-	there := map[string]bool{"/gone": true, "/gone/any": true}
-	require.NoError(t, put(t, c, Config{Existing: Replace, There: there},
-		Node{Path: "/gone", Data: []byte("back"), ACL: annsACL, Kind: znode.Container},
-		Node{Path: "/gone/any", AnyData: true},
-	))
 	n, err := c.Get(within(t), "/gone")
 	require.NoError(t, err)
 	require.Equal(t, "back", string(n.Data))
 	require.Equal(t, znode.Container, n.Stat.Kind)
-	_, err = c.Exists(within(t), "/gone/any")
-	require.NoError(t, err)
 
 	deleted := Config{Progress: func(int) {
 		if err := c.Delete(within(t), "/brief"); err != nil {
@@ -119,6 +116,28 @@ func TestNodesThatGoMeanwhileAreNoError(t *testing.T) {
 		}
 	}}
 	require.NoError(t, put(t, c, deleted, Node{Path: "/brief", Sequence: 3}))
+}
+
+func TestLargeNodesAreReplaced(t *testing.T) {
+	t.Parallel()
+	c := clienttest.Start(t).Client(t)
+	nodes, there := []Node{}, map[string]bool{}
+	for _, kind := range []znode.Kind{znode.Persistent, znode.Container} {
+		nodes = append(nodes, Node{Path: fmt.Sprintf("/large%d", kind), Data: make([]byte, 1<<20), Kind: kind})
+		for i := range 2 * maxBytes / 3000 { // transactions as large as they come
+			nodes = append(nodes, Node{Path: fmt.Sprintf("/n%d-%d", kind, i), Data: make([]byte, 3000), Kind: kind})
+		}
+	}
+	require.NoError(t, put(t, c, Config{}, nodes...))
+	for i := range nodes {
+		nodes[i].Data[0], there[nodes[i].Path] = 1, true
+	}
+	require.NoError(t, put(t, c, Config{Existing: Replace, There: there}, nodes...))
+	for _, n := range nodes {
+		found, err := c.Get(within(t), n.Path)
+		require.NoError(t, err)
+		require.Equal(t, n.Data, found.Data)
+	}
 }
 
 func TestParentsComeBeforeTheirChildrenWhateverIsInFlight(t *testing.T) {

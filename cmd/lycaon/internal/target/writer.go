@@ -101,8 +101,8 @@ func (w *Writer) operations(n *Node) ([]client.Op, error) {
 		return w.root(n)
 	}
 	switch there := w.cfg.There[n.Path]; {
-	case there && w.cfg.Existing == Replace: // a container without children, say, may have gone since
-		return append([]client.Op{n.create(client.IfAbsent())}, n.replace()...), nil
+	case there && w.cfg.Existing == Replace:
+		return n.replace(), nil
 	case there && w.cfg.Existing == Refuse:
 		return nil, existsError(w.cfg.Op, n.Path)
 	case w.cfg.Existing == Keep:
