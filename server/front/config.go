@@ -18,7 +18,7 @@ type Config struct {
 	MaxEphemerals                        int64 // of one session
 	MaxConnections                       int
 	MaxConnectionsPerIP                  int
-	MaxOutboxBytes                       int // of one connection, estimated; 16 MiB if 0
+	MaxOutboxBytes                       int // of one connection, estimated, but for one message behind the first 256 KiB; 16 MiB if 0
 	MaxAllOutboxBytes                    int // of all, beyond the first 256 KiB of each, but for one message of each; 512 MiB if 0
 
 	TLS         *tls.Config     // nil: none. With ClientCAs the peer's certificate is an identity

@@ -250,7 +250,10 @@ func (c *Conn) read() error {
 		if ending {
 			return ended(err)
 		}
-		if queued >= writeBufferSize {
+		switch {
+		case queued > ownOutboxBytes: // who asks for more is not to be closed for a scribe's being at it
+			_ = c.Flushed()
+		case queued >= writeBufferSize:
 			c.flush()
 		}
 		if err == nil {

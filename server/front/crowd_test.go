@@ -85,3 +85,41 @@ func TestInACrowdWhoIsBeyondHisOwnIsToldNoMore(t *testing.T) {
 	reads.Push(small)
 	require.True(t, reads.out.bidden())
 }
+
+func TestWhoIsBehindIsToldNoMoreThanTheBound(t *testing.T) {
+	t.Parallel()
+	f := New(Config{MaxOutboxBytes: 4 << 20}, nil)
+	half, whole, small := &protocol.Message{Data: make([]byte, 5<<19)}, &protocol.Message{Data: make([]byte, 5<<20)}, &protocol.Message{Path: "/a"}
+	for name, test := range map[string]struct {
+		behind []*protocol.Message // nil: somebody begins to write it
+		more   *protocol.Message
+		closed bool
+	}{
+		"one that is being written and the next are too much together": {[]*protocol.Message{half, nil}, half, true},
+		"as are two that wait":                          {[]*protocol.Message{half}, half, true},
+		"one may be too large by itself":                {nil, whole, false},
+		"also behind a small one that waits":            {[]*protocol.Message{small}, whole, false},
+		"and behind a small one that is being written":  {[]*protocol.Message{small, nil}, whole, false},
+		"behind it comes nothing":                       {[]*protocol.Message{whole}, small, true},
+		"nor while it is being written":                 {[]*protocol.Message{whole, nil}, small, true},
+		"what is within the bound waits behind another": {[]*protocol.Message{half, nil}, small, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ours, theirs := net.Pipe()
+			t.Cleanup(func() { theirs.Close() })
+			c := newConn(f, ours)
+			t.Cleanup(c.kill)
+			for _, m := range test.behind {
+				if m == nil {
+					c.out.takePen()
+				} else {
+					c.Push(m)
+				}
+			}
+			require.False(t, c.out.bidden())
+			c.Push(test.more)
+			require.Equal(t, test.closed, c.out.bidden())
+		})
+	}
+}

@@ -74,9 +74,9 @@ func (o *outbox) open() {
 }
 
 // push queues a copy of m. It returns false if that is more than a connection, or all
-// of them, may be behind; then the queue is given up. One message may be too large by
-// itself, and go out alone; and who is not beyond its own before it is told it, however
-// far behind others are.
+// of them, may be behind; then the queue is given up. Who was hardly behind before is
+// told anything, though it may be too large by itself, and however far behind others
+// are.
 func (o *outbox) push(m *protocol.Message) (ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -84,9 +84,10 @@ func (o *outbox) push(m *protocol.Message) (ok bool) {
 		return true
 	}
 	size := m.Size()
+	behind := o.bytes > min(ownOutboxBytes, o.max/2)
 	o.bytes += size
-	full := !o.countLocked()
-	if full && o.bytes-size > ownOutboxBytes || o.bytes > o.max && len(o.queue) > 0 {
+	full := !o.countLocked() || o.bytes > o.max
+	if full && behind {
 		o.ending = true
 		o.bytes -= size
 		for i := range o.queue {

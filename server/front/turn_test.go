@@ -109,6 +109,45 @@ func TestFlushedOutlastsTheTurnsOfScribes(t *testing.T) {
 	})
 }
 
+// asks answers each request with as much as may wait.
+type asks struct {
+	silent
+	answers int
+}
+
+func (a *asks) Request([]byte) error {
+	a.answers++
+	a.c.Push(&protocol.Message{Data: make([]byte, a.c.out.max)})
+	return nil
+}
+
+func (a *asks) Append(b []byte, m *protocol.Message) []byte { return append(b, m.Data...) }
+
+func TestWhoAsksForMuchWhileAScribeIsAtItIsNotClosed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const most, requests = 1 << 20, 5
+		f := New(Config{MaxOutboxBytes: most}, nil)
+		t.Cleanup(f.scribes.close)
+		c, there := told(t, f, pipe)
+		a := &asks{silent: silent{c: c}}
+		c.speaker, c.timeout = a, time.Hour
+		c.r = bufio.NewReader(c.nc)
+		c.Push(&protocol.Message{Data: make([]byte, most)})
+		c.Wake()
+		read := make(chan error)
+		go func() { read <- c.read() }()
+		_, err := there.Write(make([]byte, 4*requests)) // frames of nothing
+		require.NoError(t, err)
+		synctest.Wait()
+		n, err := io.CopyN(io.Discard, there, (1+requests)*most)
+		require.NoError(t, err, "%d bytes", n)
+		there.Close()
+		require.ErrorIs(t, <-read, io.EOF)
+		require.Equal(t, requests, a.answers)
+	})
+}
+
 // Whoever ends a connection may have to wait for Core's lock.
 func TestConnectionsThatEndSlowlyHoldNobodyUp(t *testing.T) {
 	t.Parallel()
