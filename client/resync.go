@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/lycaon-io/lycaon/protocol"
 	"github.com/lycaon-io/lycaon/znode"
@@ -25,7 +26,9 @@ func (r *resync) start(path string) { *r = resync{active: true, todo: []string{p
 func (r *resync) next(ctx context.Context, w *Watch) (Event, error) {
 	for len(r.todo) > 0 {
 		path := r.todo[len(r.todo)-1]
-		m, names, err := w.look(ctx, path)
+		reading, done := w.patient(ctx)
+		m, names, err := w.look(reading, path)
+		done()
 		absent := errors.Is(err, ErrNoNode) || errors.Is(err, ErrNoAuth)
 		if err != nil && !absent {
 			return Event{}, opError("watch", w.c.cfg.local(path), err)
@@ -43,6 +46,23 @@ func (r *resync) next(ctx context.Context, w *Watch) (Event, error) {
 	r.active = false
 	w.synced()
 	return Event{Type: EventSynced, Path: w.c.cfg.local(w.path), Zxid: r.zxid}, nil
+}
+
+// patient lets a read wait for a server as events are waited for: without a deadline as
+// long as the session lives, not for the request timeout, until the watch is closed.
+func (w *Watch) patient(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, end := context.WithCancelCause(ctx)
+	unhook := context.AfterFunc(w.closed, func() { end(ErrClosed) })
+	return patient{ctx}, func() { unhook(); end(nil) }
+}
+
+type patient struct{ context.Context }
+
+func (p patient) Deadline() (time.Time, bool) {
+	if at, has := p.Context.Deadline(); has {
+		return at, true
+	}
+	return time.Unix(1<<40, 0), true
 }
 
 // look reads one node, and of a subtree the names of its children.

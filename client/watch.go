@@ -27,6 +27,9 @@ type Watch struct {
 	from     *uint64
 	signal   chan struct{} // of one place: the queue or err changed
 
+	closed context.Context // by Close, which calls close
+	close  context.CancelFunc
+
 	resync resync // of the consumer
 
 	// Guarded by c.mu.
@@ -90,6 +93,7 @@ func WithoutResync() WatchOption { return watchOption(func(w *Watch) { w.noResyn
 // of this client that shows the change.
 func (c *Client) Watch(ctx context.Context, path string, opts ...WatchOption) (*Watch, error) {
 	w := &Watch{c: c, mode: protocol.WatchPersistent, types: changeTypes, signal: make(chan struct{}, 1)}
+	w.closed, w.close = context.WithCancel(context.Background())
 	for _, o := range opts {
 		o.applyWatch(w)
 	}
@@ -149,7 +153,7 @@ func (w *Watch) chooseMode() protocol.WatchMode {
 // session its cause. An error of the context leaves the watch as it is.
 func (w *Watch) Next(ctx context.Context) (Event, error) {
 	for {
-		if w.resync.active {
+		if w.resync.active && w.closed.Err() == nil {
 			return w.resync.next(ctx, w)
 		}
 		e, ok, err := w.take()
@@ -227,6 +231,7 @@ func (w *Watch) position() uint64 {
 
 // Close ends the watch. It never fails.
 func (w *Watch) Close() error {
+	w.close()
 	w.release(ErrClosed)
 	return nil
 }

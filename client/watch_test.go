@@ -351,3 +351,65 @@ func TestAGapIsNotForOneShots(t *testing.T) {
 		require.Equal(t, []string{"deleted /d 4"}, told(t, once))
 	})
 }
+
+// The request timeout is for one answer, not for how long an outage lasts.
+func TestAnOutageAmidATellingOfTheStateEndsNoWatch(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		c := f.open(WithRequestTimeout(time.Second))
+		p := f.serve()
+		w := f.watch(c, p, "/a", WithSnapshot())
+		events := make(chan Event)
+		go func() {
+			for e, err := range w.All() {
+				if err != nil {
+					t.Error(err)
+				}
+				events <- e
+			}
+			close(events)
+		}()
+		require.Equal(t, protocol.OpExists, p.next().Op)
+		f.cut.Store(true)
+		p.nc.Close()
+		time.Sleep(3 * time.Second) // of the bubble
+		select {
+		case <-events:
+			require.Fail(t, "it did not wait")
+		default:
+		}
+		f.cut.Store(false)
+		p = f.serve()
+		resume := p.next()
+		require.Equal(t, protocol.OpResume, resume.Op)
+		p.event(protocol.EventReplayDone, "", 9)
+		p.answer(resume)
+		p.answer(p.next())
+		require.Equal(t, EventPresent, (<-events).Type)
+		require.Equal(t, EventSynced, (<-events).Type)
+
+		w.Close()
+		_, more := <-events
+		require.False(t, more)
+	})
+}
+
+func TestAWatchThatIsClosedAmidATellingOfTheStateTellsNoMore(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		c := f.open()
+		p := f.serve()
+		w := f.watch(c, p, "/a", WithSnapshot(), Subtree())
+		next := make(chan error)
+		go func() {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			_, err := w.Next(ctx)
+			next <- err
+		}()
+		require.Equal(t, protocol.OpChildren, p.next().Op)
+		w.Close()
+		require.ErrorIs(t, <-next, ErrClosed)
+		go p.attend()
+		_, err := w.Next(t.Context())
+		require.ErrorIs(t, err, ErrClosed)
+	})
+}
