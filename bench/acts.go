@@ -161,8 +161,8 @@ func (v *venue) furnish(e entrant) error {
 const (
 	warmPiece  = time.Second / 2 // of one load
 	warmGain   = 1.05            // times the best so far is quicker
-	warmSteady = 6               // rounds in which no load was quicker
-	warmRounds = 40              // at most
+	warmSteady = 7               // rounds in which no load was quicker
+	warmRounds = 50              // at most
 )
 
 var warmLoads = []workload{{conns: 32, depth: 32, writes: 100}, {conns: 32, depth: 32}}
