@@ -180,7 +180,8 @@ func (v *venue) warm(e entrant) error {
 		}
 		over = w.over(rates)
 	}
-	return nil
+	_, err := tellWatchers(100)(v, e, 2*warmPiece)
+	return err
 }
 
 // warmth is how quick servers have become.
