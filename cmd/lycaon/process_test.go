@@ -71,6 +71,8 @@ type serverProcess struct {
 	extra []string
 	cmd   *exec.Cmd
 	logs  lockedBuffer
+
+	program func(args ...string) *exec.Cmd // nil: lycaon
 }
 
 type lockedBuffer struct {
@@ -117,7 +119,11 @@ func (s *serverProcess) start() {
 	s.t.Helper()
 	args := append([]string{"serve", "--id", "1", "--data-dir", s.dir, "--client-addr", s.addr,
 		"--peer-addr", "127.0.0.1:0", "--http-addr", "off"}, s.extra...)
-	s.cmd = lycaon(args...)
+	program := s.program
+	if program == nil {
+		program = lycaon
+	}
+	s.cmd = program(args...)
 	s.cmd.Stderr = &s.logs
 	out, err := s.cmd.StdoutPipe()
 	require.NoError(s.t, err)

@@ -170,6 +170,9 @@ func serve(ctx context.Context, e *env, s *serveFlags) error {
 	if err != nil {
 		return err
 	}
+	if noSlack != nil {
+		log.Debug("timers without slack: waiting for the disk costs more CPU", "err", noSlack)
+	}
 	s.server.Logger, s.server.Version = log, version()
 	if e.getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)

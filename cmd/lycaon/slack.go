@@ -1,0 +1,42 @@
+package main
+
+import (
+	"os"
+	"time"
+)
+
+// Go's scheduler has a thread that watches what the others do. While a goroutine
+// waits for the disk it looks again after 20 us of sleep, takes the processor away
+// from that goroutine, which has to get one back when the disk is done, and so on with
+// the next sync. Linux lets a sleep end up to 50 us late, so as to end several at once;
+// that is the slack of a thread's timers. With more of it the watcher comes when most syncs
+// are over: a processor waits for such a sync, and is then there at once. Threads
+// inherit the slack from the one that starts them, and the watcher is there before any
+// code of ours: so the program sets its own slack and executes itself.
+
+// timerSlack is as much as a sync of a quick disk takes. More would spare more CPU: but
+// whatever else sleeps is late by it too, a thread that waits for others to leave it
+// work as much as a timer, and what waits for the processor of a system call that lasts
+// waits up to twice as long.
+const timerSlack = 200 * time.Microsecond
+
+// noSlack is why a server runs with the slack that it was started with; nil if it does not.
+var noSlack error
+
+// serves tells whether a command line is a server's. One with options before the command
+// is not taken for one: they are of no use to a server.
+func serves(args []string) bool { return len(args) > 0 && args[0] == "serve" }
+
+// takeSlack gives a server timers with slack. If it has none yet it begins anew: with
+// the same process id, arguments and environment. It is for the beginning of the
+// process, when there is nothing open, and no signal is waited for that would be forgotten.
+func takeSlack(args []string) {
+	if !serves(args) {
+		return
+	}
+	self, err := os.Executable()
+	if err == nil {
+		err = beginWithSlack(self)
+	}
+	noSlack = err
+}
