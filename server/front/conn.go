@@ -109,7 +109,7 @@ func (c *Conn) Say(b []byte) {
 }
 
 // Taking does what may take a while, for at most as long as the connection is
-// there.
+// there. The session does not expire meanwhile.
 func (c *Conn) Taking(within time.Duration, do func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
@@ -122,7 +122,9 @@ func (c *Conn) Taking(within time.Duration, do func(context.Context) error) erro
 		case <-done:
 		}
 	}()
-	return c.wait(func() error { return do(ctx) })
+	return c.wait(func() error {
+		return c.lane.Load().Aside(func() error { return do(ctx) })
+	})
 }
 
 // AllKnow is that of the Config.

@@ -154,7 +154,8 @@ func (c *Core) refusal() *refusal {
 
 // Touched returns the sessions that gave a sign of life since the last call:
 // those whose client sent something, and those whose requests wait in our
-// lanes, or for the credit to get there, so that nobody expires because we are slow.
+// lanes, for the credit to get there, or beside them, so that nobody expires because we
+// are slow.
 func (c *Core) Touched() []uint64 {
 	if c.credit.anyone() {
 		c.touchWaiting()
@@ -166,7 +167,7 @@ func (c *Core) touchWaiting() {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	for id, l := range c.lanes {
-		if l.depth.Load() > 0 || l.starved.Load() {
+		if l.depth.Load() > 0 || l.starved.Load() || l.aside.Load() {
 			c.touches.Touch(id)
 		}
 	}

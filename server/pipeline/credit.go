@@ -11,7 +11,8 @@ import (
 // credit is what all lanes together may still hold, in bytes.
 type credit struct {
 	used     atomic.Int64
-	starving atomic.Bool // lanes is not empty
+	starving atomic.Bool  // lanes is not empty
+	aside    atomic.Int32 // lanes whose readers wait beside them
 
 	mu    sync.Mutex
 	lanes []*Lane // whose readers wait for the server's credit
@@ -20,8 +21,10 @@ type credit struct {
 func (c *credit) give(n int64) { c.used.Add(-n) }
 
 // anyone tells whether anything waits in a lane, each slot of which takes some credit,
-// or for the server's credit.
-func (c *credit) anyone() bool { return c.used.Load() != 0 || c.starving.Load() }
+// for the server's credit, or beside its lane.
+func (c *credit) anyone() bool {
+	return c.used.Load() != 0 || c.starving.Load() || c.aside.Load() != 0
+}
 
 // take takes n bytes of the lane's and the server's credit. A request too
 // large for either is let through alone, so that it can be answered at all.

@@ -23,8 +23,8 @@ var ErrLaneClosed = errors.New("pipeline: lane is closed")
 // after the write before it. A lane without a session is a guest's and takes
 // reads alone.
 //
-// Submit, TrySubmit, Answer and Authorize are called by one goroutine at a time,
-// the connection's reader; Detach by any.
+// Submit, TrySubmit, Answer, Authorize and Aside are called by one goroutine at a
+// time, the connection's reader; Detach by any.
 type Lane struct {
 	core       *Core
 	sink       Sink
@@ -38,6 +38,7 @@ type Lane struct {
 	burst      int              // bytes pushed while the lock is held for applying; of that goroutine too
 	ready      chan struct{}    // wakes the reader that waits for credit
 	starved    atomic.Bool      // in the list of those who wait for the server's credit
+	aside      atomic.Bool      // the reader waits for something else than the lane
 	need       atomic.Int64     // bytes it waits for there
 	depth      atomic.Int32     // slots in the queue; rises by the reader alone
 
@@ -97,6 +98,18 @@ func (l *Lane) Answer(m *protocol.Message) error {
 		}
 		l.awaitCredit()
 	}
+}
+
+// Aside has the reader do what may take a while and is none of the pipeline's business.
+// Nothing is heard of the client meanwhile, its pings neither, so its session is touched.
+func (l *Lane) Aside(do func() error) error {
+	l.aside.Store(true)
+	l.core.credit.aside.Add(1)
+	defer func() {
+		l.core.credit.aside.Add(-1)
+		l.aside.Store(false)
+	}()
+	return do()
 }
 
 // Authorize answers m, and adds what the connection has proved about itself for

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -199,6 +200,22 @@ func TestWhoIsAnsweredOutsideTheLaneIsTouched(t *testing.T) {
 	require.NoError(t, b.Authorize(&protocol.Message{Op: protocol.OpAuth, Xid: 1}, nil))
 	require.NoError(t, guest.Answer(&protocol.Message{Op: protocol.OpGet, Xid: 1, Code: protocol.NoNode}))
 	require.Equal(t, []uint64{a.session, b.session}, c.Touched())
+}
+
+func TestWhoWaitsBesideTheLaneIsTouched(t *testing.T) {
+	c, log := newTestCore(t, Config{})
+	a, guest := openLane(t, c, log, "a", &nullSink{}), c.Guest(&nullSink{}, nil)
+	c.Touched()
+	failed := errors.New("as it may")
+	require.ErrorIs(t, a.Aside(func() error {
+		require.Equal(t, []uint64{a.session}, c.Touched())
+		require.Equal(t, []uint64{a.session}, c.Touched())
+		return failed
+	}), failed)
+	require.NoError(t, guest.Aside(func() error {
+		require.Empty(t, c.Touched())
+		return nil
+	}))
 }
 
 // A write of the lane's generation that is not the lane's ends the lane, not

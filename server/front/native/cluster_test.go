@@ -153,6 +153,22 @@ func adminRequests() map[protocol.Op]struct {
 	}
 }
 
+func TestNoSessionExpiresForAnAnswerThatTakesAWhile(t *testing.T) {
+	var s *server
+	touched := make(chan []uint64, 1)
+	s = start(t, func(c *config) {
+		c.ClusterStatus = func(context.Context) []protocol.MemberStatus {
+			s.core.Touched() // by the request itself
+			touched <- s.core.Touched()
+			return nil
+		}
+	})
+	r := s.dial()
+	session := r.hello(openHello(10_000)).Session
+	r.send(protocol.Request{Op: protocol.OpClusterStatus, Xid: 1})
+	require.Equal(t, []uint64{session}, <-touched)
+}
+
 func TestWhoMayAskWhat(t *testing.T) {
 	var asked []string
 	s := start(t, func(c *config) {

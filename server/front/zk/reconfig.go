@@ -20,8 +20,9 @@ const configPath = "/zookeeper/config"
 // reconfig changes the membership one server at a time, as incremental
 // reconfigurations of ZooKeeper name them, and answers with the new
 // configuration. It is for the superuser. Nothing else of the client is heard
-// meanwhile, its pings neither, so it takes a part of the session's timeout at
-// most; what was not done by then is asked for again in the same words.
+// meanwhile, and one whose pings are not answered leaves, so it takes a part of the
+// session's timeout at most; what was not done by then is asked for again in the
+// same words.
 func (c *conn) reconfig(xid int32, record []byte) error {
 	m := &protocol.Message{Op: protocol.OpMemberChange, Xid: jute.Tag(xid, jute.OpReconfig)}
 	r, err := jute.DecodeReconfig(record)
