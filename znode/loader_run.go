@@ -137,13 +137,14 @@ func checkRecord(r *Record) error {
 	if err := ValidatePath(r.Path); err != nil {
 		return err
 	}
-	if err := checkKind(&r.Stat); err != nil {
+	if err := checkKind(r); err != nil {
 		return err
 	}
 	return checkCounters(r)
 }
 
-func checkKind(s *Stat) error {
+func checkKind(r *Record) error {
+	s := &r.Stat
 	var broken string
 	switch {
 	case s.Kind > TTL:
@@ -152,8 +153,8 @@ func checkKind(s *Stat) error {
 		broken = "an owner belongs to an ephemeral node"
 	case s.Kind == TTL && (s.TTLMs < 1 || s.TTLMs > MaxTTLMs) || s.Kind != TTL && s.TTLMs != 0:
 		broken = "a TTL out of bounds or place"
-	case s.Kind == Ephemeral && s.NumChildren != 0:
-		broken = "an ephemeral node with children"
+	case s.Kind == Ephemeral && (s.NumChildren != 0 || r.Sequence != 0):
+		broken = "an ephemeral node that has or had children"
 	default:
 		return nil
 	}

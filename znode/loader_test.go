@@ -94,6 +94,13 @@ func TestLoaderRefusesWhatNoTransactionMakes(t *testing.T) {
 			}
 		})
 	}
+	t.Run("ephemeral that had children", func(t *testing.T) {
+		records := sampleRecords(t)
+		i := slices.IndexFunc(records, func(r Record) bool { return r.Path == "/e" })
+		records[i].Sequence, records[i].Stat.Cversion = 1, 2
+		_, err := load(records)
+		require.ErrorIs(t, err, ErrInconsistent)
+	})
 	for _, path := range []string{"/", "/zookeeper", "/zookeeper/config", "/zookeeper/quota"} {
 		t.Run("without "+path, func(t *testing.T) {
 			records := slices.DeleteFunc(sampleRecords(t), func(r Record) bool { return r.Path == path })
