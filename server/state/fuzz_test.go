@@ -3,6 +3,7 @@ package state
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"hash/crc32"
 	"testing"
 
@@ -82,7 +83,11 @@ func FuzzBody(f *testing.F) {
 func FuzzImage(f *testing.F) {
 	f.Add(imageOf(f, New()))
 	f.Add(imageOf(f, sampleMachine(f).m))
-	f.Add(manyBlocks(2, func([]znode.Record) {}))
+	large := newBench(f)
+	for i := range 4 {
+		large.done(create(fmt.Sprintf("/x%d", i), string(make([]byte, blockBytes/2))))
+	}
+	f.Add(imageOf(f, large.m)) // several blocks
 	f.Add(manyBlocks(2, func(nodes []znode.Record) { nodes[6], nodes[7] = nodes[7], nodes[6] }))
 	f.Fuzz(func(t *testing.T, image []byte) {
 		repair(image)
