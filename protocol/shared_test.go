@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"slices"
 	"sync"
 	"testing"
 
@@ -45,4 +46,17 @@ func TestAnEventThatIsSharedIsEncodedOnceAndAsOthersAre(t *testing.T) {
 	writers.Wait()
 	many.Path = "/else"
 	require.Equal(t, want, AppendMessage([]byte("before"), &many), "what is kept says it")
+}
+
+// The first writer encodes it in its own page, into which it then writes what comes next.
+func TestWhatIsKeptForAllIsNoPartOfAPage(t *testing.T) {
+	for name, m := range map[string]*Message{
+		"an event": {Kind: Event, Event: EventDeleted, Zxid: 7, Path: "/pack/member", More: ShareEvent()},
+		"names":    {Op: OpChildren, Xid: 7, Stat: sampleStat, More: ShareNames([]string{"a", "b"})},
+	} {
+		page := AppendMessage(make([]byte, 0, 1<<10), m)
+		want := slices.Clone(page)
+		clear(page)
+		require.Equal(t, want, AppendMessage(nil, m), name)
+	}
 }

@@ -123,3 +123,23 @@ func TestWhoIsBehindIsToldNoMoreThanTheBound(t *testing.T) {
 		})
 	}
 }
+
+// hasty is told much of its watches in its handshake, and does not wait for the end.
+type hasty struct{ silent }
+
+func (hasty) Speak(c *Conn) Speaker { return hasty{silent{c: c}} }
+
+func (h hasty) Handshake() bool {
+	h.c.Push(&protocol.Message{Data: make([]byte, 2*ownOutboxBytes)})
+	return false
+}
+
+func TestWhoGoesInItsHandshakeHoldsNothing(t *testing.T) {
+	t.Parallel()
+	f := New(Config{}, nil, hasty{})
+	t.Cleanup(f.scribes.close)
+	here, there := net.Pipe()
+	go there.Write([]byte("?"))
+	f.ServeConn(here)
+	require.Zero(t, f.crowd.bytes.Load())
+}

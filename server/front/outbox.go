@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/lycaon-io/lycaon/protocol"
+	"github.com/lycaon-io/lycaon/server/internal/mutant"
 )
 
 // outbox is what a connection is to be told and has not been. Messages enter
@@ -62,7 +63,7 @@ func (o *outbox) countLocked() (ok bool) {
 func (o *outbox) leave() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.left = true
+	o.left = !mutant.On(mutant.GoneStay)
 	o.countLocked()
 }
 

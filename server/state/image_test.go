@@ -300,36 +300,60 @@ func valuesOf[R any](all []R) func(func(R) bool) {
 	}
 }
 
+// forgeWell has the digest of what the image holds.
+func forgeWell(zxid uint64, nodes []znode.Record, sessions []session.Record, ended []session.Ended) []byte {
+	var tree, table uint64
+	for i := range nodes {
+		tree += nodes[i].Digest()
+	}
+	for i := range sessions {
+		table += sessions[i].Digest()
+	}
+	for i := range ended {
+		table += ended[i].Digest()
+	}
+	return forge(zxid, nodes, sessions, ended, digest(zxid, 0, tree, table))
+}
+
 func TestAForgedImageIsRefusedByTheRulesOfTheState(t *testing.T) {
 	b := newBench(t)
 	b.done(ephemeral("/e"))
+	b.done(ephemeral("/f"))
 	frozen := b.m.Freeze()
-	var nodes []znode.Record
-	for r := range frozen.tree.All() {
-		nodes = append(nodes, r)
-	}
+	nodes := slices.Collect(frozen.tree.All())
 	var sessions []session.Record
 	for r := range frozen.sessions.All() {
 		sessions = append(sessions, *r)
 	}
+	fresh := slices.Collect(New().tree.Freeze().All())
+	changed := func(path string, change func(s *znode.Stat)) []znode.Record {
+		nodes := slices.Clone(nodes)
+		change(&nodes[slices.IndexFunc(nodes, func(r znode.Record) bool { return r.Path == path })].Stat)
+		return nodes
+	}
+	strange := changed("/f", func(s *znode.Stat) { s.Owner = 99 })
+	later := changed("/e", func(s *znode.Stat) { s.Mzxid = 4 })
 	ended := []session.Ended{{ID: 1, Zxid: 2, Cause: "x"}}
-	right := b.m.Digest()
-	m := newMachine(b.m.tree, b.m.sessions) // at the clock of no batch
-	m.zxid = b.m.zxid
-	_, _, err := ReadImage(bytes.NewReader(forge(2, nodes, sessions, nil, m.Digest())))
+	_, _, err := ReadImage(bytes.NewReader(forgeWell(3, nodes, sessions, nil)))
 	require.NoError(t, err)
-	for what, image := range map[string][]byte{
-		"the digest":            forge(2, nodes, sessions, nil, right+1),
-		"a missing system node": forge(2, nodes[:2], sessions, nil, right),
-		"a missing session":     forge(2, nodes, nil, nil, right),
-		"a session twice":       forge(2, nodes, append(sessions, sessions...), nil, right),
-		"alive and ended":       forge(2, nodes, sessions, ended, right),
-		"a node from later":     forge(1, nodes, sessions, nil, right),
-		"a session from later":  forge(0, nodes[:1], sessions, nil, right),
-		"a node twice":          forge(2, append(nodes, nodes[1]), sessions, nil, right),
+	for what, c := range map[string]struct {
+		image []byte
+		rule  string
+	}{
+		"the digest":            {forge(3, nodes, sessions, nil, 1), "its digest is"},
+		"a missing system node": {forgeWell(3, nodes[:3], sessions, nil), "its stat says"},
+		"a missing session":     {forgeWell(3, nodes, nil, nil), `"/e" belongs to session 1, which is not alive`},
+		"another one":           {forgeWell(3, strange, sessions, nil), `"/f" belongs to session 99, which is not alive`},
+		"a session twice":       {forgeWell(3, nodes, append(sessions, sessions...), nil), "session 1 after 1"},
+		"alive and ended":       {forgeWell(3, nodes, sessions, ended), "ended session 1: a second record"},
+		"a node from later":     {forgeWell(3, later, sessions, nil), `"/e" was changed by zxid 4`},
+		"children from later":   {forgeWell(1, nodes, sessions, nil), `"/" was changed by zxid 3`},
+		"a session from later":  {forgeWell(0, fresh, sessions, nil), "session 1 was opened after zxid 0"},
+		"a node twice":          {forgeWell(3, append(nodes, nodes[1]), sessions, nil), "behind its siblings"},
 	} {
-		_, _, err := ReadImage(bytes.NewReader(image))
+		_, _, err := ReadImage(bytes.NewReader(c.image))
 		require.ErrorIs(t, err, ErrCorrupt, what)
+		require.ErrorContains(t, err, c.rule, what)
 	}
 }
 
@@ -417,4 +441,41 @@ func dump(m *Machine) string {
 		fmt.Fprintf(&text, "ended %d at %d: %s\n", e.ID, e.Zxid, e.Cause)
 	}
 	return text.String()
+}
+
+// greedy is a builder that knows how far it was ahead.
+type greedy struct {
+	*builder
+	blocks, bytes int
+}
+
+func (g *greedy) nodes(k *block) error {
+	err := g.builder.nodes(k)
+	g.blocks, g.bytes = max(g.blocks, len(g.flight)), max(g.bytes, g.builder.bytes)
+	return err
+}
+
+func TestAnImageIsReadAheadWithinBounds(t *testing.T) {
+	for name, c := range map[string]struct{ size, blocks, most int }{
+		"small blocks": {blockBytes, 3 * maxInFlight, maxInFlight},
+		"large blocks": {maxFlightBytes/4 + 1, 10, 3},
+		"giant blocks": {maxFlightBytes + 1, 2, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			nodes := slices.Collect(New().tree.Freeze().All())
+			data := make([]byte, c.size)
+			for i := range c.blocks {
+				r := znode.Record{Path: fmt.Sprintf("/zookeeper/x%03d", i), Data: data, ACL: znode.OpenACL}
+				r.Stat.DataLength = len(data)
+				nodes = append(nodes, r)
+			}
+			g := greedy{builder: newBuilder()}
+			x := imageReader{blockReader: newBlockReader(bytes.NewReader(forge(2, nodes, nil, nil, 0)))}
+			require.NoError(t, x.read(&g))
+			require.NoError(t, g.drain())
+			require.Equal(t, c.most, g.blocks)
+			require.LessOrEqual(t, g.bytes, max(maxFlightBytes, c.size+1<<10))
+			require.Zero(t, g.builder.bytes)
+		})
+	}
 }

@@ -51,6 +51,11 @@ const (
 	StaleListing  // state: a kept listing answers whatever has changed since
 	NoEventACL    // watch: an event is told without READ
 
+	// Images, and memory.
+	AnyOwner // state: an image's ephemerals may be of sessions that it does not hold
+	Greedy   // state: an image is read ahead as far as it goes
+	GoneStay // front: what ended connections were behind counts on
+
 	// Disk.
 	NoSync           // raftlog: a commit is not synced
 	DamageIsNotFound // raftlog: a damaged entry counts as compacted
@@ -91,6 +96,7 @@ var names = [numRules]string{
 	DropEvents: "1 of 1,000 events dropped", SwapEvents: "events of a transaction reversed", KeepEphemeral: "one ephemeral kept on close",
 	ClosedWrites: "writes of a closed session run", HalfMulti: "half a multi stays", ReuseNumbers: "sequence numbers reused",
 	endOfSim: "-", NoChildrenACL: "no ACL on children", NoStatACL: "no ACL on exists", NoCheckACL: "no ACL on a multi's check", StaleListing: "stale listings", NoEventACL: "no ACL on events",
+	AnyOwner: "ephemerals of nobody", Greedy: "unbounded reading ahead", GoneStay: "the gone stay in the crowd",
 	NoSync: "no sync", DamageIsNotFound: "damage reported as not found", NoTailGuard: "no tail guard",
 	AnyFile: "any sealed file counts as whole", LostIsPassed: "a lost generation is passed over",
 	ServeEarly: "serve before catch-up", Pipelining: "pipelined appends", Unbounded: "unbounded proposals", VerifiedReads: "reads by VerifyLeader",
