@@ -101,14 +101,18 @@ func TestNodesThatAServerRemovesMayGoMeanwhile(t *testing.T) {
 	t.Parallel()
 	cluster := clienttest.Start(t)
 	read := znode.ACL{{Perms: znode.Read, Scheme: znode.SchemeWorld, ID: "anyone"}}
-	there := map[string]bool{"/gone": true}
+	there := map[string]bool{"/gone": true, "/over": true}
 	require.NoError(t, put(t, cluster.Client(t), Config{Existing: Replace, There: there},
-		Node{Path: "/gone", Data: []byte("back"), ACL: read, Kind: znode.Container}))
+		Node{Path: "/gone", Data: []byte("back"), ACL: read, Kind: znode.Container},
+		Node{Path: "/over", Kind: znode.TTL, TTLMs: 3_600_000}))
 	c := cluster.Client(t, client.WithCredentials(cluster.Superuser()))
 	n, err := c.Get(within(t), "/gone")
 	require.NoError(t, err)
 	require.Equal(t, "back", string(n.Data))
 	require.Equal(t, znode.Container, n.Stat.Kind)
+	over, err := c.Exists(within(t), "/over")
+	require.NoError(t, err)
+	require.Equal(t, int64(3_600_000), over.TTLMs)
 
 	deleted := Config{Progress: func(int) {
 		if err := c.Delete(within(t), "/brief"); err != nil {
