@@ -32,6 +32,7 @@ type fsm struct {
 	condemned   func() error       // why the machine is not to be believed, nil if it is
 	damaged     func(error)        // the machine is found wrong
 	threshold   int64              // bytes of log between snapshots
+	replayed    uint64             // the last entry of before this life of raft; no snapshot is due below
 	halted      bool               // of raft's goroutine
 	closing     atomic.Bool        // ends a Persist
 	awaited     atomic.Int32       // how many wait for a snapshot, which is then not to rest
@@ -49,9 +50,10 @@ type configuration struct {
 	raft.Configuration
 }
 
-// begin makes the fsm that of another life of raft.
-func (f *fsm) begin() {
+// begin makes the fsm that of another life of raft, whose log ends at last.
+func (f *fsm) begin(last uint64) {
 	f.halted = false
+	f.replayed = last
 	f.closing.Store(false)
 	f.committed.Store(nil)
 	f.newest.Store(nil)
@@ -108,7 +110,7 @@ func (f *fsm) apply(l *raft.Log) {
 	n.entries.Add(1)
 	n.bytes.Add(uint64(len(l.Data)))
 	n.sinceEntries.Add(1)
-	if n.sinceBytes.Add(int64(len(l.Data)+entryOverheadBytes)) >= f.threshold {
+	if n.sinceBytes.Add(int64(len(l.Data)+entryOverheadBytes)) >= f.threshold && l.Index >= f.replayed {
 		hint(f.snapshotDue)
 	}
 	if n.term.Swap(l.Term) < l.Term {

@@ -98,7 +98,11 @@ func (n *Node) begin() error {
 	if err := assertSettings(conf, store, trans); err != nil {
 		return errors.Join(err, closeTransport(trans))
 	}
-	n.fsm.begin()
+	last, err := n.store.LastIndex()
+	if err != nil {
+		return errors.Join(n.openError(err), closeTransport(trans))
+	}
+	n.fsm.begin(last)
 	r, err := n.newRaft(conf, store, trans)
 	if err != nil {
 		return errors.Join(n.openError(err), closeTransport(trans))
