@@ -36,6 +36,16 @@ func TestAPlanIsNotAppliedAfterAChangeInBetween(t *testing.T) {
 			_, err := c.Create(ctx, root+"/right", []byte("theirs"))
 			return err
 		},
+		"that makes a node again and brings it to the version it had": func(root string) error {
+			if err := c.Delete(ctx, root+"/later"); err != nil {
+				return err
+			}
+			if _, err := c.Create(ctx, root+"/later", nil); err != nil {
+				return err
+			}
+			_, err := c.Set(ctx, root+"/later", []byte("theirs"))
+			return err
+		},
 		"that makes again what is to be deleted": func(root string) error {
 			if err := c.Delete(ctx, root+"/0003"); err != nil {
 				return err
@@ -59,18 +69,22 @@ func TestAPlanIsNotAppliedAfterAChangeInBetween(t *testing.T) {
 			_, err := c.Create(ctx, root+"/"+n, []byte("right"))
 			require.NoError(t, err)
 		}
-		file := planFile(t, root+": {children: {set: mine, right: right, new: mine, shut: {acl: 'world:anyone:rwa'}}}")
-		_, err := whenAsked(t, cluster, func() { require.NoError(t, change(root)) }, "apply", "--prune", file)
+		_, err := c.Create(ctx, root+"/later", nil)
+		require.NoError(t, err)
+		_, err = c.Set(ctx, root+"/later", []byte("right"))
+		require.NoError(t, err)
+		file := planFile(t, root+": {children: {set: mine, right: right, later: right, new: mine, shut: {acl: 'world:anyone:rwa'}}}")
+		_, err = whenAsked(t, cluster, func() { require.NoError(t, change(root)) }, "apply", "--prune", file)
 		require.ErrorIs(t, err, errConflict, name)
 		require.Equal(t, exitVersion, exitCode(err), name)
 		n, err := c.Count(ctx, root)
 		require.NoError(t, err)
-		require.InDelta(t, confirmAbove+4, n, 1, name)
+		require.InDelta(t, confirmAbove+5, n, 1, name)
 	}
 	plant(t, c, "/quiet", confirmAbove+1)
 	out, err := whenAsked(t, cluster, func() {}, "apply", "--prune", planFile(t, "/quiet: {children: {new: mine}}"))
 	require.NoError(t, err)
-	require.Contains(t, out, "done: 1 create, 0 set, 0 setAcl, 101 delete; 1 nodes are right")
+	require.Contains(t, out, "done: 1 create, 0 set, 0 setAcl, 101 delete; 1 node is right")
 	names, err := c.Children(ctx, "/quiet")
 	require.NoError(t, err)
 	require.Equal(t, []string{"new"}, names)

@@ -66,7 +66,7 @@ func newApply(e *env) *cobra.Command {
 		Long: "Compare nodes with what FILE wants them to be, and change them in one transaction.\n\n" + planHelp + fmt.Sprintf(`
 The transaction rests on the versions that were read, also of nodes that are right
 already: if any node of FILE was set, made or deleted meanwhile nothing is done, and
-the exit code is 4. It has room for %d operations, one or two a node, and in all for
+the exit code is 4. It has room for %d operations, one to three a node, and in all for
 what one request takes (1 MiB); more is refused, never applied in pieces. To delete
 more than %d nodes it asks first, or wants --yes where nobody can be asked.`, maxSteps, confirmAbove),
 		Example: planExample + "  apply --dry-run app.yaml\n  apply --prune app.yaml",
@@ -201,11 +201,9 @@ func (p *plan) add(w *wish, n *sight) error {
 }
 
 // keep lets the transaction fail if n was deleted and made again, which its
-// version does not tell where it begins anew at the same.
+// version does not tell: one that is new may have come as far.
 func (p *plan) keep(n *client.Node) {
-	if n.Stat.Version == 0 {
-		p.write = append(p.write, step{client.OpGuard(client.NewGuard(n.Path, n.Stat.Czxid)), "check", n.Path, true})
-	}
+	p.write = append(p.write, step{client.OpGuard(client.NewGuard(n.Path, n.Stat.Czxid)), "check", n.Path, true})
 }
 
 // create plans a node, whose parent is planned or there.
@@ -298,5 +296,9 @@ func (e *env) printOutcome(p *plan, applied bool) error {
 	if applied {
 		did = "done"
 	}
-	return e.out.line("%s: %d create, %d set, %d setAcl, %d delete; %d nodes are right", did, p.creates, p.sets, p.setACLs, len(p.deletions), p.right)
+	right := "nodes are right"
+	if p.right == 1 {
+		right = "node is right"
+	}
+	return e.out.line("%s: %d create, %d set, %d setAcl, %d delete; %d %s", did, p.creates, p.sets, p.setACLs, len(p.deletions), p.right, right)
 }
