@@ -16,7 +16,11 @@ import (
 // called more than once.
 func (s *Server) Close(ctx context.Context) error {
 	var err error
-	s.closed.Do(func() { err = s.close(ctx) })
+	s.closed.Do(func() {
+		if err = s.close(ctx); err == nil {
+			s.log.Info("stopped")
+		}
+	})
 	return err
 }
 

@@ -151,6 +151,8 @@ func (c *Config) checkTimes() error {
 		return fmt.Errorf("max-session-timeout %s is below min-session-timeout %s", c.MaxSessionTimeout, c.MinSessionTimeout)
 	case c.Tick < minTick:
 		return fmt.Errorf("tick %s: want at least %s", c.Tick, minTick)
+	case c.Tick > c.MaxSessionTimeout:
+		return fmt.Errorf("tick %s: want at most max-session-timeout (%s): sessions expire up to a tick late", c.Tick, c.MaxSessionTimeout)
 	}
 	return nil
 }

@@ -164,15 +164,16 @@ func TestSettingsThatCannotBeAreNamed(t *testing.T) {
 		"insecure-peers and peer-cert": func(c *Config) {
 			c.PeerCert, c.PeerKey, c.PeerCA, c.InsecurePeers = os.Args[0], os.Args[0], os.Args[0], true
 		},
-		"min-session-timeout":                    func(c *Config) { c.MinSessionTimeout = 0 },
-		"max-session-timeout 1ms":                func(c *Config) { c.MaxSessionTimeout = 1e6 },
-		"tick 0s":                                func(c *Config) { c.Tick = 0 },
-		"super-digest":                           func(c *Config) { c.SuperDigest = "super:password" },
-		"max-connections -1: want 1 or more, or": func(c *Config) { c.MaxConnections = -1 },
-		"snapshot-bytes 5":                       func(c *Config) { c.SnapshotBytes = 5 },
-		"client-cert and client-key":             func(c *Config) { c.ClientCert = "x" },
-		"client-ca wants client-cert":            func(c *Config) { c.ClientCA = "x" },
-		"client-cert /no/cert, client-key /no/k": func(c *Config) { c.ClientCert, c.ClientKey = "/no/cert", "/no/k" },
+		"min-session-timeout":                     func(c *Config) { c.MinSessionTimeout = 0 },
+		"max-session-timeout 1ms":                 func(c *Config) { c.MaxSessionTimeout = 1e6 },
+		"tick 0s":                                 func(c *Config) { c.Tick = 0 },
+		"tick 1m0.001s: want at most max-session": func(c *Config) { c.Tick = c.MaxSessionTimeout + 1e6 },
+		"super-digest":                            func(c *Config) { c.SuperDigest = "super:password" },
+		"max-connections -1: want 1 or more, or":  func(c *Config) { c.MaxConnections = -1 },
+		"snapshot-bytes 5":                        func(c *Config) { c.SnapshotBytes = 5 },
+		"client-cert and client-key":              func(c *Config) { c.ClientCert = "x" },
+		"client-ca wants client-cert":             func(c *Config) { c.ClientCA = "x" },
+		"client-cert /no/cert, client-key /no/k":  func(c *Config) { c.ClientCert, c.ClientKey = "/no/cert", "/no/k" },
 	} {
 		t.Run(names, func(t *testing.T) {
 			cfg := local(t)

@@ -96,7 +96,7 @@ func (s *serveFlags) groups() []flagGroup {
 			f.StringVar(&c.AdvertiseClientAddr, "advertise-client-addr", c.AdvertiseClientAddr, "`H:P` that clients of the other servers are told; default is --client-addr")
 			f.DurationVar(&c.MinSessionTimeout, "min-session-timeout", c.MinSessionTimeout, "shortest session timeout a client gets")
 			f.DurationVar(&c.MaxSessionTimeout, "max-session-timeout", c.MaxSessionTimeout, "longest session timeout a client gets")
-			f.DurationVar(&c.Tick, "tick", c.Tick, "how often expired sessions are looked for")
+			f.DurationVar(&c.Tick, "tick", c.Tick, "how often expired sessions are looked for: they end so much late at most")
 			f.IntVar(&c.MaxConnections, "max-connections", c.MaxConnections, "client connections at once; 0 = as many as files may be open, but for those that the server needs")
 			f.StringVar(&c.ZooKeeper, "zookeeper", c.ZooKeeper, "`on|off`: serve ZooKeeper's clients on the same port")
 			f.StringVar(&c.FourLetterWords, "four-letter-words", c.FourLetterWords, "`all|WORD,WORD`: those of ZooKeeper's four-letter words that are answered")
@@ -162,7 +162,7 @@ func (s *serveFlags) usage(cmd *cobra.Command) error {
 	return err
 }
 
-// helpColumns is how wide help is, on any screen.
+// helpColumns is how wide help is, on any screen; also in wrapFlags and shellUsage.
 const helpColumns = 100
 
 func serve(ctx context.Context, e *env, s *serveFlags) error {

@@ -49,7 +49,7 @@ func zookeeper(t testing.TB, n int) *rig.Ensemble {
 
 func lycaon(t testing.TB, n int) *rig.Ensemble {
 	t.Helper()
-	return rig.Lycaon(t, n, rig.Options{SuperDigest: superDigest, Flags: []string{"--tick", "1h"}})
+	return rig.Lycaon(t, n, rig.Options{SuperDigest: superDigest, Flags: []string{"--tick", "1h", "--max-session-timeout", "1h"}})
 }
 
 // opsWanted is how many requests a test sends.
