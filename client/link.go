@@ -180,7 +180,7 @@ func (c *Client) encodeNext(buf []byte, now time.Duration) []byte {
 		}
 		c.finish(cl, &Error{
 			Err: ErrTooLarge, Maybe: seen && cl.isWrite(),
-			Detail: fmt.Sprintf("a request of %d bytes, the server takes frames of %d", length, c.limits.MaxFrame),
+			Detail: fmt.Sprintf("a request of %d bytes: at most %d are allowed, of them %d for the data of a node", length, c.limits.MaxFrame, c.limits.MaxData),
 		})
 		return buf[:start]
 	}

@@ -279,10 +279,10 @@ func TestAClientThatWasTooGreedyAsksForLessAtOnce(t *testing.T) {
 func TestARequestBeyondTheFrameFailsHere(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
 		c := f.open()
-		p := f.serve(func(w *protocol.Welcome) { w.Limits.MaxFrame = 1000 })
+		p := f.serve(func(w *protocol.Welcome) { w.Limits.MaxFrame, w.Limits.MaxData = 1000, 500 })
 		_, err := c.Create(t.Context(), "/big", make([]byte, 1000))
 		require.ErrorIs(t, err, ErrTooLarge)
-		require.ErrorContains(t, err, "1000")
+		require.ErrorContains(t, err, "at most 1000 are allowed, of them 500 for the data of a node")
 		done := c.createAsync(t.Context(), "/small")
 		r := p.next()
 		require.Equal(t, r.Xid, r.Arg, "what was never sent holds nothing up")

@@ -158,9 +158,11 @@ func TestAValueIsDecodedCheckedAndUpdated(t *testing.T) {
 	t.Parallel()
 	ctx := limited(t)
 	c := one.Client(t)
-	v := recipes.Typed(c, place(t)+"/v", recipes.Checked(recipes.JSON[settings](), positive))
+	path := place(t) + "/v"
+	v := recipes.Typed(c, path, recipes.Checked(recipes.JSON[settings](), positive))
 	_, err := v.Get(ctx)
 	require.ErrorIs(t, err, client.ErrNoNode)
+	require.EqualError(t, err, "get "+path+": node does not exist")
 	require.ErrorIs(t, v.Set(ctx, settings{}), recipes.ErrInvalid)
 	var wg sync.WaitGroup
 	for range 4 {

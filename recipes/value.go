@@ -89,9 +89,10 @@ func (v *Value[T]) encode(t T) ([]byte, error) {
 // is not one.
 func (v *Value[T]) Get(ctx context.Context, opts ...client.GetOption) (t T, err error) {
 	n, err := v.c.Get(ctx, v.path, opts...)
-	if err == nil {
-		t, err = v.decode(n)
+	if err != nil {
+		return t, err
 	}
+	t, err = v.decode(n)
 	return t, wrap("get", v.path, err)
 }
 
