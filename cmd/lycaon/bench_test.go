@@ -170,9 +170,21 @@ func TestBenchTellsWhatWasDoneBeforeItWasInterrupted(t *testing.T) {
 	}
 }
 
+func TestBenchNamesThePathThatCannotBe(t *testing.T) {
+	t.Parallel()
+	server := clienttest.Start(t).Addrs()[0]
+	for path, want := range map[string]string{
+		"/zookeeper": "lycaon: --path: create /zookeeper: node already exists\n",
+		"/no/parent": "lycaon: --path: create /no/parent: node does not exist: the parent /no (create -p makes missing parents)\n",
+	} {
+		_, errw, _ := inProcess(nil, "-s", server, "bench", "--path", path)
+		require.Equal(t, want, errw)
+	}
+}
+
 func TestBenchRefusesWhatItCannotRun(t *testing.T) {
 	for text, args := range map[string][]string{
-		`no load "huge"`:          {"--load", "huge"},
+		`--load "huge": want`:     {"--load", "huge"},
 		"--time 0s":               {"--time", "0s"},
 		"--time 11m0s":            {"--time", "11m"},
 		`path "x" does not start`: {"--path", "x"},

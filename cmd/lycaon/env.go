@@ -273,6 +273,15 @@ func (e *env) close() {
 	e.states.Wait()
 }
 
+// wantsShell refuses, with what helps, a command that would end with nothing done
+// outside the shell. ZooKeeper's takes it.
+func (e *env) wantsShell(why string) error {
+	if e.shell || e.out.compat() {
+		return nil
+	}
+	return usageError{errors.New(why)}
+}
+
 // errQuiet ends a command whose message has been printed already.
 var errQuiet = errors.New("failed")
 
@@ -289,6 +298,8 @@ func describe(err error) string {
 			return text + "; see --tls, --ca, --cert and --key"
 		case strings.Contains(text, "dial "), strings.HasSuffix(text, context.DeadlineExceeded.Error()):
 			return text + "; is the server running? (-s H:P or LYCAON_SERVER says where)"
+		case strings.HasSuffix(text, "the server did not answer"), strings.HasSuffix(text, "awaiting the welcome: EOF"):
+			return text + "; is that its client port? (--client-addr of serve, neither --http-addr nor --peer-addr)"
 		}
 	case errors.As(err, &call) && call.Op == "create" && errors.Is(err, client.ErrNoNode):
 		return fmt.Sprintf("%s: the parent %s (create -p makes missing parents)", text, path.Dir(call.Path))

@@ -52,6 +52,26 @@ func TestEveryCommandHasAnExample(t *testing.T) {
 	require.Empty(t, missing)
 }
 
+func TestHelpIsNoWiderThanAScreen(t *testing.T) {
+	wide := []string{}
+	for _, root := range []*cobra.Command{newRoot(newEnv(nil, nil, nil, noEnv)), newShellRoot(newEnv(nil, nil, nil, noEnv))} {
+		eachCommand(root, func(cmd *cobra.Command, name string) {
+			if strings.HasPrefix(name, "completion ") { // of cobra
+				return
+			}
+			var help strings.Builder
+			cmd.SetOut(&help)
+			require.NoError(t, cmd.Help())
+			for line := range strings.Lines(help.String()) {
+				if len(line) > helpColumns+1 {
+					wide = append(wide, name+": "+line)
+				}
+			}
+		})
+	}
+	require.Empty(t, wide)
+}
+
 type golden struct {
 	command string
 	form    form

@@ -116,6 +116,7 @@ func newRoot(e *env) *cobra.Command {
 	root.SetOut(e.out.w)
 	root.SetErr(e.errw)
 	root.SetVersionTemplate("{{.Version}}\n")
+	root.SetUsageTemplate(wrapFlags.Replace(root.UsageTemplate()))
 	root.SetFlagErrorFunc(flagError)
 	e.target.addFlags(root.Flags())
 	e.flags = root.Flags()
@@ -127,6 +128,9 @@ func newRoot(e *env) *cobra.Command {
 	e.adopt(root)
 	return root
 }
+
+// wrapFlags makes cobra's usage as wide as ours.
+var wrapFlags = strings.NewReplacer(".FlagUsages ", ".FlagUsagesWrapped 100 ")
 
 func flagError(cmd *cobra.Command, err error) error {
 	if errors.Is(err, pflag.ErrHelp) {

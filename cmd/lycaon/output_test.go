@@ -61,11 +61,14 @@ func TestAnErrorIsToldWithWhatHelps(t *testing.T) {
 		return &client.Error{Op: "open", Err: errors.Join(append([]error{client.ErrDisconnected, context.DeadlineExceeded}, why...)...)}
 	}
 	const where = "; is the server running? (-s H:P or LYCAON_SERVER says where)"
+	const port = "; is that its client port? (--client-addr of serve, neither --http-addr nor --peer-addr)"
 	for want, err := range map[string]error{
 		"open: no connection to a server: context deadline exceeded" + where:                                       noServer(),
 		"open: no connection to a server: dial tcp: refused" + where:                                               noServer(errors.New("dial tcp: refused")),
 		"open: no connection to a server: TLS with a:1: tls: unknown authority; see --tls, --ca, --cert and --key": noServer(errors.New("TLS with a:1: tls: unknown authority")),
 		"open: no connection to a server: a:1: dial tcp: refused; b:2: EOF" + where:                                noServer(errors.New("a:1: dial tcp: refused"), errors.New("b:2: EOF")),
+		"open: no connection to a server: a:1: the server did not answer" + port:                                   noServer(errors.New("a:1: the server did not answer")),
+		"open: no connection to a server: a:1: awaiting the welcome: EOF" + port:                                   noServer(errors.New("a:1: awaiting the welcome: EOF")),
 		"open: no connection to a server: too many connections: 2 are":                                             noServer(errors.New("too many connections: 2 are")),
 		"create /a/b: node does not exist: the parent /a (create -p makes missing parents)":                        &client.Error{Op: "create", Path: "/a/b", Err: client.ErrNoNode},
 		"create /a: node does not exist: the parent / (create -p makes missing parents)":                           &client.Error{Op: "create", Path: "/a", Err: client.ErrNoNode}, // below a chroot that is not there

@@ -20,7 +20,8 @@ func newShell(e *env) *cobra.Command {
 		Short: "Talk to a server interactively",
 		Long: `Open a session and take commands, one a line. Tab completes commands, flags and what
 they take, and paths; behind a - it tells the flags. The arrows and Ctrl-R find earlier
-lines, Ctrl-C ends a command, Ctrl-D or quit the shell. Lines from a pipe or a file run as a script, which ends at the first error.
+lines, Ctrl-C ends a command, Ctrl-D or quit the shell. Lines from a pipe or a file run
+as a script, which ends at the first error.
 
 cd makes a node the current one, which the prompt shows, and paths that do not begin
 with / begin there: a, ./a and ../a. Outside the shell paths begin with /.
@@ -166,7 +167,7 @@ Examples:
 {{.Example}}{{end}}
 
 Flags:
-{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}
+{{.LocalFlags.FlagUsagesWrapped 100 | trimTrailingWhitespaces}}
 {{else}}{{$commands := .Commands}}{{range $group := .Groups}}{{.Title}}{{range $commands}}{{if eq .GroupID $group.ID}}
   {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}
 

@@ -158,7 +158,7 @@ func newBarrierLeave(e *env) *cobra.Command {
 	return &cobra.Command{
 		Use:     "leave PATH",
 		Short:   "Leave a double barrier that this shell has entered, and wait until all have",
-		Long:    "Leave a double barrier that this shell has entered, and wait until all have. A place belongs to a session, so a command on its own leaves by itself.",
+		Long:    "Leave a double barrier that this shell has entered, and wait until all have.\nA place belongs to a session, so a command on its own leaves by itself.",
 		Example: "  barrier leave /jobs/night",
 		Args:    exactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -20,6 +20,9 @@ the identities of addauth are shown again.`,
 		GroupID: groupOther,
 		Args:    maxArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := e.wantsShell("connect is for the shell; before a command on its own -s H:P names the servers"); err != nil {
+				return err
+			}
 			if len(args) > 0 {
 				elsewhere := e.target
 				elsewhere.server = args[0]
@@ -49,11 +52,14 @@ func newClose(e *env) *cobra.Command {
 	return &cobra.Command{
 		Use:     "close",
 		Short:   "End the session; connect opens a new one",
-		Long:    "End the session, and with it its ephemeral nodes and watches. The shell stays: connect opens a new session.",
+		Long:    "End the session, and with it its ephemeral nodes and watches. The shell stays:\nconnect opens a new session.",
 		Example: "  close",
 		GroupID: groupOther,
 		Args:    exactArgs(0),
 		RunE: func(*cobra.Command, []string) error {
+			if err := e.wantsShell("close is for the shell; the session of a command on its own ends with it"); err != nil {
+				return err
+			}
 			if e.closed {
 				return errNotConnected
 			}

@@ -21,7 +21,7 @@ package recipes, and Curator's DistributedAtomicLong.`,
 	add := &cobra.Command{
 		Use:     "add PATH [N]",
 		Short:   "Add N, or 1, and print the sum",
-		Long:    "Add N, or 1, to the counter PATH, and print the sum. What is not there is 0. A negative N comes behind --.",
+		Long:    "Add N, or 1, to the counter PATH, and print the sum. What is not there is 0.\nA negative N comes behind --.",
 		Example: "  counter add /hits\n  counter add /hits 10\n  counter add /hits -- -3",
 		Args:    rangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -39,8 +39,10 @@ const (
 // does.
 type formFlag struct{ text string }
 
-func (f *formFlag) add(cmd *cobra.Command) {
-	cmd.Flags().StringVarP(&f.text, "format", "f", "", "form of the tree: `dir|yaml|json`; without it what the ending of FILE says, else dir, and without FILE yaml, or json if that is the form of the output")
+// add says what holds without the flag: where the ending of FILE says nothing
+// it is dir, else otherwise.
+func (f *formFlag) add(cmd *cobra.Command, otherwise string) {
+	cmd.Flags().StringVarP(&f.text, "format", "f", "", "form of the tree: `dir|yaml|json`; without it what the ending of FILE says, else dir, "+otherwise)
 }
 
 func (f *formFlag) form(file string) (treeForm, error) {

@@ -51,8 +51,8 @@ Of many of a kind the first are listed and the others counted; -v and -o json li
 ` + documentHelp + `
 ` + zkImportHelp + `
 
-An import is made of many changes, each of up to ` + fmt.Sprint(target.MaxOps) + ` nodes; apply makes one. After an error, run it again
-with --existing keep: what is there already is passed over.`,
+An import is made of many changes, each of up to ` + fmt.Sprint(target.MaxOps) + ` nodes; apply makes one. After an
+error, run it again with --existing keep: what is there already is passed over.`,
 		Example: "  import /etc /etc\n  import --existing replace ./config /app/config\n  import app.yaml\n" +
 			"  import --zk-snapshot version-2/snapshot.100000a1 --zk-log version-2",
 		GroupID: groupTree,
@@ -75,7 +75,7 @@ with --existing keep: what is there already is passed over.`,
 		},
 	}
 	existing.add(cmd)
-	format.add(cmd)
+	format.add(cmd, "and of standard input yaml")
 	e.addSkipsFlag(cmd)
 	zk.addFlags(cmd)
 	return cmd
@@ -190,7 +190,7 @@ instant. Of / the system nodes below /zookeeper are left out.
 			return e.exportTree(cmd.Context(), args[0], file, replace)
 		},
 	}
-	format.add(cmd)
+	format.add(cmd, "and without FILE yaml, or json if that is the form of the output")
 	e.addSkipsFlag(cmd)
 	cmd.Flags().BoolVar(&replace, "replace", false, "write over files that exist")
 	return cmd

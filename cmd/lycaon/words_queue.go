@@ -267,7 +267,7 @@ func newQueueLen(e *env) *cobra.Command {
 	return &cobra.Command{
 		Use:     "len PATH",
 		Short:   "Count the items of a queue",
-		Long:    "Count the items of a queue, those that are taken and not acknowledged too; with -o json also how many those are, and how many are ready.",
+		Long:    "Count the items of a queue, those that are taken and not acknowledged too;\nwith -o json also how many those are, and how many are ready.",
 		Example: "  queue len /queues/mail",
 		Args:    exactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

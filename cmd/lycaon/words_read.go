@@ -178,7 +178,7 @@ func newStat(e *env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "stat PATH",
 		Short:   "Print the stat of a node",
-		Long:    "Print who made a node and when, its versions and sizes. With -w the node may be absent: its creation is told too.",
+		Long:    "Print who made a node and when, its versions and sizes. With -w the node may be absent:\nits creation is told too.",
 		Example: "  stat /app\n  stat -w /app",
 		GroupID: groupTree,
 		Args:    exactArgs(1),
@@ -224,7 +224,7 @@ func newGetACL(e *env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "getAcl PATH",
 		Short:   "Print the ACL of a node",
-		Long:    "Print the ACL of a node, an entry a line as 'scheme,'id and its permissions. Digests show as x to whoever may not change the ACL.",
+		Long:    "Print the ACL of a node, an entry a line as 'scheme,'id and its permissions.\nDigests show as x to whoever may not change the ACL.",
 		Example: "  getAcl /app\n  getAcl -s /app",
 		GroupID: groupTree,
 		Args:    exactArgs(1),

@@ -284,7 +284,8 @@ func (e *env) printUsages(uses []usage) error {
 		return e.out.value(uses)
 	}
 	for _, u := range uses {
-		if err := e.out.line("%8d nodes %12d B  %s", u.Nodes, u.Bytes, u.Path); err != nil {
+		number, unit, _ := strings.Cut(counted(u.Nodes, "node"), " ")
+		if err := e.out.line("%8s %-5s %12d B  %s", number, unit, u.Bytes, u.Path); err != nil {
 			return err
 		}
 	}

@@ -24,6 +24,9 @@ to open a new session. One-shot commands take it as --auth digest:USER:PASSWORD.
 			if err != nil {
 				return err
 			}
+			if err := e.wantsShell("addauth is for the shell, with which its identity ends; before a command on its own --auth digest:USER:PASSWORD shows one"); err != nil {
+				return err
+			}
 			c, err := e.session(cmd.Context())
 			if err != nil {
 				return err

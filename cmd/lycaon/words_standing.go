@@ -29,8 +29,8 @@ removewatches or the end of the session: of the node and all below it, or with
 			if !known {
 				return usageError{fmt.Errorf("--mode %q: want PERSISTENT or PERSISTENT_RECURSIVE", mode)}
 			}
-			if !e.shell && !e.out.compat() {
-				return usageError{errors.New("addWatch is for the shell, with which its watch ends; on its own watch PATH prints the changes")}
+			if err := e.wantsShell("addWatch is for the shell, with which its watch ends; on its own watch PATH prints the changes"); err != nil {
+				return err
 			}
 			c, err := e.session(cmd.Context())
 			if err != nil {
@@ -131,6 +131,9 @@ change it. Those that come while it is off are not told later.`,
 			}
 			if args[0] != "on" && args[0] != "off" {
 				return usageError{fmt.Errorf("printwatches %s: want on or off", args[0])}
+			}
+			if err := e.wantsShell("printwatches is for the shell, which prints the changes of what it watches"); err != nil {
+				return err
 			}
 			e.watches.mute(args[0] == "off")
 			return nil

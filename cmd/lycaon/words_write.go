@@ -307,7 +307,7 @@ func newSetACL(e *env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "setAcl PATH ACL",
 		Short:   "Set the ACL of a node",
-		Long:    "Set the ACL of a node: scheme:id:perms[,...] with perms out of cdrwa. With -R also of every node below it, one after the other.",
+		Long:    "Set the ACL of a node: scheme:id:perms[,...] with perms out of cdrwa.\nWith -R also of every node below it, one after the other.",
 		Example: "  setAcl /app auth::cdrwa,world:anyone:r",
 		GroupID: groupTree,
 		Args:    exactArgs(2),

@@ -64,7 +64,7 @@ func LoadNamed(name string) (Load, error) {
 			return l, nil
 		}
 	}
-	return Load{}, fmt.Errorf("no load %q: want small, medium or large", name)
+	return Load{}, fmt.Errorf("--load %q: want small, medium or large", name)
 }
 
 // Wants words what a PASS takes.

@@ -63,5 +63,5 @@ func TestEveryLoadHasEveryWorkload(t *testing.T) {
 		require.Equal(t, l, found)
 	}
 	_, err := LoadNamed("huge")
-	require.ErrorContains(t, err, `no load "huge": want small, medium or large`)
+	require.ErrorContains(t, err, `--load "huge": want small, medium or large`)
 }

@@ -60,6 +60,9 @@ func Run(ctx context.Context, c *client.Client, o Options) (results []Result, er
 	r := &runner{Options: o, value: make([]byte, valueBytes)}
 	// Whether the node was made must be known, so an end of ctx does not cut it.
 	if _, err := c.Create(context.WithoutCancel(ctx), o.Path, nil, client.Container()); err != nil {
+		if errors.Is(err, client.ErrNodeExists) || errors.Is(err, client.ErrNoNode) {
+			err = fmt.Errorf("--path: %w", err)
+		}
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, r.remove(c)) }()
