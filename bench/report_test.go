@@ -118,7 +118,7 @@ func TestConsulHasItsColumnsWhereItWasMeasured(t *testing.T) {
 	one, three, _ := strings.Cut(r.markdown(summarizeCells(r.Cells), nil, ""), "### 3 servers")
 	require.NotContains(t, one, "Consul")
 	require.Contains(t, three, "| Consul | Lycaon, Go client, x Consul |\n")
-	require.Contains(t, three, "| "+killScene+" |  | 1.5 |  |  |  |  |  | 0.3 | 5.0 x | 9 | 30.0 x |\n")
+	require.Contains(t, three, "| "+killScene+", s |  | 1.5 |  |  |  |  |  | 0.3 | 5.0 x | 9 | 30.0 x |\n")
 }
 
 func TestAPageKeepsWhatIsOutsideTheMarks(t *testing.T) {

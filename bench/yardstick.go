@@ -15,9 +15,6 @@ type yardstick struct {
 func (y yardstick) lower() bool { return y.figure != rate }
 
 func (y yardstick) label() string {
-	if y.figure == seconds {
-		return y.scene
-	}
 	return y.scene + ", " + figureNames[y.figure]
 }
 
