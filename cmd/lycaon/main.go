@@ -70,7 +70,7 @@ func execute(ctx context.Context, root *cobra.Command) error {
 		help(cmd, args)
 	})
 	err := root.ExecuteContext(ctx)
-	return cmp.Or(plainFlagError(err), wrong)
+	return cmp.Or(frontFlagError(root, err), wrong)
 }
 
 const rootLong = `Lycaon keeps a replicated tree of small nodes for locks, configuration and discovery.
@@ -140,6 +140,16 @@ func flagError(cmd *cobra.Command, err error) error {
 		return unknownCommand(cmd, words[0])
 	}
 	return usageError{fmt.Errorf("%w; see %s --help", plainFlagError(err), commandName(cmd))}
+}
+
+// frontFlagError is for a flag before the command, of which cobra asks no
+// flagError.
+func frontFlagError(root *cobra.Command, err error) error {
+	usage, unknown := usageError{}, (*pflag.NotExistError)(nil)
+	if errors.As(err, &unknown) && !errors.As(err, &usage) {
+		return usageError{fmt.Errorf("%w; see %s --help", err, commandName(root))}
+	}
+	return plainFlagError(err)
 }
 
 // plainFlagError says what a value has to be in place of how it was parsed.
