@@ -125,21 +125,22 @@ func TestWhatDocumentsCannotSayIsRefused(t *testing.T) {
 		want string
 		code int
 	}{
-		"a form of no name":       {[]string{"export", "/a", "-f", "xml"}, "", `--format "xml": want dir, yaml or json`, exitUsage},
-		"a directory on output":   {[]string{"export", "/a", "-f", "dir"}, "", "--format dir wants a directory", exitUsage},
-		"a file that is there":    {[]string{"export", "/a", file}, "", "--replace writes over it", exitUsage},
-		"a node that is not":      {[]string{"export", "/none"}, "", "node does not exist", exitNotFound},
-		"hidden hashes":           {[]string{"export", "/secret"}, "", "the hashes in the ACL of /secret are hidden from you", exitAuth},
-		"a directory and no path": {[]string{"import", t.TempDir()}, "", "wants the PATH to put it at", exitUsage},
-		"two trees to one path":   {[]string{"import", "-", "/to"}, "/b: x\n/c: y\n", "it has several trees, at /b and /c", exitUsage},
-		"a node that is there":    {[]string{"import", "-"}, "/a: x\n", "--existing keep or replace goes on", exitError},
-		"an ephemeral node":       {[]string{"plan", "-"}, "/b: {kind: ephemeral}\n", `-:1: kind: "ephemeral": want persistent, container or ttl`, exitUsage},
-		"a TTL without a time":    {[]string{"plan", "-"}, "/b: {kind: ttl}\n", "-:1: /b: kind: ttl and ttl: TIME go together", exitUsage},
-		"a time without a TTL":    {[]string{"plan", "-"}, `{"/b":` + "\n" + `{"ttl": "1m"}}`, "-:2: /b: kind: ttl and ttl: TIME go together", exitUsage},
-		"a time that is none":     {[]string{"plan", "-"}, "/b: {kind: ttl, ttl: 0s}\n", "-:1: ttl: 0s is not within 1ms to", exitUsage},
-		"another kind":            {[]string{"plan", "-"}, "/a: {kind: container}\n", "/a: it is persistent and shall be container: no node changes its kind", exitError},
-		"JSON cut short":          {[]string{"plan", "-"}, `{"/a": "x"`, "-: yaml:", exitUsage},
-		"JSON of no object":       {[]string{"plan", "-"}, `["/a"]`, "-:1: want a mapping of paths to nodes", exitUsage},
+		"a form of no name":         {[]string{"export", "/a", "-f", "xml"}, "", `--format "xml": want dir, yaml or json`, exitUsage},
+		"a directory on output":     {[]string{"export", "/a", "-f", "dir"}, "", "--format dir wants a directory", exitUsage},
+		"a file that is there":      {[]string{"export", "/a", file}, "", "--replace writes over it", exitUsage},
+		"a node that is not":        {[]string{"export", "/none"}, "", "node does not exist", exitNotFound},
+		"hidden hashes":             {[]string{"export", "/secret"}, "", "the hashes in the ACL of /secret are hidden from you", exitAuth},
+		"a file of no known ending": {[]string{"import", os.Args[0], "/x"}, "", "is no directory, and its ending tells no form: --format yaml or json does", exitUsage},
+		"a directory and no path":   {[]string{"import", t.TempDir()}, "", "wants the PATH to put it at", exitUsage},
+		"two trees to one path":     {[]string{"import", "-", "/to"}, "/b: x\n/c: y\n", "it has several trees, at /b and /c", exitUsage},
+		"a node that is there":      {[]string{"import", "-"}, "/a: x\n", "--existing keep or replace goes on", exitError},
+		"an ephemeral node":         {[]string{"plan", "-"}, "/b: {kind: ephemeral}\n", `-:1: kind: "ephemeral": want persistent, container or ttl`, exitUsage},
+		"a TTL without a time":      {[]string{"plan", "-"}, "/b: {kind: ttl}\n", "-:1: /b: kind: ttl and ttl: TIME go together", exitUsage},
+		"a time without a TTL":      {[]string{"plan", "-"}, `{"/b":` + "\n" + `{"ttl": "1m"}}`, "-:2: /b: kind: ttl and ttl: TIME go together", exitUsage},
+		"a time that is none":       {[]string{"plan", "-"}, "/b: {kind: ttl, ttl: 0s}\n", "-:1: ttl: 0s is not within 1ms to", exitUsage},
+		"another kind":              {[]string{"plan", "-"}, "/a: {kind: container}\n", "/a: it is persistent and shall be container: no node changes its kind", exitError},
+		"JSON cut short":            {[]string{"plan", "-"}, `{"/a": "x"`, "-: yaml:", exitUsage},
+		"JSON of no object":         {[]string{"plan", "-"}, `["/a"]`, "-:1: want a mapping of paths to nodes", exitUsage},
 	} {
 		_, errw, code := inProcess(strings.NewReader(c.in), append([]string{"-s", cluster.Addrs()[0]}, c.args...)...)
 		require.Contains(t, errw, c.want, name)
