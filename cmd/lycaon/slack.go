@@ -14,11 +14,11 @@ import (
 // inherit the slack from the one that starts them, and the watcher is there before any
 // code of ours: so the program sets its own slack and executes itself.
 
-// timerSlack is as much as a sync of a quick disk takes. More would spare more CPU: but
-// whatever else sleeps is late by it too, a thread that waits for others to leave it
-// work as much as a timer, and what waits for the processor of a system call that lasts
-// waits up to twice as long.
-const timerSlack = 200 * time.Microsecond
+// timerSlack is more than a sync of a quick disk takes. What waits for the processor of a
+// system call that lasts waits up to twice as long. The other threads get the usual
+// slack back, but for those that were there before and those that the watcher starts:
+// who looks for work sleeps a little beside who has it, and would sleep too long.
+const timerSlack = 500 * time.Microsecond
 
 // noSlack is why a server runs with the slack that it was started with; nil if it does not.
 var noSlack error

@@ -12,14 +12,18 @@ import (
 )
 
 // beginWithSlack executes a program in place of this one, with the slack that is
-// wanted. It returns at once if there is as much, and with an error if that cannot be
-// done; then all is as it was.
+// wanted. If there is as much, which the watcher has then, this thread gets what is usual,
+// and those with it that it starts. It returns an error if that cannot be done; then all
+// is as it was.
 func beginWithSlack(program string) error {
 	runtime.LockOSThread() // whose slack the new program inherits
 	defer runtime.UnlockOSThread()
 	was, err := slackOfThread()
-	if err != nil || was >= timerSlack {
+	if err != nil {
 		return err
+	}
+	if was >= timerSlack {
+		return setSlackOfThread(usualSlack)
 	}
 	if err := setSlackOfThread(timerSlack); err != nil {
 		return err
@@ -38,6 +42,8 @@ func beginWithSlack(program string) error {
 	}
 	return errors.Join(err, setSlackOfThread(was))
 }
+
+const usualSlack = 50 * time.Microsecond // of Linux
 
 func slackOfThread() (time.Duration, error) {
 	ns, err := unix.PrctlRetInt(unix.PR_GET_TIMERSLACK, 0, 0, 0, 0)

@@ -48,7 +48,7 @@ func ofProcess(t *testing.T, pid int, name string) []string {
 	return strings.Split(strings.TrimSuffix(string(text), "\x00"), "\x00")
 }
 
-func TestAllThreadsOfAServerHaveTheSlackAndItIsTheProcessThatWasStarted(t *testing.T) {
+func TestTheMonitorOfAServerHasTheSlackAndItIsTheProcessThatWasStarted(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, t.TempDir(), "--log-level", "debug")
 	pid := s.cmd.Process.Pid
@@ -56,10 +56,8 @@ func TestAllThreadsOfAServerHaveTheSlackAndItIsTheProcessThatWasStarted(t *testi
 	require.ElementsMatch(t, s.cmd.Environ(), ofProcess(t, pid, "environ"))
 	require.NotContains(t, s.logs.String(), "timers without slack")
 	all := slacks(t, pid)
-	require.Greater(t, len(all), 1)
-	for _, slack := range all {
-		require.Equal(t, timerSlack, slack)
-	}
+	require.Contains(t, all, timerSlack)
+	require.Contains(t, all, usualSlack)
 	s.stop()
 }
 
