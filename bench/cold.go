@@ -60,14 +60,20 @@ func (v *venue) restartCold(ctx context.Context) (figures, error) {
 	if read > 0 {
 		f[fileS], f[fileMiBs] = alone, float64(read)/(1<<20)/alone
 	}
-	all, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", v.members[0].process.pid()))
+	all, err := v.members[0].process.diskRead()
 	if err == nil {
-		f[startMiBs] = float64(readBytes(string(all))) / (1 << 20) / took.Seconds()
+		f[startMiBs] = float64(all) / (1 << 20) / took.Seconds()
 	}
 	return f, err
 }
 
-// readBytes is what a process had the disk read, of /proc/PID/io.
+// diskRead is what a process had the disk read so far, in bytes.
+func (p *process) diskRead() (int64, error) {
+	all, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", p.pid()))
+	return readBytes(string(all)), err
+}
+
+// readBytes is that of /proc/PID/io.
 func readBytes(io string) (n int64) {
 	for l := range strings.Lines(io) {
 		if rest, ok := strings.CutPrefix(l, "read_bytes:"); ok {

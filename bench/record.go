@@ -39,6 +39,7 @@ const (
 	startMiBs  = "start_read_mib_a_s"    // what a server that starts had the disk read
 	fileMiBs   = "snapshot_read_mib_a_s" // its snapshot, by a program that only reads it
 	fileS      = "snapshot_read_s"
+	diskS      = "disk_s" // that a disk takes for what a start had it read
 
 	loadPerK  = "load_cpu_s_per_1000" // of the program that asks
 	perSync   = "writes_a_sync"       // of the leader's log

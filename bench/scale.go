@@ -366,8 +366,12 @@ func (s *scaling) nodes(ctx context.Context, n, run int) error {
 	name := func(load string) string { return byNodes.name(load, n) }
 	scenes := []string{createScene(n), name(readsScene), name(writesScene), restartScene(n)}
 	cold := n >= million && canForget()
+	slow := cold && canSlow(s.dir)
 	if cold {
 		scenes = append(scenes, coldScene(n))
+	}
+	if slow {
+		scenes = append(scenes, slowScene(n))
 	}
 	if !slices.ContainsFunc(scenes, func(scene string) bool { return s.wanted(1, scene, alone, run) }) {
 		return nil
@@ -398,6 +402,10 @@ func (s *scaling) nodes(ctx context.Context, n, run int) error {
 		if err != nil || !cold {
 			return err
 		}
-		return s.cell(ctx, 1, coldScene(n), run, func() (figures, error) { return v.restartCold(ctx) })
+		err = s.cell(ctx, 1, coldScene(n), run, func() (figures, error) { return v.restartCold(ctx) })
+		if err != nil || !slow {
+			return err
+		}
+		return s.cell(ctx, 1, slowScene(n), run, func() (figures, error) { return v.restartSlow(ctx) })
 	})
 }

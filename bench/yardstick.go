@@ -24,7 +24,7 @@ var figureNames = map[string]string{
 	seconds: "s", leaderS: "s, client at the leader", nodeBytes: "bytes a node", nodeAnon: "anonymous bytes a node",
 	loadPerK: "CPU s per 1,000 of the load program", liveBytes: "live bytes each", perSync: "writes a sync",
 	idlePercent: "% of a core a server", busiestPercent: "% of a core the busiest", firstMiB: "MiB resident at its beginning", quietP99Ms: "p99 ms without", snapshotS: "s of snapshot",
-	startMiBs: "MiB read a second", fileMiBs: "MiB/s of the snapshot alone", fileS: "s to read the snapshot alone",
+	startMiBs: "MiB read a second", fileMiBs: "MiB/s of the snapshot alone", fileS: "s to read the snapshot alone", diskS: "s of the disk for what is read",
 }
 
 // yardsticksOf are the figures that count in a scene.
