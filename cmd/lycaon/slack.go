@@ -15,9 +15,8 @@ import (
 // code of ours: so the program sets its own slack and executes itself.
 
 // timerSlack is more than a sync of a quick disk takes. What waits for the processor of a
-// system call that lasts waits up to twice as long. The other threads get the usual
-// slack back, but for those that were there before and those that the watcher starts:
-// who looks for work sleeps a little beside who has it, and would sleep too long.
+// system call that lasts waits up to twice as long. The first thread gets the usual
+// slack back; most others have been started by then, or are started by those.
 const timerSlack = 500 * time.Microsecond
 
 // noSlack is why a server runs with the slack that it was started with; nil if it does not.
