@@ -129,8 +129,8 @@ func newRoot(e *env) *cobra.Command {
 	return root
 }
 
-// wrapFlags makes cobra's usage as wide as ours.
-var wrapFlags = strings.NewReplacer(".FlagUsages ", ".FlagUsagesWrapped 100 ")
+// wrapFlags makes the flags of a usage as wide as the rest of it.
+var wrapFlags = strings.NewReplacer(".FlagUsages ", fmt.Sprintf(".FlagUsagesWrapped %d ", helpColumns))
 
 func flagError(cmd *cobra.Command, err error) error {
 	if errors.Is(err, pflag.ErrHelp) {

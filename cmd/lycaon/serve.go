@@ -162,7 +162,7 @@ func (s *serveFlags) usage(cmd *cobra.Command) error {
 	return err
 }
 
-// helpColumns is how wide help is, on any screen; also in wrapFlags and shellUsage.
+// helpColumns is how wide help is, on any screen.
 const helpColumns = 100
 
 func serve(ctx context.Context, e *env, s *serveFlags) error {

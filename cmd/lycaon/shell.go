@@ -167,7 +167,7 @@ Examples:
 {{.Example}}{{end}}
 
 Flags:
-{{.LocalFlags.FlagUsagesWrapped 100 | trimTrailingWhitespaces}}
+{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}
 {{else}}{{$commands := .Commands}}{{range $group := .Groups}}{{.Title}}{{range $commands}}{{if eq .GroupID $group.ID}}
   {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}
 
@@ -185,7 +185,7 @@ func newShellRoot(e *env) *cobra.Command {
 	root.SetIn(e.in)
 	root.SetOut(e.out.w)
 	root.SetErr(e.errw)
-	root.SetUsageTemplate(shellUsage)
+	root.SetUsageTemplate(wrapFlags.Replace(shellUsage))
 	root.SetFlagErrorFunc(flagError)
 	root.AddGroup(&cobra.Group{ID: groupTree, Title: "The tree:"}, &cobra.Group{ID: groupOther, Title: "Sessions and more:"},
 		&cobra.Group{ID: groupServer, Title: "Server:"})

@@ -296,9 +296,9 @@ func (e *env) printOutcome(p *plan, applied bool) error {
 	if applied {
 		did = "done"
 	}
-	right := "nodes are right"
+	are := "are"
 	if p.right == 1 {
-		right = "node is right"
+		are = "is"
 	}
-	return e.out.line("%s: %d create, %d set, %d setAcl, %d delete; %d %s", did, p.creates, p.sets, p.setACLs, len(p.deletions), p.right, right)
+	return e.out.line("%s: %d create, %d set, %d setAcl, %d delete; %s %s right", did, p.creates, p.sets, p.setACLs, len(p.deletions), counted(p.right, "node"), are)
 }
