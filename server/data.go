@@ -1,12 +1,10 @@
 package server
 
 import (
-	"context"
 	"crypto/rand"
 	"encoding/binary"
 	"io"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 
 	"github.com/lycaon-io/lycaon/server/pipeline"
@@ -46,32 +44,21 @@ func (s *Server) openLog() (err error) {
 	if err := s.disk.CheckStart(); err != nil {
 		return err
 	}
-	store, err := s.openStore(snaps)
-	if err != nil {
-		return err
-	}
-	s.store = store
-	if err := s.dir.noteLog(); err != nil {
-		return err
-	}
-	_, err = snaps.Usable(store)
-	return err
-}
-
-// openStore opens the log, while the newest snapshot is checked.
-func (s *Server) openStore(snaps *raftlog.Snapshots) (*raftlog.Store, error) {
-	ctx, stop := context.WithCancel(s.ctx)
-	defer stop()
-	var check sync.WaitGroup
-	check.Go(func() { snaps.CheckAhead(ctx) })
+	s.ahead.done = make(chan struct{})
+	s.wg.Go(func() { s.ahead.load(s.ctx, snaps, s.cfg.Loading) })
 	store, err := inherit(raftlog.ErrLocked, func() (*raftlog.Store, error) {
 		return raftlog.Open(raftlog.Options{Dir: s.dir.join(logName), Logger: s.log, Fatal: s.fail, Disk: s.disk})
 	})
 	if err != nil {
-		stop() // a refusal does not wait for it
+		return err
 	}
-	check.Wait()
-	return store, err
+	s.store = store
+	s.usable = func() error {
+		<-s.ahead.done
+		_, err := snaps.Usable(store)
+		return err
+	}
+	return s.dir.noteLog()
 }
 
 func lastSnapshotBytes(s *raftlog.Snapshots) int64 {

@@ -45,6 +45,8 @@ type Server struct {
 	disk    *raftlog.DiskGuard // nil over a log in memory
 	store   logStore
 	snaps   snapshotStore
+	ahead   ahead
+	usable  func() error // whether the snapshots do for the log; nil over a log in memory
 	core    *pipeline.Core
 	peers   *peer.Mux
 	node    *replicate.Node
@@ -108,7 +110,7 @@ func (s *Server) wire() error {
 	s.node = replicate.New(replicate.Config{
 		ID: s.cfg.ID, Address: s.peerAddr(), Logger: s.log, Tick: s.cfg.Tick,
 		MinSessionTimeout: s.cfg.MinSessionTimeout, SnapshotBytes: s.cfg.SnapshotBytes,
-		Cluster: s.cluster, Data: s.dir.meta.DataID, ClientAddr: s.announcedClientAddr(), Version: s.cfg.Version, Loading: s.cfg.Loading,
+		Cluster: s.cluster, Data: s.dir.meta.DataID, ClientAddr: s.announcedClientAddr(), Version: s.cfg.Version, Loading: s.cfg.Loading, Loaded: s.ahead.take,
 		Together: s.dir.meta.together(), Initial: s.initial(), Join: s.origin.doors, Peers: s.peers, JoinedCluster: s.joined,
 	}, s.store, s.snaps)
 	s.core.SetLog(s.node)
@@ -172,6 +174,12 @@ func (s *Server) open() error {
 	if s.http != nil {
 		s.wg.Go(func() { s.note("http", s.http.Serve(s.web), httpfront.ErrClosed) })
 	}
+	if s.usable != nil {
+		if err := s.usable(); err != nil {
+			return err
+		}
+	}
+	defer s.ahead.drop() // who has no need of it is not to keep it
 	return s.node.Open(s.core)
 }
 

@@ -49,7 +49,7 @@ type Snapshots struct {
 	mu       sync.Mutex      // guards what follows and the directory's set of visible snapshots
 	verified map[string]bool // whose checksum was proven by this process
 	readers  map[string]int  // how many have its state open
-	ahead    snapshotMeta    // of the one that CheckAhead has found whole, for one call of Usable
+	ahead    snapshotMeta    // of the one that LoadAhead has found whole, for one call of Usable
 	reaped   []string        // renamed and not removed, since the renames may not be durable
 	closed   bool
 	// syncDir makes the names in a directory durable; tests fail it.

@@ -389,11 +389,16 @@ func TestCorruptionMatrixOfSnapshots(t *testing.T) {
 	}
 }
 
+func readAll(r io.Reader) error {
+	_, err := io.Copy(io.Discard, r)
+	return err
+}
+
 func requireUsable(t *testing.T, dir, victim, id string, compacted, last uint64, bridges, ahead bool) {
 	t.Helper()
 	s := openSnapshots(t, dir, nil)
 	if ahead {
-		s.CheckAhead(t.Context())
+		require.NotEqual(t, id, s.LoadAhead(t.Context(), readAll), "a damaged one is not loaded")
 	}
 	m, err := s.usable(compacted, last)
 	switch {
@@ -422,10 +427,10 @@ func requireUsable(t *testing.T, dir, victim, id string, compacted, last uint64,
 	require.Equal(t, payload(m.Index, 1, 20<<10), readSnapshot(t, s, m.ID))
 }
 
-func TestWhatWasCheckedAheadIsReadOnceForOneAnswer(t *testing.T) {
+func TestWhatWasLoadedAheadIsReadOnceForOneAnswer(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "snap")
 	s := openSnapshots(t, dir, nil)
-	s.CheckAhead(t.Context()) // of nothing
+	require.Empty(t, s.LoadAhead(t.Context(), readAll), "of nothing")
 	id := takeSnapshot(t, s, 10, 1, 10)
 	ended, end := context.WithCancel(t.Context())
 	end()
@@ -435,10 +440,14 @@ func TestWhatWasCheckedAheadIsReadOnceForOneAnswer(t *testing.T) {
 		ahead func()
 		read  bool
 	}{
-		{"not checked", func() {}, true},
-		{"given up", func() { s.CheckAhead(ended) }, true},
-		{"checked", func() { s.CheckAhead(t.Context()) }, false},
-		{"checked once", func() {}, true},
+		{"not loaded", func() {}, true},
+		{"given up", func() { require.Empty(t, s.LoadAhead(ended, readAll)) }, true},
+		{"not of the inner format", func() {
+			require.Empty(t, s.LoadAhead(t.Context(), func(io.Reader) error { return io.ErrUnexpectedEOF }))
+		}, true},
+		{"loaded", func() { require.Equal(t, id, s.LoadAhead(t.Context(), readAll)) }, false},
+		{"loaded, and not read to its end", func() { require.Equal(t, id, s.LoadAhead(t.Context(), func(io.Reader) error { return nil })) }, false},
+		{"loaded once", func() {}, true},
 	} {
 		c.ahead()
 		require.NoError(t, os.Rename(state, state+"away"))
@@ -455,11 +464,11 @@ func TestWhatWasCheckedAheadIsReadOnceForOneAnswer(t *testing.T) {
 	}
 }
 
-func TestWhatWasCheckedAheadIsNoOther(t *testing.T) {
+func TestWhatWasLoadedAheadIsNoOther(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "snap")
 	s := openSnapshots(t, dir, nil)
 	takeSnapshot(t, s, 10, 1, 10)
-	s.CheckAhead(t.Context())
+	s.LoadAhead(t.Context(), readAll)
 	id := takeSnapshot(t, s, 20, 1, 10)
 	require.NoError(t, os.Truncate(filepath.Join(dir, id, stateFile), 3))
 	_, err := s.usable(0, 5)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -96,29 +97,40 @@ func (s *Snapshots) usable(compacted, last uint64) (*raft.SnapshotMeta, error) {
 	return nil, nil
 }
 
-// CheckAhead proves the newest snapshot's checksum, unless ctx ends before, so that the next Usable need not: it is a whole
-// read of it, and goes beside the opening of the log. What is wrong with it Usable finds again.
-func (s *Snapshots) CheckAhead(ctx context.Context) {
+// LoadAhead has load read the newest snapshot, if there is one, unless ctx ends before, and returns its id; "" if it is not
+// whole, by its checksum or to load. A whole read of it takes as long as the opening of the log, so it goes beside that, and
+// the next Usable need not read this one again. What is wrong with it Usable finds, or whoever loads it after that.
+func (s *Snapshots) LoadAhead(ctx context.Context, load func(io.Reader) error) (id string) {
 	names, err := s.names()
 	if err != nil || len(names) == 0 {
-		return
+		return ""
 	}
 	dir := filepath.Join(s.opt.Dir, names[0].id)
 	m, err := readSnapshotMeta(dir)
 	if err != nil {
-		return
+		return ""
 	}
-	r, err := openState(dir, m)
+	err = s.verify(dir, m, func(r io.Reader) error { return load(endingReader{ctx, r}) }, nil)
 	if err != nil {
-		return
+		return ""
 	}
-	defer r.Close()
-	r.pace = ctx.Err
-	if readThrough(r, dir, nil) == nil {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.ahead = *m
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ahead = *m
+	return m.ID
+}
+
+// endingReader fails once ctx has ended.
+type endingReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (r endingReader) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
 	}
+	return r.r.Read(p)
 }
 
 // check proves the checksum only: the inner format was verified when the snapshot was made, and restoring reads it, and
@@ -138,7 +150,7 @@ func (s *Snapshots) check(n snapshotName) (*snapshotMeta, error) {
 	return m, nil
 }
 
-// checkedAhead tells, once, whether this very snapshot was found to be whole by CheckAhead.
+// checkedAhead tells, once, whether this very snapshot was found to be whole by LoadAhead.
 func (s *Snapshots) checkedAhead(m *snapshotMeta) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

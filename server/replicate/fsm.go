@@ -135,13 +135,17 @@ func (f *fsm) Snapshot() (raft.FSMSnapshot, error) {
 // Restore puts the machine of an image in place. It fails as a whole: the
 // machine stays as it was.
 func (f *fsm) Restore(r io.ReadCloser) error {
-	loaded := f.loading()
-	m, _, err := state.ReadImage(bufio.NewReaderSize(r, imageBufferBytes))
-	loaded()
-	if err != nil {
-		err = fmt.Errorf("read image: %w", err)
-		f.fatal(err)
-		return err
+	m := loadedMachine(r)
+	if m == nil {
+		var err error
+		loaded := f.loading()
+		m, _, err = state.ReadImage(bufio.NewReaderSize(r, imageBufferBytes))
+		loaded()
+		if err != nil {
+			err = fmt.Errorf("read image: %w", err)
+			f.fatal(err)
+			return err
+		}
 	}
 	f.machine.Install(m)
 	f.counts.restores.Add(1)

@@ -71,6 +71,9 @@ type Config struct {
 	// Loading, unless nil, is called before a snapshot is loaded while nobody is
 	// served yet, and what it returns afterwards.
 	Loading func() (loaded func())
+	// Loaded, unless nil, gives the machine that a snapshot was loaded into before
+	// Open, once; nil: it was not, and is read.
+	Loaded func(snapshot string) *state.Machine
 
 	Tick              time.Duration // how often deadlines are looked at: 500 ms
 	MinSessionTimeout time.Duration // touches are collected six times in it: 1 s
@@ -158,6 +161,9 @@ type nodeCounts struct {
 // New returns a Node that does nothing before Open, so that it can be given
 // to the lanes as their log and observer.
 func New(cfg Config, store Store, snaps raft.SnapshotStore) *Node {
+	if cfg.Loaded != nil {
+		snaps = loadedSnapshots{snaps, cfg.Loaded}
+	}
 	n := &Node{
 		cfg: cfg.withDefaults(), store: store, snaps: snaps, started: time.Now(),
 		doubts: make(chan struct{}, 1), adoptees: make(chan struct{}, 1),

@@ -1,0 +1,50 @@
+package server
+
+import (
+	"context"
+	"io"
+	"sync/atomic"
+
+	"github.com/lycaon-io/lycaon/server/raftlog"
+	"github.com/lycaon-io/lycaon/server/state"
+)
+
+// ahead is the newest snapshot on its way into a machine, beside the opening of
+// the log. raft asks for that snapshot as if there were no such thing, and loads
+// it itself if it was not whole.
+type ahead struct {
+	done   chan struct{} // closed once it is loaded, or found not to be whole
+	loaded atomic.Pointer[loadedSnapshot]
+}
+
+type loadedSnapshot struct {
+	id      string
+	machine *state.Machine
+}
+
+// load ends early, and without a machine, when ctx does.
+func (a *ahead) load(ctx context.Context, snaps *raftlog.Snapshots, loading func() (loaded func())) {
+	defer close(a.done)
+	var m *state.Machine
+	id := snaps.LoadAhead(ctx, func(r io.Reader) (err error) {
+		if loading != nil {
+			defer loading()()
+		}
+		m, _, err = state.ReadImage(r)
+		return err
+	})
+	if id != "" {
+		a.loaded.Store(&loadedSnapshot{id, m})
+	}
+}
+
+// take gives the machine of the snapshot away, nil if it was another or none.
+func (a *ahead) take(snapshot string) *state.Machine {
+	l := a.loaded.Swap(nil)
+	if l == nil || l.id != snapshot {
+		return nil
+	}
+	return l.machine
+}
+
+func (a *ahead) drop() { a.loaded.Store(nil) }
