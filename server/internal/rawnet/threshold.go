@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"unsafe"
 )
@@ -36,11 +37,18 @@ func ThresholdOf(nc net.Conn) *Threshold {
 	}
 	t := &Threshold{raw: raw}
 	t.set, t.ask = t.setsockopt, t.ioctl
-	if !t.Set(1) {
-		return nil
+	if !taken.Load() {
+		if !t.Set(1) {
+			return nil
+		}
+		taken.Store(true)
 	}
 	return t
 }
+
+// taken tells that a socket of this kernel has taken a threshold: so will the next,
+// which need not be asked.
+var taken atomic.Bool
 
 // loweringWakes tells whether the kernel does that.
 var loweringWakes = sync.OnceValue(func() bool {

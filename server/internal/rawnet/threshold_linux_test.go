@@ -3,6 +3,7 @@
 package rawnet
 
 import (
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -16,4 +17,18 @@ func TestKernelsBefore4Point18HaveNoThreshold(t *testing.T) {
 	} {
 		require.Equal(t, want, sinceLowering(release), release)
 	}
+}
+
+func TestOnceASocketHasTakenAThresholdNoOtherIsAsked(t *testing.T) {
+	t.Parallel()
+	wrapped, _ := pair(t)
+	require.True(t, thresholdOf(t, wrapped).Set(5))
+	thresholdOf(t, wrapped) // asking would have left 1
+	raw, err := wrapped.(syscall.Conn).SyscallConn()
+	require.NoError(t, err)
+	require.NoError(t, raw.Control(func(fd uintptr) {
+		least, err := syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVLOWAT)
+		require.NoError(t, err)
+		require.Equal(t, 5, least)
+	}))
 }
