@@ -8,12 +8,14 @@ import "os"
 // page costs a fault in which a block is reserved. A large transaction that is written with one call gains nothing by them.
 // Zeros are what a page without a block reads as, so nobody can tell the difference.
 //
+// Past the page cache they go with the transaction, by writeAhead.write.
+//
 // Only what lies behind Badger's end is written to, which Badger moves under that lock alone.
 func (g *generation) layAhead(bytes int64) error {
 	if !g.single {
 		return nil // which file Badger writes to, and where, is not known for sure
 	}
-	if g.ahead.file != nil && bytes >= layAheadBytes {
+	if g.ahead.direct || g.ahead.file != nil && bytes >= layAheadBytes {
 		return nil
 	}
 	memTable := memTableOf(g.db)

@@ -13,18 +13,24 @@ func TestZerosWrittenAheadAreBehindAllThatIsWritten(t *testing.T) {
 	t.Parallel()
 	sizes := []int{0, 100, 3000, 5000, 40_000, 100, 100, 70_000, 200_000, 0, 4096 - 200, 12_000, layAheadBytes, 1000}
 	sizeOf := func(index uint64) int { return sizes[index%uint64(len(sizes))] + int(index%97) }
-	s := openStore(t, t.TempDir())
-	last := uint64(0)
-	for ; s.newest().used.Load() < testMemTable*9/10; last++ {
-		require.NoError(t, s.StoreLog(testLog(last+1, 1, sizeOf(last+1))))
+	for _, past := range []bool{true, false} {
+		s := openStore(t, t.TempDir())
+		if !past {
+			writeThrough(s)
+		}
+		last := uint64(0)
+		for ; s.newest().used.Load() < testMemTable*9/10; last++ {
+			require.NoError(t, s.StoreLog(testLog(last+1, 1, sizeOf(last+1))))
+		}
+		require.Len(t, s.generations(), 1) // of a sealed one Badger would write a table from its memory
+		requireEntries(t, openStore(t, killedCopy(t, s)), 1, last, constant(1))
 	}
-	require.Len(t, s.generations(), 1) // of a sealed one Badger would write a table from its memory
-	requireEntries(t, openStore(t, killedCopy(t, s)), 1, last, constant(1))
 }
 
 func TestZerosBeginBehindThePageThatIsWrittenTo(t *testing.T) {
 	t.Parallel()
 	s := openStore(t, t.TempDir())
+	writeThrough(s)
 	require.NoError(t, s.StoreLogs(testLogs(1, 3, 1, 3000)))
 	g := s.newest()
 	memTable := memTableOf(g.db)
@@ -48,6 +54,7 @@ func TestZerosEndWithTheFile(t *testing.T) {
 	g := s.newest()
 	file := writeAheadFile(memTableOf(g.db))
 	g.laid = int64(len(file.Data)) - pageBytes
+	writeThrough(s)
 	g.ahead.file = nil
 	require.NoError(t, g.layAhead(g.laid))
 	require.EqualValues(t, len(file.Data), g.laid)

@@ -30,6 +30,16 @@ func syncData(file *os.File) error {
 	}
 }
 
+// setDirect has what is written to the file go past the page cache, or through it again, and tells whether it goes past it.
+func setDirect(file *os.File, past bool) bool {
+	flags := unix.O_RDWR
+	if past {
+		flags |= unix.O_DIRECT
+	}
+	_, err := unix.FcntlInt(file.Fd(), unix.F_SETFL, flags)
+	return err == nil && past
+}
+
 // dropCache makes the next read of the synced file come from the disk.
 func dropCache(file *os.File) {
 	_ = unix.Fadvise(int(file.Fd()), 0, 0, unix.FADV_DONTNEED)

@@ -262,7 +262,7 @@ func (g *generation) release() (done bool, err error) {
 	if err != nil || len(paths) != 1 {
 		return false, err
 	}
-	file, err := openWALFile(paths[0], 0)
+	file, err := g.openOwn(paths[0])
 	if err != nil {
 		return false, err
 	}
@@ -275,6 +275,14 @@ func (g *generation) release() (done bool, err error) {
 	g.mu.Unlock()
 	g.settled.Store(true)
 	return true, g.freeAfter(closeUnwritten(db))
+}
+
+// openOwn need not read a file that was written here.
+func (g *generation) openOwn(path string) (*walFile, error) {
+	if g.ahead.file == nil {
+		return openWALFile(path, 0)
+	}
+	return openPieces(path, slices.Clone(g.ahead.pieces))
 }
 
 func (g *generation) reopen(o badger.Options) error {

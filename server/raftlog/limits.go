@@ -28,7 +28,9 @@ const (
 	keptAheadBytes = 1 << 20
 	// layAheadBytes of zeros are written behind a transaction that is smaller, enough for dozens of small ones.
 	layAheadBytes = 64 << 10
-	pageBytes     = 4 << 10
+	// layDirectBytes of zeros are written with one that goes past the page cache, enough for hundreds.
+	layDirectBytes = 256 << 10
+	pageBytes      = 4 << 10
 	// settlePercent of a memtable is what Badger allocates to write a table of it.
 	settlePercent = 200
 	// settledMemTableBytes is for generations that are only read.

@@ -4,15 +4,17 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 	"unsafe"
 
+	"github.com/dgraph-io/ristretto/v2/z"
 	"github.com/hashicorp/raft"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 )
 
-// waiting is how many pages of a file the disk has not taken yet.
-func waiting(t *testing.T, path string) uint64 {
+// cachedPages is how many pages of a file the page cache has, and how many of them the disk has not taken yet.
+func cachedPages(t *testing.T, path string) (all, waiting uint64) {
 	t.Helper()
 	file, err := os.Open(path)
 	require.NoError(t, err)
@@ -22,8 +24,20 @@ func waiting(t *testing.T, path string) uint64 {
 		t.Skip("before Linux 6.5 nothing tells")
 	}
 	require.NoError(t, err)
-	require.Positive(t, cached.Cache)
-	return cached.Dirty + cached.Writeback
+	return cached.Cache, cached.Dirty + cached.Writeback
+}
+
+func fsType(t *testing.T, path string) int64 {
+	t.Helper()
+	var of unix.Statfs_t
+	require.NoError(t, unix.Statfs(path, &of))
+	return of.Type
+}
+
+// writeThrough has the newest generation write through the page cache from now on.
+func writeThrough(s *Store) {
+	ahead := &s.newest().ahead
+	ahead.direct = setDirect(ahead.file.Fd, false)
 }
 
 // residentBytes counts the pages of a mapping of memory that are there.
@@ -52,24 +66,64 @@ func onlyWriteAhead(t *testing.T, g *generation) string {
 // returns only when nothing of it waits for the disk any more.
 func TestACommitLeavesNothingForTheKernelToWrite(t *testing.T) {
 	dir := t.TempDir()
-	var fs unix.Statfs_t
-	require.NoError(t, unix.Statfs(dir, &fs))
-	if fs.Type == unix.TMPFS_MAGIC {
+	if fsType(t, dir) == unix.TMPFS_MAGIC {
 		t.Skip("a file system in memory has no disk to wait for")
 	}
 	s := openStore(t, dir)
+	writeThrough(s)
 	for i := uint64(1); i <= 50; i++ {
 		require.NoError(t, s.StoreLog(testLog(i, 1, 5000)))
-		require.Zero(t, waiting(t, onlyWriteAhead(t, s.newest())), "pages of entry %d", i)
+		cached, waiting := cachedPages(t, onlyWriteAhead(t, s.newest()))
+		require.Positive(t, cached)
+		require.Zero(t, waiting, "pages of entry %d", i)
+	}
+}
+
+func TestTheLogIsWrittenPastThePageCache(t *testing.T) {
+	s := openStore(t, t.TempDir())
+	if fs := fsType(t, s.dir); fs != unix.EXT4_SUPER_MAGIC && fs != unix.XFS_SUPER_MAGIC {
+		t.Skip("a file system that may know no other way")
+	}
+	last := fillGenerations(t, s, 1, 1, 2)
+	require.Eventually(t, s.generations()[0].settled.Load, 20*time.Second, time.Millisecond)
+	require.NoError(t, s.StoreLogs(testLogs(last+1, last+9, 1, 5000)))
+	for _, g := range s.generations() {
+		cached, _ := cachedPages(t, onlyWriteAhead(t, g))
+		require.LessOrEqual(t, cached, uint64(1), "its header was made by Badger; an index is not read from it")
+	}
+}
+
+// Some file systems take the flag, and then refuse each write.
+func TestWhatCannotBeWrittenPastThePageCacheGoesThroughIt(t *testing.T) {
+	file, err := os.OpenFile(filepath.Join(t.TempDir(), "ahead"), os.O_RDWR|os.O_CREATE, 0o600)
+	require.NoError(t, err)
+	defer file.Close()
+	if !setDirect(file, true) {
+		t.Skip("this file system says so itself")
+	}
+	data := make([]byte, 3*pageBytes)
+	at := 1 + int(-uintptr(unsafe.Pointer(&data[0]))%pageBytes) // no address for a disk
+	data = data[at:][:2*pageBytes]
+	w := writeAhead{file: &z.MmapFile{Data: data, Fd: file}, direct: true}
+	for end := 100; end < len(data); end += 700 {
+		for i := int(w.written); i < end; i++ {
+			data[i] = byte(end)
+		}
+		require.NoError(t, w.write(int64(end)))
+		w.written = int64(end)
+		written, err := os.ReadFile(file.Name())
+		require.NoError(t, err)
+		require.Equal(t, data[:end], written[:end])
+		if fs := fsType(t, file.Name()); fs == unix.EXT4_SUPER_MAGIC || fs == unix.XFS_SUPER_MAGIC {
+			require.False(t, w.direct)
+		}
 	}
 }
 
 // A page that gets its block only when it is synced makes the sync twice as dear.
 func TestASmallTransactionFindsItsBlocks(t *testing.T) {
 	s := openStore(t, t.TempDir())
-	var fs unix.Statfs_t
-	require.NoError(t, unix.Statfs(s.dir, &fs))
-	if fs.Type != unix.EXT4_SUPER_MAGIC && fs.Type != unix.TMPFS_MAGIC && fs.Type != unix.XFS_SUPER_MAGIC {
+	if fs := fsType(t, s.dir); fs != unix.EXT4_SUPER_MAGIC && fs != unix.TMPFS_MAGIC && fs != unix.XFS_SUPER_MAGIC {
 		t.Skip("a file system that may have no blocks for zeros")
 	}
 	blocks := func() int64 {

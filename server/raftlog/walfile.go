@@ -39,11 +39,16 @@ func openWALFile(path string, end int64) (*walFile, error) {
 	if err != nil {
 		return nil, err
 	}
+	return openPieces(path, pieces)
+}
+
+// openPieces reads the file by the pieces that appendPieces has found in it.
+func openPieces(path string, pieces []walPiece) (*walFile, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("raftlog: open write-ahead file: %w", err)
 	}
-	return &walFile{file: file, pieces: pieces}, nil
+	return &walFile{file: file, pieces: lastPieces(pieces)}, nil
 }
 
 func indexWAL(path string, end int64) (pieces []walPiece, err error) {
@@ -62,10 +67,12 @@ func indexWAL(path string, end int64) (pieces []walPiece, err error) {
 	return indexPieces(data), nil
 }
 
-// indexPieces lists what the last write to each key left.
-func indexPieces(data []byte) []walPiece {
-	var all []walPiece
-	for off := walHeaderLen; off < len(data); {
+// indexPieces lists what each write to a key left.
+func indexPieces(data []byte) []walPiece { return appendPieces(nil, data, walHeaderLen) }
+
+// appendPieces appends what the writes left that begin at off.
+func appendPieces(all []walPiece, data []byte, at int64) []walPiece {
+	for off := int(at); off < len(data); {
 		e, size, ok := parseWALEntry(data[off:])
 		if !ok {
 			break
@@ -76,6 +83,11 @@ func indexPieces(data []byte) []walPiece {
 			all = append(all, walPiece{index, uint32(at), uint32(len(e.value)), chunk, e.meta&walBitDelete != 0})
 		}
 	}
+	return all
+}
+
+// lastPieces are those that count.
+func lastPieces(all []walPiece) []walPiece {
 	slices.SortStableFunc(all, walPiece.compare)
 	last := all[:0]
 	for i, p := range all {

@@ -38,6 +38,9 @@ func TestAFileSaysWhatBadgerDoes(t *testing.T) {
 			require.NoError(t, err)
 			defer file.close()
 			require.True(t, file.agrees(g.db))
+			if g.ahead.file != nil {
+				require.Equal(t, file.pieces, lastPieces(g.ahead.pieces), "and so does what was noted while it was written")
+			}
 			require.Equal(t, g.firstIndex(), file.firstIndex())
 			first, last := s.view.Load().first, s.view.Load().last
 			for i := first; i <= last && i > 0; i++ {

@@ -1,7 +1,11 @@
 package raftlog
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
+	"os"
+	"syscall"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/ristretto/v2/z"
@@ -18,17 +22,23 @@ type writeAhead struct {
 	file    *z.MmapFile // of the memtable that Badger was opened with; nil: it writes through its mapping
 	written int64       // bytes of it
 	dropped int64       // of them, those that the memory was rid of
+	direct  bool        // past the page cache, by whole pages
+	laid    int64       // bytes of it that have blocks, if direct
+	pieces  []walPiece  // of what was written, as indexPieces finds them
 }
 
-// detachWriteAhead takes over the file that a Badger begins with. Its header stays in the page cache, and is synced with the
-// first transaction.
+// detachWriteAhead takes over the file that a Badger begins with. Its header is synced with the first transaction.
 func detachWriteAhead(db *badger.DB) writeAhead {
 	memTable := memTableOf(db)
-	file := writeAheadFile(memTable)
+	file, end := writeAheadFile(memTable), writeAheadEnd(memTable)
+	w := writeAhead{file: file, written: end, pieces: indexPieces(file.Data[:end])}
+	begun := bytes.Clone(file.Data[pagesUpTo(end):end])
 	if !mapMemory(file.Data) {
 		return writeAhead{}
 	}
-	return writeAhead{file: file, written: writeAheadEnd(memTable)}
+	copy(file.Data[pagesUpTo(end):], begun)
+	w.direct = len(file.Data)%pageBytes == 0 && setDirect(file.Fd, true)
+	return w
 }
 
 // sync makes durable what Badger has taken of a transaction. If it has begun another memtable for that, the transaction is in
@@ -39,7 +49,7 @@ func (w *writeAhead) sync(db *badger.DB) error {
 		return nil
 	}
 	end := writeAheadEnd(memTable)
-	if _, err := w.file.Fd.WriteAt(w.file.Data[w.written:end], w.written); err != nil {
+	if err := w.write(end); err != nil {
 		return err
 	}
 	if !mutant.On(mutant.NoSync) {
@@ -47,10 +57,38 @@ func (w *writeAhead) sync(db *badger.DB) error {
 			return fmt.Errorf("sync %s: %w", w.file.Fd.Name(), err)
 		}
 	}
+	w.pieces = appendPieces(w.pieces, w.file.Data[:end], w.written)
 	w.written = end
-	if w.written-w.dropped >= keptAheadBytes {
-		w.dropped = w.written
-		dropPages(w.file.Data)
+	if kept := systemPagesUpTo(end); kept-w.dropped >= keptAheadBytes {
+		dropPages(w.file.Data[:kept])
+		w.dropped = kept
 	}
 	return nil
 }
+
+// write hands the file what Badger has taken up to end. Past the page cache it goes by whole pages: the first may have been
+// there in part, and behind the last byte there are zeros, in the memory as in the file. A small transaction takes more of
+// them along, so that the next ones find their blocks.
+func (w *writeAhead) write(end int64) error {
+	if w.direct {
+		to := wholePages(end)
+		if to > w.laid && end-w.written < layAheadBytes {
+			to = min(to+layDirectBytes, int64(len(w.file.Data)))
+		}
+		w.laid = max(w.laid, to)
+		from := pagesUpTo(w.written)
+		_, err := w.file.Fd.WriteAt(w.file.Data[from:to], from)
+		if !errors.Is(err, syscall.EINVAL) {
+			return err
+		}
+		// The file system wants larger pages, or has taken the flag and cannot do it.
+		w.direct = setDirect(w.file.Fd, false)
+	}
+	_, err := w.file.Fd.WriteAt(w.file.Data[w.written:end], w.written)
+	return err
+}
+
+func pagesUpTo(end int64) int64 { return end &^ (pageBytes - 1) }
+
+// systemPagesUpTo is of the pages that memory has, which may be larger.
+func systemPagesUpTo(end int64) int64 { return end &^ (int64(max(os.Getpagesize(), pageBytes)) - 1) }
