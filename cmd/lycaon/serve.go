@@ -43,7 +43,8 @@ from its cluster, 18 its cluster does not admit it (see member replace), 1 anyth
 
 // gcPercent is how much garbage may gather beside what lives. Most of a
 // server's memory is a tree that lives long, so half as much is half the
-// collector's default at hardly more of its work.
+// collector's default at hardly more of its work. Collections that take long begin
+// as early, with more room until they must have ended (earlygc.go).
 const gcPercent = 50
 
 // unusedHeapBytes are allocated and never touched: they are no memory, but count
@@ -178,6 +179,7 @@ func serve(ctx context.Context, e *env, s *serveFlags) error {
 		debug.SetGCPercent(gcPercent)
 		defer runtime.KeepAlive(make([]byte, unusedHeapBytes))
 		s.server.Loading = collectLater
+		go newCollections().attend(ctx)
 	}
 	defer restOnOne(ctx, e)()
 	srv, err := server.Open(ctx, s.server)
