@@ -161,7 +161,8 @@ func (e *env) listAll(cmd *cobra.Command, c *client.Client, root string) error {
 		}
 		return nil
 	}
-	return e.printFound(paths, e.visit(cmd.Context(), root, show, client.KeysOnly()))
+	err := e.visit(cmd.Context(), root, show, client.KeysOnly())
+	return e.printFound(paths, err)
 }
 
 // mustExist is Exists for commands to which an absent node is an error.
