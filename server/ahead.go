@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"io"
+	"runtime"
 	"sync/atomic"
 
 	"github.com/lycaon-io/lycaon/server/raftlog"
@@ -26,15 +27,21 @@ type loadedSnapshot struct {
 func (a *ahead) load(ctx context.Context, snaps *raftlog.Snapshots, loading func() (loaded func())) {
 	defer close(a.done)
 	var m *state.Machine
+	began := false
 	id := snaps.LoadAhead(ctx, func(r io.Reader) (err error) {
+		began = true
 		if loading != nil {
 			defer loading()()
 		}
 		m, _, err = state.ReadImage(r)
 		return err
 	})
-	if id != "" {
+	switch {
+	case id != "":
 		a.loaded.Store(&loadedSnapshot{id, m})
+	case began && ctx.Err() == nil:
+		m = nil
+		runtime.GC() // or what there is of it would lie beside another that is loaded in its place
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -39,7 +40,16 @@ func TestADamagedNewestSnapshotCostsAReplayAndNoData(t *testing.T) {
 	raw[len(raw)/2] ^= 1
 	require.NoError(t, os.WriteFile(file, raw, 0o600))
 
+	var told []uint32 // collections that were asked for, whenever a load begins
+	cfg.Loading = func() func() {
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		told = append(told, m.NumForcedGC)
+		return func() {}
+	}
 	s = start(t, cfg)
+	require.Len(t, told, 2)
+	require.Greater(t, told[1], told[0], "what is damaged does not lie beside what is loaded in its place")
 	after := s.Status()
 	require.Equal(t, []any{before.Zxid, before.Nodes, before.DataBytes}, []any{after.Zxid, after.Nodes, after.DataBytes})
 	node, err := dial(t, s).Get(t.Context(), "/last")

@@ -14,9 +14,11 @@ const (
 	slowHeapBytes = 64 << 20
 	// slowHeapPercent is what may gather beside what lives in a heap that is slow to collect, and beginPercent how
 	// much of that until a collection is begun: 0.47 times what lives, as late as Go would with gcPercent. What is left
-	// until the goal is for what comes during the collection.
-	slowHeapPercent = 60
-	beginPercent    = 78
+	// until the goal is for what comes during the collection. From goPercent on Go may have begun one by itself
+	// (minTriggerRatioNum of its mgcpacer.go): another would follow that at once.
+	slowHeapPercent = 70
+	beginPercent    = 67
+	goPercent       = 70
 
 	minLook, maxLook = 20 * time.Millisecond, time.Second
 )
@@ -86,8 +88,12 @@ func (c *collections) look(now time.Time) time.Duration {
 	case h.percent != slowHeapPercent || h.goal < h.live+h.live/2:
 		return maxLook
 	}
-	begin := h.live + (h.goal-h.live)/100*beginPercent
-	if h.objects >= begin {
+	percent := (h.goal - h.live) / 100
+	begin := h.live + beginPercent*percent
+	switch {
+	case h.objects >= h.live+goPercent*percent:
+		return maxLook
+	case h.objects >= begin:
 		c.begin()
 		return minLook
 	}

@@ -9,7 +9,7 @@ import (
 
 func TestACollectionOfALargeHeapIsBegunBeforeItsGoalIsNear(t *testing.T) {
 	const MiB = 1 << 20
-	large := headroom{scanned: 300 * MiB, live: 400 * MiB, goal: 640 * MiB, objects: 400 * MiB, allocated: 1, percent: slowHeapPercent}
+	large := headroom{scanned: 300 * MiB, live: 400 * MiB, goal: 680 * MiB, objects: 400 * MiB, allocated: 1, percent: slowHeapPercent}
 	with := func(change func(*headroom)) headroom {
 		h := large
 		change(&h)
@@ -21,11 +21,12 @@ func TestACollectionOfALargeHeapIsBegunBeforeItsGoalIsNear(t *testing.T) {
 		begun   bool
 	}{
 		"as soon as it has come so far":          {with(func(h *headroom) { h.objects = 588 * MiB }), 0, true},
-		"not earlier":                            {with(func(h *headroom) { h.objects = 585 * MiB }), 0, false},
-		"one that is large gets more room first": {with(func(h *headroom) { h.percent, h.objects = gcPercent, 639*MiB }), slowHeapPercent, false},
-		"one that is small no longer":            {with(func(h *headroom) { h.scanned, h.objects = 10*MiB, 639*MiB }), gcPercent, false},
-		"a start has a percentage of its own":    {with(func(h *headroom) { h.percent, h.objects = 1234, 639*MiB }), 0, false},
-		"a goal lowered by a limit":              {with(func(h *headroom) { h.goal, h.objects = 599*MiB, 598*MiB }), 0, false},
+		"not earlier":                            {with(func(h *headroom) { h.objects = 587 * MiB }), 0, false},
+		"nor when Go may have begun one":         {with(func(h *headroom) { h.objects = 596 * MiB }), 0, false},
+		"one that is large gets more room first": {with(func(h *headroom) { h.percent, h.objects = gcPercent, 590*MiB }), slowHeapPercent, false},
+		"one that is small no longer":            {with(func(h *headroom) { h.scanned, h.objects = 10*MiB, 590*MiB }), gcPercent, false},
+		"a start has a percentage of its own":    {with(func(h *headroom) { h.percent, h.objects = 1234, 590*MiB }), 0, false},
+		"a goal lowered by a limit":              {with(func(h *headroom) { h.goal, h.objects = 599*MiB, 535*MiB }), 0, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			percent, begun := 0, false
@@ -46,9 +47,9 @@ func TestTheHeapIsLookedAtMoreOftenTheSoonerACollectionIsDue(t *testing.T) {
 	at = at.Add(time.Second)
 	require.Equal(t, maxLook, s.look(at), "nothing is allocated")
 	at = at.Add(time.Second)
-	h.objects, h.allocated = 500*MiB, h.allocated+100*MiB
-	require.InDelta(t, 0.28, s.look(at).Seconds(), 0.01, "half of the 56 MiB that are left, at 100 a second")
-	at = at.Add(280 * time.Millisecond)
-	h.objects, h.allocated = 555*MiB, h.allocated+55*MiB
+	h.objects, h.allocated = 480*MiB, h.allocated+80*MiB
+	require.InDelta(t, 0.3375, s.look(at).Seconds(), 0.01, "half of the 54 MiB that are left, at 80 a second")
+	at = at.Add(337 * time.Millisecond)
+	h.objects, h.allocated = 533*MiB, h.allocated+53*MiB
 	require.Equal(t, minLook, s.look(at))
 }

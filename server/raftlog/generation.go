@@ -274,12 +274,13 @@ func (g *generation) release() (done bool, err error) {
 	g.db, g.file = nil, file
 	g.mu.Unlock()
 	g.settled.Store(true)
+	g.ahead = writeAhead{}
 	return true, g.freeAfter(closeUnwritten(db))
 }
 
-// openOwn need not read a file that was written here.
+// openOwn need not read a file that was written here, but if Badger has begun another one.
 func (g *generation) openOwn(path string) (*walFile, error) {
-	if g.ahead.file == nil {
+	if g.ahead.file == nil || g.ahead.file.Fd.Name() != path {
 		return openWALFile(path, 0)
 	}
 	return openPieces(path, slices.Clone(g.ahead.pieces))

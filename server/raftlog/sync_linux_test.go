@@ -120,6 +120,29 @@ func TestWhatCannotBeWrittenPastThePageCacheGoesThroughIt(t *testing.T) {
 	}
 }
 
+func TestZerosThatDoNotFitAreNotWorthAWrite(t *testing.T) {
+	dir := t.TempDir()
+	if err := unix.Mount("lycaon-raftlog", dir, "tmpfs", 0, "size=64k"); err != nil {
+		t.Skipf("SKIPPED FAULT: full disk, since none can be mounted: %v", err)
+	}
+	t.Cleanup(func() { require.NoError(t, unix.Unmount(dir, unix.MNT_DETACH)) })
+	file, err := os.OpenFile(filepath.Join(dir, "ahead"), os.O_RDWR|os.O_CREATE, 0o600)
+	require.NoError(t, err)
+	defer file.Close()
+	data, err := unix.Mmap(-1, 0, 2*layDirectBytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+	require.NoError(t, err)
+	defer unix.Munmap(data)
+	if !setDirect(file, true) {
+		t.Skip("this kernel's file systems in memory have a page cache alone")
+	}
+	w := writeAhead{file: &z.MmapFile{Data: data, Fd: file}, direct: true}
+	copy(data, "what counts")
+	require.NoError(t, w.write(11))
+	w.written = 11
+	require.Equal(t, int64(pageBytes), w.laid)
+	require.True(t, FullDisk(w.write(128<<10)))
+}
+
 // A page that gets its block only when it is synced makes the sync twice as dear.
 func TestASmallTransactionFindsItsBlocks(t *testing.T) {
 	s := openStore(t, t.TempDir())

@@ -1,8 +1,11 @@
 package raftlog
 
 import (
+	"math"
+	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -55,4 +58,34 @@ func TestAFileSaysWhatBadgerDoes(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestWhatWasNotedOfAFileIsOfNoOther(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir())
+	require.NoError(t, s.StoreLogs(testLogs(3, 5, 1, 100)))
+	g := s.newest()
+	own := filepath.Join(g.path, "00001.mem")
+	raw, err := os.ReadFile(own)
+	require.NoError(t, err)
+	other := filepath.Join(t.TempDir(), "00002.mem")
+	require.NoError(t, os.WriteFile(other, raw[:walHeaderLen], 0o600)) // and no entry
+	for path, first := range map[string]uint64{own: 3, other: math.MaxUint64} {
+		file, err := g.openOwn(path)
+		require.NoError(t, err)
+		require.Equal(t, first, file.firstIndex())
+		require.NoError(t, file.close())
+	}
+}
+
+func TestTheIndexOfASealedGenerationIsKeptOnce(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir())
+	fillGenerations(t, s, 1, 1, 2)
+	g := s.generations()[0]
+	require.Eventually(t, g.settled.Load, 20*time.Second, time.Millisecond)
+	g.ending.Lock() // behind what settles it
+	defer g.ending.Unlock()
+	require.Empty(t, g.ahead.pieces)
+	require.NotEmpty(t, g.file.pieces)
 }

@@ -71,13 +71,17 @@ func (w *writeAhead) sync(db *badger.DB) error {
 // them along, so that the next ones find their blocks.
 func (w *writeAhead) write(end int64) error {
 	if w.direct {
-		to := wholePages(end)
+		from, to := pagesUpTo(w.written), wholePages(end)
+		laid := to
 		if to > w.laid && end-w.written < layAheadBytes {
-			to = min(to+layDirectBytes, int64(len(w.file.Data)))
+			laid = min(to+layDirectBytes, int64(len(w.file.Data)))
 		}
-		w.laid = max(w.laid, to)
-		from := pagesUpTo(w.written)
-		_, err := w.file.Fd.WriteAt(w.file.Data[from:to], from)
+		_, err := w.file.Fd.WriteAt(w.file.Data[from:laid], from)
+		if laid > to && FullDisk(err) {
+			laid = to // which may still fit
+			_, err = w.file.Fd.WriteAt(w.file.Data[from:to], from)
+		}
+		w.laid = max(w.laid, laid)
 		if !errors.Is(err, syscall.EINVAL) {
 			return err
 		}
