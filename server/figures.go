@@ -257,7 +257,7 @@ var storeFigures = []figure{
 	count("snapshot_files_failed", "Snapshot files that were not finished.", func(r *reading) uint64 { return r.snaps.Failed }),
 	count("snapshot_files_removed", "Old or unfinished snapshot files that were removed.", func(r *reading) uint64 { return r.snaps.Removed }),
 	gauge("disk_free_bytes", "Free space beside the data.", func(r *reading) uint64 { return r.disk.FreeBytes }),
-	gauge("disk_soft_bytes", "Free space below which writes are refused.", func(r *reading) uint64 { return r.disk.SoftBytes }),
+	gauge("disk_soft_bytes", "Free space below which this server does not lead; writes are refused when no majority has more.", func(r *reading) uint64 { return r.disk.SoftBytes }),
 	gauge("disk_hard_bytes", "Free space below which the server stops.", func(r *reading) uint64 { return r.disk.HardBytes }),
 	count("disk_level_changes", "Changes of the level of free space.", func(r *reading) uint64 { return r.disk.Changes }),
 	flag("disk_ballast", "1 while there is a file that can be given up when the disk is full.", func(r *reading) bool { return r.disk.Ballast }),
