@@ -2,6 +2,7 @@ package watch
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"strings"
 
@@ -26,10 +27,15 @@ type Peeker interface {
 // watches below the zxid of the last event it heard, and must not skip what
 // these have not been told.
 //
+// What takes more than maxReplayBytes is told up to a zxid, and the rest of it as
+// if the ring did not cover that: these come last, by the zxid after which they
+// may have happened.
+//
 // Resume runs under the pipeline's lock, so that nothing fires in t before its
 // watches are there; now is the zxid of tree.
 func Resume(t *Table, r *Ring, tree Peeker, w Watcher, watches []protocol.Watch, now uint64) {
-	rs := resume{ring: r, tree: tree, watcher: w, left: NewTable()}
+	rs := resume{ring: r, tree: tree, watcher: w}
+	rs.forget()
 	bySince := slices.Clone(watches)
 	slices.SortStableFunc(bySince, func(a, b protocol.Watch) int { return cmp.Compare(a.Since, b.Since) })
 	covered := 0
@@ -38,45 +44,104 @@ func Resume(t *Table, r *Ring, tree Peeker, w Watcher, watches []protocol.Watch,
 	}
 	unchanged := rs.compareAll(bySince[:covered])
 	rs.replay(bySince[covered:])
-	for _, watch := range unchanged {
-		rs.left.Add(w, watch.Path, watch.Mode)
-	}
+	rs.keep(unchanged)
 	for _, watch := range watches {
-		if rs.left.Has(w, watch.Path, watch.Mode) {
+		if rs.left.Has(rs.missed, watch.Path, watch.Mode) {
 			t.Add(w, watch.Path, watch.Mode)
 		}
 	}
 	w.Notify(&protocol.Message{Kind: protocol.Event, Event: protocol.EventReplayDone, Zxid: now})
 }
 
+// maxReplayBytes of events are told by one resume, half of what a connection may be
+// behind. Who would be told more would be cut off, resume, and be told the same.
+const maxReplayBytes = 8 << 20
+
 type resume struct {
 	ring    *Ring
 	tree    Peeker
 	watcher Watcher
-	left    *Table // watches of watcher that are not used up
+	missed  *missed
+	left    *Table // watches that are not used up, as those of missed
 }
 
-// replay fires the ring's effects at the watches, each of which joins before
-// the first effect above its Since. The watches come by rising Since.
+// missed gathers events until it is known how many are told.
+type missed struct {
+	Watcher
+	events []*protocol.Message
+	bytes  int
+}
+
+func (m *missed) Notify(ev *protocol.Message) {
+	m.events = append(m.events, ev)
+	m.bytes += ev.Size()
+}
+
+func (rs *resume) forget() { rs.left, rs.missed = NewTable(), &missed{Watcher: rs.watcher} }
+
+func (rs *resume) keep(watches []protocol.Watch) {
+	for _, watch := range watches {
+		rs.left.Add(rs.missed, watch.Path, watch.Mode)
+	}
+}
+
+// replay tells what the watches have missed. They come by rising Since.
 func (rs *resume) replay(watches []protocol.Watch) {
 	if len(watches) == 0 {
 		return
 	}
+	last, all := rs.gather(watches, math.MaxUint64)
+	if !all {
+		rs.gather(watches, last)
+	}
+	for _, ev := range rs.missed.events {
+		rs.watcher.Notify(ev)
+	}
+	if !all {
+		rs.passOver(watches, last)
+	}
+}
+
+// gather fires the ring's effects up to a zxid at the watches, each of which joins
+// before the first effect above its Since. If that is too much to be told, what
+// comes up to last is not.
+func (rs *resume) gather(watches []protocol.Watch, upTo uint64) (last uint64, all bool) {
+	rs.forget()
 	effects, _ := rs.ring.Since(watches[0].Since)
 	joined := 0
 	for e := range effects {
+		if e.Zxid > upTo {
+			break
+		}
+		from := joined
 		for joined < len(watches) && watches[joined].Since < e.Zxid {
-			rs.left.Add(rs.watcher, watches[joined].Path, watches[joined].Mode)
 			joined++
 		}
+		rs.keep(watches[from:joined])
 		rs.left.Fire(e)
+		if rs.missed.bytes > maxReplayBytes {
+			return e.Zxid - 1, false
+		}
 		if joined == len(watches) && rs.left.Len() == 0 {
-			return
+			return upTo, true
 		}
 	}
-	for _, watch := range watches[joined:] {
-		rs.left.Add(rs.watcher, watch.Path, watch.Mode)
+	rs.keep(watches[joined:])
+	return upTo, true
+}
+
+// passOver tells the watches that are left what can be told without the effects
+// behind last.
+func (rs *resume) passOver(watches []protocol.Watch, last uint64) {
+	var behind []protocol.Watch
+	for _, watch := range watches {
+		if rs.left.Has(rs.missed, watch.Path, watch.Mode) {
+			watch.Since = max(watch.Since, last)
+			behind = append(behind, watch)
+		}
 	}
+	rs.left = NewTable()
+	rs.keep(rs.compareAll(behind))
 }
 
 // compareAll tells what can be told of watches that the ring does not cover,

@@ -1,6 +1,9 @@
 package watch
 
 import (
+	"fmt"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -116,4 +119,46 @@ func TestResumeOfNothingIsDone(t *testing.T) {
 	Resume(table, ringOf(3, changed(4, "/a")), nil, l, nil, 4)
 	require.Equal(t, []string{"4 done"}, l.take())
 	require.Zero(t, table.Len())
+}
+
+// Who is told more than a connection may be behind is cut off, and would resume for ever.
+func TestAResumeThatWouldTellTooMuchEndsInAGap(t *testing.T) {
+	long := "/" + strings.Repeat("n", 200)
+	fill := func(r *Ring, zxid func(i int) uint64) {
+		for i := range 60_000 {
+			r.Append([]znode.Effect{changed(zxid(i), long+strconv.Itoa(i))})
+		}
+	}
+	tree := nodes{"/late": {znode.Stat{Mzxid: 70_000}, public}, "/old": {znode.Stat{Mzxid: 3}, public}}
+	watches := append(watchesOf("/", protocol.WatchRecursive, 3), watchesOf("/late /old "+long+"0", protocol.WatchData, 3)...)
+	watches = append(watches, watchesOf("/late", protocol.WatchPersistent, 69_999)...)
+
+	r, table, l := NewRing(65_536, 64<<20), NewTable(), &listener{}
+	fill(r, func(i int) uint64 { return uint64(10 + i) })
+	r.Append([]znode.Effect{changed(70_000, "/late")})
+	Resume(table, r, tree, l, watches, 70_000)
+	bytes := 0
+	for _, m := range l.told {
+		bytes += m.Size()
+	}
+	require.Less(t, bytes, maxReplayBytes+4096)
+	lines := l.take()
+	n := len(lines) - 4
+	require.Greater(t, n, 20_000)
+	for i, line := range lines[:n] {
+		require.Equal(t, fmt.Sprintf("%d changed %s%d", 10+i, long, i), line)
+	}
+	last := 10 + n - 1
+	require.Equal(t, []string{fmt.Sprintf("%d gap /", last), fmt.Sprintf("%d changed /late", last+1), "69999 gap /late", "70000 done"}, lines[n:])
+	for _, watch := range watches {
+		stands := watch.Mode != protocol.WatchData || watch.Path == "/old"
+		require.Equal(t, stands, table.Has(l, watch.Path, watch.Mode), watch.Path)
+	}
+	requireSound(t, table)
+
+	r, table = NewRing(65_536, 64<<20), NewTable()
+	fill(r, func(int) uint64 { return 10 }) // by one transaction
+	Resume(table, r, tree, l, watches[:1], 10)
+	require.Equal(t, []string{"9 gap /", "10 done"}, l.take())
+	require.True(t, table.Has(l, "/", protocol.WatchRecursive))
 }
