@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -24,6 +25,7 @@ func (f clientOption) applyClient(c *config) { f(c) }
 type config struct {
 	servers        []string
 	sessionTimeout time.Duration
+	timed          bool // by WithSessionTimeout
 	requestTimeout time.Duration
 	tls            *tls.Config
 	credentials    []Credential
@@ -39,7 +41,7 @@ type config struct {
 // WithSessionTimeout asks for a session timeout; the server has bounds of its
 // own, and Session.Timeout tells the outcome. The default is 10 s.
 func WithSessionTimeout(d time.Duration) Option {
-	return clientOption(func(c *config) { c.sessionTimeout = d })
+	return clientOption(func(c *config) { c.sessionTimeout, c.timed = d, true })
 }
 
 // WithRequestTimeout bounds each call whose context has no deadline. The
@@ -87,7 +89,8 @@ func WithOnlyGivenServers() Option {
 }
 
 // WithResume takes over the session of a token instead of opening a new one.
-// The client that held it is told ErrSessionMoved.
+// The client that held it is told ErrSessionMoved. It keeps its timeout unless
+// WithSessionTimeout names another.
 func WithResume(token SessionToken) Option {
 	return clientOption(func(c *config) { c.resume = token })
 }
@@ -103,7 +106,6 @@ const (
 func newConfig(servers []string, mode protocol.HelloMode, opts []Option) (config, error) {
 	c := config{
 		servers:        slices.Clone(servers),
-		sessionTimeout: defaultSessionTimeout,
 		requestTimeout: defaultRequestTimeout,
 		logger:         slog.New(slog.DiscardHandler),
 		dial:           (&net.Dialer{}).DialContext,
@@ -114,6 +116,9 @@ func newConfig(servers []string, mode protocol.HelloMode, opts []Option) (config
 	}
 	if c.mode == protocol.HelloOpen && c.resume.ID != 0 {
 		c.mode = protocol.HelloAttach
+	}
+	if !c.timed {
+		c.sessionTimeout = cmp.Or(c.resume.timeout, defaultSessionTimeout)
 	}
 	return c, c.check()
 }

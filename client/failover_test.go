@@ -414,10 +414,20 @@ func TestAClientThatDidNotRunDoesNotBlameTheServer(t *testing.T) {
 	c.link = l
 	defer func() { c.link = nil }()
 	c.mu.Unlock()
-	c.excuse()
+	c.excuse(5 * time.Second)
 	c.mu.Lock()
 	c.attendLink(l, c.now())
 	require.False(t, l.down)
+
+	silent := c.now() - 600*time.Millisecond // one process, held up a little each time
+	l.lastPingAt = silent
+	l.heard.Store(int64(silent))
+	for range 3 {
+		c.mu.Unlock()
+		c.excuse(60 * time.Millisecond)
+		c.mu.Lock()
+	}
+	require.EqualValues(t, silent+180*time.Millisecond, l.heard.Load())
 }
 
 // Whatever a chosen moment breaks, each write is sent under its xid until it is

@@ -22,8 +22,8 @@ func (c *Client) keep() {
 		case <-c.ctx.Done():
 			return
 		case <-timer.C:
-			if c.now()-due > lateness {
-				c.excuse()
+			if late := c.now() - due; late > lateness {
+				c.excuse(late)
 			}
 		case <-c.urge:
 		}
@@ -38,14 +38,31 @@ func (c *Client) keep() {
 
 const forever = 1<<63 - 1
 
-// excuse gives the server its time anew: it was this process that did not run,
-// and what the server said may lie unread.
-func (c *Client) excuse() {
+// excuse gives the server the time in which it was this process that did not run:
+// what the server said may lie unread. It gets no more, or one that is silent would
+// never be left by a process that is held up again and again.
+func (c *Client) excuse(late time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.link != nil {
-		c.link.heard.Store(int64(c.now()))
+	if c.link == nil {
+		return
 	}
+	since, waits := c.link.waitsSince()
+	if !waits {
+		since = time.Duration(c.link.heard.Load())
+	}
+	c.link.heard.Store(int64(min(c.now(), since+late)))
+}
+
+// whyAway is what went wrong with the servers last, as the end of a text. The caller
+// holds mu.
+func (c *Client) whyAway() (text string) {
+	for _, err := range []error{c.lastRefusal, c.lastFailure} {
+		if err != nil {
+			text += "; " + err.Error()
+		}
+	}
+	return text
 }
 
 // prompt makes the keeper look again. The caller may hold mu.
@@ -60,6 +77,7 @@ func (c *Client) prompt() {
 func (c *Client) attend() (wait time.Duration) {
 	c.mu.Lock()
 	timeout, l, lastAck, session := c.sess.timeout, c.link, c.lastAck, c.sess.id
+	away := c.whyAway()
 	if timeout == 0 || l == nil && (session == 0 || lastAck == 0) {
 		c.mu.Unlock()
 		return 0 // nothing to keep yet; welcomed prompts
@@ -75,7 +93,7 @@ func (c *Client) attend() (wait time.Duration) {
 	}
 	end := lastAck + timeout
 	if now >= end {
-		c.end(Expired, fmt.Errorf("%w: no sign of life has reached the cluster for %v", ErrSessionExpired, timeout))
+		c.end(Expired, fmt.Errorf("%w: no sign of life has reached the cluster for %v%s", ErrSessionExpired, timeout, away))
 		return 0
 	}
 	return min(wait, end-now)

@@ -281,11 +281,13 @@ func TestAResumedSessionStartsAboveEverythingBefore(t *testing.T) {
 		p := f.serve()
 		require.NoError(t, c.awaitConnected(t.Context()))
 		token := c.Session().Token()
+		token.timeout = 42 * time.Second
 		other := newFake(t)
 		heir := other.open(WithResume(token))
 		q := other.serve()
 		require.Equal(t, protocol.HelloAttach, q.hello.Mode)
 		require.EqualValues(t, fakeSession, q.hello.Session)
+		require.EqualValues(t, 42_000, q.hello.TimeoutMs, "it keeps its timeout")
 		require.Greater(t, q.hello.Attempt, uint64(1)<<40)
 		require.Greater(t, q.hello.Ack, uint64(1)<<40)
 		go heir.Set(t.Context(), "/", nil)

@@ -244,17 +244,19 @@ func TestALockIsHeldUntilAnInterruptedCommandHasEnded(t *testing.T) {
 	cluster := clienttest.Start(t)
 	c := cluster.Client(t)
 	for name, how := range map[string]struct {
-		run  string
-		code int
+		run    string
+		signal syscall.Signal
+		code   int
 	}{
-		"itself":              {`eval "$0"`, 7},
-		"what it has started": {`echo parent $$; sh -c "$0" & wait`, 128 + int(syscall.SIGTERM)},
+		"itself":                  {`eval "$0"`, syscall.SIGTERM, 7},
+		"what it has started":     {`echo parent $$; sh -c "$0" & wait`, syscall.SIGTERM, 128 + int(syscall.SIGTERM)},
+		"the terminal is hung up": {`eval "$0"`, syscall.SIGHUP, 7},
 	} {
 		end := t.TempDir() + "/end"
 		script := fmt.Sprintf(`trap 'echo told; until [ -e %s ]; do sleep 0.02; done; exit 7' TERM; echo up; while :; do sleep 0.02; done`, end)
 		r := begin(t, cluster.Addrs()[0], "lock", "--grace", "1m", "/l", "--", "sh", "-c", how.run, script)
 		r.says("up")
-		require.NoError(t, r.cmd.Process.Signal(syscall.SIGTERM))
+		require.NoError(t, r.cmd.Process.Signal(how.signal))
 		r.says("told")
 		if how.code != 7 {
 			gone(t, r.says("parent "))

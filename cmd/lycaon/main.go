@@ -22,10 +22,17 @@ func main() {
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv))
 }
 
-// run is the whole process but for its exit. SIGINT and SIGTERM end what it
-// does by its context.
+// endSignals are those that end the process, beside the one that ends a command.
+func endSignals() []os.Signal {
+	if signal.Ignored(syscall.SIGHUP) { // by nohup
+		return []os.Signal{syscall.SIGTERM}
+	}
+	return []os.Signal{syscall.SIGTERM, syscall.SIGHUP}
+}
+
+// run is the whole process but for its exit. Signals end what it does by its context.
 func run(args []string, in io.Reader, out, errw io.Writer, getenv func(string) string) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), append(endSignals(), os.Interrupt)...)
 	defer stop()
 	e := newEnv(in, out, errw, getenv)
 	defer e.close()

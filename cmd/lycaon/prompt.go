@@ -39,7 +39,7 @@ func runPrompt(ctx context.Context, e *env) error {
 		}
 	}
 	// From here on Ctrl-C belongs to the line or the command, not to the shell.
-	ctx, stop := signal.NotifyContext(context.WithoutCancel(ctx), syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.WithoutCancel(ctx), endSignals()...)
 	defer stop()
 	p := &prompt{env: e}
 	history, tab := e.historyFile(), &completer{env: e}

@@ -18,7 +18,7 @@ import (
 	"github.com/lycaon-io/lycaon/server"
 )
 
-const serveLong = `Run one server until SIGINT or SIGTERM.
+const serveLong = `Run one server until SIGINT, SIGTERM or SIGHUP.
 
 Every option is also an environment variable (--data-dir is LYCAON_DATA_DIR) and a
 key of the --config file, which is YAML with one "key: value" a line. What is typed

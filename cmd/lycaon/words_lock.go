@@ -21,7 +21,7 @@ const (
 )
 
 const childHelp = `
-Ctrl-C and SIGTERM are passed on to CMD as SIGTERM, and what is held stays so until
+Ctrl-C, SIGTERM and SIGHUP are passed on to CMD as SIGTERM, and what is held stays so until
 CMD has ended, and for up to --grace while what it left in its process group ends. If
 it is lost (the session ended, or a person deleted its node) CMD gets SIGTERM and,
 after --grace, SIGKILL; the exit code is 6 then. Meanwhile somebody else may hold it
