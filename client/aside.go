@@ -81,7 +81,7 @@ func (c *Client) connectAside(ctx context.Context) (*link, error) {
 }
 
 func (c *Client) greetAside(conn net.Conn, addr string) (*link, error) {
-	hello := c.hello(protocol.HelloGuest)
+	hello := c.hello(protocol.HelloGuest, addr)
 	if _, err := conn.Write(protocol.AppendHello(protocol.Magic[:], hello)); err != nil {
 		return nil, err
 	}

@@ -210,7 +210,7 @@ func (c *Client) dial(ctx context.Context, addr string) (net.Conn, error) {
 // greet says hello and takes the welcome.
 func (c *Client) greet(conn net.Conn, addr string) (*link, error) {
 	sentAt := c.now()
-	if _, err := conn.Write(protocol.AppendHello(protocol.Magic[:], c.hello(c.cfg.mode))); err != nil {
+	if _, err := conn.Write(protocol.AppendHello(protocol.Magic[:], c.hello(c.cfg.mode, addr))); err != nil {
 		return nil, err
 	}
 	l := newLink(c, conn, addr)
@@ -237,7 +237,7 @@ func readWelcome(r *bufio.Reader) (*protocol.Welcome, error) {
 	return &w, nil
 }
 
-func (c *Client) hello(mode protocol.HelloMode) *protocol.Hello {
+func (c *Client) hello(mode protocol.HelloMode, addr string) *protocol.Hello {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	h := &protocol.Hello{
@@ -252,8 +252,17 @@ func (c *Client) hello(mode protocol.HelloMode) *protocol.Hello {
 		h.Mode = protocol.HelloAttach
 		h.Session, h.Password, h.Attempt = c.sess.id, slices.Clone(c.sess.password), c.sess.attempt
 		h.Ack = c.lowestOpen()
+		h.Credentials = wires(c.credentialsAt(addr))
 	}
 	return h
+}
+
+// credentialsAt leaves out what another server would refuse the session for. The caller
+// holds mu.
+func (c *Client) credentialsAt(addr string) []Credential {
+	return slices.DeleteFunc(slices.Clone(c.cfg.credentials), func(cred Credential) bool {
+		return cred.server != 0 && cred.server != c.pool.ids[addr]
+	})
 }
 
 // welcomed takes over what the server granted and puts the watches in front
@@ -277,6 +286,7 @@ func (c *Client) welcomed(l *link, w *protocol.Welcome, sentAt time.Duration) er
 	}
 	c.limits = w.Limits
 	c.pool.met(l.addr, w.ServerID)
+	c.taken(w.ServerID)
 	c.saw(w.Zxid)
 	c.acknowledged(sentAt)
 	l.greeted, l.lastPingAt = c.now(), sentAt
@@ -287,6 +297,18 @@ func (c *Client) welcomed(l *link, w *protocol.Welcome, sentAt time.Duration) er
 	c.setState(Connected)
 	c.prompt()
 	return nil
+}
+
+// taken is told who has taken all credentials that may be of any server. The caller
+// holds mu.
+func (c *Client) taken(by uint64) {
+	creds := slices.Clone(c.cfg.credentials)
+	for i, cred := range creds {
+		if cred.server == 0 {
+			creds[i] = cred.ownedBy(by)
+		}
+	}
+	c.cfg.credentials = creds
 }
 
 // checkWelcome distrusts the server: what it grants must be usable.

@@ -15,6 +15,7 @@ import (
 type Credential struct {
 	scheme string
 	data   []byte
+	server uint64 // whose alone it is, once that is known
 }
 
 // Digest is ZooKeeper's scheme of that name: it proves the identity
@@ -24,10 +25,13 @@ func Digest(user, password string) Credential {
 	return Credential{scheme: "digest", data: []byte(user + ":" + password)}
 }
 
+const schemeAdminToken = "admin-token"
+
 // AdminToken is the secret in a server's data directory. It makes the
-// connection the superuser's.
+// connection the superuser's, at that server alone: a session that goes on at
+// another is nobody's superuser there.
 func AdminToken(secret string) Credential {
-	return Credential{scheme: "admin-token", data: []byte(secret)}
+	return Credential{scheme: schemeAdminToken, data: []byte(secret)}
 }
 
 func (c Credential) String() string { return c.scheme + ":redacted" }
@@ -44,6 +48,14 @@ func wires(creds []Credential) (all []protocol.Credential) {
 		all = append(all, cred.wire())
 	}
 	return all
+}
+
+// ownedBy is the credential as the one that a server has taken.
+func (c Credential) ownedBy(server uint64) Credential {
+	if c.scheme == schemeAdminToken {
+		c.server = server
+	}
+	return c
 }
 
 func (c Credential) is(other Credential) bool {
@@ -112,8 +124,8 @@ func (c *Client) startAuth(cl *call) error {
 // proved has later connections begin with what the server has taken, whether the
 // caller has waited for that or not: what is sent again may rest on it. The caller
 // holds mu.
-func (c *Client) proved(cl *call, m *protocol.Message) {
+func (c *Client) proved(cl *call, m *protocol.Message, by uint64) {
 	if m.Code == protocol.OK {
-		c.cfg.credentials = with(c.cfg.credentials, cl.cred)
+		c.cfg.credentials = with(c.cfg.credentials, cl.cred.ownedBy(by))
 	}
 }

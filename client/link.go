@@ -264,7 +264,7 @@ func (c *Client) answer(m *protocol.Message) error {
 	case protocol.OpMembers:
 		c.learned(cl, m)
 	case protocol.OpAuth:
-		c.proved(cl, m)
+		c.proved(cl, m, c.pool.ids[l.addr])
 	}
 	cl.reply = *m
 	c.finish(cl, nil)

@@ -199,6 +199,39 @@ func TestACredentialMayBeOfOneServerAlone(t *testing.T) {
 	})
 }
 
+// An admin token is of one server. Another would refuse the session for it.
+func TestAnAdminTokenGoesToItsServerAlone(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		serve := func() *peer {
+			p := f.accept()
+			p.write(protocol.AppendWelcome(nil, &protocol.Welcome{
+				Version: 1, ServerID: uint64(p.addr[0]), Session: fakeSession, Password: make([]byte, passwordSize), Generation: 1,
+				TimeoutMs: fakeTimeout.Milliseconds(), Zxid: 1, Limits: protocol.DefaultLimits(),
+			}))
+			return p
+		}
+		c := f.openAt(three, WithCredentials(AdminToken("began with"), Digest("u", "p")))
+		p := serve()
+		require.Len(t, p.hello.Credentials, 2)
+		own, met := p.addr, map[string]bool{}
+		added := make(chan error, 1)
+		go func() { added <- c.AddAuth(t.Context(), AdminToken("added")) }()
+		p.answer(p.next())
+		require.NoError(t, <-added)
+		for len(met) < len(three) {
+			p.nc.Close()
+			p = serve()
+			met[p.addr] = true
+			want := 1
+			if p.addr == own {
+				want = 3
+			}
+			require.Len(t, p.hello.Credentials, want, p.addr)
+		}
+		c.Abandon()
+	})
+}
+
 func TestTriesToReconnectBackOff(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
 		f.cut.Store(true)
@@ -283,7 +316,8 @@ func TestAResumedSessionStartsAboveEverythingBefore(t *testing.T) {
 		token := c.Session().Token()
 		token.timeout = 42 * time.Second
 		other := newFake(t)
-		heir := other.open(WithResume(token))
+		heir := OpenLazy([]string{"a:1"}, WithOnlyGivenServers(), WithDialer(other.dial), WithRequestTimeout(0), WithResume(token))
+		t.Cleanup(heir.Abandon)
 		q := other.serve()
 		require.Equal(t, protocol.HelloAttach, q.hello.Mode)
 		require.EqualValues(t, fakeSession, q.hello.Session)
