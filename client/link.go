@@ -238,11 +238,11 @@ func (l *link) handle(m *protocol.Message) error {
 	case m.Op == protocol.OpPing:
 		return l.pong(m)
 	}
-	return c.answer(m)
+	return c.answer(l, m)
 }
 
 // answer settles the oldest call on this connection. The caller holds mu.
-func (c *Client) answer(m *protocol.Message) error {
+func (c *Client) answer(l *link, m *protocol.Message) error {
 	if c.sent.len() == 0 {
 		return fmt.Errorf("%w: an answer to %v %d, which was not asked", ErrProtocol, m.Op, m.Xid)
 	}

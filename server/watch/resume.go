@@ -61,23 +61,23 @@ type resume struct {
 	ring    *Ring
 	tree    Peeker
 	watcher Watcher
-	missed  *missed
+	missed  *gathering
 	left    *Table // watches that are not used up, as those of missed
 }
 
-// missed gathers events until it is known how many are told.
-type missed struct {
+// gathering keeps events until it is known how many are told.
+type gathering struct {
 	Watcher
 	events []*protocol.Message
 	bytes  int
 }
 
-func (m *missed) Notify(ev *protocol.Message) {
+func (m *gathering) Notify(ev *protocol.Message) {
 	m.events = append(m.events, ev)
 	m.bytes += ev.Size()
 }
 
-func (rs *resume) forget() { rs.left, rs.missed = NewTable(), &missed{Watcher: rs.watcher} }
+func (rs *resume) forget() { rs.left, rs.missed = NewTable(), &gathering{Watcher: rs.watcher} }
 
 func (rs *resume) keep(watches []protocol.Watch) {
 	for _, watch := range watches {
