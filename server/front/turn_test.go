@@ -135,6 +135,7 @@ func TestWhoAsksForMuchWhileAScribeIsAtItIsNotClosed(t *testing.T) {
 		c.r = bufio.NewReader(c.nc)
 		c.Push(&protocol.Message{Data: make([]byte, most)})
 		c.Wake()
+		synctest.Wait() // a scribe is at it
 		read := make(chan error)
 		go func() { read <- c.read() }()
 		_, err := there.Write(make([]byte, 4*requests)) // frames of nothing
