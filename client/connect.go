@@ -246,14 +246,15 @@ func (c *Client) hello(mode protocol.HelloMode, addr string) *protocol.Hello {
 		TimeoutMs: c.cfg.sessionTimeout.Milliseconds(),
 		LastZxid:  c.lastZxid,
 	}
-	h.Credentials = wires(c.cfg.credentials)
+	creds := c.cfg.credentials
 	if c.sess.id != 0 && mode != protocol.HelloGuest {
 		c.sess.attempt++
 		h.Mode = protocol.HelloAttach
 		h.Session, h.Password, h.Attempt = c.sess.id, slices.Clone(c.sess.password), c.sess.attempt
 		h.Ack = c.lowestOpen()
-		h.Credentials = wires(c.credentialsAt(addr))
+		creds = c.credentialsAt(addr)
 	}
+	h.Credentials = wires(creds)
 	return h
 }
 

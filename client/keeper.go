@@ -54,9 +54,10 @@ func (c *Client) excuse(late time.Duration) {
 	c.link.heard.Store(int64(min(c.now(), since+late)))
 }
 
-// whyAway is what went wrong with the servers last, as the end of a text. The caller
-// holds mu.
+// whyAway is what went wrong with the servers last, as the end of a text.
 func (c *Client) whyAway() (text string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for _, err := range []error{c.lastRefusal, c.lastFailure} {
 		if err != nil {
 			text += "; " + err.Error()
@@ -77,7 +78,6 @@ func (c *Client) prompt() {
 func (c *Client) attend() (wait time.Duration) {
 	c.mu.Lock()
 	timeout, l, lastAck, session := c.sess.timeout, c.link, c.lastAck, c.sess.id
-	away := c.whyAway()
 	if timeout == 0 || l == nil && (session == 0 || lastAck == 0) {
 		c.mu.Unlock()
 		return 0 // nothing to keep yet; welcomed prompts
@@ -93,7 +93,7 @@ func (c *Client) attend() (wait time.Duration) {
 	}
 	end := lastAck + timeout
 	if now >= end {
-		c.end(Expired, fmt.Errorf("%w: no sign of life has reached the cluster for %v%s", ErrSessionExpired, timeout, away))
+		c.end(Expired, fmt.Errorf("%w: no sign of life has reached the cluster for %v%s", ErrSessionExpired, timeout, c.whyAway()))
 		return 0
 	}
 	return min(wait, end-now)

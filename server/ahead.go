@@ -28,12 +28,12 @@ func (a *ahead) load(ctx context.Context, snaps *raftlog.Snapshots, loading func
 	defer close(a.done)
 	var m *state.Machine
 	began := false
-	id := snaps.LoadAhead(ctx, func(r io.Reader) (err error) {
+	id := snaps.LoadAhead(func(r io.Reader) (err error) {
 		began = true
 		if loading != nil {
 			defer loading()()
 		}
-		m, _, err = state.ReadImage(r)
+		m, _, err = state.ReadImage(stopping{ctx, r})
 		return err
 	})
 	switch {

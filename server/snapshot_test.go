@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -55,6 +56,25 @@ func TestADamagedNewestSnapshotCostsAReplayAndNoData(t *testing.T) {
 	node, err := dial(t, s).Get(t.Context(), "/last")
 	require.NoError(t, err)
 	require.Equal(t, "written after every snapshot", string(node.Data))
+}
+
+func TestALoadBesideTheLogEndsWithItsContext(t *testing.T) {
+	cfg := local(t)
+	s := start(t, cfg)
+	dial(t, s)
+	require.NoError(t, s.node.Snapshot(t.Context()))
+	stop(t, s)
+	id := filepath.Base(newestSnapshot(t, cfg))
+	snaps, err := openSnapshots(filepath.Join(cfg.DataDir, snapshotsName), s.log, s.disk)
+	require.NoError(t, err)
+	ended, end := context.WithCancel(t.Context())
+	end()
+	for ctx, loads := range map[context.Context]bool{t.Context(): true, ended: false} {
+		a := ahead{done: make(chan struct{})}
+		a.load(ctx, snaps, nil)
+		<-a.done
+		require.Equal(t, loads, a.take(id) != nil)
+	}
 }
 
 func newestSnapshot(t *testing.T, cfg Config) string {

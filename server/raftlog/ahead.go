@@ -21,15 +21,15 @@ func (g *generation) layAhead(bytes int64) error {
 	memTable := memTableOf(g.db)
 	at, file := writeAheadEnd(memTable), writeAheadFile(memTable)
 	end := at + bytes
-	if end <= g.laid {
+	if end <= g.ahead.laid {
 		return nil
 	}
 	if bytes < layAheadBytes {
 		end += layAheadBytes
 	}
-	from := max(g.laid, wholePages(at))
-	g.laid = min(wholePages(end), int64(len(file.Data)))
-	return writeZeros(file.Fd, from, g.laid, min(max(bytes/2, pageBytes), int64(len(zeros))))
+	from := max(g.ahead.laid, wholePages(at))
+	g.ahead.laid = min(wholePages(end), int64(len(file.Data)))
+	return writeZeros(file.Fd, from, g.ahead.laid, min(max(bytes/2, pageBytes), int64(len(zeros))))
 }
 
 func wholePages(bytes int64) int64 { return (bytes + pageBytes - 1) &^ (pageBytes - 1) }
@@ -37,7 +37,7 @@ func wholePages(bytes int64) int64 { return (bytes + pageBytes - 1) &^ (pageByte
 // writeZeros writes whole pages, a piece at a time. The kernel keeps what one call writes together, and a sync then writes
 // all of it for a byte that was changed: so pieces are to be no larger than what is changed at a time.
 func writeZeros(file *os.File, from, to, piece int64) error {
-	piece &^= pageBytes - 1
+	piece = pagesUpTo(piece)
 	for ; from < to; from += piece {
 		if _, err := file.WriteAt(zeros[:min(piece, to-from)], from); err != nil {
 			return err

@@ -39,12 +39,12 @@ func TestZerosBeginBehindThePageThatIsWrittenTo(t *testing.T) {
 	before, after := make([]byte, end), make([]byte, end)
 	_, err := file.ReadAt(before, 0)
 	require.NoError(t, err)
-	g.laid = 0
+	g.ahead.laid = 0
 	require.NoError(t, g.layAhead(1))
 	_, err = file.ReadAt(after, 0)
 	require.NoError(t, err)
 	require.True(t, bytes.Equal(before, after))
-	require.Equal(t, wholePages(end+1+layAheadBytes), g.laid)
+	require.Equal(t, wholePages(end+1+layAheadBytes), g.ahead.laid)
 }
 
 func TestZerosEndWithTheFile(t *testing.T) {
@@ -53,11 +53,11 @@ func TestZerosEndWithTheFile(t *testing.T) {
 	fillGenerations(t, s, 1, 1, 2)
 	g := s.newest()
 	file := writeAheadFile(memTableOf(g.db))
-	g.laid = int64(len(file.Data)) - pageBytes
+	g.ahead.laid = int64(len(file.Data)) - pageBytes
 	writeThrough(s)
 	g.ahead.file = nil
-	require.NoError(t, g.layAhead(g.laid))
-	require.EqualValues(t, len(file.Data), g.laid)
+	require.NoError(t, g.layAhead(g.ahead.laid))
+	require.EqualValues(t, len(file.Data), g.ahead.laid)
 	info, err := file.Fd.Stat()
 	require.NoError(t, err)
 	require.EqualValues(t, len(file.Data), info.Size())

@@ -34,7 +34,6 @@ type generation struct {
 	ts      uint64     // Badger's version of the last commit
 	highest uint64     // index of its last entry that may still be vouched for
 	ahead   writeAhead // of its file
-	laid    int64      // where the zeros end that were written to its file ahead
 
 	single bool      // made by this process, and never so full that Badger may have begun a second file and a table
 	sealed time.Time // when the next one was begun; zero if before this start, and of the newest

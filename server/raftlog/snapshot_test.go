@@ -398,7 +398,7 @@ func requireUsable(t *testing.T, dir, victim, id string, compacted, last uint64,
 	t.Helper()
 	s := openSnapshots(t, dir, nil)
 	if ahead {
-		require.NotEqual(t, id, s.LoadAhead(t.Context(), readAll), "a damaged one is not loaded")
+		require.NotEqual(t, id, s.LoadAhead(readAll), "a damaged one is not loaded")
 	}
 	m, err := s.usable(compacted, last)
 	switch {
@@ -430,10 +430,8 @@ func requireUsable(t *testing.T, dir, victim, id string, compacted, last uint64,
 func TestWhatWasLoadedAheadIsReadOnceForOneAnswer(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "snap")
 	s := openSnapshots(t, dir, nil)
-	require.Empty(t, s.LoadAhead(t.Context(), readAll), "of nothing")
+	require.Empty(t, s.LoadAhead(readAll), "of nothing")
 	id := takeSnapshot(t, s, 10, 1, 10)
-	ended, end := context.WithCancel(t.Context())
-	end()
 	state := filepath.Join(dir, id, stateFile)
 	for _, c := range []struct {
 		name  string
@@ -441,12 +439,12 @@ func TestWhatWasLoadedAheadIsReadOnceForOneAnswer(t *testing.T) {
 		read  bool
 	}{
 		{"not loaded", func() {}, true},
-		{"given up", func() { require.Empty(t, s.LoadAhead(ended, readAll)) }, true},
+		{"given up", func() { require.Empty(t, s.LoadAhead(func(io.Reader) error { return context.Canceled })) }, true},
 		{"not of the inner format", func() {
-			require.Empty(t, s.LoadAhead(t.Context(), func(io.Reader) error { return io.ErrUnexpectedEOF }))
+			require.Empty(t, s.LoadAhead(func(io.Reader) error { return io.ErrUnexpectedEOF }))
 		}, true},
-		{"loaded", func() { require.Equal(t, id, s.LoadAhead(t.Context(), readAll)) }, false},
-		{"loaded, and not read to its end", func() { require.Equal(t, id, s.LoadAhead(t.Context(), func(io.Reader) error { return nil })) }, false},
+		{"loaded", func() { require.Equal(t, id, s.LoadAhead(readAll)) }, false},
+		{"loaded, and not read to its end", func() { require.Equal(t, id, s.LoadAhead(func(io.Reader) error { return nil })) }, false},
 		{"loaded once", func() {}, true},
 	} {
 		c.ahead()
@@ -468,7 +466,7 @@ func TestWhatWasLoadedAheadIsNoOther(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "snap")
 	s := openSnapshots(t, dir, nil)
 	takeSnapshot(t, s, 10, 1, 10)
-	s.LoadAhead(t.Context(), readAll)
+	s.LoadAhead(readAll)
 	id := takeSnapshot(t, s, 20, 1, 10)
 	require.NoError(t, os.Truncate(filepath.Join(dir, id, stateFile), 3))
 	_, err := s.usable(0, 5)

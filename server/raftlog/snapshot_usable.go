@@ -1,7 +1,6 @@
 package raftlog
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -97,10 +96,10 @@ func (s *Snapshots) usable(compacted, last uint64) (*raft.SnapshotMeta, error) {
 	return nil, nil
 }
 
-// LoadAhead has load read the newest snapshot, if there is one, unless ctx ends before, and returns its id; "" if it is not
-// whole, by its checksum or to load. A whole read of it takes as long as the opening of the log, so it goes beside that, and
+// LoadAhead has load read the newest snapshot, if there is one, and returns its id; "" if it is not whole, by its checksum or
+// to load. A whole read of it takes as long as the opening of the log, so it goes beside that, and
 // the next Usable need not read this one again. What is wrong with it Usable finds, or whoever loads it after that.
-func (s *Snapshots) LoadAhead(ctx context.Context, load func(io.Reader) error) (id string) {
+func (s *Snapshots) LoadAhead(load func(io.Reader) error) (id string) {
 	names, err := s.names()
 	if err != nil || len(names) == 0 {
 		return ""
@@ -110,27 +109,13 @@ func (s *Snapshots) LoadAhead(ctx context.Context, load func(io.Reader) error) (
 	if err != nil {
 		return ""
 	}
-	err = s.verify(dir, m, func(r io.Reader) error { return load(endingReader{ctx, r}) }, nil)
-	if err != nil {
+	if s.verify(dir, m, load, nil) != nil {
 		return ""
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ahead = *m
 	return m.ID
-}
-
-// endingReader fails once ctx has ended.
-type endingReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (r endingReader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.r.Read(p)
 }
 
 // check proves the checksum only: the inner format was verified when the snapshot was made, and restoring reads it, and

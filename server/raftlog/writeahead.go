@@ -23,7 +23,7 @@ type writeAhead struct {
 	written int64       // bytes of it
 	dropped int64       // of them, those that the memory was rid of
 	direct  bool        // past the page cache, by whole pages
-	laid    int64       // bytes of it that have blocks, if direct
+	laid    int64       // where what has blocks ends, as far as zeros were written ahead
 	pieces  []walPiece  // of what was written, as indexPieces finds them
 }
 
@@ -81,7 +81,9 @@ func (w *writeAhead) write(end int64) error {
 			laid = to // which may still fit
 			_, err = w.file.Fd.WriteAt(w.file.Data[from:to], from)
 		}
-		w.laid = max(w.laid, laid)
+		if err == nil {
+			w.laid = max(w.laid, laid)
+		}
 		if !errors.Is(err, syscall.EINVAL) {
 			return err
 		}

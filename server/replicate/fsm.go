@@ -135,23 +135,27 @@ func (f *fsm) Snapshot() (raft.FSMSnapshot, error) {
 // Restore puts the machine of an image in place. It fails as a whole: the
 // machine stays as it was.
 func (f *fsm) Restore(r io.ReadCloser) error {
-	m := loadedMachine(r)
-	if m == nil {
-		var err error
-		loaded := f.loading()
-		m, _, err = state.ReadImage(bufio.NewReaderSize(r, imageBufferBytes))
-		loaded()
-		if err != nil {
-			err = fmt.Errorf("read image: %w", err)
-			f.fatal(err)
-			return err
-		}
+	m, err := f.load(r)
+	if err != nil {
+		err = fmt.Errorf("read image: %w", err)
+		f.fatal(err)
+		return err
 	}
 	f.machine.Install(m)
 	f.counts.restores.Add(1)
 	f.restored()
 	f.applied()
 	return nil
+}
+
+// load reads an image, unless that has been done already.
+func (f *fsm) load(image io.ReadCloser) (*state.Machine, error) {
+	if m := loadedMachine(image); m != nil {
+		return m, nil
+	}
+	defer f.loading()()
+	m, _, err := state.ReadImage(bufio.NewReaderSize(image, imageBufferBytes))
+	return m, err
 }
 
 type snapshot struct {
