@@ -64,6 +64,18 @@ func (s *Server) bidFarewell(ctx context.Context) {
 	}
 }
 
+// httpWait is how long an answer under way, or a connection that has not asked
+// yet, may hold up the end: what it loses it can ask the next server.
+const httpWait = 250 * time.Millisecond
+
+func (s *Server) closeHTTP(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, httpWait)
+	defer cancel()
+	if err := s.http.Close(ctx); err != nil {
+		s.log.Debug("connections of HTTP were cut off", "error", err)
+	}
+}
+
 // close tells the clients to move and hands leadership over while they do, so
 // that the next leader is there when they come back with what they wait for.
 func (s *Server) close(ctx context.Context) error {
@@ -81,7 +93,7 @@ func (s *Server) close(ctx context.Context) error {
 		errs = append(errs, s.node.Close(context.WithoutCancel(ctx)))
 	}
 	if s.http != nil {
-		errs = append(errs, s.http.Close(ctx))
+		s.closeHTTP(ctx)
 	}
 	if s.peers != nil {
 		errs = append(errs, s.peers.Close())

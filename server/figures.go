@@ -38,8 +38,13 @@ func age(since time.Time) float64 {
 	return time.Since(since).Seconds()
 }
 
-var treeFigures = []figure{
+// startFigures are told from the first moment on.
+var startFigures = []figure{
+	flag("starting", "1 while this server opens its data: of its own figures only lycaon_ready is told beside that.", func(r *reading) bool { return r.starting }),
 	flag("ready", "1 while this server may be sent clients.", func(r *reading) bool { return r.ready }),
+}
+
+var treeFigures = []figure{
 	gauge("zxid", "Newest transaction applied here.", func(r *reading) uint64 { return r.core.Zxid }),
 	gauge("znodes", "Nodes of the tree.", func(r *reading) float64 { return r.nodes }),
 	gauge("data_bytes", "Bytes of all nodes' data.", func(r *reading) float64 { return r.dataBytes }),

@@ -34,7 +34,7 @@ type reading struct {
 	peers peer.Stats
 
 	backups          uint64
-	ready            bool
+	starting, ready  bool
 	nodes, dataBytes float64
 
 	quotas, quotasExceeded int
@@ -68,18 +68,22 @@ func (r *reading) countQuotas(t *znode.Tree) {
 	}
 }
 
-// Describe is what Collect gives: the names do not change.
-func (c collector) Describe(to chan<- *prometheus.Desc) { prometheus.DescribeByCollect(c, to) }
+// Describe is what Collect gives of a server that has started: the names do not change.
+func (c collector) Describe(to chan<- *prometheus.Desc) {
+	prometheus.DescribeByCollect(prometheus.CollectorFunc(new(reading).collect), to)
+}
 
-func (c collector) Collect(to chan<- prometheus.Metric) { c.read().collect(to) }
+// Collect tells little before there is more to be read.
+func (c collector) Collect(to chan<- prometheus.Metric) {
+	if c.s.admits.Load() == nil {
+		show(to, &reading{starting: true}, startFigures)
+		return
+	}
+	c.read().collect(to)
+}
 
 func (r *reading) collect(to chan<- prometheus.Metric) {
-	for _, table := range [][]figure{treeFigures, pipelineFigures, frontFigures, peerFigures, raftFigures, streamFigures, guardFigures, proposerFigures, storeFigures} {
-		for _, f := range table {
-			desc := prometheus.NewDesc("lycaon_"+f.name, f.help, nil, nil)
-			to <- prometheus.MustNewConstMetric(desc, f.kind, f.value(r))
-		}
-	}
+	show(to, r, startFigures, treeFigures, pipelineFigures, frontFigures, peerFigures, raftFigures, streamFigures, guardFigures, proposerFigures, storeFigures)
 	streams(to, "peer_streams_accepted", "Streams that other servers have opened to this one.", r.peers.Accepted)
 	streams(to, "peer_streams_dialed", "Streams that this server has opened to others.", r.peers.Dialed)
 	to <- state1("raft_state", "1 for the role of this server in raft.", "state", r.node.State)
@@ -88,6 +92,15 @@ func (r *reading) collect(to chan<- prometheus.Metric) {
 	to <- spread("batch_seconds", "From a batch given to raft to the batch applied.", r.node.Proposer.BatchTook)
 	to <- spread("batch_transactions", "Transactions in a batch.", r.node.Proposer.BatchTxns)
 	to <- syncs(&r.store)
+}
+
+func show(to chan<- prometheus.Metric, r *reading, tables ...[]figure) {
+	for _, table := range tables {
+		for _, f := range table {
+			desc := prometheus.NewDesc("lycaon_"+f.name, f.help, nil, nil)
+			to <- prometheus.MustNewConstMetric(desc, f.kind, f.value(r))
+		}
+	}
 }
 
 // streams shows every kind, open or not.

@@ -50,7 +50,7 @@ type Server struct {
 	core    *pipeline.Core
 	peers   *peer.Mux
 	node    *replicate.Node
-	admits  atomic.Pointer[replicate.Node] // node, once it is open, for the other servers
+	admits  atomic.Pointer[replicate.Node] // node, once all is wired, for the other servers and for HTTP
 	front   *front.Front
 	native  *native.Native
 	http    *httpfront.Front
@@ -92,7 +92,7 @@ func Open(ctx context.Context, cfg Config) (_ *Server, err error) {
 			err = errors.Join(storageError(err), s.Close(ctx))
 		}
 	}()
-	for _, step := range []func() error{s.listen, s.openData, s.openPeers, s.wire, s.open} {
+	for _, step := range []func() error{s.listen, s.serveHTTP, s.openData, s.openPeers, s.wire, s.open} {
 		if err := step(); err != nil {
 			return nil, err
 		}
@@ -104,6 +104,20 @@ func Open(ctx context.Context, cfg Config) (_ *Server, err error) {
 	}
 	s.serve()
 	return s, nil
+}
+
+// serveHTTP begins before the data is opened: a probe that hears nothing while a large log is read would have the
+// server killed, and started anew, for ever. Until wire has ended only condition and collector may ask s for anything.
+func (s *Server) serveHTTP() error {
+	if s.web == nil {
+		return nil
+	}
+	s.http = httpfront.New(httpfront.Config{
+		Collectors: []prometheus.Collector{newCollector(s)},
+		Ready:      s.condition, Pprof: true, Hosts: s.ownNames(), Logger: s.log,
+	})
+	s.wg.Go(func() { s.note("http", s.http.Serve(s.web), httpfront.ErrClosed) })
+	return nil
 }
 
 func (s *Server) wire() error {
@@ -139,24 +153,20 @@ func (s *Server) wire() error {
 		TLS: tls, SuperDigest: s.cfg.SuperDigest, AdminToken: protocol.Secret(s.dir.token),
 		Serving: s.serving, AllKnow: s.node.AllKnow, Logger: s.log,
 	}, s.core, protocols...)
-	if s.web != nil {
-		s.http = httpfront.New(httpfront.Config{
-			Collectors: []prometheus.Collector{newCollector(s)},
-			Ready:      s.condition, Pprof: true, Hosts: s.ownNames(), Logger: s.log,
-		})
-	}
 	s.admits.Store(s.node)
 	return nil
 }
 
 // condition says what keeps clients from being served, nil if nothing does.
 func (s *Server) condition() error {
-	select {
-	case <-s.ctx.Done():
+	node := s.admits.Load()
+	switch {
+	case s.ctx.Err() != nil:
 		return errors.New("stopping")
-	default:
-		return plain(s.node.Condition())
+	case node == nil:
+		return fmt.Errorf("starting: reading the log and the newest snapshot, for %s", time.Since(s.started).Round(100*time.Millisecond))
 	}
+	return plain(node.Condition())
 }
 
 func (s *Server) serving() error { return plain(s.node.Serving()) }
@@ -169,11 +179,8 @@ func plain(err error) error {
 	return errors.New(strings.TrimPrefix(err.Error(), "replicate: "))
 }
 
-// open starts raft, and HTTP before it, which tells how far a long start is.
+// open starts raft.
 func (s *Server) open() error {
-	if s.http != nil {
-		s.wg.Go(func() { s.note("http", s.http.Serve(s.web), httpfront.ErrClosed) })
-	}
 	if s.usable != nil {
 		if err := s.usable(); err != nil {
 			return err
