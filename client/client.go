@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -160,12 +161,24 @@ func (c *Client) Session() *Session { return &Session{c} }
 // Close ends the session, with its ephemeral nodes, and returns when every
 // goroutine of the client has. Calls under way get their answers first. An
 // error says that no server took the farewell, so that the session stays
-// until its timeout; the client is closed all the same.
+// until its timeout; the client is closed all the same. While another Close is
+// at it this one waits for it, and an error is of ctx.
 func (c *Client) Close(ctx context.Context) error {
-	err := c.farewell(ctx)
-	c.end(Closed, ErrClosed)
+	if c.beginClose() {
+		err := c.farewell(ctx)
+		c.end(Closed, ErrClosed)
+		c.wg.Wait()
+		return err
+	}
+	select {
+	case <-c.ctx.Done():
+	case <-ctx.Done():
+		if c.ctx.Err() == nil {
+			return opError("close", "", context.Cause(ctx))
+		}
+	}
 	c.wg.Wait()
-	return err
+	return nil
 }
 
 // Abandon closes the client and leaves the session to its timeout, or to
@@ -175,22 +188,25 @@ func (c *Client) Abandon() {
 	c.wg.Wait()
 }
 
-func (c *Client) farewell(ctx context.Context) error {
+// beginClose tells whether this is the first Close of a client that has not ended.
+func (c *Client) beginClose() bool {
 	c.mu.Lock()
-	if c.closing || c.ctx.Err() != nil {
-		c.mu.Unlock()
-		select { // another Close is at it
-		case <-c.ctx.Done():
-		case <-ctx.Done():
-		}
-		return nil
-	}
+	defer c.mu.Unlock()
+	first := !c.closing && c.ctx.Err() == nil
+	c.closing = true
+	return first
+}
+
+// errParted is the ErrClosed of a client whose session the cluster has ended, too.
+var errParted = fmt.Errorf("%w", ErrClosed)
+
+func (c *Client) farewell(ctx context.Context) error {
 	cl := c.newCall(protocol.OpCloseSession)
 	var err error
+	c.mu.Lock()
 	if c.cfg.mode != protocol.HelloGuest {
 		err = c.startLocked(cl)
 	}
-	c.closing = true
 	connected, known := c.link != nil, c.sess.id != 0
 	c.mu.Unlock()
 	if c.cfg.mode == protocol.HelloGuest || !connected && !known {
@@ -199,7 +215,7 @@ func (c *Client) farewell(ctx context.Context) error {
 	if err == nil {
 		err = c.awaitFarewell(ctx, cl, connected)
 	}
-	if err == nil || errors.Is(err, ErrSessionExpired) || errors.Is(err, ErrClosed) {
+	if err == nil || errors.Is(err, ErrSessionExpired) || errors.Is(err, errParted) {
 		return nil
 	}
 	return opError("close", "", err)

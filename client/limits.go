@@ -26,6 +26,7 @@ const (
 	pingAfter  = 250 * time.Millisecond // of silence while something is unanswered
 	silenceMin = 700 * time.Millisecond // then the server is left, if there is another
 	shortLife  = 3 * time.Second        // of a connection: left for silence so early, the next one gets twice as long
+	usefulLife = time.Second            // of a connection, at least: then whom to turn to is asked anew without a pause
 	lateness   = 50 * time.Millisecond  // of our own clock: then it is we who did not run
 
 	// A server that has not reached the leader for contactLimit begins no session:

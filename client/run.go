@@ -38,11 +38,13 @@ func (c *Client) run() {
 }
 
 // leave notes that a connection has ended, and tells whether it was of use.
-// Then everybody else is tried at once.
+// Then everybody else is tried at once. A server that welcomes, says something
+// and dies is of none, or it would be dialled as fast as it can die.
 func (c *Client) leave(l *link, err error) (useful bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !l.useful.Load() || errors.Is(err, ErrNotReady) && c.cfg.mode == protocol.HelloGuest {
+	short := !l.useful.Load() || c.now()-l.greeted < usefulLife
+	if short || errors.Is(err, ErrNotReady) && c.cfg.mode == protocol.HelloGuest {
 		c.pool.fail(l.addr, c.now())
 		return false
 	}
@@ -58,7 +60,7 @@ func (c *Client) lost(err error) {
 	closing := c.closing
 	c.mu.Unlock()
 	if closing && errors.Is(err, ErrSessionExpired) {
-		c.end(Closed, ErrClosed)
+		c.end(Closed, errParted)
 		return
 	}
 	c.end(Expired, err)

@@ -63,6 +63,7 @@ func (s *Session) Timeout() time.Duration {
 // client sent the last sign of life that the leader is known to have heard of,
 // even if no server can be reached: before that moment the cluster does not end
 // the session. What a server answers that has lost the leader prolongs nothing.
+// While a machine is suspended its clock stands still, and this comes as much later.
 func (s *Session) Context() context.Context { return s.c.ctx }
 
 // State is the present state.

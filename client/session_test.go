@@ -348,3 +348,49 @@ func TestSecretsDoNotPrint(t *testing.T) {
 	}
 	require.Error(t, new(SessionToken).UnmarshalText([]byte("nonsense")))
 }
+
+func TestASecondCloseThatGivesUpDoesNotEndTheFirst(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		c := f.open()
+		p := f.serve()
+		require.NoError(t, c.awaitConnected(t.Context()))
+		first := make(chan error, 1)
+		go func() { first <- c.Close(t.Context()) }()
+		bye := p.next()
+		require.Equal(t, protocol.OpCloseSession, bye.Op)
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		require.ErrorIs(t, c.Close(ended), context.Canceled)
+		require.Equal(t, Connected, c.Session().State())
+		p.answer(bye)
+		require.NoError(t, <-first)
+		require.NoError(t, c.Close(ended))
+	})
+}
+
+func TestACloseThatIsAbandonedSaysThatTheSessionMayStay(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		c := f.open()
+		p := f.serve()
+		require.NoError(t, c.awaitConnected(t.Context()))
+		first := make(chan error, 1)
+		go func() { first <- c.Close(t.Context()) }()
+		p.next()
+		c.Abandon()
+		require.ErrorIs(t, <-first, ErrClosed)
+	})
+}
+
+func TestAServerThatWelcomesAndDiesIsNotDialledWithoutAPause(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		c := f.open()
+		const times = 30
+		for range times {
+			p := f.serve()
+			p.event(protocol.EventProgress, "", p.zxid)
+			p.nc.Close()
+		}
+		require.Greater(t, time.Since(begin), times/2*backoffMax/2)
+		c.Abandon()
+	})
+}

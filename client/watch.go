@@ -39,16 +39,24 @@ type Watch struct {
 	live      bool  // events are for it
 	replaying bool  // what it missed is being told: events come in any order
 	floor     uint64
-	newest    uint64                // zxid of the newest event taken, while not replaying
-	seen      map[eventKey]struct{} // events above floor taken already
-	gapOpen   bool                  // a gap is queued, or being filled
-	gapFrom   uint64                // where it began
+	newest    uint64             // zxid of the newest event taken, while not replaying
+	seen      map[eventKey]tally // events above floor taken already
+	gapOpen   bool               // a gap is queued, or being filled
+	gapFrom   uint64             // where it began
 }
 
 type eventKey struct {
 	zxid uint64
 	typ  EventType
 	path string
+}
+
+// tally counts like events of one transaction.
+type tally struct {
+	told    int // to the watch
+	heard   int // in this telling of the transaction
+	telling int
+	last    EventType
 }
 
 // WatchOption shapes a Watch.

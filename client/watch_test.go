@@ -413,3 +413,55 @@ func TestAWatchThatIsClosedAmidATellingOfTheStateTellsNoMore(t *testing.T) {
 		require.ErrorIs(t, err, ErrClosed)
 	})
 }
+
+func TestANodeThatComesAndGoesInOneTransactionIsToldSo(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		c := f.open()
+		p := f.serve()
+		w, ends := f.watch(c, p, "/d"), f.watch(c, p, "/d", Types(EventDeleted))
+		transaction := func() {
+			for _, e := range []protocol.EventType{protocol.EventCreated, protocol.EventDataChanged, protocol.EventDeleted, protocol.EventCreated, protocol.EventDataChanged, protocol.EventDeleted, protocol.EventCreated} {
+				p.event(e, "/d", 8)
+			}
+		}
+		transaction()
+		require.Equal(t, []string{"created /d 8", "changed /d 8", "deleted /d 8", "created /d 8", "deleted /d 8", "created /d 8"}, told(t, w))
+		require.Equal(t, []string{"deleted /d 8", "deleted /d 8"}, told(t, ends))
+		p.nc.Close()
+
+		p = f.serve()
+		resume := p.next()
+		require.EqualValues(t, 7, resume.Watches[0].Since)
+		p.event(protocol.EventCreated, "/d", 8)
+		p.event(protocol.EventDeleted, "/d", 8)
+		require.Empty(t, told(t, w))
+		p.nc.Close()
+
+		p = f.serve()
+		p.next()
+		transaction()
+		p.event(protocol.EventDeleted, "/d", 8)
+		require.Equal(t, []string{"deleted /d 8"}, told(t, w), "only the last is new")
+		p.event(protocol.EventReplayDone, "", 9)
+	})
+}
+
+func TestAnothersReplayOfTheNewestTransactionIsNoNews(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		c := f.open()
+		p := f.serve()
+		w := f.watch(c, p, "/d")
+		p.event(protocol.EventCreated, "/d", 8)
+		go func() {
+			_, err := c.Watch(t.Context(), "/d", FromZxid(7))
+			if err != nil {
+				t.Error(err)
+			}
+		}()
+		r := p.next()
+		p.event(protocol.EventCreated, "/d", 8)
+		p.event(protocol.EventReplayDone, "", 8)
+		p.answer(r)
+		require.Equal(t, []string{"created /d 8"}, told(t, w))
+	})
+}

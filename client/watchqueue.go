@@ -2,7 +2,10 @@ package client
 
 // fresh tells whether an event is one that this watch has not been told.
 // Outside replays events come by rising zxid, so that only those of the newest
-// transaction need to be remembered; during one, all. The caller holds c.mu.
+// transaction need to be remembered; during one, all. In a transaction a node may
+// come and go several times, by turns, so that two comings without a going between
+// them are two tellings of one transaction. Its other changes in one are told once.
+// The caller holds c.mu.
 func (w *Watch) fresh(e Event) bool {
 	if e.Zxid <= w.floor {
 		return false
@@ -12,14 +15,22 @@ func (w *Watch) fresh(e Event) bool {
 		clear(w.seen)
 	}
 	key := eventKey{e.Zxid, e.Type, e.Path}
-	if _, twice := w.seen[key]; twice {
-		return false
+	if e.Type == EventDeleted {
+		key.typ = EventCreated // they are counted together
 	}
 	if w.seen == nil {
-		w.seen = map[eventKey]struct{}{}
+		w.seen = map[eventKey]tally{}
 	}
-	w.seen[key] = struct{}{}
-	return true
+	t := w.seen[key]
+	if t.telling != w.c.watches.telling || t.last == e.Type {
+		t.heard = 0
+	}
+	t.heard++
+	t.telling, t.last = w.c.watches.telling, e.Type
+	news := t.heard > t.told
+	t.told = max(t.told, t.heard)
+	w.seen[key] = t
+	return news
 }
 
 // push queues an event. A full queue is merged, and if that does not make it

@@ -17,6 +17,7 @@ type watchSet struct {
 	refs    map[watchKey]int    // watches that share a registration at the server, live or not yet
 	replays queue[*replay]      // resumes on this connection whose end has not been told
 	resume  uint64              // every event up to it has been handed to the watches that were live
+	telling int                 // rises when what was heard may be heard again, each transaction from its beginning
 }
 
 type watchKey struct {
@@ -144,6 +145,7 @@ func (s *watchSet) disconnected() {
 	for s.replays.len() > 0 {
 		s.replays.pop()
 	}
+	s.telling++
 	s.each(func(w *Watch) {
 		w.floor = w.position()
 		w.replaying = true
@@ -250,6 +252,7 @@ func (s *watchSet) replayed(zxid uint64) error {
 		clear(w.seen)
 	}
 	s.resume = max(s.resume, zxid)
+	s.telling++
 	return nil
 }
 
@@ -286,7 +289,7 @@ func (s *watchSet) dispatch(c *Client, e Event) {
 }
 
 func (s *watchSet) offer(c *Client, w *Watch, e Event) {
-	if (modeTypes[w.mode]&w.types)&e.Type.bit() == 0 || !w.fresh(e) {
+	if modeTypes[w.mode]&e.Type.bit() == 0 || !w.fresh(e) || w.types&e.Type.bit() == 0 {
 		return
 	}
 	w.push(e)
