@@ -31,6 +31,7 @@ type attempt struct {
 
 	shared string // the path that others use too, else empty
 	data   []byte // by which the node at shared is ours and no other call's
+	rise   func() // ends what sit began
 }
 
 func newAttempt(c Client, conf config, dir string) *attempt {
@@ -164,10 +165,15 @@ func (a *attempt) findShared(ctx context.Context) ([]client.Guard, error) {
 func (a *attempt) discard() {
 	if len(a.made) > 0 || a.unknown {
 		go a.removeAtLast()
+	} else if a.rise != nil {
+		a.rise()
 	}
 }
 
 func (a *attempt) removeAtLast() {
+	if a.rise != nil {
+		defer a.rise()
+	}
 	session := a.c.Session().Context()
 	for pause := removePause; ; pause = min(2*pause, removePauses) {
 		ctx, cancel := context.WithTimeout(session, removeTry)

@@ -157,6 +157,23 @@ func TestARoundWhoseMembersAllDiedLetsNobodyEnter(t *testing.T) {
 	})
 }
 
+// robbed has what it makes deleted before it hears of it.
+type robbed struct{ *client.Client }
+
+func (r *robbed) Create(ctx context.Context, path string, data []byte, opts ...client.CreateOption) (*client.Node, error) {
+	n, err := r.Client.Create(ctx, path, data, opts...)
+	if err == nil && n.Stat.Owner != 0 {
+		err = r.Delete(ctx, n.Path)
+	}
+	return n, err
+}
+
+func TestWhoIsDeletedBeforeItsWatchIsSetDoesNotEnter(t *testing.T) {
+	t.Parallel()
+	_, err := recipes.NewDoubleBarrier(&robbed{one.Client(t)}, place(t), 1).Enter(limited(t))
+	require.ErrorIs(t, err, recipes.ErrDeleted)
+}
+
 func TestADoubleBarrierIsEnteredAndLeftTogether(t *testing.T) {
 	t.Parallel()
 	const members, rounds = 4, 8

@@ -87,6 +87,9 @@ func (e *Entry) await(ctx context.Context, w *client.Watch) error {
 	if err != nil {
 		return err
 	}
+	if !slices.Contains(inside, e.name) { // gone before its watch was set
+		return fmt.Errorf("%w: %w", ErrLost, ErrDeleted)
+	}
 	if len(inside) >= e.b.n {
 		_, err := e.b.c.Create(ctx, e.b.ready(), notNull(nil), e.b.conf.create(client.IfAbsent())...)
 		if err != nil {

@@ -45,12 +45,19 @@ func (g *Group) Join(ctx context.Context, name string, data []byte) (*Held, erro
 }
 
 func (g *Group) join(ctx context.Context, a *attempt) (*Held, error) {
+	if err := a.sit(ctx); err != nil {
+		return nil, err
+	}
 	for {
 		n, err := a.claim(ctx, func() (*client.Node, error) {
 			return g.c.Create(ctx, a.shared, a.data, g.conf.create(client.Ephemeral())...)
 		})
 		if err == nil {
-			return a.stay(ctx, n)
+			h, err := a.stay(ctx, n)
+			if err == nil {
+				context.AfterFunc(h.ctx, a.rise)
+			}
+			return h, err
 		}
 		if !errors.Is(err, client.ErrNodeExists) {
 			return nil, err

@@ -3,6 +3,7 @@ package recipes_test
 import (
 	"context"
 	"encoding/json"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -135,6 +136,60 @@ func TestAnEarlyEndOfAJoinLeavesNothing(t *testing.T) {
 		cancel()
 	}
 	eventually(t, "nodes stay behind", func() bool { return len(children(t, c, place(t))) == 0 })
+}
+
+// unanswered loses the answer of the first create, and the first look for what it made.
+type unanswered struct {
+	*client.Client
+	creates, looks atomic.Int64
+	found          chan error // by the second look
+}
+
+func (u *unanswered) Create(ctx context.Context, path string, data []byte, opts ...client.CreateOption) (*client.Node, error) {
+	n, err := u.Client.Create(ctx, path, data, opts...)
+	if u.creates.Add(1) == 1 {
+		return nil, &client.Error{Op: "create", Path: path, Err: context.DeadlineExceeded, Maybe: true}
+	}
+	return n, err
+}
+
+func (u *unanswered) Get(ctx context.Context, path string, opts ...client.GetOption) (*client.Node, error) {
+	if by, _ := ctx.Deadline(); time.Until(by) > testTime/2 { // of the calls of the test
+		return u.Client.Get(ctx, path, opts...)
+	}
+	if u.looks.Add(1) == 1 {
+		return nil, &client.Error{Op: "get", Path: path, Err: context.DeadlineExceeded}
+	}
+	n, err := u.Client.Get(ctx, path, opts...)
+	u.found <- err
+	return n, err
+}
+
+func TestADiscardedJoinDoesNotTakeItsSuccessorForItsOwn(t *testing.T) {
+	t.Parallel()
+	ctx := limited(t)
+	former := one.Client(t)
+	before, err := recipes.NewGroup(former, place(t)).Join(ctx, "me", nil)
+	require.NoError(t, err)
+	c := &unanswered{Client: one.Client(t), found: make(chan error, 1)}
+	_, err = recipes.NewGroup(c, place(t)).Join(ctx, "me", []byte("x"))
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.NoError(t, before.Release(ctx))
+	brief, cancel := context.WithCancel(ctx)
+	cancel()
+	_, err = recipes.NewGroup(c, place(t)).Join(brief, "me", []byte("x"))
+	require.ErrorIs(t, err, context.Canceled)
+	h, err := recipes.NewGroup(c, place(t)).Join(ctx, "me", []byte("x"))
+	require.NoError(t, err)
+	require.ErrorIs(t, <-c.found, client.ErrNoNode, "it would delete this")
+	require.NoError(t, h.Release(ctx))
+	h, err = recipes.NewGroup(c, place(t)).Join(ctx, "me", nil)
+	require.NoError(t, err, "a name that was given back is free")
+	require.NoError(t, former.Delete(ctx, place(t)+"/me"))
+	<-h.Context().Done()
+	h, err = recipes.NewGroup(c, place(t)).Join(ctx, "me", nil)
+	require.NoError(t, err, "a name that was lost is free")
+	require.NoError(t, h.Release(ctx))
 }
 
 func ids(found []recipes.Instance) (ids []string) {

@@ -65,6 +65,7 @@ func (h *Held) watch(ctx context.Context, n client.Node) error {
 	}
 	h.watches = append(h.watches, w)
 	h.watchers.Go(func() {
+		defer w.Close() // Release may come late, or never
 		if err := gone(h.ctx, w, n.Stat.Czxid); err != nil {
 			h.lose(err) // nobody would tell us any more
 			return
@@ -116,9 +117,10 @@ func (h *Held) stop(cause error) {
 // Context is for all that is done under the grant. Writes under it are guarded:
 // none of them happens once the grant is lost, however late it arrives. It is
 // cancelled the moment the grant may be lost, with a cause that is ErrLost, even
-// if no server can be reached, and by Release. Only if somebody deletes the node,
-// or has the session ended, may the news come when the next one holds already. It has the values of the context
-// that the grant was asked with, not its deadline.
+// if no server can be reached, and by Release. Only after the machine was suspended,
+// or if somebody deletes the node, or has the session ended, may the news come when
+// the next one holds already. It has the values of the context that the grant was
+// asked with, not its deadline.
 func (h *Held) Context() context.Context { return h.ctx }
 
 // Guard puts the grant on other writes; its Token is for resources elsewhere,
@@ -127,6 +129,7 @@ func (h *Held) Guard() client.Guard { return h.guard }
 
 // Release gives the grant back: its context ends first. If no server can be
 // asked in time it is given back as soon as one can, behind the caller's back.
+// After a loss it takes away what is left, the other leases of one grant say.
 // The error is ErrLost if the grant was lost before, so that it was not exclusive
 // until now. All calls but the first do nothing.
 func (h *Held) Release(ctx context.Context) error {

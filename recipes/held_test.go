@@ -102,3 +102,28 @@ func expire(c *client.Client) {
 	one.ExpireSession(c.Session().ID())
 	<-c.Session().Context().Done()
 }
+
+// watching remembers its watches.
+type watching struct {
+	*client.Client
+	watches []*client.Watch
+}
+
+func (w *watching) Watch(ctx context.Context, path string, opts ...client.WatchOption) (*client.Watch, error) {
+	watch, err := w.Client.Watch(ctx, path, opts...)
+	w.watches = append(w.watches, watch)
+	return watch, err
+}
+
+func TestALostGrantThatNobodyReleasesKeepsNoWatch(t *testing.T) {
+	t.Parallel()
+	ctx := limited(t)
+	c := &watching{Client: one.Client(t)}
+	h, err := recipes.NewMutex(c, place(t)).Lock(ctx)
+	require.NoError(t, err)
+	require.Len(t, c.watches, 1)
+	require.NoError(t, one.Client(t).Delete(ctx, h.Guard().Path()))
+	<-h.Context().Done()
+	_, err = c.watches[0].Next(ctx)
+	require.ErrorIs(t, err, client.ErrClosed)
+}

@@ -330,7 +330,7 @@ const anyVersion = -1
 
 // Ack takes the item out of the queue for good, if it is still this taker's. Without
 // a deadline it waits for the answer as long as the session lives. ErrLost says that
-// somebody else has the item now, or will; but if there is a client.Error with Maybe in
+// somebody else has the item now, or will, or that somebody has deleted it; but if there is a client.Error with Maybe in
 // it, or was in the error of an Ack before, the item may be out of the queue.
 func (i *Item) Ack(ctx context.Context) error {
 	ctx = patient{bare{ctx}}
@@ -342,6 +342,9 @@ func (i *Item) Ack(ctx context.Context) error {
 		h.stop(ErrReleased)
 		return nil
 	case errors.Is(err, client.ErrFenced), errors.Is(err, client.ErrNoNode), h.a.c.Session().Context().Err() != nil:
+		if !errors.Is(err, client.ErrFenced) { // the item is gone, the claim need not be
+			defer h.a.discard()
+		}
 		err = fmt.Errorf("%w: %w", ErrLost, err)
 		h.stop(err)
 	default:

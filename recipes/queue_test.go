@@ -107,6 +107,20 @@ func TestAnAckAfterTheLossChangesNothing(t *testing.T) {
 	require.NoError(t, again.Ack(ctx))
 }
 
+func TestAnAckOfAnItemThatIsGoneLeavesNoClaim(t *testing.T) {
+	t.Parallel()
+	ctx := limited(t)
+	c := one.Client(t)
+	q := recipes.NewQueue(c, place(t))
+	require.NoError(t, q.Put(ctx, nil))
+	i, err := q.Take(ctx)
+	require.NoError(t, err)
+	require.NoError(t, one.Client(t).Delete(ctx, place(t)+"/entries/"+children(t, c, place(t)+"/entries")[0]))
+	require.ErrorIs(t, i.Ack(ctx), recipes.ErrLost)
+	eventually(t, "the claim stays", func() bool { return len(children(t, c, place(t)+"/taken")) == 0 })
+	require.NoError(t, i.Nack(ctx), "it is settled")
+}
+
 // ledger is what the consumers of a queue have done.
 type ledger struct {
 	mu    sync.Mutex
