@@ -94,12 +94,13 @@ func (e *env) importInto(ctx context.Context, args []string, format *formFlag, e
 			return usageError{err}
 		}
 	}
+	if form != formDir {
+		return e.importDocument(ctx, args[0], to, existing)
+	}
 	info, err := os.Stat(args[0])
 	switch {
-	case form == formDir && err == nil && !info.IsDir():
+	case err == nil && !info.IsDir():
 		return usageError{fmt.Errorf("%s is no directory, and its ending tells no form: --format yaml or json does", args[0])}
-	case form != formDir:
-		return e.importDocument(ctx, args[0], to, existing)
 	case to == "":
 		return usageError{errors.New("import of a directory wants the PATH to put it at")}
 	}

@@ -1,7 +1,11 @@
 package raftlog
 
 import (
+	"bytes"
+	"log/slog"
+	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -79,6 +83,39 @@ func TestTheServersOfAClusterMakeTheirGenerationsApart(t *testing.T) {
 	require.False(t, s.wantsNext(g))
 	g.used.Add(1)
 	require.True(t, s.wantsNext(g))
+}
+
+func TestThatTheNextGenerationCannotBeMadeIsSaidOnce(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	o := testOptions(t.TempDir())
+	o.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	s, err := Open(o)
+	require.NoError(t, err)
+	file := filepath.Join(t.TempDir(), "no directory")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	tryIn := func(dir string) {
+		s.making.Lock()
+		s.dir = dir
+		s.spare = nil
+		s.newest().used.Store(s.opt.memTableBytes)
+		s.making.Unlock()
+		s.makeSpare()
+	}
+	told := func() int {
+		s.making.Lock() // the housekeeper may be at it
+		defer s.making.Unlock()
+		return strings.Count(log.String(), "cannot begin the next generation")
+	}
+	tryIn(file)
+	tryIn(file)
+	require.Equal(t, 1, told())
+	tryIn(o.Dir)
+	require.NotNil(t, s.spare)
+	require.NoError(t, s.spare.close())
+	tryIn(file)
+	require.Equal(t, 2, told(), "it could be in between")
+	require.NoError(t, s.Close())
 }
 
 func TestAGenerationIsDeletedInPiecesOnceNobodyReadsIt(t *testing.T) {

@@ -83,6 +83,7 @@ func (s *Store) beginGeneration(number uint64) (*generation, error) {
 	if err := errors.Join(syncDir(path), syncDir(s.dir)); err != nil {
 		return nil, errors.Join(err, g.discard(nil))
 	}
+	s.warned = false
 	return g, nil
 }
 
@@ -95,7 +96,10 @@ func (s *Store) makeSpare() {
 	}
 	spare, err := s.beginGeneration(s.newest().number + 1)
 	if err != nil {
-		s.opt.Logger.Warn("cannot begin the next generation of the log ahead", "dir", s.dir, "error", err)
+		if !s.warned { // each write tries again
+			s.warned = true
+			s.opt.Logger.Warn("cannot begin the next generation of the log ahead", "dir", s.dir, "error", err)
+		}
 		return
 	}
 	s.spare = spare

@@ -63,8 +63,9 @@ type Store struct {
 	// beforeCommit lets tests fail the n-th commit.
 	beforeCommit func() error
 
-	making sync.Mutex  // guards spare and the making of a generation; taken inside mu
+	making sync.Mutex  // guards what follows and the making of a generation; taken inside mu
 	spare  *generation // the next one, made ahead
+	warned bool        // that it cannot be made, since one could
 
 	stableMu sync.RWMutex // guards stable; taken inside mu
 	stable   map[string][]byte
