@@ -104,6 +104,7 @@ func (c *Config) checkIdentity() error {
 }
 
 func (c *Config) checkAddresses() error {
+	taken := map[string]string{}
 	for _, a := range []struct {
 		key, addr string
 		optional  bool
@@ -122,6 +123,10 @@ func (c *Config) checkAddresses() error {
 		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 			return fmt.Errorf("%s %q: port %q is not 0 to 65535", a.key, a.addr, port)
 		}
+		if other, is := taken[a.addr]; is && port != "0" {
+			return fmt.Errorf("%s and %s are both %s: each wants a port of its own", other, a.key, a.addr)
+		}
+		taken[a.addr] = a.key
 	}
 	return c.checkAdvertised()
 }

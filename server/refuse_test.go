@@ -146,6 +146,7 @@ func TestSettingsThatCannotBeAreNamed(t *testing.T) {
 		"data-dir":                              func(c *Config) { c.DataDir = "" },
 		"client-addr \"x\"":                     func(c *Config) { c.ClientAddr = "x" },
 		"http-addr \"h:99999\"":                 func(c *Config) { c.HTTPAddr = "h:99999" },
+		"client-addr and peer-addr are both":    func(c *Config) { c.ClientAddr, c.PeerAddr = "h:1", "h:1" },
 		"peer-addr \"x\"":                       func(c *Config) { c.PeerAddr = "x" },
 		"advertise-peer-addr":                   func(c *Config) { c.PeerAddr, c.InsecurePeers = ":2888", true },
 		"advertise-client-addr \"h:0\": port":   func(c *Config) { c.AdvertiseClientAddr = "h:0" },

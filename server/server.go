@@ -89,7 +89,7 @@ func Open(ctx context.Context, cfg Config) (_ *Server, err error) {
 		if err != nil {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveUpWait)
 			defer cancel()
-			err = errors.Join(storageError(err), s.Close(ctx))
+			err = errors.Join(storageError(err), s.close(ctx)) // nobody else has s
 		}
 	}()
 	for _, step := range []func() error{s.listen, s.serveHTTP, s.openData, s.openPeers, s.wire, s.open} {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -106,6 +107,7 @@ func TestTheEndDoesNotWaitForAConnectionOfHTTPThatNeverAsks(t *testing.T) {
 				require.NoError(t, h.server.Close(context.Background()))
 			}
 			require.Contains(t, h.log.String(), "connections of HTTP were cut off")
+			require.Equal(t, h.server != nil, strings.Contains(h.log.String(), "msg=stopped"), "what never was up does not stop")
 		})
 	}
 }

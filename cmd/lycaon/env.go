@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -93,8 +94,12 @@ func (t *contact) hosts() (servers []string, chroot string, err error) {
 		if (t.compat || t.output == string(formCompat)) && addr != "" && !strings.ContainsAny(addr, ":[]") {
 			addr += ":2181"
 		}
-		if _, _, err := net.SplitHostPort(addr); err != nil {
+		_, port, err := net.SplitHostPort(addr)
+		if err != nil {
 			return nil, "", usageError{fmt.Errorf("server %q: want H:P[,H:P...][/chroot]", addr)}
+		}
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return nil, "", usageError{fmt.Errorf("server %q: port %q is not 1 to 65535", addr, port)}
 		}
 		servers = append(servers, addr)
 	}

@@ -102,7 +102,7 @@ func TestASettingThatCannotBeTakenNamesItsPlaceAndTheRule(t *testing.T) {
 
 func TestServersHaveAPort(t *testing.T) {
 	t.Parallel()
-	for text, want := range map[string][]string{"a:1": {"a:1"}, "a:1,[::1]:2/app": {"a:1", "[::1]:2"}, "a": nil, "a:1,": nil, "": nil} {
+	for text, want := range map[string][]string{"a:1": {"a:1"}, "a:1,[::1]:2/app": {"a:1", "[::1]:2"}, "a": nil, "a:1,": nil, "": nil, "a:": nil, "a:0": nil, "a:99999": nil, "a:zk": nil} {
 		got, _, err := (&contact{server: text}).hosts()
 		require.Equal(t, want, got, text)
 		require.Equal(t, want == nil, exitCode(err) == exitUsage, text)
