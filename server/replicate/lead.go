@@ -274,7 +274,7 @@ func (l *loop) tick() {
 // silence at the same time.
 func (l *loop) shed(inst *instance) {
 	age := inst.gate.age()
-	if age <= l.patience() || len(l.others()) == 0 {
+	if age <= hangAfter || len(l.others()) == 0 {
 		l.hung = l.hung && age > 0
 		return
 	}

@@ -190,6 +190,13 @@ func TestNothingIsLostOrDoubledWhenTheLogFails(t *testing.T) {
 	stop(t, n)
 }
 
+func TestWhetherItServesIsAskedForNoMemory(t *testing.T) {
+	n, _ := start(t, newDisk(), Config{})
+	defer stop(t, n)
+	require.NoError(t, n.Serving())
+	require.Zero(t, testing.AllocsPerRun(1000, func() { _ = n.Serving() }), "each session that begins asks")
+}
+
 func TestAHungDiskIsToldAndNothingIsLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &shaky{monotonic: newDisk().logs}

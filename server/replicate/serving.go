@@ -46,7 +46,7 @@ func (n *Node) Serving() error {
 	case !n.serving.Load() && !mutant.On(mutant.ServeEarly):
 		return fmt.Errorf("replicate: applying the log: at entry %d of %d", n.fsm.counts.index.Load(), inst.raft.LastIndex())
 	}
-	if age := inst.gate.age(); age > n.patience() {
+	if age := inst.gate.age(); n.stuck(age) {
 		return fmt.Errorf("replicate: a write to the log has been under way for %s", age.Round(time.Millisecond))
 	}
 	if contact := n.Contact(); contact > maxServingContact {
@@ -116,11 +116,9 @@ func (n *Node) unready() {
 	n.awaiting.Store(0)
 }
 
-// patience is for how long a write to the log may be under way before this
-// server is not one to be written through: others may be better off.
-func (n *Node) patience() time.Duration {
-	if len(n.others()) == 0 {
-		return slowFlight
-	}
-	return hangAfter
+// stuck tells whether a write to the log has been under way for so long that this
+// server is not one to be written through: others, if there are any, may be better
+// off. Only then they are counted, since each session that begins has this asked.
+func (n *Node) stuck(age time.Duration) bool {
+	return age > hangAfter && (age > slowFlight || len(n.others()) > 0)
 }

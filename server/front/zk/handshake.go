@@ -56,7 +56,7 @@ func (c *conn) begin(r *jute.ConnectRequest) error {
 		return err
 	}
 	timeout := c.Config().Clamp(int64(r.TimeoutMs))
-	if c.Config().NotServing() != nil && r.ReadOnly && !c.Front().Draining() {
+	if r.ReadOnly && !c.Front().Draining() && c.Config().NotServing() != nil {
 		return c.beginReadOnly(r, ids, timeout)
 	}
 	password := r.Password
