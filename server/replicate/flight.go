@@ -104,12 +104,13 @@ func (p *proposer) landed(t *term, f flight, err error) {
 	}
 }
 
-// awaiting are the followers of one batch, if that is all that is under way and
-// nothing is queued: no other brings them word of its commit.
+// awaiting are the followers of the one batch under way. What is queued would bring
+// them word of its commit, but leaves once this server has applied it, unless it is
+// enough to go beside it.
 func (p *proposer) awaiting() []*inlet {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.term == nil || len(p.term.left) != 1 || p.queued > 0 {
+	if p.term == nil || len(p.term.left) != 1 || p.queued >= minSecondBatchBytes {
 		return nil
 	}
 	return p.term.left[0].from

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime"
 	"sync"
 	"time"
 
@@ -59,8 +60,9 @@ func (f *forwarder) breakOff() {
 }
 
 // write sends what has gathered whenever there is something, each frame with
-// one write: what comes during one is the next. Pulses in between have the
-// leader show that it reads.
+// one write: what comes during one is the next. Who is ready to run goes first:
+// some have more for it, and the one that woke this goroutine has it run before
+// them. Pulses in between have the leader show that it reads.
 func (f *forwarder) write(r *reign, c net.Conn, ended <-chan struct{}) {
 	pulse := time.NewTimer(beat.Next(pulseInterval))
 	defer pulse.Stop()
@@ -77,6 +79,7 @@ func (f *forwarder) write(r *reign, c net.Conn, ended <-chan struct{}) {
 		case <-ended:
 			return
 		case <-f.out.more:
+			runtime.Gosched()
 			for _, frame := range f.out.Take() {
 				if _, err := c.Write(frame); err != nil {
 					c.Close() // listen tells why

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"os"
+	"runtime"
 	"strconv"
 	"sync"
 	"testing"
@@ -417,4 +419,35 @@ func TestTheMembersAreToldToEveryServer(t *testing.T) {
 			})
 		}
 	})
+}
+
+// sink is a connection that takes whatever is written.
+type sink struct{ net.Conn }
+
+func (sink) Write(b []byte) (int, error) { return len(b), nil }
+
+// Clients in step append one after the other, each in a goroutine of its own: a write
+// to the leader each costs both servers more than all the rest of forwarding.
+func TestWhatIsReadyToBeForwardedGoesTogether(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	f := &forwarder{s: &streams{n: &Node{}}, out: NewOutbox(maxOutboxBytes, func() {})}
+	f.out.Open(func() {})
+	ended := make(chan struct{})
+	var writer, clients sync.WaitGroup
+	writer.Go(func() { f.write(&reign{term: 5}, sink{}, ended) })
+	const rounds, inStep = 1000, 4
+	for range rounds {
+		for i := range uint64(inStep) {
+			clients.Go(func() { fill(f.out, i, i, 10) })
+		}
+		clients.Wait()
+		for f.out.Stats().QueuedBytes > 0 {
+			runtime.Gosched()
+		}
+	}
+	close(ended)
+	writer.Wait()
+	s := f.out.Stats()
+	require.EqualValues(t, rounds*inStep, s.Txns)
+	require.Less(t, s.Frames, uint64(rounds+rounds/4)) // the scheduler looks elsewhere first now and then
 }

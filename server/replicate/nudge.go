@@ -14,8 +14,9 @@ import (
 type logID struct{ index, term uint64 }
 
 // hashicorp/raft tells followers of a commit with the next entry or after up to
-// twice its commit timeout. Those whose clients wait for it, or may watch, are told
-// here, when nothing else is queued or under way that would bring the word.
+// twice its commit timeout. Those whose clients wait for it are told here, when no
+// other batch is under way that brings the word; those whose clients may watch, when
+// nothing is queued either.
 
 // committing is told by raft's goroutine for the machine of an entry that is
 // committed and about to be applied here: a follower's client need not wait for that.

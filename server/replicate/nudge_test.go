@@ -30,6 +30,28 @@ func TestAFollowerIsToldOfACommitBeforeTheLeaderAppliesIt(t *testing.T) {
 	})
 }
 
+// What is queued leaves once the leader has applied this, and would bring the word as late.
+func TestAFollowerIsToldOfACommitThoughMoreIsQueued(t *testing.T) {
+	idle(t, func(e *ensemble, all []*writer) {
+		leader, far := e.leader(), e.follower()
+		release := hold(leader)
+		all[far.id-1].write(10)
+		synctest.Wait()
+		all[leader.id-1].write(10)
+		synctest.Wait()
+		require.NotZero(t, leader.prop.Stats().QueuedBytes)
+		busy := make(chan struct{})
+		leader.busy.Store(&busy)
+		release(false)
+		synctest.Wait()
+		require.Zero(t, all[far.id-1].waiting())
+		require.False(t, leader.has(all[far.id-1].path(1)))
+		leader.busy.Store(nil)
+		close(busy)
+		e.checked(all)
+	})
+}
+
 // A commit needs the fastest ones alone: a follower whose disk is slower hears of it
 // while it writes.
 func TestAFollowerAppliesWhatWasCommittedMeanwhileOnceItHasWrittenIt(t *testing.T) {
