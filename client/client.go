@@ -32,7 +32,7 @@ type Client struct {
 	limits       protocol.Limits
 	link         *link // nil while disconnected
 	pool         pool
-	patience     time.Duration // with a silent server
+	patience     time.Duration // with a silent server, if it is more than the least
 	asking       bool          // for the members
 	resting      bool          // the keeper looks again only when it is time for a ping
 
@@ -101,7 +101,7 @@ func newClient(servers []string, mode protocol.HelloMode, opts []Option) (*Clien
 		cfg: cfg, epoch: time.Now().Add(-time.Second), // so that 0 is before everything
 		urge: make(chan struct{}, 1), stateChanged: make(chan struct{}),
 		limits: protocol.Limits{MaxFrame: defaultMaxFrame, MaxOutstanding: 1},
-		pool:   newPool(cfg.servers), patience: silenceMin,
+		pool:   newPool(cfg.servers),
 	}
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	c.watches.init()
@@ -113,7 +113,8 @@ func newClient(servers []string, mode protocol.HelloMode, opts []Option) (*Clien
 
 // adopt prepares for another client's session. Whatever that client has done
 // since its token was taken, this one's numbers must be higher than its: those
-// count up from 1, these from the microseconds of the wall clock.
+// count up from 1, these from the microseconds of the wall clock. Where that is
+// behind an earlier heir's, the Welcome tells how high the writes have come.
 func (c *Client) adopt(t SessionToken) {
 	now := uint64(time.Now().UnixMicro())
 	c.sess = sessionState{id: uint64(t.ID), password: t.password[:], attempt: max(t.attempt, now), timeout: t.timeout}

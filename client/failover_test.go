@@ -78,6 +78,26 @@ func TestAnIdleClientFindsOutAtItsNextPing(t *testing.T) {
 	})
 }
 
+func TestAShortSessionHasTheTimeToTurnToAnother(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		const timeout = time.Second
+		c := f.openAt(three)
+		p := f.serve(func(w *protocol.Welcome) { w.TimeoutMs = timeout.Milliseconds() })
+		p.pong(p.mustHear(protocol.OpPing))
+		asked := time.Now()
+		c.createAsync(t.Context(), "/x")
+		p.mustHear(protocol.OpCreate)
+		p.pong(p.mustHear(protocol.OpPing))
+		require.Equal(t, timeout/8, time.Since(asked), "is it there at all?")
+		heard := time.Now()
+		p.mustHear(protocol.OpPing)
+		q := f.serve()
+		require.Equal(t, timeout/4, time.Since(heard))
+		require.NotEqual(t, p.addr, q.addr)
+		c.Abandon()
+	})
+}
+
 // All are silent: the first moment of patience is not enough for anybody, so
 // the next ones get more.
 func TestPatienceGrowsWhenEverybodyIsSlow(t *testing.T) {

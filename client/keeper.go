@@ -122,7 +122,7 @@ func (c *Client) attendLink(l *link, now time.Duration) (wait time.Duration) {
 	most := c.sess.timeout * 2 / 3
 	dead := time.Duration(l.heard.Load()) + most
 	if c.pool.hasOther(l.addr) {
-		dead = min(dead, since+c.patience)
+		dead = min(dead, since+max(c.patience, c.leastPatience()))
 	}
 	if now < dead {
 		return min(next, dead) - now
@@ -148,7 +148,7 @@ func (l *link) nextPing() time.Duration {
 	}
 	next := l.lastPingAt + l.pingEvery()
 	if since, waits := l.waitsSince(); waits {
-		next = min(next, since+pingAfter)
+		next = min(next, since+min(pingAfter, l.c.leastPatience()/2))
 	}
 	return next
 }
@@ -172,8 +172,11 @@ func (c *Client) loseSilent(l *link) {
 	l.leave(errSilent)
 	c.pool.shun(l.addr, c.now())
 	if time.Duration(l.heard.Load())-l.greeted < shortLife {
-		c.patience = min(2*c.patience, c.sess.timeout*2/3)
+		c.patience = min(2*max(c.patience, c.leastPatience()), c.sess.timeout*2/3)
 	} else {
-		c.patience = silenceMin
+		c.patience = 0
 	}
 }
+
+// leastPatience leaves a short session the time to find another server.
+func (c *Client) leastPatience() time.Duration { return min(silenceMin, c.sess.timeout/4) }

@@ -24,7 +24,7 @@ const (
 	// silenceMin is about what a cluster needs for a new leader: to leave sooner
 	// gains nothing, and a loaded server may well take a part of it.
 	pingAfter  = 250 * time.Millisecond // of silence while something is unanswered
-	silenceMin = 700 * time.Millisecond // then the server is left, if there is another
+	silenceMin = 700 * time.Millisecond // or a quarter of the session's timeout: then the server is left, if there is another
 	shortLife  = 3 * time.Second        // of a connection: left for silence so early, the next one gets twice as long
 	usefulLife = time.Second            // of a connection, at least: then whom to turn to is asked anew without a pause
 	lateness   = 50 * time.Millisecond  // of our own clock: then it is we who did not run
@@ -48,6 +48,7 @@ const (
 	keptCalls        = 1024             // recycled calls
 	maxWatchQueue    = 4096             // events one watch holds before it coalesces, then resyncs
 	maxFrame         = 64 << 20         // no server may announce more
+	maxXid           = 1 << 63          // no server may have seen more
 	defaultMaxFrame  = 1 << 20          // until a Welcome says so
 	maxResumeWatches = 10_000           // in one request
 	snapshotPatience = 30 * time.Second // between two pieces of a snapshot

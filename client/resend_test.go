@@ -353,6 +353,7 @@ func TestAWelcomeThatMakesNoSenseIsRefused(t *testing.T) {
 		"an endless timeout": func(w *protocol.Welcome) { w.TimeoutMs = 1 << 60 },
 		"no frames":          func(w *protocol.Welcome) { w.Limits.MaxFrame = 0 },
 		"endless frames":     func(w *protocol.Welcome) { w.Limits.MaxFrame = 1 << 31 },
+		"a write of no xid":  func(w *protocol.Welcome) { w.HighXid = 1<<64 - 1 },
 		"no requests":        func(w *protocol.Welcome) { w.Limits.MaxOutstanding = 0 },
 	} {
 		t.Run(name, func(t *testing.T) {

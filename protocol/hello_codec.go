@@ -91,7 +91,7 @@ func (d *decoder) credential() Credential {
 // AppendWelcome appends the frame of w.
 func AppendWelcome(b []byte, w *Welcome) []byte {
 	b, start := beginFrame(b)
-	b = appendArray(b, 12)
+	b = appendArray(b, 13)
 	b = appendUint(b, uint64(w.Version))
 	b = appendInt(b, int64(w.Code))
 	b = appendText(b, w.Detail, maxDetailBytes)
@@ -104,6 +104,7 @@ func AppendWelcome(b []byte, w *Welcome) []byte {
 	b = appendUint(b, w.Zxid)
 	b = appendLimits(b, &w.Limits)
 	b = AppendIdentities(b, w.Identities)
+	b = appendUint(b, w.HighXid)
 	return endFrame(b, start)
 }
 
@@ -129,6 +130,7 @@ func DecodeWelcome(frame []byte) (Welcome, error) {
 	if t.has() {
 		w.Identities = d.identities([]znode.Identity(nil))
 	}
+	w.HighXid = t.optUint()
 	t.end()
 	return w, d.done()
 }

@@ -223,7 +223,7 @@ func helloSamples() []Hello {
 func welcomeSamples() []Welcome {
 	return []Welcome{
 		{Version: 1, ServerID: 1, Server: "lycaon/0.1", Session: 1 << 33, Password: bytes.Repeat([]byte{7}, 16), Generation: 2,
-			TimeoutMs: 10_000, Zxid: 4711, Limits: DefaultLimits(), Identities: sampleIDs},
+			TimeoutMs: 10_000, Zxid: 4711, Limits: DefaultLimits(), Identities: sampleIDs, HighXid: 1 << 50},
 		{Version: 1, Code: SessionExpired, Detail: "no frame for 10s", Zxid: 4712},
 		{Version: 1, Code: UnsupportedVersion},
 	}

@@ -227,6 +227,14 @@ func TestMissingFieldsTakeTheirDefaults(t *testing.T) {
 	var r Request
 	require.NoError(t, DecodeRequest(append(frame, 0x91, 0xa2, '/', 'a'), &r))
 	require.Equal(t, Read{Op: OpChildren, Path: "/a"}, r.Read)
+
+	welcome := welcomeSamples()[0]
+	welcome.HighXid = 0
+	older := AppendWelcome(nil, &welcome)[lengthBytes:]
+	older[0]-- // fields
+	got, err := DecodeWelcome(older[:len(older)-1])
+	require.NoError(t, err)
+	require.Equal(t, welcome, got)
 }
 
 func TestUnknownFieldsAtTheEndAreSkipped(t *testing.T) {

@@ -38,6 +38,7 @@ type Opened struct {
 	Generation uint64
 	TimeoutMs  int64
 	Zxid       uint64
+	HighXid    uint64 // of its writes that have run
 }
 
 // Done is told once, under no lock, how an open or attach ended: on the log's
@@ -201,7 +202,10 @@ func (c *Core) arrive(t *state.Txn) {
 func (c *Core) begin(a *arrival, out *state.Outcome) {
 	l := newLane(c, a.sink, out.Session, out.Generation, out.TimeoutMs, a.ids)
 	c.lanes[l.session] = l
-	o := Opened{out.Session, out.Generation, out.TimeoutMs, c.machine.Zxid()}
+	o := Opened{out.Session, out.Generation, out.TimeoutMs, c.machine.Zxid(), 0}
+	if r, alive := c.machine.Sessions().Get(out.Session); alive {
+		o.HighXid = r.HighXid
+	}
 	c.later.answers = append(c.later.answers, func() { a.done(l, o, protocol.OK, "") })
 }
 
@@ -215,7 +219,7 @@ func (c *Core) attachAtOnce(a *arrival) Cancel {
 	}
 	l := newLane(c, a.sink, r.ID, r.Generation+1, r.TimeoutMs, a.ids)
 	c.lanes[r.ID] = l
-	o := Opened{r.ID, l.generation, r.TimeoutMs, c.machine.Zxid()}
+	o := Opened{r.ID, l.generation, r.TimeoutMs, c.machine.Zxid(), r.HighXid}
 	c.mu.Unlock()
 	a.txn.Origin = c.cfg.Origin
 	c.log.Append(&a.txn)

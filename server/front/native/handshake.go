@@ -158,6 +158,6 @@ func (c *conn) welcomeSession(w *protocol.Welcome, password protocol.Secret, sta
 	}
 	c.SetLane(a.Lane, time.Duration(a.Opened.TimeoutMs)*time.Millisecond)
 	w.Session, w.Generation, w.Password = a.Opened.Session, a.Opened.Generation, password
-	w.TimeoutMs, w.Zxid = a.Opened.TimeoutMs, a.Opened.Zxid
+	w.TimeoutMs, w.Zxid, w.HighXid = a.Opened.TimeoutMs, a.Opened.Zxid, a.Opened.HighXid
 	return w
 }
