@@ -8,6 +8,7 @@ import (
 	"os"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"github.com/lycaon-io/lycaon/protocol"
 	"github.com/lycaon-io/lycaon/znode"
@@ -112,7 +113,7 @@ func (v *visitors) run(end time.Time) error {
 	}
 	events := make([]syscall.EpollEvent, len(v.clients))
 	for present := len(v.clients); present > 0; {
-		n, err := syscall.EpollWait(v.queue, events, int(answerWithin.Milliseconds()))
+		n, err := v.await(events)
 		switch {
 		case errors.Is(err, syscall.EINTR):
 			continue
@@ -139,6 +140,22 @@ func (v *visitors) run(end time.Time) error {
 		}
 	}
 	return nil
+}
+
+// soon is longer than an answer takes while sessions come and go.
+const soon = 10 * time.Millisecond
+
+// await asks the queue who has an answer. What comes soon is waited for without Go's
+// scheduler, which would have its monitor look after the thread meanwhile and the
+// goroutine go on with another one: 7 % of the CPU of the load. Beyond that the
+// collector of garbage may want to stop the program, which has to know of the wait then.
+func (v *visitors) await(events []syscall.EpollEvent) (int, error) {
+	n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(v.queue), uintptr(unsafe.Pointer(&events[0])),
+		uintptr(len(events)), uintptr(soon.Milliseconds()), 0, 0)
+	if errno == 0 && n > 0 {
+		return int(n), nil
+	}
+	return syscall.EpollWait(v.queue, events, int(answerWithin.Milliseconds()))
 }
 
 // arrive connects a client and has it say its first words.

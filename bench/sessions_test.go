@@ -95,6 +95,22 @@ func TestShortSessionsAreCountedWhenTheServerHasAnsweredThrice(t *testing.T) {
 	}
 }
 
+func TestAnAnswerThatDoesNotComeSoonIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	go func() {
+		if nc, err := l.Accept(); err == nil {
+			<-time.After(3 * soon)
+			nc.Close()
+		}
+	}()
+	_, err = churn(1, []string{l.Addr().String()}, nativeVisit, time.Now())
+	require.Error(t, err)
+	require.NotErrorIs(t, err, errNoAnswer)
+}
+
 func TestShortSessionsAreSpreadOverTheServersUntilTheEnd(t *testing.T) {
 	t.Parallel()
 	answers := [][]byte{zkBytes(nil, append([]byte{0, 0, 0, 0, 0, 0, 1, 0}, make([]byte, 28)...)), zkReply(1, 0), zkReply(2, 0)}
