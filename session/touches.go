@@ -9,6 +9,7 @@ import (
 const (
 	touchShards = 64  // a power of two
 	touchSlots  = 256 // of a shard; a power of two
+	leastRoom   = 8   // ids of a shard
 )
 
 // Touches is the set of sessions that one server heard from since it last told
@@ -22,10 +23,10 @@ type Touches struct {
 }
 
 type touchShard struct {
-	slots [touchSlots]atomic.Uint64 // ids that are in set; written under mu
-	mu    sync.Mutex                // guards set
-	set   map[uint64]struct{}
-	_     [64]byte // keeps the next shard's slots off this lock's cache line
+	slots [touchSlots]atomic.Uint64 // ids that are in the set; written under mu
+	mu    sync.Mutex                // guards ids
+	ids   []uint64                  // the set, those that share a slot more than once
+	_     [64]byte                  // keeps the next shard's slots off this lock's cache line
 }
 
 // Touch adds a session to the set. Id 0 is no session.
@@ -44,11 +45,19 @@ func (s *touchShard) slot(id uint64) *atomic.Uint64 { return &s.slots[hash(id)>>
 func (s *touchShard) touch(id uint64, slot *atomic.Uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.set == nil {
-		s.set = make(map[uint64]struct{})
+	if len(s.ids) == cap(s.ids) {
+		s.makeRoom()
 	}
-	s.set[id] = struct{}{}
+	s.ids = append(s.ids, id)
 	slot.Store(id)
+}
+
+// makeRoom has each id there once, and room for as many more: sessions that take turns
+// in a slot do not grow it beyond that.
+func (s *touchShard) makeRoom() {
+	slices.Sort(s.ids)
+	s.ids = slices.Compact(s.ids)
+	s.ids = slices.Grow(s.ids, max(len(s.ids), leastRoom))
 }
 
 // Take returns the set by rising id and empties it. A touch that runs meanwhile
@@ -59,19 +68,16 @@ func (t *Touches) Take() []uint64 {
 		ids = t.shards[i].take(ids)
 	}
 	slices.Sort(ids)
-	return ids
+	return slices.Compact(ids)
 }
 
 func (s *touchShard) take(ids []uint64) []uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.set) == 0 {
-		return ids
-	}
-	for id := range s.set { // no slot holds an id that is not in the set
+	for _, id := range s.ids { // no slot holds an id that is not in the set
 		s.slot(id).Store(0)
-		ids = append(ids, id)
 	}
-	clear(s.set)
+	ids = append(ids, s.ids...)
+	s.ids = s.ids[:0]
 	return ids
 }

@@ -33,6 +33,21 @@ func TestSessionsThatShareASlotAreAllThere(t *testing.T) {
 	require.Equal(t, uint64(sessions), ids[sessions-1])
 }
 
+func TestSessionsThatTakeTurnsInASlotTakeNoMoreRoom(t *testing.T) {
+	var touches Touches
+	const one = 1
+	other := uint64(one + 1)
+	for hash(other)>>50 != hash(one)>>50 { // the same shard, and there the same slot
+		other++
+	}
+	for range 10_000 {
+		touches.Touch(one)
+		touches.Touch(other)
+	}
+	require.LessOrEqual(t, cap(touches.shards[hash(one)>>58].ids), 4*leastRoom)
+	require.Equal(t, []uint64{one, other}, touches.Take())
+}
+
 // TestNoTouchIsLostBetweenTakes has every toucher wait until a Take that began
 // after its touch has told of it.
 func TestNoTouchIsLostBetweenTakes(t *testing.T) {
