@@ -61,13 +61,17 @@ func readHeadroom() headroom {
 
 // attend does it until ctx ends.
 func (c *collections) attend(ctx context.Context) {
-	for next := time.NewTimer(maxLook); ; {
+	for next := time.NewTimer(untilLook(time.Now(), maxLook)); ; {
 		select {
 		case <-ctx.Done():
 			next.Stop()
 			return
 		case now := <-next.C:
-			next.Reset(c.look(now))
+			wait := c.look(now)
+			if wait == maxLook { // nothing is due: then at a moment at which a server wakes up anyway
+				wait = untilLook(now, maxLook)
+			}
+			next.Reset(wait)
 		}
 	}
 }

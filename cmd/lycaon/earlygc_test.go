@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -52,4 +54,21 @@ func TestTheHeapIsLookedAtMoreOftenTheSoonerACollectionIsDue(t *testing.T) {
 	at = at.Add(337 * time.Millisecond)
 	h.objects, h.allocated = 533*MiB, h.allocated+53*MiB
 	require.Equal(t, minLook, s.look(at))
+}
+
+func TestAHeapAtRestIsLookedAtWhenAServerIsAwakeAnyway(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(300 * time.Millisecond) // behind a whole second, at which a bubble begins
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		looks := 0
+		c := collections{now: func() headroom {
+			looks++
+			require.Zero(t, time.Now().Nanosecond())
+			return headroom{percent: gcPercent}
+		}}
+		c.attend(ctx)
+		require.Equal(t, 5, looks)
+	})
 }

@@ -99,7 +99,7 @@ func watchRest(ctx context.Context, used func() spent, changed func(resting bool
 	}
 	r := restful{calm: look()}
 	r.last = r.calm
-	tick := time.NewTimer(untilLook(begun))
+	tick := time.NewTimer(untilLook(begun, restLook))
 	defer tick.Stop()
 	for {
 		select {
@@ -110,7 +110,7 @@ func watchRest(ctx context.Context, used func() spent, changed func(resting bool
 			return
 		case <-tick.C:
 		}
-		tick.Reset(untilLook(time.Now()))
+		tick.Reset(untilLook(time.Now(), restLook))
 		was := r.resting
 		if now := r.look(look()); now != was {
 			changed(now)
@@ -118,9 +118,9 @@ func watchRest(ctx context.Context, used func() spent, changed func(resting bool
 	}
 }
 
-// untilLook is from now to the next look. The clock may be slightly behind the one by
-// which timers go.
-func untilLook(now time.Time) time.Duration {
-	const early = restLook / 8
-	return restLook + early - (time.Duration(now.Nanosecond())+early)%restLook
+// untilLook is from now to the next look of those that are so far apart, a part of a
+// second. The clock may be slightly behind the one by which timers go.
+func untilLook(now time.Time, apart time.Duration) time.Duration {
+	early := apart / 8
+	return apart + early - (time.Duration(now.Nanosecond())+early)%apart
 }

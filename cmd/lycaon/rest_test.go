@@ -86,6 +86,6 @@ func TestLooksAreAtTheSameMomentsOfTheClock(t *testing.T) {
 		restLook / 2:                   restLook / 2,
 		time.Second - time.Microsecond: restLook + time.Microsecond,
 	} {
-		require.Equal(t, want, untilLook(whole.Add(at)), at)
+		require.Equal(t, want, untilLook(whole.Add(at), restLook), at)
 	}
 }

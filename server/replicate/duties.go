@@ -131,7 +131,7 @@ func (d *duties) listen() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now := d.now()
-	if late := now - d.listened - d.every; d.leading && late > d.every {
+	if late := now - d.listened - d.every; d.leading && late > d.every*2/3 {
 		d.stalledLocked(late)
 	}
 	d.listened = now

@@ -297,4 +297,14 @@ func TestTouchesAreCollectedInTimeForTheShortestTimeout(t *testing.T) {
 	}
 }
 
+func TestALeaderListensWhenItIsAwakeAnyway(t *testing.T) {
+	for _, c := range []struct{ timeout, want time.Duration }{
+		{time.Second, time.Second / 4},
+		{time.Minute, time.Second / 2},
+		{time.Millisecond, 10 * time.Millisecond},
+	} {
+		require.Equal(t, c.want, listenInterval(c.timeout))
+	}
+}
+
 var _ raft.MonotonicLogStore = monotonic{}

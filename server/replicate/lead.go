@@ -34,7 +34,7 @@ func (n *Node) run() {
 	l.stand.timer = time.NewTimer(never)
 	defer l.resend.Stop()
 	defer l.stand.timer.Stop()
-	every := touchInterval(n.cfg.MinSessionTimeout)
+	every := listenInterval(n.cfg.MinSessionTimeout)
 	touch := time.NewTimer(beat.Next(every))
 	defer touch.Stop()
 	tick := time.NewTimer(beat.Next(n.cfg.Tick))
@@ -107,11 +107,18 @@ func (l *loop) watchAgain() time.Duration {
 	return watchInterval
 }
 
-// touchInterval is how often signs of life are collected: late enough to be
+// touchInterval is how often a follower tells of signs of life: late enough to be
 // cheap, early enough that a deadline is not missed by it, and that a server in
 // contact takes sessions until the next acknowledgement.
 func touchInterval(minTimeout time.Duration) time.Duration {
 	return max(10*time.Millisecond, min(maxServingContact/2, minTimeout/6))
+}
+
+// listenInterval is how often a leader takes them for heard. Nobody expires for it, since
+// it listens before each look for those who do. A quarter of a second, which it usually
+// is, is when a server at rest wakes up anyway.
+func listenInterval(minTimeout time.Duration) time.Duration {
+	return max(10*time.Millisecond, min(maxServingContact/2, minTimeout/4))
 }
 
 // look follows raft's leadership. It reads how things are instead of what has

@@ -178,7 +178,7 @@ func New(cfg Config, store Store, snaps raft.SnapshotStore) *Node {
 	n.prop = newProposer(func() { hint(n.doubts) })
 	n.prop.raft = proposals{n}
 	n.streams = newStreams(n)
-	n.duties = newDuties(n.cfg.Logger, n.prop, min(touchInterval(n.cfg.MinSessionTimeout), n.cfg.Tick))
+	n.duties = newDuties(n.cfg.Logger, n.prop, min(listenInterval(n.cfg.MinSessionTimeout), n.cfg.Tick))
 	n.guard = newGuard(n)
 	n.fsm = &fsm{
 		condemned: n.guard.condemned, damaged: n.guard.damaged,
