@@ -13,7 +13,7 @@ const (
 
 	dozeAfter  = time.Second            // of silence, at least
 	lookEvery  = 250 * time.Millisecond // what an answer to a ping may wait for
-	lookSooner = 50 * time.Millisecond  // the same, where it may be something else
+	lookSooner = time.Second / 12       // the same, where it may be something else
 	dozeShare  = 10                     // and at most this part of a session's timeout
 	lookTurn   = 256                    // connections that are looked at before others may begin or end
 	dozeFrom   = 64                     // connections: fewer send pings that cost less than looking for them
