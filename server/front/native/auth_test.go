@@ -35,3 +35,20 @@ func TestIdentitiesAreBoundedInBytes(t *testing.T) {
 	r.send(createRequest(50, "/a", ""))
 	require.Equal(t, protocol.OK, r.mustReceive().Code)
 }
+
+// What is refused proves nothing: else a full connection could try super passwords
+// one after the other, and none would count as a failure.
+func TestACredentialThatIsOneTooManyMakesNoSuperuser(t *testing.T) {
+	s := start(t)
+	r := s.dial()
+	require.Equal(t, protocol.OK, r.hello(guestWith()).Code)
+	ask := func(req protocol.Request) protocol.Code {
+		r.send(req)
+		return r.mustReceive().Code
+	}
+	for user := 0; ask(authRequest(1, fmt.Sprint(user))) != protocol.TooLarge; user++ {
+	}
+	super := protocol.Credential{Scheme: "digest", Data: []byte("super:test")}
+	require.Equal(t, protocol.TooLarge, ask(protocol.Request{Op: protocol.OpAuth, Xid: 1, Body: protocol.AppendAuth(nil, super)}))
+	require.Equal(t, protocol.NoAuth, ask(protocol.Request{Op: protocol.OpSnapshot, Xid: 1}))
+}

@@ -91,6 +91,7 @@ func (c *conn) auth() error {
 		c.Counts().AuthFailures.Add(1)
 		return c.refuseRequest(protocol.AuthFailed, err.Error())
 	}
-	c.admin = c.admin || front.IsSuper(ids)
-	return c.Authorize(&protocol.Message{Op: protocol.OpAuth, Xid: c.req.Xid}, ids)
+	err = c.Authorize(&protocol.Message{Op: protocol.OpAuth, Xid: c.req.Xid}, ids)
+	c.admin = front.IsSuper(c.Lane().IDs()) // it may have been one too many
+	return err
 }
