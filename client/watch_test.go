@@ -465,3 +465,69 @@ func TestAnothersReplayOfTheNewestTransactionIsNoNews(t *testing.T) {
 		require.Equal(t, []string{"created /d 8"}, told(t, w))
 	})
 }
+
+// Of a replay that another watch asked for, a transaction in which the node came and
+// went cannot be told from more of it, but by where the replay begins.
+func TestAnothersReplayOfComingsAndGoingsIsNoNews(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		c := f.open()
+		p := f.serve()
+		w := f.watch(c, p, "/d")
+		transaction := func() {
+			p.event(protocol.EventDeleted, "/d", 8)
+			p.event(protocol.EventCreated, "/d", 8)
+		}
+		transaction()
+		require.Equal(t, []string{"deleted /d 8", "created /d 8"}, told(t, w))
+		opened := make(chan *Watch, 1)
+		go func() {
+			again, err := c.Watch(t.Context(), "/d", FromZxid(w.Zxid()))
+			if err != nil {
+				t.Error(err)
+			}
+			opened <- again
+		}()
+		r := p.next()
+		require.EqualValues(t, 7, r.Watches[0].Since)
+		p.event(protocol.EventProgress, "", 0)
+		transaction()
+		p.event(protocol.EventReplayDone, "", 8)
+		p.answer(r)
+		require.Equal(t, []string{"deleted /d 8", "created /d 8"}, told(t, <-opened))
+		require.Empty(t, told(t, w))
+		require.EqualValues(t, 8, w.Zxid())
+	})
+}
+
+// What comes between two resumes reaches a watch of the second through one of the
+// first, and once more in its replay.
+func TestWhatComesBetweenTwoResumesIsToldOnce(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		small := func(w *protocol.Welcome) { w.Limits.MaxFrame = 100 }
+		c := f.open()
+		p := f.serve(small)
+		watches := []*Watch{f.watch(c, p, "/d"), f.watch(c, p, "/", Subtree())}
+		p.nc.Close()
+		p = f.serve(small)
+		first := p.next()
+		require.Len(t, first.Watches, 1)
+		transaction := func() {
+			p.event(protocol.EventDeleted, "/d", 8)
+			p.event(protocol.EventCreated, "/d", 8)
+		}
+		for i, r := range []protocol.Request{first, p.next()} {
+			p.event(protocol.EventProgress, "", 0)
+			if i > 0 {
+				transaction() // as the replay tells it
+			}
+			p.event(protocol.EventReplayDone, "", uint64(7+i))
+			p.answer(r)
+			if i == 0 {
+				transaction() // as it happens
+			}
+		}
+		for _, w := range watches {
+			require.Equal(t, []string{"deleted /d 8", "created /d 8"}, told(t, w))
+		}
+	})
+}

@@ -221,6 +221,9 @@ func (s *watchSet) resuming(r *replay) {
 func (s *watchSet) event(c *Client, m *protocol.Message) error {
 	switch m.Event {
 	case protocol.EventProgress:
+		if m.Zxid == 0 {
+			s.telling++ // a replay begins
+		}
 		s.resume = max(s.resume, m.Zxid)
 		return nil
 	case protocol.EventReplayDone:

@@ -72,7 +72,7 @@ const (
 	EventChildrenChanged EventType = 4
 	EventGap             EventType = 16 // of a staying watch: what happened since its Since is not known
 	EventReplayDone      EventType = 17 // ends the answer to OpResume; its zxid is the new resume point
-	EventProgress        EventType = 18 // nothing up to its zxid is outstanding for this connection
+	EventProgress        EventType = 18 // nothing up to its zxid is outstanding for this connection; 0 begins the answer to OpResume
 )
 
 var eventNames = map[EventType]string{

@@ -149,7 +149,7 @@ func TestThePathOfAWatchIsItsOwnCopy(t *testing.T) {
 	copy(frame, "/x/y")
 	require.True(t, table.Has(l, "/a/b", protocol.WatchData))
 	require.True(t, table.Has(l, "/a/b", protocol.WatchPersistent))
-	require.Equal(t, []string{"0 gap /a/b", "6 done"}, l.take())
+	require.Equal(t, []string{"0 gap /a/b", "6 done"}, l.replayed(t))
 }
 
 func TestManyGoroutinesAddAndRemoveAtOnce(t *testing.T) {

@@ -37,6 +37,15 @@ func (l *listener) take() []string {
 	return lines
 }
 
+// replayed returns what a Resume told, which begins as each does.
+func (l *listener) replayed(tb testing.TB) []string {
+	tb.Helper()
+	lines := l.take()
+	require.NotEmpty(tb, lines)
+	require.Equal(tb, "0 progress", lines[0])
+	return lines[1:]
+}
+
 var eventNames = map[protocol.EventType]string{
 	protocol.EventCreated:         "created",
 	protocol.EventDeleted:         "deleted",
@@ -44,6 +53,7 @@ var eventNames = map[protocol.EventType]string{
 	protocol.EventChildrenChanged: "children",
 	protocol.EventGap:             "gap",
 	protocol.EventReplayDone:      "done",
+	protocol.EventProgress:        "progress",
 }
 
 func line(m *protocol.Message) string {

@@ -27,6 +27,9 @@ type Peeker interface {
 // watches below the zxid of the last event it heard, and must not skip what
 // these have not been told.
 //
+// What is told stands between an EventProgress of zxid 0 and EventReplayDone: a
+// client with other watches may have heard it as it happened.
+//
 // What takes more than maxReplayBytes is told up to a zxid, and the rest of it as
 // if the ring did not cover that: these come last, by the zxid after which they
 // may have happened.
@@ -34,6 +37,7 @@ type Peeker interface {
 // Resume runs under the pipeline's lock, so that nothing fires in t before its
 // watches are there; now is the zxid of tree.
 func Resume(t *Table, r *Ring, tree Peeker, w Watcher, watches []protocol.Watch, now uint64) {
+	w.Notify(&protocol.Message{Kind: protocol.Event, Event: protocol.EventProgress})
 	rs := resume{ring: r, tree: tree, watcher: w}
 	rs.forget()
 	bySince := slices.Clone(watches)

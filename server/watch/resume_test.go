@@ -25,7 +25,7 @@ func TestResumeReplaysExactlyWhatEachWatchMissed(t *testing.T) {
 	watches := append(watchesOf("/a", protocol.WatchPersistent, 6), watchesOf("/a /b", protocol.WatchData, 4)...)
 	watches = append(watches, watchesOf("/a", protocol.WatchChildren, 8)...)
 	Resume(table, r, nil, l, watches, 9)
-	require.Equal(t, []string{"5 changed /b", "7 changed /a", "9 done"}, l.take())
+	require.Equal(t, []string{"5 changed /b", "7 changed /a", "9 done"}, l.replayed(t))
 	require.True(t, table.Has(l, "/a", protocol.WatchPersistent))
 	require.True(t, table.Has(l, "/a", protocol.WatchChildren))
 	require.False(t, table.Has(l, "/a", protocol.WatchData), "used up at 7")
@@ -40,7 +40,7 @@ func TestResumeChecksTheACLOfTheEffectsTime(t *testing.T) {
 	r := ringOf(3, hidden, changed(6, "/a"))
 	table, l := NewTable(), &listener{}
 	Resume(table, r, nil, l, append(watchesOf("/a", protocol.WatchData, 4), watchesOf("/a", protocol.WatchRecursive, 4)...), 6)
-	require.Equal(t, []string{"6 changed /a", "6 done"}, l.take())
+	require.Equal(t, []string{"6 changed /a", "6 done"}, l.replayed(t))
 	require.Equal(t, 1, table.CountOf(l), "the withheld one-shot is used up")
 }
 
@@ -92,7 +92,7 @@ func TestResumeBelowTheFloorComparesStats(t *testing.T) {
 			}
 			table, l := NewTable(), &listener{}
 			Resume(table, ringOf(floor), tree, l, watchesOf("/p/n", tt.mode, since), now)
-			require.Equal(t, want, l.take())
+			require.Equal(t, want, l.replayed(t))
 			require.Equal(t, tt.stands, table.Has(l, "/p/n", tt.mode))
 			requireSound(t, table)
 		})
@@ -110,14 +110,14 @@ func TestEventsOfOneResumeComeByRisingZxidAboveTheirSince(t *testing.T) {
 	watches = append(watches, watchesOf("/s", protocol.WatchRecursive, 8)...)
 	table, l := NewTable(), &listener{}
 	Resume(table, r, nodes{"/": {znode.Stat{Pzxid: 19}, public}}, l, watches, 25)
-	require.Equal(t, []string{"7 gap /s", "8 gap /s", "12 deleted /gone", "13 deleted /gone", "21 changed /a", "25 done"}, l.take())
+	require.Equal(t, []string{"7 gap /s", "8 gap /s", "12 deleted /gone", "13 deleted /gone", "21 changed /a", "25 done"}, l.replayed(t))
 	require.Equal(t, 3, table.CountOf(l))
 }
 
 func TestResumeOfNothingIsDone(t *testing.T) {
 	table, l := NewTable(), &listener{}
 	Resume(table, ringOf(3, changed(4, "/a")), nil, l, nil, 4)
-	require.Equal(t, []string{"4 done"}, l.take())
+	require.Equal(t, []string{"4 done"}, l.replayed(t))
 	require.Zero(t, table.Len())
 }
 
@@ -142,7 +142,7 @@ func TestAResumeThatWouldTellTooMuchEndsInAGap(t *testing.T) {
 		bytes += m.Size()
 	}
 	require.Less(t, bytes, maxReplayBytes+4096)
-	lines := l.take()
+	lines := l.replayed(t)
 	n := len(lines) - 4
 	require.Greater(t, n, 20_000)
 	for i, line := range lines[:n] {
@@ -159,6 +159,6 @@ func TestAResumeThatWouldTellTooMuchEndsInAGap(t *testing.T) {
 	r, table = NewRing(65_536, 64<<20), NewTable()
 	fill(r, func(int) uint64 { return 10 }) // by one transaction
 	Resume(table, r, tree, l, watches[:1], 10)
-	require.Equal(t, []string{"9 gap /", "10 done"}, l.take())
+	require.Equal(t, []string{"9 gap /", "10 done"}, l.replayed(t))
 	require.True(t, table.Has(l, "/", protocol.WatchRecursive))
 }
