@@ -205,7 +205,8 @@ func (e *Entry) validate() error {
 		return fmt.Errorf("%w: an id of %d bytes, at most %d are allowed", ErrInvalidACL, len(e.ID), MaxACLIDBytes)
 	}
 	if !e.idFits() {
-		return fmt.Errorf("%w: id %q does not suit scheme %q: %s", ErrInvalidACL, e.ID, e.Scheme, idRule(e.Scheme))
+		// Cut, since a scheme that is not known may be as long as a frame.
+		return fmt.Errorf("%w: id %.64q does not suit scheme %.64q: %s", ErrInvalidACL, e.ID, e.Scheme, idRule(e.Scheme))
 	}
 	return nil
 }

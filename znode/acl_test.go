@@ -100,6 +100,21 @@ func TestNormalizeACL(t *testing.T) {
 	require.ErrorIs(t, err, ErrInvalidACL, "too many once auth has become two users")
 }
 
+// A scheme or an id may be as long as a frame, and each byte of it four in quotes.
+func TestAnInvalidACLIsToldInFewWords(t *testing.T) {
+	for _, bad := range []Entry{
+		{Read, strings.Repeat("\x00", 1<<20), "x"},
+		{Read, SchemeWorld, strings.Repeat("\x00", MaxACLIDBytes)},
+		{Read, strings.Repeat("\x00", 1<<20), strings.Repeat("\x00", MaxACLIDBytes)},
+	} {
+		_, err := NormalizeACL(ACL{bad}, nil)
+		require.ErrorIs(t, err, ErrInvalidACL)
+		require.Less(t, len(err.Error()), 1024)
+	}
+	_, err := NormalizeACL(ACL{{Read, "kerberos", "ann@REALM"}}, nil)
+	require.EqualError(t, err, ErrInvalidACL.Error()+`: id "ann@REALM" does not suit scheme "kerberos": the schemes are world, auth, digest, ip, sasl and x509`)
+}
+
 func TestGetACLHidesHashesFromThoseWhoMayNotChangeThem(t *testing.T) {
 	tree := New()
 	acl := ACL{{AllPerms, SchemeDigest, "ann:h"}, {Read, SchemeWorld, "anyone"}, {Admin, SchemeDigest, "u:x1"}}

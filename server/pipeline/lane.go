@@ -337,7 +337,10 @@ func (l *Lane) answer(m *protocol.Message) verdict {
 	return taken
 }
 
+// queueAnswer takes the credit of what waits, which may be far more than the
+// request was: a result for each operation of a multi.
 func (l *Lane) queueAnswer(m *protocol.Message) (v verdict, queued bool) {
+	n := slotCost + int64(m.Size())
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
@@ -345,10 +348,10 @@ func (l *Lane) queueAnswer(m *protocol.Message) (v verdict, queued bool) {
 		return shut, true
 	case l.queue.len() == 0:
 		return 0, false
-	case !l.take(slotCost):
+	case !l.take(n):
 		return full, true
 	}
-	s := l.push(slotCost)
+	s := l.push(n)
 	kept := *m
 	s.op, s.answer = m.Op, &kept
 	return taken, true

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
@@ -32,6 +33,24 @@ func TestALaneBearsItsBytesAndNoMore(t *testing.T) {
 	}
 	require.False(t, lane.TrySubmit(r))
 	require.EqualValues(t, 1, c.Stats().LaneFull)
+}
+
+// What a request is refused with waits for those before it, and may be far larger
+// than the request was.
+func TestALaneBearsTheBytesOfAnswersThatWait(t *testing.T) {
+	refusal := &protocol.Message{Op: protocol.OpMulti, Xid: 2, Code: protocol.BadArguments}
+	refusal.More = &protocol.More{Results: make([]protocol.Message, 20_000)}
+	c, log := newTestCore(t, Config{MaxLaneBytes: 4 << 20})
+	sink := &countSink{}
+	lane := openLane(t, c, log, "a", sink)
+	require.True(t, lane.TrySubmit(setRequest(1, "/", "")))
+	require.Equal(t, taken, lane.answer(refusal))
+	require.Equal(t, full, lane.answer(refusal))
+	require.Greater(t, c.Stats().LaneBytes, 15_000*int64(unsafe.Sizeof(protocol.Message{})), "nearly the memory of them")
+	applyAll(t, c, log)
+	require.Zero(t, c.Stats().LaneBytes)
+	require.Greater(t, sink.bytes, refusal.Size())
+	require.Equal(t, taken, lane.answer(refusal))
 }
 
 func TestARequestLargerThanTheBoundIsTakenAlone(t *testing.T) {
