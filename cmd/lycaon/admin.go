@@ -8,8 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"golang.org/x/term"
-
 	"github.com/lycaon-io/lycaon/client"
 )
 
@@ -83,13 +81,12 @@ func (t *contact) serverID(ctx context.Context) (uint64, error) {
 // askTerminal asks the person at the terminal of a one-shot command, nil if
 // there is none.
 func (e *env) askTerminal() func(question string) (string, error) {
-	in, isFile := e.in.(*os.File)
-	if !isFile || !term.IsTerminal(int(in.Fd())) {
+	if !isTerminal(e.in) {
 		return nil
 	}
 	return func(question string) (string, error) {
 		fmt.Fprint(e.errw, question)
-		line, err := bufio.NewReader(in).ReadString('\n')
+		line, err := bufio.NewReader(e.in).ReadString('\n')
 		if line != "" {
 			err = nil
 		}

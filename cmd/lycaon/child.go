@@ -11,8 +11,6 @@ import (
 	"slices"
 	"syscall"
 	"time"
-
-	"golang.org/x/term"
 )
 
 // child is a process that runs while something is held.
@@ -57,8 +55,7 @@ func checkCommand(argv []string) error {
 func (e *env) startChild(p program) (*child, error) {
 	c := &child{cmd: exec.Command(p.argv[0], p.argv[1:]...), ended: make(chan error, 1)}
 	c.cmd.Stdin, c.cmd.Stdout, c.cmd.Stderr = p.in, e.out.w, e.errw
-	in, isFile := p.in.(*os.File)
-	c.group = !isFile || !term.IsTerminal(int(in.Fd()))
+	c.group = !isTerminal(p.in)
 	c.cmd.Env = slices.Concat(os.Environ(), e.target.environ(), p.environ)
 	c.cmd.WaitDelay = pipeDelay
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: c.group}

@@ -5,9 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/term"
 
 	"github.com/lycaon-io/lycaon/client"
 	"github.com/lycaon-io/lycaon/znode"
@@ -19,9 +23,18 @@ type printer struct {
 	w    io.Writer
 	form form
 	page *page
+	tty  bool // w is a terminal, or the prompt between
 }
 
-func newPrinter(w io.Writer) printer { return printer{w: w, form: formText, page: &page{}} }
+func newPrinter(w io.Writer) printer {
+	return printer{w: w, form: formText, page: &page{}, tty: isTerminal(w)}
+}
+
+// isTerminal tells whether a person is at the other end of a stream.
+func isTerminal(stream any) bool {
+	file, isFile := stream.(*os.File)
+	return isFile && term.IsTerminal(int(file.Fd()))
+}
 
 // structured tells that the command is to give values, not text.
 func (p printer) structured() bool {
@@ -48,8 +61,7 @@ func (p printer) value(v any) error {
 	case formTable:
 		return p.page.add(p.w, encoded)
 	}
-	_, err = p.w.Write(encoded)
-	return err
+	return p.text(string(encoded))
 }
 
 // flush prints what a table has gathered.
@@ -68,8 +80,36 @@ func (p printer) apart() printer {
 }
 
 func (p printer) line(format string, args ...any) error {
-	_, err := fmt.Fprintf(p.w, format+"\n", args...)
+	return p.text(fmt.Sprintf(format+"\n", args...))
+}
+
+// text shows what a terminal would obey in place of having it obeyed: data is of
+// whoever may write the node.
+func (p printer) text(text string) error {
+	if p.tty {
+		text = visible(text)
+	}
+	_, err := io.WriteString(p.w, text)
 	return err
+}
+
+// visible escapes what is not UTF-8, and the control characters but for the ends of
+// lines and tabs, so that JSON stays JSON.
+func visible(text string) string {
+	var b strings.Builder
+	for len(text) > 0 {
+		r, size := utf8.DecodeRuneInString(text)
+		switch {
+		case r == utf8.RuneError && size == 1:
+			fmt.Fprintf(&b, `\x%02x`, text[0])
+		case unicode.IsControl(r) && r != '\n' && r != '\t':
+			fmt.Fprintf(&b, `\u%04x`, r)
+		default:
+			b.WriteString(text[:size])
+		}
+		text = text[size:]
+	}
+	return b.String()
 }
 
 // statJSON is the form of a Stat in JSON output.

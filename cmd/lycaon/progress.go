@@ -3,13 +3,11 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
-	"golang.org/x/term"
 )
 
 // tellEvery is how often long work says how far it is where no bar is seen.
@@ -61,8 +59,7 @@ func (e *env) progressOf(doing, unit string) *progress {
 
 // barsAreSeen tells that the error output is a terminal, and for people.
 func (e *env) barsAreSeen() bool {
-	errw, isFile := e.errw.(*os.File)
-	seen := e.ask != nil || isFile && term.IsTerminal(int(errw.Fd())) // the shell's prompt stands between it and the terminal
+	seen := e.ask != nil || isTerminal(e.errw) // the shell's prompt stands between it and the terminal
 	return seen && !e.out.structured()
 }
 

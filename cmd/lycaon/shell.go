@@ -6,12 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 )
 
 func newShell(e *env) *cobra.Command {
@@ -39,8 +37,7 @@ LYCAON_HISTORY names another file.`,
 		Args:    exactArgs(0),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			e.shell = true
-			in, isFile := e.in.(*os.File)
-			if !isFile || !term.IsTerminal(int(in.Fd())) {
+			if !isTerminal(e.in) {
 				return runScript(cmd.Context(), e)
 			}
 			return runPrompt(cmd.Context(), e)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/lycaon-io/lycaon/client"
 	"github.com/lycaon-io/lycaon/client/clienttest"
+	"github.com/lycaon-io/lycaon/recipes"
 )
 
 // terminal is a person at a shell: keys go in, what the screen gets comes out.
@@ -180,6 +181,40 @@ func TestCtrlCGivesTheLineUpThatNamesAreOfferedFor(t *testing.T) {
 	}
 	term.types(keyCtrlD)
 	require.Zero(t, term.exits())
+}
+
+// Whoever may write a node could else have the terminal of who reads it do what he
+// likes: write to the clipboard, for one.
+func TestATerminalShowsTheControlCharactersOfData(t *testing.T) {
+	cluster := clienttest.Start(t)
+	c := cluster.Client(t)
+	const clipboard = "\x1b]52;c;aGk=\x07"
+	const shown = `\u001b]52;c;aGk=\u0007\u009b1m`
+	for path, data := range map[string]string{
+		"/text": clipboard + "\u009b1m", "/lines": "a\tb\n\rc", "/bytes": "\xff\x9b1m", "/c1": "\u009b1m",
+	} {
+		_, err := c.Create(t.Context(), path, []byte(data))
+		require.NoError(t, err)
+	}
+	require.NoError(t, recipes.NewQueue(c, "/q").Put(t.Context(), []byte(clipboard+"\u009b1m")))
+	for command, text := range map[string]string{
+		"get /text": shown, "--compat get /text": shown, "grep 52 /text": shown, "queue take --ack /q": shown,
+		"watch --data --from 0 -n 1 /text": shown,
+		"get /lines":                       "a\tb\r\n" + `\u000dc`,
+		"get /bytes":                       `\xff\x9b1m`,
+		"get -o json /c1":                  `"data":"\u009b1m"`,
+		"get --raw /text":                  clipboard,
+	} {
+		term := startTerminal(t, lycaon(append([]string{"-s", cluster.Addrs()[0]}, strings.Fields(command)...)...))
+		term.shows(text)
+		require.Zero(t, term.exits(), command)
+	}
+	term := startTerminal(t, lycaon("-s", cluster.Addrs()[0], "shell"))
+	term.shows("0] ")
+	term.types("get /text" + keyEnter)
+	term.shows(shown)
+	term.types("get --raw /text" + keyEnter)
+	term.shows(clipboard)
 }
 
 func TestDataIsTypedAtThePrompt(t *testing.T) {

@@ -105,8 +105,7 @@ func (e *env) showFile(file string, content []byte) error {
 	if e.out.structured() {
 		return e.out.value(dataFields(map[string]any{"file": file}, append([]byte{}, content...)))
 	}
-	_, err := e.out.w.Write(content)
-	return err
+	return e.out.text(string(content))
 }
 
 func (e *env) confd(args []string, f *confdFlags) (*confd.Runner, error) {

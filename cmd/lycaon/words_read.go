@@ -19,7 +19,8 @@ func newGet(e *env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "get PATH",
 		Short: "Print the data of a node",
-		Long: `Print the data of a node, and a line end. Null data prints as null.
+		Long: `Print the data of a node, and a line end. Null data prints as null. A terminal shows
+control characters as \u001b and bytes that are not UTF-8 as \xff; --raw does not.
 With -w it also waits for the next change of the node: in the shell the event is
 printed when it comes, else the command ends with it.`,
 		Example: "  get /app/config\n  get -s /app/config\n  get --raw /app/cert > cert.der",

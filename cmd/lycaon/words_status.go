@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 
@@ -161,6 +160,5 @@ func dash(text string) string {
 func (p printer) table(rows [][]string) error {
 	var b strings.Builder
 	align(&b, widen(nil, rows), rows)
-	_, err := io.WriteString(p.w, b.String())
-	return err
+	return p.text(b.String())
 }
