@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -91,6 +92,46 @@ func TestImportIntoWhatExists(t *testing.T) {
 	require.Equal(t, exitUsage, code)
 	_, _, code = do("import", dir, "relative")
 	require.Equal(t, exitUsage, code)
+}
+
+// Whoever exports may read what ACLs hide from the others of his machine.
+func TestWhatIsExportedIsForItsOwnerAlone(t *testing.T) {
+	cluster := clienttest.Start(t)
+	do := func(args ...string) {
+		t.Helper()
+		_, errw, code := inProcess(nil, append([]string{"-s", cluster.Addrs()[0]}, args...)...)
+		require.Zero(t, code, errw)
+	}
+	do("create", "-p", "/a/b/c", "data")
+	do("set", "/a/b", "of a directory")
+	out := t.TempDir()
+	dir, document := filepath.Join(out, "dir"), filepath.Join(out, "a.yaml")
+	do("export", "/a", dir)
+	do("export", "/a", document)
+	modes := func() map[string]string {
+		modes := map[string]string{}
+		require.NoError(t, filepath.WalkDir(out, func(file string, d fs.DirEntry, err error) error {
+			if err != nil || file == out {
+				return err
+			}
+			info, err := d.Info()
+			modes[file[len(out)+1:]] = info.Mode().String()
+			return err
+		}))
+		return modes
+	}
+	require.Equal(t, map[string]string{
+		"dir": "drwx------", "dir/b": "drwx------", "dir/b/.lycaon-data": "-rw-------", "dir/b/c": "-rw-------", "a.yaml": "-rw-------",
+	}, modes())
+
+	// What is there keeps the mode that somebody gave it.
+	for _, file := range []string{filepath.Join(dir, "b", "c"), document} {
+		require.NoError(t, os.Chmod(file, 0o640))
+	}
+	do("export", "--replace", "/a", dir)
+	do("export", "--replace", "/a", document)
+	require.Equal(t, "-rw-r-----", modes()["dir/b/c"])
+	require.Equal(t, "-rw-r-----", modes()["a.yaml"])
 }
 
 func TestExportRefusesAFullDirectoryAndAnAbsentNode(t *testing.T) {

@@ -220,7 +220,7 @@ func (w *treeWriter) write(n treeNode) error {
 		w.files[n.path] = true
 		return w.writeFile(file, n.data)
 	}
-	if err := w.root.MkdirAll(file, 0o755); err != nil {
+	if err := w.root.MkdirAll(file, 0o700); err != nil {
 		return err
 	}
 	if n.data == nil {
@@ -234,7 +234,7 @@ func (w *treeWriter) writeFile(file string, data []byte) error {
 	if w.replace {
 		flags = os.O_WRONLY | os.O_CREATE | os.O_TRUNC
 	}
-	f, err := w.root.OpenFile(file, flags, 0o644)
+	f, err := w.root.OpenFile(file, flags, 0o600)
 	if err != nil {
 		return err
 	}
@@ -277,7 +277,7 @@ func (w *treeWriter) openUp(file string) error {
 	if err := w.root.Remove(file); err != nil {
 		return err
 	}
-	if err := w.root.Mkdir(file, 0o755); err != nil {
+	if err := w.root.Mkdir(file, 0o700); err != nil {
 		return err
 	}
 	return w.writeFile(path.Join(file, dataName), data)

@@ -92,7 +92,7 @@ func (e *env) exportDocument(ctx context.Context, source, file string, form tree
 		return usageError{fmt.Errorf("%s is there; --replace writes over it", file)}
 	}
 	start := time.Now()
-	out, err := atomicfile.Create(file, 0o644)
+	out, err := atomicfile.Create(file, 0o600)
 	if err != nil {
 		return usageError{err}
 	}

@@ -170,6 +170,7 @@ func newExport(e *env) *cobra.Command {
 		Long: `Write the node PATH and all below it into FILE, a directory or a document, or without
 FILE a document to standard output. A directory must be absent or empty, a document
 absent; with --replace files that exist are written over, and none is ever deleted.
+New files and directories are for their owner alone, as ACLs may hide what they hold.
 Nodes are read one page after another while others may write; snapshot save is one
 instant. Of / the system nodes below /zookeeper are left out.
 ` + filesHelp + `
@@ -249,7 +250,7 @@ func absent(op, node string, st *client.Stat) error {
 
 // outputRoot opens the directory to write to, which is made, or must be empty.
 func outputRoot(dir string, replace bool) (*os.Root, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, usageError{err}
 	}
 	root, err := os.OpenRoot(dir)
