@@ -61,13 +61,13 @@ differential:
 bench:
 	./.ci/bench
 
-## bench-peers: beside ZooKeeper and etcd, into docs/PERFORMANCE.md; 2 hours, or 12 minutes with ARGS=-short; wants root to install ZooKeeper
+## bench-peers: beside ZooKeeper and etcd, into docs/PERFORMANCE.md and docs/performance; 2 hours, or 12 minutes with ARGS=-short; wants root to install ZooKeeper
 bench-peers:
 	./.ci/bench-peers $(ARGS)
 
-## bench-profile: where the CPU of a server goes under load, into docs/PERFORMANCE.md; 2 minutes
+## bench-profile: where the CPU of a server goes under load, into docs/PERFORMANCE.md and docs/performance/profile.md; 2 minutes
 bench-profile: build
-	cd bench && $(GO) build -o ../bin/bench . && exec ../bin/bench profile -lycaon ../bin/lycaon -page ../docs/PERFORMANCE.md $(ARGS)
+	cd bench && $(GO) build -o ../bin/bench . && exec ../bin/bench profile -lycaon ../bin/lycaon -page ../docs/PERFORMANCE.md -details ../docs/performance $(ARGS)
 
 ## bench-scale: Lycaon alone at up to 10,000 connections, 5 million nodes, 5 servers, 100,000 watches, into docs/PERFORMANCE.md; 30 minutes, or 6 with ARGS=-short
 bench-scale:
@@ -82,7 +82,7 @@ pgo:
 bench-consul:
 	./.ci/bench-consul
 
-## bench-report: docs/PERFORMANCE.md and its plots made again from the results of bench-peers and bench-scale, or those in docs/performance
+## bench-report: docs/PERFORMANCE.md, its plots and docs/performance/everything.md made again from the results of bench-peers and bench-scale, or those in docs/performance
 bench-report:
 	cd bench && $(GO) run . report -page ../docs/PERFORMANCE.md -plots ../docs/performance $(foreach f,results scale,$(addprefix ../,$(firstword $(wildcard bench/$(f).json docs/performance/$(f).json))))
 

@@ -186,13 +186,13 @@ func readCalls(told string) map[string]float64 {
 const leastPart = 0.02
 
 // tellCalls is a table of the system calls that count in some scene.
-func tellCalls(b *strings.Builder, head func(first string), all []profiled) {
+func tellCalls(b *strings.Builder, all []profiled) {
+	b.WriteString("\n## System calls\n\n")
 	if !slices.ContainsFunc(all, func(one profiled) bool { return one.again.calls != nil }) {
-		b.WriteString("\nSystem calls were not counted: perf is missing, or may not look at them.\n")
+		b.WriteString("They were not counted: perf is missing, or may not look at them.\n")
 		return
 	}
-	b.WriteString("\n")
-	head("system calls per 1,000 operations")
+	profileHead(b, "per 1,000 operations", all)
 	told := map[string]bool{}
 	for _, one := range all {
 		for name, n := range one.again.calls {
@@ -216,17 +216,16 @@ func tellCalls(b *strings.Builder, head func(first string), all []profiled) {
 
 // tellAllocated says who allocates.
 func tellAllocated(b *strings.Builder, all []profiled) {
-	b.WriteString("\n<details><summary>Who allocates, by bytes</summary>\n\n")
+	b.WriteString("\n## Who allocates, by bytes\n\n")
 	for _, one := range all {
 		fmt.Fprintf(b, "%s, %s:\n\n", one.servedBy(), one.scene)
 		listParts(b, one.again.allocated)
 	}
-	b.WriteString("</details>\n")
 }
 
 // tellWaits says what goroutines wait for.
 func tellWaits(b *strings.Builder, all []profiled) {
-	b.WriteString("\n<details><summary>What is waited for</summary>\n\nFor contended locks, by who held them; and for locks, channels and conditions together, by who waited, most of whom have nothing to do.\n\n")
+	b.WriteString("## What is waited for\n\nFor contended locks, by who held them; and for locks, channels and conditions together, by who waited, most of whom have nothing to do.\n\n")
 	for _, one := range all {
 		for _, w := range []struct {
 			what string
@@ -236,7 +235,6 @@ func tellWaits(b *strings.Builder, all []profiled) {
 			listParts(b, w.by)
 		}
 	}
-	b.WriteString("</details>\n")
 }
 
 func listParts(b *strings.Builder, all []function) {

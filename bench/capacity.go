@@ -44,6 +44,13 @@ func (s *summary) tellCapacity(b *strings.Builder) {
 		return func(v float64) string { return fmt.Sprintf("%s %s/s", number(1000/v), load) }
 	}
 	crowded := s.largest(byConnections, func(n int) string { return byConnections.name(readsScene, n) }, cpuPerK)
+	for _, f := range fixedLoads {
+		for _, n := range f.servers {
+			say(fmt.Sprintf("an even %s of %s connections, %d server%s", f.load(), thousands(f.conns), n, plural(n)), n, f.scene, cpuPerK, func(v float64) string {
+				return fmt.Sprintf("cost %s ms of CPU each, of all servers", number(v))
+			})
+		}
+	}
 	for _, load := range []string{readsScene, linearScene, writesScene} {
 		say("one core of one server, 32 clients with 32 requests in flight each", 1, load, cpuPerK, perCore(load))
 	}
@@ -52,13 +59,6 @@ func (s *summary) tellCapacity(b *strings.Builder) {
 	}
 	for _, n := range byServers.sizes[1:] {
 		say(fmt.Sprintf("one core of CPU time, all of %d servers together", n), n, writesScene, cpuPerK, perCore("writes"))
-	}
-	for _, f := range fixedLoads {
-		for _, n := range f.servers {
-			say(fmt.Sprintf("an even %s of %s connections, %d server%s", f.load(), thousands(f.conns), n, plural(n)), n, f.scene, cpuPerK, func(v float64) string {
-				return fmt.Sprintf("cost %s ms of CPU each, of all servers", number(v))
-			})
-		}
 	}
 	aSync := func(v float64) string { return number(v) + " write" + plural(int(v+0.5)) }
 	say("one sync of the disk, 32 clients with 32 requests in flight each", 1, writesScene, perSync, aSync)
@@ -126,8 +126,8 @@ func (s *summary) tellExampleCPU(b *strings.Builder) {
 		return
 	}
 	fmt.Fprintf(b, "- CPU: that load, put on three servers at its fixed rate by %s connections, took %s %% of a core a server and %s %% of the busiest. With one of them down two have the\n"+
-		"  work of three, so **%s %% of a core** is enough. The CPU of a saturated server, whose batches are of hundreds of requests, would have said far less.\n",
-		thousands(exampleLoad.conns), number(mean), number(most), number(most*up/left))
+		"  work of three, so **%s %% of a core** at least, and the pings of %s sessions. The CPU of a saturated server, whose batches are of hundreds of requests, would have said far less.\n",
+		thousands(exampleLoad.conns), number(mean), number(most), number(most*up/left), thousands(exampleClients))
 }
 
 // each is a figure of one server; 0 if there is none.

@@ -62,6 +62,7 @@ func playProfile(ctx context.Context, args []string) error {
 	f.StringVar(&p.compiler, "pgo", "", "write the profiles of the CPU, merged, to this file for the compiler (go build -pgo)")
 	scenes := f.String("scenes", mainScenes, "those of the comparison, separated by semicolons, or all")
 	page := f.String("page", "", "the page whose marked part is written anew (default: print it)")
+	folder := f.String("details", "", "the folder for profile.md, with the system calls, who allocates and who waits (default: print it)")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
@@ -82,12 +83,12 @@ func playProfile(ctx context.Context, args []string) error {
 				return err
 			}
 		}
-		text := p.markdown(fmt.Sprintf("%s on %s, at %s, load %s.", says(ctx, p.binary, "--version"), machine(),
-			time.Now().UTC().Format("2006-01-02 15:04 UTC"), loadAverage()))
+		on := fmt.Sprintf("%s, commit %s, on %s, at %s, load %s.", says(ctx, p.binary, "--version"), says(ctx, "git", "describe", "--always", "--dirty"), machine(),
+			time.Now().UTC().Format("2006-01-02 15:04 UTC"), loadAverage())
 		if err := p.forCompiler(); err != nil {
 			return err
 		}
-		return writePart(*page, "bench profile", text)
+		return errors.Join(writePart(*page, "bench profile", p.markdown(on)), writePage(*folder, profileFile, p.details(on)))
 	})
 }
 
@@ -250,27 +251,19 @@ func quotient(a, b float64) float64 {
 	return a / b
 }
 
+// markdown is where the CPU goes, in groups, and what was counted.
 func (p *profiling) markdown(measuredOn string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s 32 connections with 32 requests in flight each, values of 1 KiB, profiles of %v. Three servers share the cores with each other and\n"+
 		"with the load, and the leader serves a third of the clients. A moment counts for the innermost function that belongs to a group: copying and sorting count for\n"+
 		"who calls them.\n\n", measuredOn, p.length)
-	var good []profiled
 	for _, one := range p.all {
 		if one.err != nil {
 			fmt.Fprintf(&b, "- %s, %s failed: %s\n\n", heading(one.servers), one.scene, strings.ReplaceAll(one.err.Error(), "\n", "; "))
-			continue
 		}
-		good = append(good, one)
 	}
-	head := func(first string) {
-		fmt.Fprintf(&b, "| %s |", first)
-		for _, one := range good {
-			fmt.Fprintf(&b, " %s, %s |", one.servedBy(), one.scene)
-		}
-		b.WriteString("\n|---|" + strings.Repeat("---|", len(good)) + "\n")
-	}
-	head("% of the CPU")
+	good := p.good()
+	profileHead(&b, "% of the CPU", good)
 	for _, group := range groupOrder {
 		fmt.Fprintf(&b, "| %s |", group)
 		for _, one := range good {
@@ -279,7 +272,7 @@ func (p *profiling) markdown(measuredOn string) string {
 		b.WriteString("\n")
 	}
 	b.WriteString("\n")
-	head("counted")
+	profileHead(&b, "counted", good)
 	for _, figure := range pers {
 		fmt.Fprintf(&b, "| %s |", figure.name)
 		for i := range good {
@@ -287,16 +280,39 @@ func (p *profiling) markdown(measuredOn string) string {
 		}
 		b.WriteString("\n")
 	}
-	tellCalls(&b, head, good)
+	return b.String()
+}
+
+// profileFile is the page of details.
+const profileFile = "profile.md"
+
+func (p *profiling) details(measuredOn string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# A server under load, in detail\n\nMade by `make bench-profile`, with the tables of [where the CPU goes](../PERFORMANCE.md#where-the-cpu-goes), of the same servers under the same load. %s\n", measuredOn)
+	good := p.good()
+	tellCalls(&b, good)
 	tellAllocated(&b, good)
 	tellWaits(&b, good)
-	b.WriteString("\n<details><summary>The functions in which most is spent</summary>\n\n")
+	b.WriteString("## The functions in which most is spent\n\n")
 	for _, one := range good {
 		fmt.Fprintf(&b, "%s, %s:\n\n", one.servedBy(), one.scene)
 		listParts(&b, one.where.top)
 	}
-	b.WriteString("</details>\n")
-	return b.String()
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// good are those that did not fail.
+func (p *profiling) good() []profiled {
+	return slices.DeleteFunc(slices.Clone(p.all), func(one profiled) bool { return one.err != nil })
+}
+
+// profileHead is the head of a table with one for each.
+func profileHead(b *strings.Builder, first string, all []profiled) {
+	fmt.Fprintf(b, "| %s |", first)
+	for _, one := range all {
+		fmt.Fprintf(b, " %s, %s |", one.servedBy(), one.scene)
+	}
+	b.WriteString("\n|---|" + strings.Repeat("---|", len(all)) + "\n")
 }
 
 func (one *profiled) servedBy() string {

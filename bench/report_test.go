@@ -96,17 +96,23 @@ func TestARatioIsHowMuchBetterLycaonIs(t *testing.T) {
 }
 
 func TestThePageSaysWhereLycaonIsBehindAndWhatFailed(t *testing.T) {
-	r := &results{Cells: someCells(), Abouts: []about{{Machine: "2 cores", Command: "go run . peers", LengthS: 2, Runs: 5, BulkRuns: 1}}}
+	r := &results{Cells: someCells(), Abouts: []about{{Machine: "2 cores", Command: "go run . peers", LengthS: 2, Runs: 5, BulkRuns: 1, Versions: map[string]string{"lycaon": "v1, commit abc1234"}}}}
 	s := summarizeCells(r.Cells)
-	text := r.markdown(s, s.plots(), "performance")
-	require.Contains(t, text, "**Where Lycaon is behind**, of 4 comparisons: once.\n\n- 1 server, one client, reads, p50 ms: lycaon 0.4, zookeeper 0.2 (0.50 x)\n")
-	require.Contains(t, text, "- 3 servers, reads, etcd, run 1: lost; it\n")
-	require.Contains(t, text, "| writes, per s | 500 |  | 1,000 | 2.0 x |  |  |  |  |  |\n")
-	require.Contains(t, text, "| one client, reads, p50 ms | 0.2 |  | 0.4 | **0.50 x** |")
-	require.Contains(t, text, "| writes | lycaon | 3 | 1,000 (900 to 1,200) |")
-	require.Contains(t, text, "![One server: done a second (more is better; logarithmic axis)](performance/1-throughput.svg)")
-	require.Contains(t, text, "`go run . peers` (asked for: 5 runs of 2 s, 1 of the scenes with 100,000 nodes and more)\n")
-	require.Contains(t, text, "- Runs that there were: 1 to 3 of each scene. All that each gave: [results.json](performance/results.json), one JSON value a line.\n", "whatever was asked for")
+	short := r.short(s)
+	require.Contains(t, short, "**Measured at commit abc1234**, from ")
+	require.Contains(t, short, "by runs of 2 s (1 to 3 of each scene), on\n2 cores, which all servers and their load shared.")
+	require.Contains(t, short, "| "+killScene+", s |  |  |  | 5.0 x |\n")
+	require.NotContains(t, short, "| sessions", "which nobody played")
+	require.Contains(t, short, "**Where Lycaon is behind** a peer, of 4 figures: in one.\n\n- 1 server, one client, reads, p50 ms: lycaon 0.4; zookeeper 0.2 (0.50 x)\n")
+	require.Equal(t, "**Runs that failed**, and are in no median: 1.\n\n- 3 servers, reads, etcd, run 1: lost; it\n\n", s.failedMarkdown())
+	tables := s.tablesMarkdown()
+	require.Contains(t, tables, "| writes, per s | 500 |  | 1,000 | 2.0 x |  |  |  |  |\n")
+	require.Contains(t, tables, "| one client, reads, p50 ms | 0.2 |  | 0.4 | **0.50 x** |")
+	require.Contains(t, r.everything(s), "| writes | lycaon | 3 | 1,000 (900 to 1,200) |")
+	require.Contains(t, plotsMarkdown(s.plots(), "performance"), "![One server: done a second (more is better; logarithmic axis)](performance/1-throughput.svg)")
+	on := r.aboutMarkdown(s, "performance/results.json")
+	require.Contains(t, on, "`go run . peers` (asked for: 5 runs of 2 s, 1 of the scenes with 100,000 nodes and more)\n")
+	require.Contains(t, on, "- Runs that there were: 1 to 3 of each scene. All that each gave: [results.json](performance/results.json), one JSON value a line.\n", "whatever was asked for")
 	many := append(someCells(), cell{Servers: 1, Scene: batchScene(million), Entrant: native, Run: 1, Figures: figures{rate: 1}})
 	require.Equal(t, "1 to 3 of each scene, 1 of those with 100,000 nodes and more", summarizeCells(many).runsText())
 	require.Equal(t, "1 of each scene", summarizeCells(many[4:]).runsText())
@@ -115,10 +121,19 @@ func TestThePageSaysWhereLycaonIsBehindAndWhatFailed(t *testing.T) {
 func TestConsulHasItsColumnsWhereItWasMeasured(t *testing.T) {
 	r := &results{Abouts: []about{{}}, Cells: append(someCells(),
 		cell{Servers: 3, Scene: killScene, Entrant: "consul", Run: 1, Figures: figures{seconds: 9}})}
-	one, three, _ := strings.Cut(r.markdown(summarizeCells(r.Cells), nil, ""), "### 3 servers")
+	one, three, _ := strings.Cut(summarizeCells(r.Cells).tablesMarkdown(), "### 3 servers")
 	require.NotContains(t, one, "Consul")
-	require.Contains(t, three, "| Consul | Lycaon, Go client, x Consul |\n")
-	require.Contains(t, three, "| "+killScene+", s |  | 1.5 |  |  |  |  |  | 0.3 | 5.0 x | 9 | 30.0 x |\n")
+	require.Contains(t, three, "| Lycaon, Go client | x etcd | x Consul | Consul |\n")
+	require.Contains(t, three, "| "+killScene+", s |  | 1.5 |  |  |  |  | 0.3 | 5.0 x | 30.0 x | 9 |\n")
+}
+
+func TestBesideEtcdStandsAGoClientAndInBracketsTheMinimalOne(t *testing.T) {
+	cells := append(someCells(), cell{Servers: 1, Scene: "writes", Entrant: "etcd", Run: 1, Figures: figures{rate: 100}})
+	require.Contains(t, summarizeCells(cells).tablesMarkdown(), "| writes, per s | 500 | 100 | 1,000 | 2.0 x |  |  |  | (10.0 x) |\n")
+	cells = append(cells, cell{Servers: 1, Scene: "writes", Entrant: throughGo, Run: 1, Figures: figures{rate: 50}})
+	s := summarizeCells(cells)
+	require.Contains(t, s.tablesMarkdown(), "| writes, per s | 500 | 100 | 1,000 | 2.0 x |  |  | 50 | **0.50 x** |\n")
+	require.Contains(t, (&results{}).short(s), "- 1 server, writes, per s: lycaon, Go client 50; etcd 100 (0.50 x)\n")
 }
 
 func TestAPageKeepsWhatIsOutsideTheMarks(t *testing.T) {

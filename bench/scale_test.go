@@ -110,7 +110,7 @@ func TestAReportTellsPeersAndScaleInPartsOfTheirOwn(t *testing.T) {
 	dir := t.TempDir()
 	pageFile := filepath.Join(dir, "PAGE.md")
 	var empty strings.Builder
-	for _, by := range []string{"bench report", "bench scale", "bench scale, capacity"} {
+	for _, by := range []string{"bench report, in short", "bench report, goals", "bench report, tables", "bench report, measured on", "bench report, plots", "bench scale", "bench scale, capacity"} {
 		begin, end := marks(by)
 		fmt.Fprintf(&empty, "%s\n%s\n", begin, end)
 	}
@@ -129,7 +129,7 @@ func TestAReportTellsPeersAndScaleInPartsOfTheirOwn(t *testing.T) {
 	require.Contains(t, scale, "Machine: two.")
 	require.Contains(t, scale, "left out")
 	require.Contains(t, scale, "| what | buys |")
-	for _, name := range []string{"scale-cpu.svg", "scale.json", "results.json", "1-cpu.svg"} {
+	for _, name := range []string{"scale-cpu.svg", "scale.json", "results.json", "1-cpu.svg", "everything.md"} {
 		require.FileExists(t, filepath.Join(dir, "plots", name))
 	}
 }
@@ -163,7 +163,7 @@ func TestACoreAndAGiBAreReckonedFromTheLargestSizes(t *testing.T) {
 	require.Contains(t, summarizeCells(cells).capacityMarkdown(), "| the same with 1,000,000 nodes and nothing of them in the page cache | 3 s |\n")
 	cells = append(cells, cell{Servers: 3, Scene: exampleLoad.scene, Entrant: alone, Run: 1, Figures: figures{idlePercent: 30, busiestPercent: 40}})
 	text = summarizeCells(cells).capacityMarkdown()
-	for _, part := range []string{"took 30 % of a core a server and 40 % of the busiest", "**60 % of a core**"} { // 40 x 3 / 2
+	for _, part := range []string{"took 30 % of a core a server and 40 % of the busiest", "**60 % of a core** at least, and the pings of 30,000 sessions."} { // 40 x 3 / 2
 		require.Contains(t, text, part)
 	}
 }

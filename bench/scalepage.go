@@ -18,14 +18,12 @@ func (r *results) scaleReport(page, folder string) error {
 		}
 	}
 	return errors.Join(writePart(page, "bench scale", r.scaleMarkdown(s, images, filepath.Base(folder))),
-		writePart(page, "bench scale, capacity", s.capacityMarkdown()))
+		writePart(page, "bench scale, capacity", r.measuredAt(s)+"\n\n"+s.capacityMarkdown()))
 }
 
 func (r *results) scaleMarkdown(s *summary, images []plot, folder string) string {
 	var b strings.Builder
-	for _, p := range images {
-		fmt.Fprintf(&b, "![%s](%s/%s)\n\n", p.title, folder, p.file)
-	}
+	b.WriteString(r.measuredAt(s) + "\n\n" + plotsMarkdown(images, folder))
 	fmt.Fprintf(&b, "A figure with * was measured while the load program, which shares the machine, took %g %% and more of all CPU: there it is the limit as much as Lycaon, a server\n"+
 		"that has the cores for itself does more, and the CPU of an operation tells more than the rate.\n\n", loadCounts*100)
 	for _, t := range scaleTables {
@@ -34,8 +32,7 @@ func (r *results) scaleMarkdown(s *summary, images []plot, folder string) string
 			s.tellFixed(&b)
 		}
 	}
-	s.tellFailed(&b)
-	r.tellAbout(&b, s, folder+"/"+scaleFile)
+	b.WriteString(s.failedMarkdown() + r.aboutMarkdown(s, folder+"/"+scaleFile))
 	return b.String()
 }
 

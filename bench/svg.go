@@ -61,6 +61,15 @@ func (s *summary) plots() []plot {
 	return all
 }
 
+// plotsMarkdown shows pictures that are in a folder beside the page.
+func plotsMarkdown(images []plot, folder string) string {
+	var b strings.Builder
+	for _, p := range images {
+		fmt.Fprintf(&b, "![%s](%s/%s)\n\n", p.title, folder, p.file)
+	}
+	return b.String()
+}
+
 func (s *summary) group(servers int, y yardstick) plotGroup {
 	g := plotGroup{label: y.scene}
 	if y.figure == p50Ms || y.figure == p99Ms {

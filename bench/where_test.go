@@ -61,12 +61,17 @@ func TestAProfileIsToldInTables(t *testing.T) {
 			again: again{calls: map[string]float64{allCalls: 100, "sendto": 90, "close": 1}, allocated: []function{{"maker", 0.5}}, holders: waits{20, []function{{"holder", 0.25}}}}},
 		{servers: 3, scene: "reads", err: errNoAnswer},
 	}}
-	text := p.markdown("Here.")
+	page, details := p.markdown("Here."), p.details("Here.")
 	for _, part := range []string{"| % of the CPU | one server, writes |\n", "| Badger | 25.0 |\n", "| durable writes per 1,000 operations | 2 |\n", "| operations/s, all servers | 2,000 |\n",
-		"| page faults per 1,000 operations | 250 |\n", "- 12.5 % `f`\n", "| system calls per 1,000 operations | one server, writes |\n|---|---|\n| all | 100 |\n| `sendto` | 90 |\n\n",
-		"- 50.0 % `maker`\n", "one server, writes: waited for locks 20 s a second.\n\n- 25.0 % `holder`\n", "reads failed: no answer within 30s"} {
-		require.Contains(t, text, part)
+		"| page faults per 1,000 operations | 250 |\n", "reads failed: no answer within 30s"} {
+		require.Contains(t, page, part)
 	}
+	for _, part := range []string{"Here.\n\n## System calls\n\n| per 1,000 operations | one server, writes |\n|---|---|\n| all | 100 |\n| `sendto` | 90 |\n\n## Who allocates", "- 12.5 % `f`\n",
+		"- 50.0 % `maker`\n", "one server, writes: waited for locks 20 s a second.\n\n- 25.0 % `holder`\n"} {
+		require.Contains(t, details, part)
+		require.NotContains(t, page, part)
+	}
+	require.NotContains(t, details, "\n\n\n")
 }
 
 func TestAWaitBelongsToWhoAskedForTheLock(t *testing.T) {

@@ -66,11 +66,12 @@ func yardsticksOf(scene string) []yardstick {
 type summary struct {
 	spreads map[int]map[string]map[string]map[string]spread
 	runs    map[cellKey]int // of each but its run
+	ofRun   map[cellKey]figures
 	failed  []cell
 }
 
 func summarizeCells(cells []cell) *summary {
-	s := &summary{spreads: map[int]map[string]map[string]map[string]spread{}, runs: map[cellKey]int{}}
+	s := &summary{spreads: map[int]map[string]map[string]map[string]spread{}, runs: map[cellKey]int{}, ofRun: map[cellKey]figures{}}
 	values := map[cellKey]map[string][]float64{}
 	for _, c := range cells {
 		if c.Error != "" {
@@ -79,6 +80,7 @@ func summarizeCells(cells []cell) *summary {
 		}
 		k := cellKey{servers: c.Servers, scene: c.Scene, entrant: c.Entrant}
 		s.runs[k]++
+		s.ofRun[c.key()] = c.Figures
 		if values[k] == nil {
 			values[k] = map[string][]float64{}
 		}

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// headlines are what to know of Lycaon beside the others.
+var headlines = []yardstick{
+	{"writes", rate}, {"writes", cpuPerK}, {"50 % reads", rate}, {"reads", rate}, {"linearizable reads", rate}, {"one client, writes", p50Ms},
+	{"open loop, 8,000 writes/s", p99Ms}, {"sessions", rate}, {idleScene, idlePercent}, {restartScene(hundredThousand), seconds}, {killScene, seconds}, {pauseScene, seconds},
+}
+
+// short is the first screen of the page: when and where it was measured, what it
+// comes to, and where Lycaon is behind.
+func (r *results) short(s *summary) string {
+	var b strings.Builder
+	b.WriteString(r.measuredAt(s) + "\n\n")
+	b.WriteString("How many times as good Lycaon is, by the median. Beside ZooKeeper both are asked by the same program, in ZooKeeper's protocol; beside etcd each by its own Go client (in brackets Lycaon by\n" +
+		"a minimal one, where its Go client takes no part). Twice as much and half as long are both 2.0 x; **bold** is worse than the peer.\n\n| |")
+	counts := s.serverCounts()
+	for _, n := range counts {
+		fmt.Fprintf(&b, " %d server%s, x ZooKeeper | x etcd |", n, plural(n))
+	}
+	b.WriteString("\n|---|" + strings.Repeat("---|", 2*len(counts)) + "\n")
+	for _, y := range headlines {
+		var row strings.Builder
+		for _, n := range counts {
+			fmt.Fprintf(&row, " %s | %s |", s.ratioText(n, y, throughZK, "zookeeper"), s.besideText(n, y, "etcd"))
+		}
+		if strings.Trim(row.String(), " |") != "" {
+			fmt.Fprintf(&b, "| %s |%s\n", y.label(), row.String())
+		}
+	}
+	b.WriteString("\n")
+	s.tellBehind(&b)
+	return b.String()
+}
+
+// measuredAt says in a sentence when, at which commit, how often and on what.
+func (r *results) measuredAt(s *summary) string {
+	if len(r.Abouts) == 0 {
+		return "Measured " + s.runsText() + "."
+	}
+	first := r.Abouts[0]
+	var commits, lengths []string
+	for _, a := range r.Abouts {
+		if _, commit, ok := strings.Cut(a.Versions["lycaon"], "commit "); ok && !slices.Contains(commits, commit) {
+			commits = append(commits, commit)
+		}
+		if length := fmt.Sprintf("%g s", a.LengthS); !slices.Contains(lengths, length) {
+			lengths = append(lengths, length)
+		}
+	}
+	if len(commits) == 0 {
+		commits = []string{unknown}
+	}
+	return fmt.Sprintf("**Measured at commit %s**, from %s on, by runs of %s (%s), on\n%s, which all servers and their load shared. What came in use after that commit is not in it.",
+		strings.Join(commits, " and "), first.At.Format("2006-01-02 15:04 UTC"), strings.Join(lengths, " and "), s.runsText(), first.Machine)
+}
+
+// shortfall is a figure in which Lycaon is worse than peers.
+type shortfall struct {
+	servers      int
+	y            yardstick
+	ours, theirs []string // entrants
+	worst        float64  // ratio
+}
+
+// shortfalls are all there are, of so many figures that were compared.
+func (s *summary) shortfalls() (all []shortfall, compared int) {
+	for _, n := range s.serverCounts() {
+		for _, y := range s.yardsticks(n) {
+			f, ok := s.shortfall(n, y)
+			if ok {
+				compared++
+			}
+			if len(f.ours) > 0 {
+				all = append(all, f)
+			}
+		}
+	}
+	return all, compared
+}
+
+// shortfall tells by whom Lycaon is beaten in a figure, and whether there is anybody
+// to be compared with.
+func (s *summary) shortfall(servers int, y yardstick) (f shortfall, compared bool) {
+	f = shortfall{servers: servers, y: y, worst: 1}
+	for _, p := range s.pairs(servers, y.scene) {
+		ratio, ok := s.ratio(servers, y, p.entrant, p.peer)
+		compared = compared || ok
+		if !ok || ratio >= 1 {
+			continue
+		}
+		f.worst = min(f.worst, ratio)
+		if !slices.Contains(f.ours, p.entrant) {
+			f.ours = append(f.ours, p.entrant)
+		}
+		if !slices.Contains(f.theirs, p.peer) {
+			f.theirs = append(f.theirs, p.peer)
+		}
+	}
+	return f, compared
+}
+
+// whySlow is said where a snapshot takes longer than that of a peer.
+const whySlow = "A snapshot takes long on purpose: who writes it rests nine times as long as it worked, so that writes hardly notice (`server/replicate/pace.go`);\n" +
+	"of three servers it is the time in which any of them takes one, which they do in turn.\n\n"
+
+func (s *summary) tellBehind(b *strings.Builder) {
+	all, compared := s.shortfalls()
+	fmt.Fprintf(b, "**Where Lycaon is behind** a peer, of %d figures: %s.\n\n", compared, count(len(all), "in none", "in one", "in %d"))
+	slow := false
+	for _, f := range all {
+		slow = slow || f.y.figure == snapshotS
+		fmt.Fprintf(b, "- %d server%s, %s: %s; %s (%.2f x)\n", f.servers, plural(f.servers), f.y.label(), s.valuesText(&f, f.ours), s.valuesText(&f, f.theirs), f.worst)
+	}
+	if len(all) > 0 {
+		b.WriteString("\n")
+	}
+	if slow {
+		b.WriteString(whySlow)
+	}
+}
+
+func (s *summary) valuesText(f *shortfall, names []string) string {
+	var all []string
+	for _, e := range names {
+		v, _ := s.median(f.servers, f.y, e)
+		all = append(all, e+" "+number(v))
+	}
+	return strings.Join(all, ", ")
+}
