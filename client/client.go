@@ -113,8 +113,9 @@ func newClient(servers []string, mode protocol.HelloMode, opts []Option) (*Clien
 
 // adopt prepares for another client's session. Whatever that client has done
 // since its token was taken, this one's numbers must be higher than its: those
-// count up from 1, these from the microseconds of the wall clock. Where that is
-// behind an earlier heir's, the Welcome tells how high the writes have come.
+// count up from 1, these from the microseconds of the wall clock. With a clock
+// behind an earlier heir's the attach is refused as one that comes late. How high
+// the writes of an heir of another kind have come, the Welcome tells.
 func (c *Client) adopt(t SessionToken) {
 	now := uint64(time.Now().UnixMicro())
 	c.sess = sessionState{id: uint64(t.ID), password: t.password[:], attempt: max(t.attempt, now), timeout: t.timeout}

@@ -329,7 +329,7 @@ func (c *Client) checkWelcome(w *protocol.Welcome) error {
 		return fmt.Errorf("%w: a session password of %d bytes", ErrProtocol, len(w.Password))
 	case w.TimeoutMs < 1 || w.TimeoutMs > int64(24*time.Hour/time.Millisecond):
 		return fmt.Errorf("%w: a session timeout of %d ms", ErrProtocol, w.TimeoutMs)
-	case w.HighXid > maxXid:
+	case w.HighXid > protocol.MaxXid:
 		return fmt.Errorf("%w: a write of xid %d", ErrProtocol, w.HighXid)
 	case lim.MaxFrame == 0 || lim.MaxFrame > maxFrame || lim.MaxOutstanding == 0 || lim.MaxOutcomes == 0 || lim.MaxWatches == 0:
 		return fmt.Errorf("%w: limits %+v", ErrProtocol, lim)

@@ -48,7 +48,6 @@ const (
 	keptCalls        = 1024             // recycled calls
 	maxWatchQueue    = 4096             // events one watch holds before it coalesces, then resyncs
 	maxFrame         = 64 << 20         // no server may announce more
-	maxXid           = 1 << 63          // no server may have seen more
 	defaultMaxFrame  = 1 << 20          // until a Welcome says so
 	maxResumeWatches = 10_000           // in one request
 	snapshotPatience = 30 * time.Second // between two pieces of a snapshot

@@ -59,5 +59,5 @@ type Welcome struct {
 	Zxid       uint64
 	Limits     Limits
 	Identities []znode.Identity
-	HighXid    uint64 // attach: of the session's writes that have run; a new write needs a higher one
+	HighXid    uint64 // attach: of the session's writes that have run or are acknowledged; a new write needs a higher one
 }

@@ -14,6 +14,10 @@ const (
 	WelcomeMaxFrame  = 64 << 10 // of a Welcome: what a client accepts before it knows the limits
 )
 
+// MaxXid bounds the xids of a session's writes, and what is acknowledged of them:
+// whoever takes the session over begins above both.
+const MaxXid uint64 = 1 << 63
+
 // What no setting can raise: the bounds of what a decoder makes of one frame.
 const (
 	maxDepth       = 32      // arrays within arrays

@@ -55,6 +55,9 @@ func DecodeRequest(frame []byte, r *Request) error {
 	if err := r.checkFlags(flags); err != nil {
 		return err
 	}
+	if r.Op.IsWrite() && max(r.Xid, r.Arg) > MaxXid {
+		return fmt.Errorf("%v: %w: xid %d or the lowest unacknowledged one, %d, is above 2^63", r.Op, znode.ErrBadArguments, r.Xid, r.Arg)
+	}
 	if err := r.decodeBody(frame[requestHeaderBytes:]); err != nil {
 		return fmt.Errorf("%v: %w", r.Op, err)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/lycaon-io/lycaon/protocol"
 	"github.com/lycaon-io/lycaon/server/internal/mutant"
 	"github.com/lycaon-io/lycaon/server/state"
+	"github.com/lycaon-io/lycaon/session"
 	"github.com/lycaon-io/lycaon/znode"
 )
 
@@ -38,7 +39,7 @@ type Opened struct {
 	Generation uint64
 	TimeoutMs  int64
 	Zxid       uint64
-	HighXid    uint64 // of its writes that have run
+	HighXid    uint64 // a new write needs a higher one
 }
 
 // Done is told once, under no lock, how an open or attach ended: on the log's
@@ -204,10 +205,14 @@ func (c *Core) begin(a *arrival, out *state.Outcome) {
 	c.lanes[l.session] = l
 	o := Opened{out.Session, out.Generation, out.TimeoutMs, c.machine.Zxid(), 0}
 	if r, alive := c.machine.Sessions().Get(out.Session); alive {
-		o.HighXid = r.HighXid
+		o.HighXid = highXid(r)
 	}
 	c.later.answers = append(c.later.answers, func() { a.done(l, o, protocol.OK, "") })
 }
+
+// highXid is the highest xid that a new write must not have: of a write that has
+// run, or one whose outcome was acknowledged beforehand and would not be kept.
+func highXid(r *session.Record) uint64 { return max(r.HighXid, max(r.Ack, 1)-1) }
 
 // attachAtOnce is what Attach must not be.
 func (c *Core) attachAtOnce(a *arrival) Cancel {
@@ -219,7 +224,7 @@ func (c *Core) attachAtOnce(a *arrival) Cancel {
 	}
 	l := newLane(c, a.sink, r.ID, r.Generation+1, r.TimeoutMs, a.ids)
 	c.lanes[r.ID] = l
-	o := Opened{r.ID, l.generation, r.TimeoutMs, c.machine.Zxid(), r.HighXid}
+	o := Opened{r.ID, l.generation, r.TimeoutMs, c.machine.Zxid(), highXid(r)}
 	c.mu.Unlock()
 	a.txn.Origin = c.cfg.Origin
 	c.log.Append(&a.txn)

@@ -319,6 +319,51 @@ func TestAnAttachFencesTheFormerConnection(t *testing.T) {
 	require.Equal(t, protocol.SessionExpired, s.dial().hello(h).Code)
 }
 
+// An heir may have acknowledged more than was ever written: of a write below that no
+// answer is kept.
+func TestAnHeirIsToldToBeginAboveWhatWasAcknowledged(t *testing.T) {
+	s := start(t)
+	c := s.dial()
+	w := c.hello(openHello(10_000))
+	h := protocol.Hello{Mode: protocol.HelloAttach, Session: w.Session, Password: w.Password, Attempt: 1, TimeoutMs: 10_000, Ack: 1000}
+	require.EqualValues(t, 999, s.dial().hello(h).HighXid)
+	h.Attempt, h.Ack = 2, 0
+	c = s.dial()
+	again := c.hello(h)
+	require.EqualValues(t, 999, again.HighXid)
+	write := createRequest(again.HighXid+1, "/a", "")
+	c.send(write)
+	first := c.mustReceive()
+	require.Equal(t, protocol.OK, first.Code)
+	c.Close()
+	h.Attempt = 3
+	c = s.dial()
+	c.hello(h)
+	c.send(write)
+	require.Equal(t, first, c.mustReceive(), "the original answer")
+}
+
+// Who inherits the session begins above the highest xid, and needs room there.
+func TestAnXidBeyondTheBoundIsRefused(t *testing.T) {
+	s := start(t)
+	c := s.dial()
+	w := c.hello(openHello(10_000))
+	write := createRequest(protocol.MaxXid, "/a", "")
+	c.send(write)
+	require.Equal(t, protocol.OK, c.mustReceive().Code)
+	write = createRequest(1, "/b", "")
+	write.Xid, write.Arg = protocol.MaxXid+1, 1
+	c.send(write)
+	require.Equal(t, protocol.BadArguments, c.mustReceive().Code)
+	write.Xid, write.Arg = 0, protocol.MaxXid+1
+	c.send(write)
+	require.Equal(t, protocol.BadArguments, c.mustReceive().Code)
+	h := protocol.Hello{Mode: protocol.HelloAttach, Session: w.Session, Password: w.Password, Attempt: 1, TimeoutMs: 10_000, Ack: protocol.MaxXid + 1}
+	require.Equal(t, protocol.BadArguments, s.dial().hello(h).Code)
+	h.Ack = 0
+	require.EqualValues(t, protocol.MaxXid, s.dial().hello(h).HighXid)
+}
+
 func TestCloseBidsGoodbye(t *testing.T) {
 	s := start(t)
 	var all []*raw

@@ -140,6 +140,9 @@ func (c *conn) welcomeNew(h *protocol.Hello, w *protocol.Welcome) *protocol.Welc
 }
 
 func (c *conn) welcomeBack(h *protocol.Hello, w *protocol.Welcome) *protocol.Welcome {
+	if h.Ack > protocol.MaxXid {
+		return refuse(w, protocol.BadArguments, "no xid is above 2^63")
+	}
 	return c.welcomeSession(w, h.Password, func(done pipeline.Done) pipeline.Cancel {
 		return c.Core().Attach(pipeline.AttachParams{
 			Session: h.Session, PasswordHash: sha256.Sum256(h.Password), Attempt: h.Attempt,
