@@ -67,26 +67,41 @@ func (c *conn) members() error {
 	return c.answer(&protocol.Message{More: &protocol.More{Members: c.native.cfg.Members()}})
 }
 
-// clusterStatus has every server asked, so only few may do it at one time.
+// clusterStatus has every server asked: the superuser at once, the others all
+// together.
 func (c *conn) clusterStatus() error {
 	if c.native.cfg.ClusterStatus == nil {
 		return c.unoffered()
 	}
 	var cluster []protocol.MemberStatus
-	code, why := c.survey(func(ctx context.Context) { cluster = c.native.cfg.ClusterStatus(ctx) })
-	if code != protocol.OK {
-		return c.refuseRequest(code, why)
+	if c.admin {
+		code, why := c.survey(func(ctx context.Context) { cluster = c.native.cfg.ClusterStatus(ctx) })
+		if code != protocol.OK {
+			return c.refuseRequest(code, why)
+		}
+	} else if err := c.Taking(surveyTimeout, func(ctx context.Context) (err error) {
+		cluster, err = c.native.census.take(ctx, c.native.cfg.ClusterStatus)
+		return err
+	}); err != nil {
+		return c.refuseRequest(protocol.Throttled, othersAsk)
 	}
 	return c.answer(&protocol.Message{More: &protocol.More{Cluster: cluster}})
 }
 
-// survey asks all servers for something, as one of few at a time.
+const othersAsk = "others are asking how the servers are"
+
+// survey asks all servers for something, as one of few at a time. Nobody else takes
+// the superuser's places.
 func (c *conn) survey(ask func(ctx context.Context)) (protocol.Code, string) {
+	places := c.native.others
+	if c.admin {
+		places = c.native.surveys
+	}
 	select {
-	case c.native.surveys <- struct{}{}:
-		defer func() { <-c.native.surveys }()
+	case places <- struct{}{}:
+		defer func() { <-places }()
 	default:
-		return protocol.Throttled, "others are asking how the servers are"
+		return protocol.Throttled, othersAsk
 	}
 	c.Taking(surveyTimeout, func(ctx context.Context) error {
 		ask(ctx)

@@ -293,18 +293,48 @@ func TestFewMayAskForTheWholeClusterAtOneTime(t *testing.T) {
 	var waiting []*raw
 	for range 4 {
 		c := s.dial()
-		c.hello(guestWith())
+		c.hello(guestWith(asAdmin))
 		c.send(request)
 		<-asking
 		waiting = append(waiting, c)
 	}
 	c := s.dial()
-	c.hello(guestWith())
+	c.hello(guestWith(asAdmin))
 	c.send(request)
 	require.Equal(t, protocol.Throttled, c.mustReceive().Code)
 	close(answer)
 	for _, c := range waiting {
 		require.Equal(t, protocol.OK, c.mustReceive().Code)
+	}
+}
+
+func TestTheSuperuserHearsOfTheClusterWhateverOthersAsk(t *testing.T) {
+	asking, answer := make(chan struct{}, 16), make(chan struct{})
+	s := start(t, func(c *config) {
+		c.ClusterStatus = func(context.Context) []protocol.MemberStatus {
+			asking <- struct{}{}
+			<-answer // as long as a member does not
+			return []protocol.MemberStatus{{Member: protocol.Member{ID: 2}}}
+		}
+	})
+	request := protocol.Request{Op: protocol.OpClusterStatus, Xid: 1}
+	var guests []*raw
+	for range 8 {
+		c := s.dial()
+		c.hello(guestWith())
+		c.send(request)
+		guests = append(guests, c)
+	}
+	<-asking
+	admin := s.dial()
+	admin.hello(guestWith(asAdmin))
+	admin.send(request)
+	<-asking
+	close(answer)
+	for _, c := range append(guests, admin) {
+		m := c.mustReceive()
+		require.Equal(t, protocol.OK, m.Code)
+		require.EqualValues(t, 2, m.More.Cluster[0].ID)
 	}
 }
 

@@ -10,5 +10,9 @@ const (
 	snapshotPiece   = 256 << 10 // bytes of an image in one frame
 	maxSnapshots    = 2         // being sent at one time: each keeps old pages alive
 	maxSkippedFrame = 64 << 20  // an announced length beyond this ends the connection
-	maxSurveys      = 4         // of the whole cluster at one time
+	maxSurveys      = 4         // of the whole cluster at one time by the superuser, and as many of his own session by anybody
+
+	// censusPause is between surveys that anybody may ask for: each is a handshake
+	// of TLS with every other server.
+	censusPause = 100 * time.Millisecond
 )

@@ -12,13 +12,18 @@ import (
 type Native struct {
 	cfg       Config
 	snapshots chan struct{} // a place for each that is being sent
-	surveys   chan struct{} // a place for each that is under way
+	surveys   chan struct{} // a place for each of the superuser's that is under way
+	others    chan struct{} // and for each of the others'
+	census    *census
 	sent      atomic.Uint64 // snapshots
 }
 
 // New returns the protocol for a front.Front.
 func New(cfg Config) *Native {
-	return &Native{cfg: cfg, snapshots: make(chan struct{}, maxSnapshots), surveys: make(chan struct{}, maxSurveys)}
+	return &Native{
+		cfg: cfg, snapshots: make(chan struct{}, maxSnapshots),
+		surveys: make(chan struct{}, maxSurveys), others: make(chan struct{}, maxSurveys), census: newCensus(),
+	}
 }
 
 // Snapshots is how many were asked for since the start.
