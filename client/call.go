@@ -29,6 +29,7 @@ type call struct {
 	quiet     bool // the client's own: nobody ever waits
 	cost      int  // bytes of its answer that a server may have to keep
 	sentAt    time.Duration
+	bytes     int        // as it was sent
 	watch     *Watch     // of OpWatch: goes live with the answer
 	replay    *replay    // of OpResume: its watches go live when it is sent
 	cred      Credential // of OpAuth: is for later connections too once the answer is good

@@ -40,6 +40,7 @@ type Client struct {
 	pending queue[*call] // not yet sent, or not on this connection
 	ghosts  int          // abandoned ones among them
 	sent    queue[*call] // on this connection, unanswered, in order
+	owed    int          // bytes of them
 	window  window
 	narrow  int // requests unanswered at most, if that is less than the server bears; else 0
 	watches watchSet

@@ -98,6 +98,24 @@ func TestAShortSessionHasTheTimeToTurnToAnother(t *testing.T) {
 	})
 }
 
+// A server says nothing while a large request is on its way, and hears no ping.
+func TestAShortSessionWaitsForAnUpload(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		c := f.openAt(three)
+		p := f.serve(func(w *protocol.Welcome) { w.TimeoutMs = 1000 })
+		p.pong(p.mustHear(protocol.OpPing))
+		done := async(func() (uint64, error) {
+			_, err := c.Set(t.Context(), "/x", make([]byte, 1<<20))
+			return 0, err
+		})
+		time.Sleep(500 * time.Millisecond)
+		go p.attend()
+		require.NoError(t, (<-done).err)
+		require.Len(t, f.dials, 1)
+		c.Abandon()
+	})
+}
+
 // All are silent: the first moment of patience is not enough for anybody, so
 // the next ones get more.
 func TestPatienceGrowsWhenEverybodyIsSlow(t *testing.T) {

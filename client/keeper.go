@@ -178,5 +178,12 @@ func (c *Client) loseSilent(l *link) {
 	}
 }
 
-// leastPatience leaves a short session the time to find another server.
-func (c *Client) leastPatience() time.Duration { return min(silenceMin, c.sess.timeout/4) }
+// leastPatience leaves a short session the time to find another server. It waits
+// longer for one that has much to take in, and maybe no room for it yet: behind that
+// a ping lies unread, and elsewhere it would be no faster.
+func (c *Client) leastPatience() time.Duration {
+	if c.owed >= muchOwed {
+		return silenceMin
+	}
+	return min(silenceMin, c.sess.timeout/4)
+}

@@ -19,12 +19,14 @@ const (
 	helloTimeoutMin    = 500 * time.Millisecond
 	helloTimeoutMax    = 3 * time.Second
 
-	// A server that lives answers a ping whatever its requests wait for: at once, or
-	// within a quarter of a second when nothing but pings has come.
+	// A server that lives answers a ping whatever its requests wait for, as long as
+	// they leave room for more: at once, or within a quarter of a second when nothing
+	// but pings has come.
 	// silenceMin is about what a cluster needs for a new leader: to leave sooner
 	// gains nothing, and a loaded server may well take a part of it.
 	pingAfter  = 250 * time.Millisecond // of silence while something is unanswered
 	silenceMin = 700 * time.Millisecond // or a quarter of the session's timeout: then the server is left, if there is another
+	muchOwed   = 256 << 10              // bytes of requests unanswered: then the timeout does not shorten that
 	shortLife  = 3 * time.Second        // of a connection: left for silence so early, the next one gets twice as long
 	usefulLife = time.Second            // of a connection, at least: then whom to turn to is asked anew without a pause
 	lateness   = 50 * time.Millisecond  // of our own clock: then it is we who did not run

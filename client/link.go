@@ -184,8 +184,9 @@ func (c *Client) encodeNext(buf []byte, now time.Duration) []byte {
 		})
 		return buf[:start]
 	}
-	cl.state, cl.sentAt = callSent, now
+	cl.state, cl.sentAt, cl.bytes = callSent, now, len(buf)-start
 	c.sent.push(cl)
+	c.owed += cl.bytes
 	if cl.replay != nil {
 		c.watches.resuming(cl.replay)
 	}
@@ -254,6 +255,7 @@ func (c *Client) answer(l *link, m *protocol.Message) error {
 		return goodbyeError(m) // told to every call, this one included; a guest asks elsewhere
 	}
 	c.sent.pop()
+	c.owed -= cl.bytes
 	c.window.settled(cl)
 	if c.narrow > 0 {
 		c.widenWindow()

@@ -115,6 +115,7 @@ func (c *Client) takeBackSent() {
 		cl.state = callPending
 		c.pending.pushFront(cl)
 	}
+	c.owed = 0
 	c.window.reset()
 }
 
