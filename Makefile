@@ -61,7 +61,7 @@ differential:
 bench:
 	./.ci/bench
 
-## bench-peers: beside ZooKeeper and etcd, into docs/PERFORMANCE.md and docs/performance; 2 hours, or 12 minutes with ARGS=-short; wants root to install ZooKeeper
+## bench-peers: beside ZooKeeper and etcd, into docs/PERFORMANCE.md and docs/performance; 2 hours, or 14 minutes with ARGS=-short; wants root to install ZooKeeper
 bench-peers:
 	./.ci/bench-peers $(ARGS)
 

@@ -18,36 +18,44 @@ import (
 // act is one scene of the comparison that runs on servers with little in them.
 type act struct {
 	name     string
-	followed bool // wants a follower
-	ours     bool // asks Lycaon alone: there is nothing that it stands beside
-	bare     bool // the floor can do it too
-	notGo    bool // not by our Go client: to the servers it is the same as the bare one
+	followed bool          // wants a follower
+	ours     bool          // asks Lycaon alone: there is nothing that it stands beside
+	bare     bool          // the floor can do it too
+	notGo    bool          // not by our Go client: to the servers it is the same as the bare one
+	warm     time.Duration // of a round in which servers are warmed up
+	asIs     bool          // needs no rehearsal, or rehearses by itself on the connections that are counted then
 	play     func(v *venue, e entrant, length time.Duration) (figures, error)
 }
 
 // acts are played in this order.
 func acts() []act {
 	all := []act{
-		closedLoop(workload{name: "writes", conns: 32, depth: 32, writes: 100}),
+		warming(warmPiece, closedLoop(workload{name: "writes", conns: 32, depth: 32, writes: 100})),
 		closedLoop(workload{name: "10 % reads", conns: 32, depth: 32, writes: 90}),
 		closedLoop(workload{name: "50 % reads", conns: 32, depth: 32, writes: 50}),
 		closedLoop(workload{name: "90 % reads", conns: 32, depth: 32, writes: 10}),
-		closedLoop(workload{name: "reads", conns: 32, depth: 32}),
-		closedLoop(workload{name: "linearizable reads", conns: 32, depth: 32, level: protocol.Linearizable}),
+		warming(warmPiece, closedLoop(workload{name: "reads", conns: 32, depth: 32})),
+		warming(warmPiece, closedLoop(workload{name: "linearizable reads", conns: 32, depth: 32, level: protocol.Linearizable})),
 		closedLoop(workload{name: "one client, writes", conns: 1, depth: 1, writes: 100}),
 		closedLoop(workload{name: "one client at a follower, writes", conns: 1, depth: 1, writes: 100, at: 1}),
 		closedLoop(workload{name: "one client, reads", conns: 1, depth: 1}),
 		openLoop(workload{name: "open loop, 2,000 writes/s", conns: 32, writes: 100}, 2000),
 		openLoop(workload{name: "open loop, 8,000 writes/s", conns: 32, writes: 100}, 8000),
 		openLoop(workload{name: "open loop, 10,000/s with 90 % reads", conns: 32, writes: 10}, 10_000),
-		{name: "sessions", play: churnSessions},
-		{name: "one change to 100 watchers", bare: true, play: tellWatchers(100)},
-		{name: "one change to 1,000 watchers", bare: true, play: tellWatchers(1000)},
-		{name: "listing of 10,000 children", bare: true, play: listChildren},
-		{name: idleScene, notGo: true, play: stayIdle},
-		{name: startScene, ours: true, play: startCommand},
+		warming(2*warmPiece, act{name: "sessions", play: churnSessions}), // the fewest a second
+		warming(warmPiece/2, act{name: "one change to 100 watchers", bare: true, asIs: true, play: tellWatchers(100)}),
+		{name: "one change to 1,000 watchers", bare: true, asIs: true, play: tellWatchers(1000)},
+		warming(warmPiece/2, act{name: "listing of 10,000 children", bare: true, play: listChildren}),
+		{name: idleScene, notGo: true, asIs: true, play: stayIdle},
+		{name: startScene, ours: true, asIs: true, play: startCommand},
 	}
 	return all
+}
+
+// warming has an act be played in each round in which servers are warmed up.
+func warming(length time.Duration, a act) act {
+	a.warm = length
+	return a
 }
 
 // leaves tells whether an entrant takes no part.
@@ -156,23 +164,28 @@ func (v *venue) furnish(e entrant) error {
 	return err
 }
 
-// Servers are warmed up by load that nobody counts, for as long as it makes them quicker:
-// a virtual machine compiles what is hot, step by step, for 10 s and more.
+// Servers are warmed up by load that nobody counts, of all kinds by turns for as long as it
+// makes them quicker: a virtual machine compiles what is hot, step by step, for half a
+// minute, and what it has compiled it takes back when another kind of request comes for the
+// first time.
 const (
-	warmPiece  = time.Second / 2 // of one load
-	warmGain   = 1.05            // times the best so far is quicker
-	warmSteady = 7               // rounds in which no load was quicker
-	warmRounds = 50              // at most
+	warmPiece  = time.Second / 2 // of most loads
+	warmGain   = 1.1             // times the best so far is quicker
+	warmSteady = 2               // rounds in which no load was quicker
+	warmRounds = 12              // at most
 )
 
-var warmLoads = []workload{{conns: 32, depth: 32, writes: 100}, {conns: 32, depth: 32}}
+// rehearsal is how long each scene is played before it is counted: what is hot in it, and
+// has been compiled for other load, is compiled again in its first moments.
+const rehearsal = time.Second / 2
 
 func (v *venue) warm(e entrant) error {
+	loads := slices.DeleteFunc(acts(), func(a act) bool { return a.warm == 0 || a.leaves(e) })
 	var w warmth
 	for over := false; !over; {
 		var rates []float64
-		for _, load := range warmLoads {
-			f, err := closedLoop(load).play(v, e, warmPiece)
+		for _, load := range loads {
+			f, err := load.play(v, e, load.warm)
 			if err != nil {
 				return err
 			}
@@ -180,8 +193,7 @@ func (v *venue) warm(e entrant) error {
 		}
 		over = w.over(rates)
 	}
-	_, err := tellWatchers(100)(v, e, 2*warmPiece)
-	return err
+	return nil
 }
 
 // warmth is how quick servers have become.
@@ -390,6 +402,9 @@ func tellWatchers(n int) func(v *venue, e entrant, length time.Duration) (figure
 		}); err != nil {
 			return nil, err
 		}
+		if _, err := v.tell(writer, actors, rehearsal); err != nil { // they are many to connect twice
+			return nil, err
+		}
 		return v.tell(writer, actors, length)
 	}
 }
@@ -490,6 +505,16 @@ func (v *venue) play(ctx context.Context, a act, e entrant, length time.Duration
 	defer v.slayAfter(ctx, length+actWithin)()
 	if err := v.begin(ctx, e); err != nil {
 		return nil, err
+	}
+	return a.rehearsed(v, e, length)
+}
+
+// rehearsed plays an act, and counts what comes behind its first moments.
+func (a *act) rehearsed(v *venue, e entrant, length time.Duration) (figures, error) {
+	if !a.asIs {
+		if _, err := a.play(v, e, rehearsal); err != nil {
+			return nil, err
+		}
 	}
 	return a.play(v, e, length)
 }

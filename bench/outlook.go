@@ -62,8 +62,10 @@ func (o *outlook) guess(scene string) time.Duration {
 		return 90 * time.Second
 	case scene == snapshotScene, scene == createScene(hundredThousand):
 		return 10 * time.Second
-	case scene == "writes", strings.HasPrefix(scene, "kill"): // with the start of servers
+	case scene == "writes": // with the start of servers, and until they are warm
+		return 8 * time.Second
+	case strings.HasPrefix(scene, "kill"): // with the start of servers
 		return 5 * time.Second
 	}
-	return o.length + 300*time.Millisecond
+	return rehearsal + o.length + 300*time.Millisecond
 }
