@@ -142,7 +142,9 @@ func (d *duties) listen() {
 
 func (d *duties) stalledLocked(gap time.Duration) {
 	d.counts.stalls.Add(1)
-	d.log.Warn("this server stood still; sessions and TTL nodes get the time back", "gap", gap)
+	if gap >= stallTold {
+		d.log.Warn("this server stood still; sessions and TTL nodes get the time back", "gap", gap)
+	}
 	d.tracker.Stalled(gap)
 	d.lost += gap
 }

@@ -1,7 +1,9 @@
 package replicate
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -157,6 +159,18 @@ func TestAShortPauseIsGivenBackToo(t *testing.T) {
 		synctest.Wait()
 		require.True(t, r.alive(id))
 	})
+}
+
+// With short ticks a loaded machine is late all the time: that is given back, too, and is no news.
+func TestAPauseThatNobodyNoticesIsNotLogged(t *testing.T) {
+	var log bytes.Buffer
+	d := newDuties(slog.New(slog.NewTextHandler(&log, nil)), nil, 10*time.Millisecond)
+	d.stalledLocked(stallTold - time.Millisecond)
+	require.Empty(t, log.String())
+	d.stalledLocked(stallTold)
+	require.Contains(t, log.String(), "stood still")
+	require.EqualValues(t, 2, d.counts.stalls.Load())
+	require.Equal(t, 2*stallTold-time.Millisecond, d.lost)
 }
 
 func TestAPauseIsGivenBackToTTLNodes(t *testing.T) {

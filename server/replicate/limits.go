@@ -34,6 +34,8 @@ const (
 	// maxExpiriesPerTick and the tick bound how fast a mass expiry goes, and
 	// how many of them stand before the next client's write.
 	maxExpiriesPerTick = 128
+	// stallTold is how long this server stood still for it to be logged.
+	stallTold = 50 * time.Millisecond
 	// maxReapsPerLook bounds the deletes of one look, maxMortalsPerLook the
 	// nodes looked at, mortalsPerView those under one hold of the lock.
 	maxReapsPerLook   = 256

@@ -76,7 +76,7 @@ type Config struct {
 	Loaded func(snapshot string) *state.Machine
 
 	Tick              time.Duration // how often deadlines are looked at: 500 ms
-	MinSessionTimeout time.Duration // touches are collected six times in it: 1 s
+	MinSessionTimeout time.Duration // touches are sent six times in it, and taken for heard four times: 1 s
 	ReapInterval      time.Duration // between looks at containers and TTL nodes: 1 s
 	SnapshotBytes     int64         // of log between two snapshots: 64 MiB
 }
