@@ -22,6 +22,7 @@ var (
 	ErrTooLarge                = znode.ErrTooLarge
 	ErrFenced                  = znode.ErrFenced
 	ErrQuota                   = znode.ErrQuotaExceeded
+	ErrTooManyQuotas           = znode.ErrTooManyQuotas
 	ErrAuthFailed              = protocol.AuthFailed.Err()
 	ErrSessionExpired          = protocol.SessionExpired.Err()
 	ErrSessionMoved            = protocol.SessionMoved.Err()

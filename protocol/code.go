@@ -37,4 +37,5 @@ const (
 	UnsupportedVersion      Code = -209 // no common protocol version
 	Closing                 Code = -210 // the server is going down
 	Fenced                  Code = -211 // what the write was guarded by is no more
+	TooManyQuotas           Code = -212
 )

@@ -48,6 +48,7 @@ var errorTable = []struct {
 	{TooLarge, "TooLarge", znode.ErrTooLarge},
 	{Fenced, "Fenced", znode.ErrFenced},
 	{QuotaExceeded, "QuotaExceeded", znode.ErrQuotaExceeded},
+	{TooManyQuotas, "TooManyQuotas", znode.ErrTooManyQuotas},
 	{SystemError, "SystemError", ErrSystem},
 	{RuntimeInconsistency, "RuntimeInconsistency", ErrNotRun},
 	{Marshalling, "Marshalling", ErrMarshalling},

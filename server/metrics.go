@@ -51,15 +51,16 @@ func (c collector) read() *reading {
 		r.web = s.http.Stats()
 	}
 	r.ready = r.node.Ready && s.node.Condition() == nil
+	var quotas []znode.Quota
 	s.core.View(func(m *state.Machine) {
 		r.nodes, r.dataBytes = float64(m.Len()), float64(m.Tree().DataBytes())
-		r.countQuotas(m.Tree())
+		quotas = m.Tree().Quotas()
 	})
+	r.countQuotas(quotas)
 	return r
 }
 
-func (r *reading) countQuotas(t *znode.Tree) {
-	all := t.Quotas()
+func (r *reading) countQuotas(all []znode.Quota) {
 	r.quotas = len(all)
 	for i := range all {
 		if limit, _, _ := all[i].Exceeded(); limit != "" {

@@ -499,7 +499,7 @@ func (m *model) quotas() []Quota {
 			all = append(all, q)
 		}
 	}
-	slices.SortFunc(all, func(a, b Quota) int { return strings.Compare(a.Path, b.Path) })
+	slices.SortFunc(all, Quota.ComparePaths)
 	return all
 }
 

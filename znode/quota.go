@@ -1,7 +1,6 @@
 package znode
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -16,6 +15,8 @@ const (
 	statsName  = "zookeeper_stats"
 
 	maxLimitsBytes = 1024 // of the data of zookeeper_limits
+
+	MaxQuotas = 10_000 // of a tree: now and then a replica looks at them all, and applies nothing meanwhile
 )
 
 // QuotasEnforced, as the data of /zookeeper/quota, has hard limits kept. Without
@@ -49,6 +50,9 @@ type Quota struct {
 	Count, Bytes int64 // as it stands
 }
 
+// ComparePaths is for sorting.
+func (q Quota) ComparePaths(other Quota) int { return strings.Compare(q.Path, other.Path) }
+
 // Exceeded tells which of the limits is exceeded, and by which figure; "" for
 // none. Where there is a hard limit the other of its kind does not count.
 func (q *Quota) Exceeded() (limit string, bound, figure int64) {
@@ -75,7 +79,8 @@ func (l *Limits) mostBytes() (name string, most int64) {
 	return "bytes", l.Bytes
 }
 
-// Quotas returns the quotas in the order of their paths.
+// Quotas returns the quotas in no order: to sort them takes longer, and can be done
+// while others use the tree.
 func (t *Tree) Quotas() []Quota {
 	all := make([]Quota, 0, len(t.quotas))
 	for path, limits := range t.quotas {
@@ -83,7 +88,6 @@ func (t *Tree) Quotas() []Quota {
 		q.Count, q.Bytes = t.usage(path)
 		all = append(all, q)
 	}
-	slices.SortFunc(all, func(a, b Quota) int { return strings.Compare(a.Path, b.Path) })
 	return all
 }
 
@@ -228,7 +232,10 @@ func (t *Tree) enforced() bool {
 // mayAdd checks a create of path and of the missing ancestors above it, which
 // counts as if they were made one by one.
 func (t *Tree) mayAdd(path string, data []byte, missing int) error {
-	if err := checkQuotaNode(path, data); err != nil || !t.enforced() {
+	if err := checkQuotaNode(path, data); err != nil {
+		return err
+	}
+	if err := t.mayLimit(path, missing); err != nil || !t.enforced() {
 		return err
 	}
 	for up := missing; up >= 0; up-- {
@@ -242,6 +249,21 @@ func (t *Tree) mayAdd(path string, data []byte, missing int) error {
 				return err
 			}
 		}
+	}
+	return nil
+}
+
+// mayLimit bounds the quotas, of which the ancestors can be some as well.
+func (t *Tree) mayLimit(path string, missing int) error {
+	quotas := 0
+	for ; missing >= 0 && inQuotas(path); missing-- {
+		if Base(path) == limitsName {
+			quotas++
+		}
+		path = Parent(path)
+	}
+	if quotas > 0 && len(t.quotas)+quotas > MaxQuotas {
+		return ErrTooManyQuotas
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package znode
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -16,6 +17,12 @@ func limit(tb testing.TB, t *Tree, path, limits string) {
 	require.NoError(tb, err)
 	create(tb, t, 1, user, &CreateOp{Path: limitsOf(path), Data: []byte(limits), Parents: true})
 	create(tb, t, 1, user, &CreateOp{Path: statsOf(path), Data: []byte("count=0,bytes=0")})
+}
+
+func sortedQuotas(t *Tree) []Quota {
+	all := t.Quotas()
+	slices.SortFunc(all, Quota.ComparePaths)
+	return all
 }
 
 func requireStats(tb testing.TB, t *Tree, path string, count, bytes int) {
@@ -75,7 +82,7 @@ func TestTheStatsOfAQuotaAreTrueWhenTheyAreRead(t *testing.T) {
 		{Path: "/none", Limits: NoLimits},
 		{Path: "/q", Limits: Limits{5, -1, -1, -1}},
 		{Path: "/q/sub", Limits: Limits{9, -1, -1, -1}},
-	}, tree.Quotas())
+	}, sortedQuotas(tree))
 	requireSound(t, tree)
 }
 
@@ -193,6 +200,32 @@ func TestMissingParentsCountAsIfMadeOneByOne(t *testing.T) {
 			require.EqualError(t, err, c.want)
 		}
 	}
+}
+
+// Every scrape of the metrics walks them all while nothing is applied.
+func TestQuotasAreBoundedInNumber(t *testing.T) {
+	tree := New()
+	one := func(of string) error {
+		_, err := do(tree, 1, func() error {
+			_, err := tree.Create(user, &CreateOp{Path: limitsOf(of), ACL: OpenACL, Parents: true})
+			return err
+		})
+		return err
+	}
+	for i := range MaxQuotas - 1 {
+		require.NoError(t, one(fmt.Sprintf("/%d", i)))
+	}
+	// Those above it count as if they were made one by one.
+	require.EqualError(t, one("/a/zookeeper_limits/b"), "create "+limitsOf("/a/zookeeper_limits/b")+": too many quotas")
+	require.NoError(t, one("/a"))
+	require.ErrorIs(t, one("/b"), ErrTooManyQuotas)
+	_, err := do(tree, 1, func() error { _, err := tree.Set(user, limitsOf("/a"), []byte("count=1"), AnyVersion); return err })
+	require.NoError(t, err)
+	create(t, tree, 1, user, &CreateOp{Path: statsOf("/a")})
+	_, err = do(tree, 1, func() error { return tree.Delete(user, limitsOf("/a"), AnyVersion) })
+	require.NoError(t, err)
+	require.NoError(t, one("/b"))
+	require.Len(t, tree.Quotas(), MaxQuotas)
 }
 
 func TestAnOperationOfATransactionSeesTheQuotaAsThoseBeforeItLeftIt(t *testing.T) {

@@ -89,7 +89,7 @@ func requireSound(tb testing.TB, t *Tree) {
 		require.Equal(tb, want, bytes, n.path)
 		return true
 	})
-	require.Equal(tb, again.Quotas(), t.Quotas())
+	require.Equal(tb, sortedQuotas(again), sortedQuotas(t))
 }
 
 func (s *aclSet) holders() map[string]int {

@@ -52,6 +52,7 @@ var codes = map[protocol.Code]int32{
 	protocol.TooLarge:          errBadArguments,
 	protocol.TooManyWatches:    errBadArguments,
 	protocol.TooManyEphemerals: errBadArguments,
+	protocol.TooManyQuotas:     errBadArguments,
 	protocol.Fenced:            errBadArguments, // no client of ZooKeeper guards its writes
 
 	protocol.Throttled:          errSystem,

@@ -1,6 +1,7 @@
 package replicate
 
 import (
+	"slices"
 	"time"
 
 	"github.com/lycaon-io/lycaon/server/state"
@@ -23,6 +24,7 @@ func (d *duties) warnOfQuotas(now time.Time) {
 	w.looked = now
 	var all []znode.Quota
 	d.machine.View(func(m *state.Machine) { all = m.Tree().Quotas() })
+	slices.SortFunc(all, znode.Quota.ComparePaths)
 	for _, q := range w.due(all, now) {
 		limit, bound, figure := q.Exceeded()
 		d.log.Warn("a quota is exceeded", "path", q.Path, "limit", limit, "bound", bound, "figure", figure)

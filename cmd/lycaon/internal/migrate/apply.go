@@ -96,7 +96,7 @@ func (it *item) retry(err error, done *Pass) error {
 
 // refused tells what is wrong with one node, and will be so again.
 func refused(err error) bool {
-	for _, refusal := range []error{znode.ErrInvalidACL, znode.ErrBadArguments, znode.ErrTooLarge, znode.ErrQuotaExceeded, znode.ErrNoNode, znode.ErrNoChildrenForEphemerals} {
+	for _, refusal := range []error{znode.ErrInvalidACL, znode.ErrBadArguments, znode.ErrTooLarge, znode.ErrQuotaExceeded, znode.ErrTooManyQuotas, znode.ErrNoNode, znode.ErrNoChildrenForEphemerals} {
 		if errors.Is(err, refusal) {
 			return true
 		}
