@@ -36,6 +36,12 @@ func benchResults() (good, slow, most bench.Result) {
 	return good, slow, most
 }
 
+// starved is a result of which the machine of bench was the limit.
+func starved(r bench.Result) bench.Result {
+	r.OwnCPU, r.HereCPU = 0.534567, 0.99
+	return r
+}
+
 func TestBenchSaysPassOrFailAndWhy(t *testing.T) {
 	good, slow, most := benchResults()
 	out, err := benchPrinted(t, formText, good, most)
@@ -46,6 +52,9 @@ writes    150      150.0     1.50    2.00    3.00    40.00    0       PASS     >
 reads     all      100000.0  10.00   11.00   12.00   13.00    0       -        -
 PASS
 `, out)
+	out, err = benchPrinted(t, formText, good, starved(most))
+	require.NoError(t, err)
+	require.Contains(t, out, "\nreads at most: this machine is the limit, run it elsewhere: bench itself took 53 % of its processors, everything on it 99 %\nPASS\n")
 	out, err = benchPrinted(t, formText, good, slow)
 	require.Equal(t, exitError, exitCode(err))
 	require.Equal(t, `load small: 50 sessions, 10s of each workload, below /lycaon-bench-1
@@ -61,12 +70,12 @@ FAIL
 
 func TestBenchTellsProgramsTheSame(t *testing.T) {
 	good, slow, most := benchResults()
-	out, err := benchPrinted(t, formJSON, slow, most)
+	out, err := benchPrinted(t, formJSON, slow, starved(most))
 	require.Equal(t, exitError, exitCode(err))
 	require.JSONEq(t, `{"load":"small","sessions":50,"path":"/lycaon-bench-1","lengthMs":10000,"pass":false,"endedEarly":false,"workloads":[
 		{"workload":"writes","closedLoop":false,"askedPerS":150,"donePerS":12.34,"p50Ms":90,"p95Ms":200,"p99Ms":300,"slowestMs":1000,"failed":2,"p99LimitMs":100,
-			"faults":["12.3/s is less than 135.0/s","p99 of 300ms is more than 100ms","2 failed, such as: no leader"]},
-		{"workload":"reads","closedLoop":true,"donePerS":100000,"p50Ms":10,"p95Ms":11,"p99Ms":12,"slowestMs":13,"failed":0,"faults":[]}]}`, out)
+			"faults":["12.3/s is less than 135.0/s","p99 of 300ms is more than 100ms","2 failed, such as: no leader"],"ownCpu":0,"limited":false},
+		{"workload":"reads","closedLoop":true,"donePerS":100000,"p50Ms":10,"p95Ms":11,"p99Ms":12,"slowestMs":13,"failed":0,"faults":[],"ownCpu":0.535,"hereCpu":0.99,"limited":true}]}`, out)
 	out, err = benchPrinted(t, formJSON, good)
 	require.NoError(t, err)
 	require.Contains(t, out, `"pass":true`)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"time"
@@ -33,6 +34,11 @@ it keeps up: PASS if at least 90 % of the rate was answered, the 99th percentile
 that took is within the limit, and nothing failed. The exit code is 1 on FAIL.
 
 ` + benchLoads() + `
+Sessions and writes are those of etcdctl check perf; the limits say that clients are not
+held up, not that the cluster is as quick as it could be. Run it on a machine of its own,
+since it takes more CPU than a server: where its own machine may be why it was not enough,
+it says so.
+
 Values are of 1 KiB, mixed is 90 % reads. Requests are sent when they are due, whether or
 not earlier ones were answered, and what one took counts from when it was due: a server
 that stalls is charged for all that it kept waiting. What watch takes is the time from a
@@ -42,8 +48,8 @@ answered: what the cluster does at most, without a verdict.
 
 The load is real: others who use the cluster feel it. It works below one new node, which
 is removed at the end and after Ctrl-C, and touches nothing else. If it cannot be removed
-it goes by itself within hours. After Ctrl-C it tells of the workloads that were done, and
-the exit code is 1.`,
+it goes by itself after about an hour. After Ctrl-C it tells of the workloads that were
+done, and the exit code is 1.`,
 		Example: "  bench\n  bench --load large --time 1m\n  bench --load medium --max -o json",
 		GroupID: groupServer,
 		Args:    exactArgs(0),
@@ -162,6 +168,9 @@ type benchJSON struct {
 	Failed     int      `json:"failed"`
 	P99LimitMs float64  `json:"p99LimitMs,omitempty"`
 	Faults     []string `json:"faults"`
+	OwnCPU     float64  `json:"ownCpu"`            // part of the processors here
+	HereCPU    float64  `json:"hereCpu,omitempty"` // the same of everybody here
+	Limited    bool     `json:"limited"`           // by this machine
 }
 
 // printBench says PASS or FAIL of a run that is whole.
@@ -189,11 +198,14 @@ func benchValue(o bench.Options, results []bench.Result, pass, whole bool) any {
 			Workload: r.Goal.Workload, ClosedLoop: r.ClosedLoop, Asked: r.Goal.Rate, Done: r.Done,
 			P50Ms: ms(r.P50), P95Ms: ms(r.P95), P99Ms: ms(r.P99), SlowestMs: ms(r.Slowest), Failed: r.Failed,
 			P99LimitMs: ms(r.Goal.P99), Faults: append([]string{}, r.Faults()...), // [], not null
+			OwnCPU: thousandths(r.OwnCPU), HereCPU: thousandths(r.HereCPU), Limited: r.Limited(),
 		})
 	}
 	return map[string]any{"load": o.Load.Name, "sessions": o.Load.Sessions, "path": o.Path, "lengthMs": o.Length.Milliseconds(),
 		"pass": pass, "endedEarly": !whole, "workloads": rows}
 }
+
+func thousandths(part float64) float64 { return math.Round(part*1000) / 1000 }
 
 // ms is to a microsecond.
 func ms(d time.Duration) float64 { return float64(d.Round(time.Microsecond).Microseconds()) / 1e3 }
@@ -222,10 +234,33 @@ func (e *env) benchText(o bench.Options, results []bench.Result, pass, whole boo
 			}
 		}
 	}
+	for _, r := range results {
+		if r.Limited() {
+			if err := e.out.line("%s: %s", workloadName(&r), limitText(&r)); err != nil {
+				return err
+			}
+		}
+	}
 	if !whole {
 		return e.out.line("ended early: %d of %d workloads", len(results), o.Workloads())
 	}
 	return e.out.line("%s", verdict[pass])
+}
+
+func workloadName(r *bench.Result) string {
+	if r.ClosedLoop {
+		return r.Goal.Workload + " at most"
+	}
+	return r.Goal.Workload
+}
+
+// limitText says why a result tells of this machine.
+func limitText(r *bench.Result) string {
+	text := fmt.Sprintf("this machine is the limit, run it elsewhere: bench itself took %.0f %% of its processors", r.OwnCPU*100)
+	if r.HereCPU > 0 {
+		text += fmt.Sprintf(", everything on it %.0f %%", r.HereCPU*100)
+	}
+	return text
 }
 
 func msText(d time.Duration) string { return fmt.Sprintf("%.2f", ms(d)) }

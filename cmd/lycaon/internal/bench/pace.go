@@ -133,10 +133,10 @@ func (t *tally) add(err error, took time.Duration) {
 	t.took = append(t.took, took)
 }
 
-// at is the duration that a share of all is no longer than.
-func (t *tally) at(share float64) time.Duration {
+// at is the duration that so many per cent are no longer than.
+func (t *tally) at(percent int) time.Duration {
 	if len(t.took) == 0 {
 		return 0
 	}
-	return t.took[min(len(t.took)-1, int(share*float64(len(t.took))))]
+	return t.took[max(0, len(t.took)*percent-1)/100]
 }

@@ -23,10 +23,10 @@ func TestAStallIsChargedForAllThatCameDueMeanwhile(t *testing.T) {
 			return nil
 		})
 		require.Equal(t, 100_000, got.good, "the rate was made up for")
-		require.Equal(t, time.Millisecond, got.at(0.5))
+		require.Equal(t, time.Millisecond, got.at(50))
 		// A tenth came due in the stall, evenly: a tenth of those waited 900 ms or more.
-		require.InDelta(t, 900*time.Millisecond, got.at(0.99), float64(5*time.Millisecond))
-		require.InDelta(t, stall, got.at(1), float64(5*time.Millisecond))
+		require.InDelta(t, 900*time.Millisecond, got.at(99), float64(5*time.Millisecond))
+		require.InDelta(t, stall, got.at(100), float64(5*time.Millisecond))
 		require.InDelta(t, 10*time.Second, got.elapsed, float64(5*time.Millisecond))
 	})
 }
@@ -101,4 +101,16 @@ func TestAClosedLoopKeepsRequestsInFlight(t *testing.T) {
 		require.Equal(t, 100, got.good)
 		require.InDelta(t, 100, got.result(Goal{}).Done, 0.1)
 	})
+}
+
+func TestAPercentileIsTheLeastThatSoManyAreNoLongerThan(t *testing.T) {
+	for n, want := range map[int][4]int{1: {1, 1, 1, 1}, 2: {1, 2, 2, 2}, 100: {50, 95, 99, 100}, 101: {51, 96, 100, 101}, 1000: {500, 950, 990, 1000}} {
+		var all tally
+		for i := range n {
+			all.took = append(all.took, time.Duration(i+1))
+		}
+		got := all.result(Goal{})
+		require.Equal(t, want, [4]int{int(got.P50), int(got.P95), int(got.P99), int(got.Slowest)}, n)
+	}
+	require.Zero(t, (&tally{}).at(99))
 }

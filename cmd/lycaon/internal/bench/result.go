@@ -12,12 +12,14 @@ type Result struct {
 	Done                   float64 // requests a second that were answered; of watch, changes that were
 	P50, P95, P99, Slowest time.Duration
 	Failed                 int
-	Failure                error // one of them
+	Failure                error   // one of them
+	OwnCPU                 float64 // part of the processors here that this program took meanwhile
+	HereCPU                float64 // part of them that everybody took; 0 if that is not known
 }
 
 func (t *tally) result(g Goal) Result {
 	return Result{Goal: g, Done: float64(t.good) / t.elapsed.Seconds(),
-		P50: t.at(0.5), P95: t.at(0.95), P99: t.at(0.99), Slowest: t.at(1), Failed: t.failed, Failure: t.failure}
+		P50: t.at(50), P95: t.at(95), P99: t.at(99), Slowest: t.at(100), Failed: t.failed, Failure: t.failure}
 }
 
 // Faults words why the workload does not pass; none if it does.

@@ -15,7 +15,6 @@ const (
 	removeWithin  = 20 * time.Second
 	openAtOnce    = 32
 	createAtOnce  = 100       // nodes in one transaction
-	closedLoop    = 1000      // requests in flight
 	leftoversStay = time.Hour // and then go by themselves, if nobody could remove them
 )
 
@@ -45,7 +44,7 @@ func (o *Options) Workloads() int {
 }
 
 // ErrLeftBehind says that the node could not be removed.
-var ErrLeftBehind = errors.New("could not be removed, and goes by itself after " + leftoversStay.String())
+var ErrLeftBehind = errors.New("could not be removed, and goes by itself after about an hour") // leftoversStay
 
 // runner is a run under way.
 type runner struct {
@@ -153,7 +152,7 @@ func (r *runner) all(ctx context.Context) ([]Result, error) {
 	var results []Result
 	for _, g := range r.Load.Goals {
 		r.Begin(g.Workload)
-		result, err := r.run(ctx, g)
+		result, err := metered(used, func() (Result, error) { return r.run(ctx, g) })
 		if err = errors.Join(err, ctx.Err()); err != nil {
 			return results, err
 		}
@@ -164,11 +163,13 @@ func (r *runner) all(ctx context.Context) ([]Result, error) {
 	}
 	for _, name := range closedLoops {
 		r.Begin(name + " at most")
-		t := press(ctx, ClosedLoop, r.Length, r.request(name))
-		if err := ctx.Err(); err != nil {
+		result, err := metered(used, func() (Result, error) {
+			t := press(ctx, ClosedLoop, r.Length, r.request(name))
+			return t.result(Goal{Workload: name}), ctx.Err()
+		})
+		if err != nil {
 			return results, err
 		}
-		result := t.result(Goal{Workload: name})
 		result.ClosedLoop = true
 		results = append(results, result)
 	}
