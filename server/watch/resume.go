@@ -210,12 +210,13 @@ func (rs *resume) compare(watch protocol.Watch) (what protocol.EventType, acl zn
 // absentSince tells whether a node that is not there was not there at zxid
 // since either: no child came to or went from the nearest node above it. Where
 // that cannot be told the watcher hears of a delete, which may never have
-// been, rather than wait for one that was.
+// been, rather than wait for one that was. So does who may not read the node
+// above: its Pzxid is none of his business.
 func (rs *resume) absentSince(path string, since uint64) bool {
 	for path != "/" {
 		path = znode.Parent(path)
-		if stat, _, there := rs.tree.Peek(path); there {
-			return stat.Pzxid <= since
+		if stat, acl, there := rs.tree.Peek(path); there {
+			return stat.Pzxid <= since && rs.watcher.Allowed(acl)
 		}
 	}
 	return false

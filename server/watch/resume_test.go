@@ -49,8 +49,8 @@ func TestResumeBelowTheFloorComparesStats(t *testing.T) {
 	for name, tt := range map[string]struct {
 		mode   protocol.WatchMode
 		stat   *znode.Stat // nil: not there
-		acl    znode.ACL
-		parent uint64 // its Pzxid
+		acl    znode.ACL   // its own, or of an absent one its parent's, nil for public
+		parent uint64      // its Pzxid
 		want   string
 		stands bool
 	}{
@@ -71,14 +71,21 @@ func TestResumeBelowTheFloorComparesStats(t *testing.T) {
 		"persistent: a gap, whatever is there":   {protocol.WatchPersistent, nil, nil, 9, "10 gap /p/n", true},
 		"recursive: a gap, whatever there is":    {protocol.WatchRecursive, &znode.Stat{Czxid: 9, Mzxid: 9, Pzxid: 9}, private, 9, "10 gap /p/n", true},
 		"data: absent, with its parent for long": {protocol.WatchData, nil, nil, 0, "", true},
+		// When its children changed is told only to those who may read a node.
+		"exists: absent, the parent unreadable":          {protocol.WatchExists, nil, private, 10, "11 deleted /p/n", false},
+		"exists: absent, the parent unreadable, changed": {protocol.WatchExists, nil, private, 11, "11 deleted /p/n", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tree := nodes{"/": {znode.Stat{Pzxid: 5}, public}}
 			if tt.parent != 0 {
+				acl := public
+				if tt.stat == nil && tt.acl != nil {
+					acl = tt.acl
+				}
 				tree["/p"] = struct {
 					stat znode.Stat
 					acl  znode.ACL
-				}{znode.Stat{Pzxid: tt.parent}, private}
+				}{znode.Stat{Pzxid: tt.parent}, acl}
 			}
 			if tt.stat != nil {
 				tree["/p/n"] = struct {
