@@ -28,6 +28,7 @@ var (
 	ErrSessionMoved            = protocol.SessionMoved.Err()
 	ErrReadOnly                = protocol.NotReadOnly.Err()
 	ErrThrottled               = protocol.Throttled.Err()
+	ErrTooManyOutcomes         = protocol.TooManyOutcomes.Err()
 	ErrTooManyWatches          = protocol.TooManyWatches.Err()
 	ErrTooManySessions         = protocol.TooManySessions.Err()
 	ErrTooManyConnections      = protocol.TooManyConnections.Err()

@@ -28,6 +28,27 @@ func (w *WriteOp) ResultBytes() int {
 	return resultBytes
 }
 
+// AnswerBound returns a size that the answer of a write, which has been validated,
+// never exceeds: what a replica must have room for before it runs the write.
+func AnswerBound(op Op, body []byte) int {
+	var w WriteOp
+	if op != OpMulti {
+		if DecodeWrite(op, body, &w) != nil {
+			return AnswerBytes
+		}
+		return AnswerBytes + w.ResultBytes()
+	}
+	m, n := readMulti(body), AnswerBytes
+	for m.left > 0 && m.d.err == nil {
+		m.next(&w)
+		n += w.ResultBytes()
+	}
+	if brief, err := m.end(); brief || err != nil {
+		return AnswerBytes
+	}
+	return n
+}
+
 // Size returns an upper bound of the bytes of m's frame, in the time of a walk
 // over its parts: what an outbox counts.
 func (m *Message) Size() int {

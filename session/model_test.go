@@ -232,14 +232,18 @@ func (p *pair) requireFrozen(i int) {
 func (p *pair) requireEqual() {
 	requireAlike(p.tb, p.twin, slices.Collect(p.table.All()), slices.Collect(p.table.AllEnded()))
 	require.Equal(p.tb, len(p.twin.records), p.table.Len())
+	kept := 0
 	for _, w := range p.twin.records {
 		r, ok := p.table.Get(w.ID)
 		require.True(p.tb, ok)
 		requireRecord(p.tb, &w, r)
+		requireKeeps(p.tb, &w, r)
+		kept += r.Keeps(0)
 		id, ok := p.table.ByPassword(w.PasswordHash)
 		require.True(p.tb, ok)
 		require.Equal(p.tb, w.ID, id)
 	}
+	require.Equal(p.tb, kept, p.table.Kept())
 	for _, e := range p.twin.ended {
 		got, ok := p.table.Ended(e.ID)
 		require.True(p.tb, ok)
@@ -277,6 +281,18 @@ func requireRecord(tb testing.TB, want, got *Record) {
 	}
 	require.Equal(tb, of(want), of(got))
 	require.Equal(tb, want.PasswordHash, got.PasswordHash)
+}
+
+func requireKeeps(tb testing.TB, want, got *Record) {
+	for ack := want.Ack; ack <= want.HighXid+1; ack++ {
+		keeps := 0
+		for _, o := range want.Outcomes {
+			if o.Xid >= ack {
+				keeps += KeptBytes + len(o.Body)
+			}
+		}
+		require.Equal(tb, keeps, got.Keeps(ack))
+	}
 }
 
 func sameOutcome(a, b Outcome) bool {

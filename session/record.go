@@ -10,6 +10,10 @@ const (
 	MaxCauseBytes   = 256       // a longer cause is cut
 )
 
+// KeptBytes is what an outcome takes in memory beside its body, at most: the array
+// that it stands in may be twice as long as what is in it.
+const KeptBytes = 96
+
 // Outcome is the answer of one write that its client has not acknowledged.
 // Body is the encoded reply body; nobody changes it.
 type Outcome struct {
@@ -43,6 +47,16 @@ func (r *Record) clone(born uint64) *Record {
 	c.born = born
 	c.shared = true
 	return &c
+}
+
+// Keeps is the memory of the outcomes that are left once those with an xid below ack
+// are acknowledged.
+func (r *Record) Keeps(ack uint64) int {
+	n := 0
+	for i := len(r.Outcomes) - 1; i >= 0 && r.Outcomes[i].Xid >= ack; i-- {
+		n += KeptBytes + len(r.Outcomes[i].Body)
+	}
+	return n
 }
 
 // prune drops the first n outcomes.

@@ -19,6 +19,7 @@ type Table struct {
 	ended      endedLog
 	generation uint64
 	sum        uint64  // digest of the live records
+	kept       int     // memory of their outcomes
 	last       *Record // the one a write touched last: a write looks it up several times
 }
 
@@ -55,6 +56,7 @@ func (t *Table) insert(r *Record) {
 	t.ordered.Set(t.generation, r.ID, r)
 	t.byPassword[r.PasswordHash] = r.ID
 	t.sum += r.Digest()
+	t.kept += r.Keeps(0)
 }
 
 // Get returns a live session. The record is good until the next change.
@@ -111,6 +113,7 @@ func (t *Table) Close(id, zxid uint64, cause string) bool {
 		return false
 	}
 	t.sum -= r.Digest()
+	t.kept -= r.Keeps(0)
 	delete(t.live, id)
 	delete(t.byPassword, r.PasswordHash)
 	t.ordered.Delete(t.generation, id)
@@ -124,6 +127,9 @@ func (t *Table) Ended(id uint64) (Ended, bool) { return t.ended.get(id) }
 
 // Len returns the number of live sessions.
 func (t *Table) Len() int { return len(t.live) }
+
+// Kept returns the memory of the outcomes of all live sessions.
+func (t *Table) Kept() int { return t.kept }
 
 // Digest returns the digest of everything in the table, kept up to date by
 // each change. Frozen.Digest recomputes it.

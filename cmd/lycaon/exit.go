@@ -81,6 +81,7 @@ var exitCodes = []struct {
 	{client.ErrDisconnected, exitUnavailable},
 	{client.ErrNotReady, exitUnavailable},
 	{client.ErrThrottled, exitUnavailable},
+	{client.ErrTooManyOutcomes, exitUnavailable},
 	{context.DeadlineExceeded, exitUnavailable},
 }
 

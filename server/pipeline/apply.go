@@ -67,7 +67,7 @@ func (c *Core) applyChunk(txns []state.Txn, stampMs int64) {
 	for i := range txns {
 		c.applyTxn(&txns[i], stampMs)
 	}
-	c.zxid.Store(c.machine.Zxid())
+	c.publish()
 	c.applying = false
 	c.mu.Unlock()
 	c.counts.txns.Add(uint64(len(txns)))

@@ -41,6 +41,7 @@ type Core struct {
 	refused atomic.Pointer[refusal] // by this server's own state
 	halted  atomic.Pointer[refusal] // by the cluster's
 	zxid    atomic.Uint64           // of the machine, for those who hold no lock
+	kept    atomic.Int64            // memory of the answers its sessions keep, likewise
 	counts  counters
 
 	// Of the applying goroutine alone.
@@ -78,6 +79,12 @@ func (c *Core) View(f func(*state.Machine)) {
 // Zxid is the newest one applied here.
 func (c *Core) Zxid() uint64 { return c.zxid.Load() }
 
+// publish has those who hold no lock see how the machine is now.
+func (c *Core) publish() {
+	c.zxid.Store(c.machine.Zxid())
+	c.kept.Store(int64(c.machine.Sessions().Kept()))
+}
+
 // Freeze returns the machine as it is between two entries, in constant time.
 func (c *Core) Freeze() *state.Image {
 	c.mu.Lock()
@@ -99,7 +106,7 @@ func (c *Core) Install(m *state.Machine) {
 		}
 	}
 	c.machine = m
-	c.zxid.Store(m.Zxid())
+	c.publish()
 	if !mutant.On(mutant.KeepRingFloor) {
 		c.ring.Reset(m.Zxid())
 	}

@@ -50,6 +50,7 @@ type Lane struct {
 	waiting  int // slots that want more than the writes before them
 	held     int // writes not given to the log
 	resumes  int // OpResume in the queue
+	keeping  int // keeps of the slots in the queue
 	starving bool
 	txn      state.Txn // scratch: what the log is given
 }
@@ -217,6 +218,10 @@ func (l *Lane) submitWrite(r *protocol.Request) verdict {
 	if m := l.refuse(r); m != nil {
 		return l.answer(m)
 	}
+	keeps, ok := l.mayKeep(r)
+	if !ok {
+		return l.answer(l.refuseToKeep(r))
+	}
 	n := cost(r)
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -228,7 +233,8 @@ func (l *Lane) submitWrite(r *protocol.Request) verdict {
 	}
 	s := l.push(n)
 	s.op, s.xid, s.ack, s.seq = r.Op, r.Xid, r.Arg, l.nextSeq
-	s.ids, s.body, s.unkept = l.ids.Load(), r.Body, r.Unkept
+	s.ids, s.body, s.unkept, s.keeps = l.ids.Load(), r.Body, r.Unkept, keeps
+	l.keeping += keeps
 	l.nextSeq++
 	if mutant.On(mutant.AnswerAtOnce) {
 		l.sink.Push(&protocol.Message{Op: r.Op, Xid: r.Xid, Zxid: l.core.Zxid()})
@@ -372,6 +378,7 @@ func (l *Lane) pop() slot {
 	s := *l.queue.at(0)
 	l.queue.pop()
 	l.bytes -= s.bytes
+	l.keeping -= s.keeps
 	l.depth.Add(-1)
 	l.core.credit.give(s.bytes)
 	switch {

@@ -30,6 +30,8 @@ type Config struct {
 	MaxSessions      int   // of the cluster, as this server sees it; 0 = no bound
 	RingEffects      int   // recent effects kept for resuming watches: 65,536
 	RingBytes        int   // the same in bytes: 64 MiB
+	KeptStepBytes    int64 // kept answers of all sessions: each so many halve what one may keep: 64 MiB
+	KeptLeastBytes   int   // what one may keep whatever others do: 4 KiB
 
 	Observer Observer // may be nil
 }
@@ -42,5 +44,7 @@ func (cfg Config) withDefaults() Config {
 	cfg.MaxServerWatches = cmp.Or(cfg.MaxServerWatches, 2_000_000)
 	cfg.RingEffects = cmp.Or(cfg.RingEffects, 65_536)
 	cfg.RingBytes = cmp.Or(cfg.RingBytes, 64<<20)
+	cfg.KeptStepBytes = cmp.Or(cfg.KeptStepBytes, 64<<20)
+	cfg.KeptLeastBytes = cmp.Or(cfg.KeptLeastBytes, 4<<10)
 	return cfg
 }

@@ -31,6 +31,7 @@ type slot struct {
 	held     bool // a write not yet given to the log, since a read before it waits for the log
 	unkept   bool // a write whose xid the log is not told
 	bytes    int64
+	keeps    int // what its answer may take, of a write that was given room for it
 	seq, xid uint64
 	ack      uint64
 	ids      *identities

@@ -13,7 +13,7 @@ type counters struct {
 	fencedLanes, broken, cutOff                 atomic.Uint64
 	laneFull, serverFull                        atomic.Uint64
 	watchesRefused, sessionsRefused, identities atomic.Uint64
-	quotaRefused                                atomic.Uint64
+	quotaRefused, keepsRefused                  atomic.Uint64
 	arrivalsRefused, writesRefused              atomic.Uint64
 	parked                                      atomic.Int64
 }
@@ -54,6 +54,8 @@ type Stats struct {
 	RingEffects  int
 	RingBytes    int
 	RingFloor    uint64 // watches that resume from here on are told exactly
+	Kept         int64  // memory of the answers that all sessions keep
+	KeepLimit    int    // of one session, at present
 
 	Txns                 uint64 // applied, of any kind
 	Noops                uint64 // sent
@@ -67,6 +69,7 @@ type Stats struct {
 	LaneFull, ServerFull uint64 // times a reader had to wait for credit
 	WatchesRefused       uint64
 	QuotaRefused         uint64 // writes of this server's clients
+	KeepsRefused         uint64 // writes whose session keeps as much as it may at present
 	SessionsRefused      uint64
 	ArrivalsRefused      uint64 // opens, attaches and guests for which there was no room
 	WritesRefused        uint64 // while RefuseWrites was in force
@@ -83,9 +86,11 @@ func (c *Core) Stats() Stats {
 		Duplicates: n.duplicates.Load(), Gaps: n.gaps.Load(), Fenced: n.fenced.Load(), Repeated: n.repeated.Load(),
 		FencedLanes: n.fencedLanes.Load(), Broken: n.broken.Load(), CutOff: n.cutOff.Load(),
 		LaneFull: n.laneFull.Load(), ServerFull: n.serverFull.Load(),
+		Kept: c.kept.Load(), KeepsRefused: n.keepsRefused.Load(),
 		QuotaRefused: n.quotaRefused.Load(), WatchesRefused: n.watchesRefused.Load(), SessionsRefused: n.sessionsRefused.Load(),
 		ArrivalsRefused: n.arrivalsRefused.Load(), WritesRefused: n.writesRefused.Load(), IdentitiesRefused: n.identities.Load(),
 	}
+	s.KeepLimit, _ = c.keepLimit()
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	s.Zxid, s.Sessions = c.machine.Zxid(), c.machine.Sessions().Len()

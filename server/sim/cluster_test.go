@@ -182,7 +182,7 @@ func (s *server) start(image []byte, at int) {
 	s.generation = map[uint64]uint64{}
 	s.core = pipeline.New(pipeline.Config{
 		Origin: s.origin, Observer: s, RingEffects: s.w.ringEffects,
-		MaxLaneRequests: 6, MaxLanesBytes: 20 << 10,
+		MaxLaneRequests: 6, MaxLanesBytes: 20 << 10, KeptStepBytes: s.w.keptStep, KeptLeastBytes: 1 << 10,
 	})
 	s.core.SetLog(s)
 	s.applied, s.image, s.imageAt = at, image, at

@@ -60,9 +60,9 @@ func (cl *client) wrote(c *conn, k *call, m *protocol.Message) {
 	}
 	want, ran := cl.w.model.sessions[cl.session].answers[m.Xid]
 	// A refusal whose answer was lost comes out as Aborted if later writes ran.
-	if m.Code == protocol.DiskFull || m.Code == protocol.Aborted && k.again && !ran {
+	if m.Code == protocol.DiskFull || m.Code == protocol.TooManyOutcomes || m.Code == protocol.Aborted && k.again && !ran {
 		if ran {
-			cl.w.fail("client %d: write %d was refused for the disk, but it ran: %+v", cl.id, m.Xid, want)
+			cl.w.fail("client %d: write %d was refused (%v), but it ran: %+v", cl.id, m.Xid, m.Code, want)
 		}
 		cl.saw(c, m.Zxid)
 		c.check.upTo(m.Zxid, "a refusal")

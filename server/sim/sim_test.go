@@ -22,6 +22,7 @@ type world struct {
 	chances      chances
 	ringEffects  int
 	outboxBytes  int
+	keptStep     int64 // kept answers that halve what one session may keep
 	model        *model
 	cluster      *cluster
 	servers      []*server
@@ -80,6 +81,7 @@ func newWorld(seed uint64) *world {
 	w.stats.events, w.stats.codes, w.stats.replies = map[protocol.EventType]int{}, map[protocol.Code]int{}, map[protocol.Op]int{}
 	w.ringEffects = []int{8, 40, 100_000}[w.rng.IntN(3)]
 	w.outboxBytes = []int{400, 4000, 1 << 20}[w.rng.IntN(3)]
+	w.keptStep = []int64{200, 1 << 20, 1 << 20, 1 << 20}[seed%4]
 	w.laggard, w.slowness = w.rng.IntN(5), []int{2, 4, 8, 20}[w.rng.IntN(4)]
 	w.linearizable = []int{2, 5, 16}[w.rng.IntN(3)]
 	w.cluster = newCluster(w)
@@ -414,7 +416,7 @@ func (s *stats) mustHaveSeenAll(t *testing.T) {
 	require.Positive(t, s.replies[protocol.OpRaiseSequence], "raised sequences")
 	for _, code := range []protocol.Code{
 		protocol.OK, protocol.NoNode, protocol.NodeExists, protocol.BadVersion, protocol.NotEmpty,
-		protocol.NoChildrenForEphemerals, protocol.Aborted, protocol.DiskFull,
+		protocol.NoChildrenForEphemerals, protocol.Aborted, protocol.DiskFull, protocol.TooManyOutcomes,
 	} {
 		require.Positive(t, s.codes[code], code.String())
 	}

@@ -97,6 +97,11 @@ func TestAnAnswerNeverOutgrowsTheBoundComputedBeforeItsRun(t *testing.T) {
 		{[]protocol.WriteOp{long, check("/", -1), long}, 64 + 3*192 + 2*(1014+20)},
 	} {
 		require.Equal(t, c.bound, answerBound(c.steps, ofEach))
+		require.Equal(t, c.bound, protocol.AnswerBound(protocol.OpMulti, protocol.AppendMulti(nil, c.steps)), "as the origin sees it")
+		require.Equal(t, answerBound(c.steps, ofFault), protocol.AnswerBound(protocol.OpMulti, protocol.AppendBriefMulti(nil, c.steps)))
+		if len(c.steps) == 1 {
+			require.Equal(t, c.bound, protocol.AnswerBound(c.steps[0].Op, protocol.AppendWrite(nil, &c.steps[0])))
+		}
 		b.stampMs = math.MaxInt64
 		b.m.zxid = math.MaxUint64 - 100
 		out := b.multi(c.steps...)
