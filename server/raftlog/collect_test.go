@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -85,6 +86,25 @@ func TestTheServersOfAClusterMakeTheirGenerationsApart(t *testing.T) {
 	require.True(t, s.wantsNext(g))
 }
 
+func TestNobodyIsCalledToMakeAGenerationThatIsThere(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir())
+	s.newest().used.Store(s.opt.memTableBytes * (latestSparePercent + 1) / 100)
+	s.makeSpare()
+	s.making.Lock() // the housekeeper, if he is called, is held up here, and the next call stays
+	defer s.making.Unlock()
+	require.NotNil(t, s.spare.Load())
+	for len(s.work) > 0 { // he was called when the store was opened
+		runtime.Gosched()
+	}
+	for i := uint64(1); i <= 20; i++ {
+		require.NoError(t, s.StoreLog(testLog(i, 1, 10)))
+	}
+	require.True(t, s.wantsNext(s.newest()))
+	require.Empty(t, s.work)
+	s.newest().used.Store(0)
+}
+
 func TestThatTheNextGenerationCannotBeMadeIsSaidOnce(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
@@ -97,7 +117,7 @@ func TestThatTheNextGenerationCannotBeMadeIsSaidOnce(t *testing.T) {
 	tryIn := func(dir string) {
 		s.making.Lock()
 		s.dir = dir
-		s.spare = nil
+		s.spare.Store(nil)
 		s.newest().used.Store(s.opt.memTableBytes)
 		s.making.Unlock()
 		s.makeSpare()
@@ -111,8 +131,8 @@ func TestThatTheNextGenerationCannotBeMadeIsSaidOnce(t *testing.T) {
 	tryIn(file)
 	require.Equal(t, 1, told())
 	tryIn(o.Dir)
-	require.NotNil(t, s.spare)
-	require.NoError(t, s.spare.close())
+	require.NotNil(t, s.spare.Load())
+	require.NoError(t, s.spare.Load().close())
 	tryIn(file)
 	require.Equal(t, 2, told(), "it could be in between")
 	require.NoError(t, s.Close())

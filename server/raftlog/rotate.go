@@ -16,7 +16,7 @@ func (s *Store) makeRoom() error {
 	}
 	g := s.newest()
 	if g.used.Load() < s.opt.memTableBytes {
-		if s.wantsNext(g) {
+		if s.lacksSpare(g) {
 			s.wake()
 		}
 		return nil
@@ -55,17 +55,18 @@ func (s *Store) appendGeneration() error {
 	s.making.Lock()
 	defer s.making.Unlock()
 	sealed := s.newest()
-	if s.spare == nil {
+	next := s.spare.Load()
+	if next == nil {
 		g, err := s.beginGeneration(sealed.number + 1)
 		if err != nil {
 			return err
 		}
-		s.spare = g
+		next = g
 	}
 	sealed.sealed = time.Now()
-	gens := append(slices.Clone(s.generations()), s.spare)
+	gens := append(slices.Clone(s.generations()), next)
 	s.gens.Store(&gens)
-	s.spare = nil
+	s.spare.Store(nil)
 	return nil
 }
 
@@ -91,10 +92,11 @@ func (s *Store) beginGeneration(number uint64) (*generation, error) {
 func (s *Store) makeSpare() {
 	s.making.Lock()
 	defer s.making.Unlock()
-	if !s.lacksSpareLocked() {
+	g := s.newest()
+	if g.number == 0 || s.Err() != nil || !s.lacksSpare(g) {
 		return
 	}
-	spare, err := s.beginGeneration(s.newest().number + 1)
+	spare, err := s.beginGeneration(g.number + 1)
 	if err != nil {
 		if !s.warned { // each write tries again
 			s.warned = true
@@ -102,13 +104,12 @@ func (s *Store) makeSpare() {
 		}
 		return
 	}
-	s.spare = spare
+	s.spare.Store(spare)
 }
 
-func (s *Store) lacksSpareLocked() bool {
-	g := s.newest()
-	return s.spare == nil && g.number != 0 && s.Err() == nil && s.wantsNext(g)
-}
+// lacksSpare tells whether it is time to make the generation behind g, the newest, and it is not there. Each append
+// asks, and most find it made: called for nothing, keepHouse would wait for the append to end, which would wake it.
+func (s *Store) lacksSpare(g *generation) bool { return s.wantsNext(g) && s.spare.Load() == nil }
 
 // wantsNext tells whether it is time to make the generation behind g, the newest.
 func (s *Store) wantsNext(g *generation) bool {

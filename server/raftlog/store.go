@@ -63,9 +63,9 @@ type Store struct {
 	// beforeCommit lets tests fail the n-th commit.
 	beforeCommit func() error
 
-	making sync.Mutex  // guards what follows and the making of a generation; taken inside mu
-	spare  *generation // the next one, made ahead
-	warned bool        // that it cannot be made, since one could
+	making sync.Mutex                 // guards what follows, but for a look at it, and the making of a generation; taken inside mu
+	spare  atomic.Pointer[generation] // the next one, made ahead; nil: there is none
+	warned bool                       // that it cannot be made, since one could
 
 	stableMu sync.RWMutex // guards stable; taken inside mu
 	stable   map[string][]byte
@@ -372,8 +372,8 @@ func (s *Store) closeGenerations() error {
 		end = (*generation).leave
 	}
 	var errs []error
-	if s.spare != nil {
-		errs = append(errs, s.spare.discard(nil))
+	if spare := s.spare.Load(); spare != nil {
+		errs = append(errs, spare.discard(nil))
 	}
 	for _, g := range s.retired {
 		errs = append(errs, g.discard(nil))

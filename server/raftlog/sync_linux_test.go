@@ -182,7 +182,7 @@ func TestALackOfFileDescriptorsPutsSettlingOff(t *testing.T) {
 	lacks := func() bool {
 		s.making.Lock()
 		defer s.making.Unlock()
-		return s.spare == nil
+		return s.spare.Load() == nil
 	}
 	for lacks() && last < 2*testMemTable/generationEntryBytes {
 		last++
