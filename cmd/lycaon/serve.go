@@ -174,6 +174,7 @@ func serve(ctx context.Context, e *env, s *serveFlags) error {
 	if noSlack != nil {
 		log.Debug("timers without slack: waiting for the disk costs more CPU", "err", noSlack)
 	}
+	go shedSlack(ctx, lessSlack)
 	s.server.Logger, s.server.Version = log, version()
 	if e.getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"time"
 )
@@ -14,9 +15,14 @@ import (
 // inherit the slack from the one that starts them, and the watcher is there before any
 // code of ours: so the program sets its own slack and executes itself.
 
-// timerSlack is more than a sync of a quick disk takes. What waits for the processor of a
-// system call that lasts waits up to twice as long. The first thread gets the usual
-// slack back; most others have been started by then, or are started by those.
+// watcherSlack is more than a sync takes of a disk that three servers share. What waits for the processor of a
+// system call that lasts waits up to twice as long.
+const watcherSlack = time.Millisecond
+
+// timerSlack is that of all other threads. One that looks for something to do sleeps for as long
+// before it takes what another is about to do, and meanwhile nobody else is woken to look: that spares CPU, and
+// what waits behind a long goroutine waits so much longer. As much as the watcher has is too much for a server that has
+// its processors for itself.
 const timerSlack = 500 * time.Microsecond
 
 // noSlack is why a server runs with the slack that it was started with; nil if it does not.
@@ -38,4 +44,20 @@ func takeSlack(args []string) {
 		err = beginWithSlack(self)
 	}
 	noSlack = err
+}
+
+// shedSlack calls less at moments at which a server wakes up anyway, until the end: each time on whatever thread runs
+// its goroutine then, so that after some seconds of work it was on all that are used.
+func shedSlack(ctx context.Context, less func()) {
+	tick := time.NewTimer(untilLook(time.Now(), restLook))
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		less()
+		tick.Reset(untilLook(time.Now(), restLook))
+	}
 }

@@ -11,10 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// beginWithSlack executes a program in place of this one, with the slack that is
-// wanted. If there is as much, which the watcher has then, this thread gets what is usual,
-// and those with it that it starts. It returns an error if that cannot be done; then all
-// is as it was.
+// beginWithSlack executes a program in place of this one, with the slack that the watcher
+// is to have. If there is as much, the watcher has it, and this thread gets that of the others. It returns
+// an error if that cannot be done; then all is as it was.
 func beginWithSlack(program string) error {
 	runtime.LockOSThread() // whose slack the new program inherits
 	defer runtime.UnlockOSThread()
@@ -22,16 +21,16 @@ func beginWithSlack(program string) error {
 	if err != nil {
 		return err
 	}
-	if was >= timerSlack {
-		return setSlackOfThread(usualSlack)
+	if was >= watcherSlack {
+		return setSlackOfThread(timerSlack)
 	}
-	if err := setSlackOfThread(timerSlack); err != nil {
+	if err := setSlackOfThread(watcherSlack); err != nil {
 		return err
 	}
 	switch now, err := slackOfThread(); {
 	case err != nil:
 		return err
-	case now != timerSlack: // the program would execute itself again and again
+	case now != watcherSlack: // the program would execute itself again and again
 		return errors.New("this thread's timers take no slack, as those of real-time threads")
 	}
 	var files unix.Rlimit
@@ -43,7 +42,14 @@ func beginWithSlack(program string) error {
 	return errors.Join(err, setSlackOfThread(was))
 }
 
-const usualSlack = 50 * time.Microsecond // of Linux
+// lessSlack gives a thread that runs goroutines less slack if it has the watcher's, as those have that began before any
+// code of ours or were begun by the watcher. Without privileges a thread can only set its own (shedSlack). The watcher runs no
+// goroutine.
+func lessSlack() {
+	if now, err := slackOfThread(); err == nil && now == watcherSlack {
+		_ = setSlackOfThread(timerSlack) // else it keeps what it has
+	}
+}
 
 func slackOfThread() (time.Duration, error) {
 	ns, err := unix.PrctlRetInt(unix.PR_GET_TIMERSLACK, 0, 0, 0, 0)

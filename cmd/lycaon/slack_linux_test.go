@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -8,24 +9,34 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 )
 
-// slacks are those of the timers of all threads of a process. Who is not root may not
-// ask.
+// slacks are those of the timers of all threads of a process, in the order of their numbers. Who is
+// not root may not ask.
 func slacks(t *testing.T, pid int) []time.Duration {
 	t.Helper()
 	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
 	require.NoError(t, err)
-	var all []time.Duration
+	var numbers []int
 	for _, thread := range threads {
-		text, err := os.ReadFile(filepath.Join("/proc", thread.Name(), "timerslack_ns"))
+		number, err := strconv.Atoi(thread.Name())
+		require.NoError(t, err)
+		numbers = append(numbers, number)
+	}
+	slices.Sort(numbers)
+	var all []time.Duration
+	for _, number := range numbers {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/timerslack_ns", number))
 		if errors.Is(err, fs.ErrPermission) {
 			t.Skip(err)
 		}
@@ -56,9 +67,33 @@ func TestTheMonitorOfAServerHasTheSlackAndItIsTheProcessThatWasStarted(t *testin
 	require.ElementsMatch(t, s.cmd.Environ(), ofProcess(t, pid, "environ"))
 	require.NotContains(t, s.logs.String(), "timers without slack")
 	all := slacks(t, pid)
-	require.Contains(t, all, timerSlack)
-	require.Contains(t, all, usualSlack)
+	require.Equal(t, []time.Duration{timerSlack, watcherSlack}, all[:2], "Go begins the watcher before any other thread")
 	s.stop()
+}
+
+func TestAServerShedsSlackFourTimesASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, end := context.WithCancel(t.Context())
+		var ended sync.WaitGroup
+		times := 0
+		ended.Go(func() { shedSlack(ctx, func() { times++ }) })
+		time.Sleep(time.Minute)
+		end()
+		ended.Wait()
+		require.Equal(t, 240, times)
+	})
+}
+
+func TestAThreadGivesBackTheSlackOfTheWatcherAlone(t *testing.T) {
+	t.Parallel()
+	runtime.LockOSThread() // and ends with this goroutine
+	for had, want := range map[time.Duration]time.Duration{watcherSlack: timerSlack, time.Microsecond: time.Microsecond, 2 * watcherSlack: 2 * watcherSlack} {
+		require.NoError(t, setSlackOfThread(had))
+		lessSlack()
+		now, err := slackOfThread()
+		require.NoError(t, err)
+		require.Equal(t, want, now)
+	}
 }
 
 func TestAServerWhoseProgramIsGoneServesWithoutSlack(t *testing.T) {
