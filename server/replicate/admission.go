@@ -65,6 +65,9 @@ func (n *Node) handleAdmit(ctx context.Context, from peer.Identity, body []byte)
 	if !r.Passed && (from.ID != r.ID || from.Data != r.Data) {
 		return nil, peer.Refuse(peer.ErrBadRequest, "server %d asks for server %d", from.ID, r.ID)
 	}
+	if _, addr, ok := find(n.configuration(), from.ID); r.Passed && (!ok || !addr.fits(from.Data)) {
+		return nil, peer.Refuse(peer.ErrNotMember, "server %d asks for server %d and is no member itself", from.ID, r.ID)
+	}
 	return n.answer(ctx, r), nil
 }
 

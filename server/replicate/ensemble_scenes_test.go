@@ -2,6 +2,7 @@ package replicate
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"testing"
@@ -672,5 +673,22 @@ func TestNothingHangsWhenTheLeaderClosesAmidAChange(t *testing.T) {
 		require.Less(t, time.Since(began), 5*time.Second)
 		require.Error(t, <-done)
 		delete(e.servers, leader.id)
+	})
+}
+
+func TestOnlyAMemberAsksForAnother(t *testing.T) {
+	running(t, 3, func(e *ensemble) {
+		e.pinned(3)
+		leader, follower := e.leader(), e.follower()
+		about := admitRequest{ID: follower.id, Data: follower.data, Addr: addrOf(follower.id), Passed: true}
+		body, err := json.Marshal(about)
+		require.NoError(t, err)
+		ask := func(from peer.Identity) error {
+			_, err := leader.handleAdmit(context.Background(), from, body)
+			return err
+		}
+		require.NoError(t, ask(peer.Identity{ID: follower.id, Data: follower.data}))
+		require.ErrorIs(t, ask(peer.Identity{ID: 9, Data: "stranger"}), peer.ErrNotMember)
+		require.ErrorIs(t, ask(peer.Identity{ID: follower.id, Data: "of another disk"}), peer.ErrNotMember)
 	})
 }
