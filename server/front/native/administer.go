@@ -152,6 +152,7 @@ func (c *conn) expireSession() error {
 func (c *conn) changeMember() error {
 	change, err := protocol.DecodeMemberChange(c.req.Body)
 	return c.change(err, c.native.cfg.ChangeMember != nil, memberTimeout, func(ctx context.Context) error {
+		c.Config().Logger.Info("a change of the members was asked for", "action", change.Action, "server", change.ID, "addr", change.Addr, "by", c.RemoteAddr())
 		return c.native.cfg.ChangeMember(ctx, change)
 	})
 }
@@ -159,6 +160,7 @@ func (c *conn) changeMember() error {
 func (c *conn) transferLeader() error {
 	id, err := protocol.DecodeTransferLeader(c.req.Body)
 	return c.change(err, c.native.cfg.TransferLeader != nil, memberTimeout, func(ctx context.Context) error {
+		c.Config().Logger.Info("another leader was asked for", "server", id, "by", c.RemoteAddr())
 		return c.native.cfg.TransferLeader(ctx, id)
 	})
 }

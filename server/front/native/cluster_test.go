@@ -1,9 +1,11 @@
 package native_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -255,6 +257,28 @@ func TestASessionEndedByHandWithoutAReasonHasACause(t *testing.T) {
 	}
 	require.Equal(t, "killed by an administrator", <-causes)
 	require.Equal(t, "it is stuck", <-causes)
+}
+
+func TestTheLogTellsWhoAskedForWhatTheSuperuserMay(t *testing.T) {
+	var log bytes.Buffer // written before the answer, by the server's reader
+	s := start(t, func(c *config) {
+		c.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		c.ChangeMember = func(context.Context, protocol.MemberChange) error { return nil }
+		c.TransferLeader = func(context.Context, uint64) error { return protocol.ErrNotReady }
+	})
+	c := s.dial()
+	c.hello(guestWith(asAdmin))
+	for op, want := range map[protocol.Op]string{
+		protocol.OpMemberChange:   `msg="a change of the members was asked for" action=add server=4 addr=d:2888`,
+		protocol.OpTransferLeader: `msg="another leader was asked for" server=2`,
+		protocol.OpSnapshot:       `msg="a snapshot was asked for"`,
+		protocol.OpExpireSession:  `msg="a session was ended by hand" session=1 cause="by hand"`,
+	} {
+		c.send(protocol.Request{Op: op, Xid: 1, Body: adminRequests()[op].body})
+		for c.mustReceive().Partial {
+		}
+		require.Contains(t, log.String(), want+" by="+c.LocalAddr().String())
+	}
 }
 
 func TestAChangeThatFailsIsToldWithItsRule(t *testing.T) {

@@ -21,6 +21,7 @@ func (c *conn) snapshot() error {
 		return c.refuseRequest(protocol.Throttled, "other snapshots are being sent")
 	}
 	c.native.sent.Add(1)
+	c.Config().Logger.Info("a snapshot was asked for", "by", c.RemoteAddr())
 	stream := &snapshotStream{c: c, xid: c.req.Xid}
 	img := c.Core().Freeze()
 	stream.zxid = img.Zxid()

@@ -68,6 +68,7 @@ func (c *conn) change(ctx context.Context, r *jute.Reconfig) error {
 
 // changeOne makes one change. A promotion waits for its server to catch up.
 func (c *conn) changeOne(ctx context.Context, change protocol.MemberChange) error {
+	c.Config().Logger.Info("a change of the members was asked for", "action", change.Action, "server", change.ID, "addr", change.Addr, "by", c.RemoteAddr())
 	for {
 		err := c.zk.cfg.ChangeMember(ctx, change)
 		if err == nil || change.Action != protocol.PromoteMember {
