@@ -3,8 +3,10 @@ package server
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"sync/atomic"
 
 	"github.com/lycaon-io/lycaon/server/pipeline"
@@ -16,6 +18,10 @@ import (
 func (s *Server) openData() (err error) {
 	if s.dir, err = openDataDir(s.cfg.DataDir, s.cfg.ID, s.origin); err != nil {
 		return err
+	}
+	if info, err := os.Stat(s.dir.join(tokenName)); err == nil && info.Mode().Perm()&0o077 != 0 {
+		s.log.Warn("others than its owner may read the admin token: chmod 600, and delete it before a start for another one",
+			"file", s.dir.join(tokenName), "mode", fmt.Sprintf("%04o", info.Mode().Perm()))
 	}
 	s.core = pipeline.New(pipeline.Config{Origin: incarnation(), MaxSessions: maxSessions, Observer: observer{s}})
 	if s.cfg.hooks.openLog != nil {

@@ -82,6 +82,19 @@ func TestTheFilesAreForTheirOwnerAlone(t *testing.T) {
 	require.Equal(t, token, again, "made once")
 }
 
+// A volume that is mounted for a group makes it so, which no start should fail for.
+func TestATokenThatOthersMayReadIsToldAtTheStart(t *testing.T) {
+	cfg := local(t)
+	stop(t, start(t, cfg))
+	token := filepath.Join(cfg.DataDir, tokenName)
+	require.NoError(t, os.Chmod(token, 0o640))
+	var log bytes.Buffer
+	cfg.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	stop(t, start(t, cfg))
+	require.Contains(t, log.String(), "others than its owner may read the admin token")
+	require.Contains(t, log.String(), "file="+token+" mode=0640")
+}
+
 func TestFatalErrorsReachTheOwner(t *testing.T) {
 	s := start(t, local(t))
 	s.diskChanged(raftlog.DiskOK, raftlog.DiskHard, 7)
