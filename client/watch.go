@@ -34,10 +34,12 @@ type Watch struct {
 
 	// Guarded by c.mu.
 	queue     queue[Event]
-	err       error // after which nothing comes
-	gone      bool  // holds no registration any more
-	live      bool  // events are for it
-	replaying bool  // what it missed is being told: events come in any order
+	err       error   // after which nothing comes
+	gone      bool    // holds no registration any more
+	live      bool    // events are for it
+	replaying bool    // what it missed is being told: events come in any order
+	early     bool    // or is about to be: what comes before that is told in it again, in its place
+	held      []Event // that came so early
 	floor     uint64
 	newest    uint64             // zxid of the newest event taken, while not replaying
 	seen      map[eventKey]tally // events above floor taken already
@@ -100,11 +102,7 @@ func WithoutResync() WatchOption { return watchOption(func(w *Watch) { w.noResyn
 // returns: of every later change an event comes, and it comes before any read
 // of this client that shows the change.
 func (c *Client) Watch(ctx context.Context, path string, opts ...WatchOption) (*Watch, error) {
-	w := &Watch{c: c, mode: protocol.WatchPersistent, types: changeTypes, signal: make(chan struct{}, 1)}
-	w.closed, w.close = context.WithCancel(context.Background())
-	for _, o := range opts {
-		o.applyWatch(w)
-	}
+	w := c.newWatch(opts)
 	err := w.register(ctx, path)
 	if err != nil {
 		return nil, opError("watch", path, err)
@@ -112,25 +110,19 @@ func (c *Client) Watch(ctx context.Context, path string, opts ...WatchOption) (*
 	return w, nil
 }
 
-func (w *Watch) register(ctx context.Context, path string) (err error) {
-	if w.path, err = w.c.cfg.full(path); err != nil {
+func (c *Client) newWatch(opts []WatchOption) *Watch {
+	w := &Watch{c: c, mode: protocol.WatchPersistent, types: changeTypes, signal: make(chan struct{}, 1)}
+	w.closed, w.close = context.WithCancel(context.Background())
+	for _, o := range opts {
+		o.applyWatch(w)
+	}
+	return w
+}
+
+func (w *Watch) register(ctx context.Context, path string) error {
+	cl, err := w.request(path)
+	if err != nil {
 		return err
-	}
-	if w.types == 0 || w.types&^modeTypes[w.mode] != 0 && w.types != changeTypes {
-		return fmt.Errorf("%w: the watch never tells one of these types", ErrBadArguments)
-	}
-	w.mode = w.chooseMode()
-	if w.snapshot {
-		w.resync.start(w.path)
-	}
-	cl := w.c.newCall(protocol.OpWatch)
-	cl.watch = w
-	cl.req.Watches = []protocol.Watch{{Path: w.path, Mode: w.mode}}
-	if w.from != nil {
-		w.floor = *w.from
-		cl.req.Op = protocol.OpResume
-		cl.req.Watches[0].Since = w.floor
-		cl.replay = &replay{[]*Watch{w}}
 	}
 	if err := w.c.startWatch(cl); err != nil {
 		return err
@@ -140,6 +132,30 @@ func (w *Watch) register(ctx context.Context, path string) (err error) {
 		return err
 	}
 	return nil
+}
+
+// request prepares what asks the server for the watch.
+func (w *Watch) request(path string) (cl *call, err error) {
+	if w.path, err = w.c.cfg.full(path); err != nil {
+		return nil, err
+	}
+	if w.types == 0 || w.types&^modeTypes[w.mode] != 0 && w.types != changeTypes {
+		return nil, fmt.Errorf("%w: the watch never tells one of these types", ErrBadArguments)
+	}
+	w.mode = w.chooseMode()
+	if w.snapshot {
+		w.resync.start(w.path)
+	}
+	cl = w.c.newCall(protocol.OpWatch)
+	cl.watch = w
+	cl.req.Watches = []protocol.Watch{{Path: w.path, Mode: w.mode}}
+	if w.from != nil {
+		w.floor = *w.from
+		cl.req.Op = protocol.OpResume
+		cl.req.Watches[0].Since = w.floor
+		cl.replay = &replay{[]*Watch{w}}
+	}
+	return cl, nil
 }
 
 // chooseMode lets the server's one-shot watches serve where one of them tells

@@ -59,6 +59,7 @@ func TestAResumeTellsTheRestOfATransaction(t *testing.T) {
 		p = f.serve()
 		r := p.next()
 		require.Equal(t, []protocol.Watch{{Path: "/d", Mode: protocol.WatchRecursive, Since: 8}}, r.Watches)
+		p.event(protocol.EventProgress, "", 0)
 		for _, path := range []string{"/d/2", "/d/3", "/d/4"} {
 			p.event(protocol.EventCreated, path, 9)
 		}
@@ -67,6 +68,7 @@ func TestAResumeTellsTheRestOfATransaction(t *testing.T) {
 		p.nc.Close()
 		p = f.serve()
 		require.EqualValues(t, 8, p.next().Watches[0].Since)
+		p.event(protocol.EventProgress, "", 0)
 		for _, path := range []string{"/d/2", "/d/3", "/d/4", "/d/5"} {
 			p.event(protocol.EventCreated, path, 9)
 		}
@@ -432,6 +434,7 @@ func TestANodeThatComesAndGoesInOneTransactionIsToldSo(t *testing.T) {
 		p = f.serve()
 		resume := p.next()
 		require.EqualValues(t, 7, resume.Watches[0].Since)
+		p.event(protocol.EventProgress, "", 0)
 		p.event(protocol.EventCreated, "/d", 8)
 		p.event(protocol.EventDeleted, "/d", 8)
 		require.Empty(t, told(t, w))
@@ -439,6 +442,7 @@ func TestANodeThatComesAndGoesInOneTransactionIsToldSo(t *testing.T) {
 
 		p = f.serve()
 		p.next()
+		p.event(protocol.EventProgress, "", 0)
 		transaction()
 		p.event(protocol.EventDeleted, "/d", 8)
 		require.Equal(t, []string{"deleted /d 8"}, told(t, w), "only the last is new")
@@ -529,5 +533,62 @@ func TestWhatComesBetweenTwoResumesIsToldOnce(t *testing.T) {
 		for _, w := range watches {
 			require.Equal(t, []string{"deleted /d 8", "created /d 8"}, told(t, w))
 		}
+	})
+}
+
+// What another watch of the node hears before a replay begins is told in it.
+func TestAReplayIsToldBeforeWhatCameEarlier(t *testing.T) {
+	for name, begins := range map[string]bool{"": true, "of an older server: what was held is told at its end": false} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, f *fake) {
+				c := f.open()
+				p := f.serve()
+				w := f.watch(c, p, "/d")
+				p.event(protocol.EventCreated, "/d", 8)
+				opened := make(chan *Watch, 1)
+				go func() {
+					again, err := c.Watch(t.Context(), "/d", FromZxid(7))
+					if err != nil {
+						t.Error(err)
+					}
+					opened <- again
+				}()
+				r := p.next()
+				p.event(protocol.EventDeleted, "/d", 9)
+				require.Equal(t, []string{"created /d 8", "deleted /d 9"}, told(t, w))
+				if begins {
+					p.event(protocol.EventProgress, "", 0)
+					p.event(protocol.EventCreated, "/d", 8)
+					p.event(protocol.EventDeleted, "/d", 9)
+				}
+				p.event(protocol.EventReplayDone, "", 9)
+				p.answer(r)
+				want := []string{"created /d 8", "deleted /d 9"}
+				if !begins {
+					want = want[1:]
+				}
+				require.Equal(t, want, told(t, <-opened))
+				require.Empty(t, told(t, w))
+			})
+		})
+	}
+}
+
+func TestMoreThanAWatchHoldsIsAGap(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		c := f.open()
+		p := f.serve()
+		w := f.watch(c, p, "/d", WithoutResync())
+		p.nc.Close()
+		p = f.serve()
+		r := p.next()
+		for i := range uint64(maxWatchQueue + 1) {
+			p.event(protocol.EventDataChanged, "/d", 8+i)
+		}
+		p.event(protocol.EventReplayDone, "", 9000)
+		p.answer(r)
+		synctest.Wait()
+		_, err := w.Next(t.Context())
+		require.ErrorIs(t, err, ErrGap)
 	})
 }

@@ -33,6 +33,14 @@ func (w *Watch) fresh(e Event) bool {
 	return news
 }
 
+// hold keeps an event that comes before what it follows. The caller holds c.mu.
+func (w *Watch) hold(e Event) {
+	if len(w.held) == maxWatchQueue {
+		w.held = []Event{{Type: EventGap, Path: w.path, Zxid: e.Zxid}}
+	}
+	w.held = append(w.held, e)
+}
+
 // push queues an event. A full queue is merged, and if that does not make it
 // much shorter, given up for a gap. The caller holds c.mu.
 func (w *Watch) push(e Event) {

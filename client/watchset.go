@@ -212,7 +212,7 @@ func resumeChunk(watches []protocol.Watch, frame int) int {
 func (s *watchSet) resuming(r *replay) {
 	s.replays.push(r)
 	for _, w := range r.watches {
-		w.replaying = true
+		w.replaying, w.early, w.held = true, true, nil
 		s.add(w)
 	}
 }
@@ -222,12 +222,12 @@ func (s *watchSet) event(c *Client, m *protocol.Message) error {
 	switch m.Event {
 	case protocol.EventProgress:
 		if m.Zxid == 0 {
-			s.telling++ // a replay begins
+			s.replayBegins()
 		}
 		s.resume = max(s.resume, m.Zxid)
 		return nil
 	case protocol.EventReplayDone:
-		return s.replayed(m.Zxid)
+		return s.replayed(c, m.Zxid)
 	case protocol.EventGap:
 		return s.gap(m)
 	}
@@ -244,11 +244,23 @@ func (s *watchSet) event(c *Client, m *protocol.Message) error {
 	return nil
 }
 
-func (s *watchSet) replayed(zxid uint64) error {
+// replayBegins has the watches of the replay forget what they held: it tells that.
+func (s *watchSet) replayBegins() {
+	s.telling++
+	if s.replays.len() == 0 {
+		return
+	}
+	for _, w := range s.replays.front().watches {
+		w.early, w.held = false, nil
+	}
+}
+
+func (s *watchSet) replayed(c *Client, zxid uint64) error {
 	if s.replays.len() == 0 {
 		return fmt.Errorf("%w: the end of a replay that was not asked for", ErrProtocol)
 	}
 	for _, w := range s.replays.pop().watches {
+		s.tellHeld(c, w)
 		w.replaying = false
 		w.floor = max(w.floor, zxid)
 		w.newest = w.floor
@@ -257,6 +269,23 @@ func (s *watchSet) replayed(zxid uint64) error {
 	s.resume = max(s.resume, zxid)
 	s.telling++
 	return nil
+}
+
+// tellHeld tells what a watch held because its replay, of an older server, has no
+// beginning.
+func (s *watchSet) tellHeld(c *Client, w *Watch) {
+	held := w.held
+	w.early, w.held = false, nil
+	for _, e := range held {
+		switch {
+		case !w.live:
+			return
+		case e.Type == EventGap:
+			w.pushGap(e.Zxid)
+		default:
+			s.offer(c, w, e)
+		}
+	}
 }
 
 // gap is for the staying watches of the path: one-shots are compared.
@@ -292,7 +321,14 @@ func (s *watchSet) dispatch(c *Client, e Event) {
 }
 
 func (s *watchSet) offer(c *Client, w *Watch, e Event) {
-	if modeTypes[w.mode]&e.Type.bit() == 0 || !w.fresh(e) || w.types&e.Type.bit() == 0 {
+	if modeTypes[w.mode]&e.Type.bit() == 0 {
+		return
+	}
+	if w.early {
+		w.hold(e)
+		return
+	}
+	if !w.fresh(e) || w.types&e.Type.bit() == 0 {
 		return
 	}
 	w.push(e)
