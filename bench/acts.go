@@ -66,7 +66,8 @@ func (a *act) leaves(e entrant) bool {
 // venue is the servers of one system while scenes are played on them.
 type venue struct {
 	*ensemble
-	ready  bool // has the nodes that acts read and write
+	ready  bool  // has the nodes that acts read and write
+	failed error // why they were not prepared at first
 	leader int
 	spare  func() // as slayAfter returns it; of scale alone
 }
@@ -143,7 +144,11 @@ func (v *venue) prepare(e entrant) error {
 		err = v.warm(e)
 	}
 	v.ready = err == nil
-	return err
+	v.failed = errors.Join(v.failed, err)
+	if err != nil {
+		return v.failed
+	}
+	return nil
 }
 
 func (v *venue) furnish(e entrant) error {

@@ -263,30 +263,28 @@ func (v *venue) writeThroughSnapshot(ctx context.Context, e entrant) (figures, e
 	if err != nil {
 		return nil, err
 	}
-	var whole tally
+	load := pace(loaders, w)
 	for second, quiet := 0, 0; !look.over() || quiet < enoughQuiet(second, look.longest()); second++ {
 		if second == quietSeconds && trigger != nil {
 			go func() { triggered <- trigger(ctx) }()
 		}
 		open := look.running()
-		part, err := pacedSecond(loaders, w)
-		if err != nil {
-			return nil, err
+		if err := load.during(ctx, time.Second); err != nil {
+			return nil, errors.Join(err, load.stop())
 		}
-		whole.join(part)
 		if !open && !look.running() {
 			quiet++
 		}
-		if err := ctx.Err(); err != nil {
-			return nil, errors.New("no snapshot was taken")
-		}
+	}
+	if err := load.stop(); err != nil {
+		return nil, err
 	}
 	if trigger != nil {
 		if err := <-triggered; err != nil {
 			return nil, err
 		}
 	}
-	return throughFigures(whole, look.stop())
+	return throughFigures(load.whole, look.stop())
 }
 
 // connect opens the connections of a workload, spread over the servers.
@@ -303,18 +301,60 @@ func (v *venue) connect(e entrant, w workload) ([]loader, error) {
 	return all, nil
 }
 
-func pacedSecond(loaders []loader, w workload) (tally, error) {
-	parts := make([]tally, w.conns)
-	start := time.Now()
-	err := eachOf(w.conns, func(i int) (err error) {
-		parts[i], err = loaders[i].paced(w, uint64(i), share(start, start.Add(time.Second), snapshotRate, w.conns, i))
-		return err
-	})
-	var whole tally
-	for _, p := range parts {
-		whole.join(p)
+// pacing is load at a rate that goes on until it is stopped.
+type pacing struct {
+	over  chan struct{} // closed when no further second is to begin
+	ended chan struct{} // closed when all are answered
+	whole tally         // then, as is err
+	err   error
+}
+
+// pace begins a load. Each second follows the one before it on the clock, whenever that was
+// answered: requests that a stall has kept waiting count from when they were due.
+func pace(loaders []loader, w workload) *pacing {
+	p := &pacing{over: make(chan struct{}), ended: make(chan struct{})}
+	begin := time.Now()
+	parts := make([]tally, len(loaders))
+	go func() {
+		defer close(p.ended)
+		p.err = eachOf(len(loaders), func(i int) error {
+			for start := begin; ; start = start.Add(time.Second) {
+				select {
+				case <-p.over:
+					return nil
+				default:
+				}
+				part, err := loaders[i].paced(w, uint64(i), share(start, start.Add(time.Second), snapshotRate, len(loaders), i))
+				parts[i].join(part)
+				if err != nil {
+					return err
+				}
+			}
+		})
+		for _, part := range parts {
+			p.whole.join(part)
+		}
+	}()
+	return p
+}
+
+// during waits, and fails if the load has, or if ctx ends.
+func (p *pacing) during(ctx context.Context, length time.Duration) error {
+	select {
+	case <-time.After(length):
+		return nil
+	case <-p.ended:
+		return errors.New("the load has ended")
+	case <-ctx.Done():
+		return errors.New("no snapshot was taken")
 	}
-	return whole, err
+}
+
+// stop ends the load and tells what went wrong with it.
+func (p *pacing) stop() error {
+	close(p.over)
+	<-p.ended
+	return p.err
 }
 
 // throughFigures splits requests by whether a snapshot was being taken when

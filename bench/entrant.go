@@ -17,7 +17,6 @@ import (
 // servers of one system.
 type entrant struct {
 	name   string // of servers and client
-	client string // what it is loaded by
 	system system
 	dial   func(addr string) (actor, error)
 	loader func(addr string) (loader, error)

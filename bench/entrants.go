@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/lycaon-io/lycaon/client"
@@ -48,21 +50,21 @@ func entrants(b binaries) []entrant {
 	ours, thirds := signs{3, 6}, signs{3, 3} // at a follower package client gives them twice as often
 	l := lycaon{binary: b.lycaon}
 	all := []entrant{
-		{native, "a minimal client of the native protocol", l, dialNative, frames, nativeVisit, ours},
-		{throughGo, "package client", l, dialGo, func(addr string) (loader, error) {
+		{native, l, dialNative, frames, nativeVisit, ours},
+		{throughGo, l, dialGo, func(addr string) (loader, error) {
 			c, err := openGo(addr)
 			return either[loader](callLoader{c}, err)
 		}, nil, ours},
-		{throughZK, "the program that loads ZooKeeper", l, actZK, zk, zkVisit, thirds},
-		{"zookeeper", "a minimal client of its protocol", zookeeper{}, actZK, zk, zkVisit, thirds},
-		{"etcd", "clientv3", etcd{binary: b.etcd}, dialEtcdActor, func(addr string) (loader, error) {
+		{throughZK, l, actZK, zk, zkVisit, thirds},
+		{"zookeeper", zookeeper{}, actZK, zk, zkVisit, thirds},
+		{"etcd", etcd{binary: b.etcd}, dialEtcdActor, func(addr string) (loader, error) {
 			c, err := openEtcd(addr)
 			return either[loader](callLoader{c}, err)
 		}, nil, thirds},
-		{floorName, "a minimal client of the native protocol", loop{}, dialNative, frames, nil, ours},
+		{floorName, loop{}, dialNative, frames, nil, ours},
 	}
 	if b.consul != "" {
-		all = append(all, entrant{"consul", "HTTP", consul{b.consul}, dialConsul, loadConsul, nil, signs{2, 2}})
+		all = append(all, entrant{"consul", consul{b.consul}, dialConsul, loadConsul, nil, signs{2, 2}})
 	}
 	return all
 }
@@ -150,11 +152,8 @@ func (a nativeActor) Close() error {
 type zkActor struct{ *zkPipe }
 
 func (a zkActor) create(path string, data []byte) error {
-	err := a.ask(zkCreate, a.zkSession.create(path, data, 0))
-	if errors.Is(err, zkError(zkNodeExists)) {
-		return nil
-	}
-	return err
+	a.zkPipe.create(path, data)
+	return errors.Join(a.flush(), a.receive())
 }
 
 func (a zkActor) ephemeral(path string) error {
@@ -168,10 +167,21 @@ func (a zkActor) change(path string) error {
 func (a zkActor) list(parent string) error {
 	return a.ask(zkGetChildren, append(zkString(nil, parent), 0))
 }
-func (a zkActor) watch(path string) error { return a.ask(zkExists, append(zkString(nil, path), 1)) }
-func (zkActor) again() bool               { return true }
-func (a zkActor) ping() error             { return a.ask(zkPing, nil) }
-func (a zkActor) event() error            { return a.zkPipe.event() }
+
+// watch sets a persistent watch, mode 0, as Lycaon's is.
+func (a zkActor) watch(path string) error {
+	return a.ask(zkAddWatch, binary.BigEndian.AppendUint32(zkString(nil, path), 0))
+}
+
+func (zkActor) again() bool { return false }
+
+func (a zkActor) ping() error {
+	a.appendAs(zkPingXid, zkPing, nil)
+	a.expect(zkAwaited{answers: 1})
+	return errors.Join(a.flush(), a.receive())
+}
+
+func (a zkActor) event() error { return a.zkPipe.event() }
 
 // goClient is package client, as a program uses it.
 type goClient struct {
@@ -267,6 +277,7 @@ func (a goActor) event() error {
 type etcdClient struct {
 	c      *clientv3.Client
 	lease  clientv3.LeaseID
+	signs  *etcdSigns // from the first ping on
 	events clientv3.WatchChan
 	told   int // events of the last answer that are not told yet
 	value  string
@@ -306,6 +317,9 @@ func (e *etcdClient) createAll(ctx context.Context, paths []string, data []byte)
 }
 
 func (e *etcdClient) Close() error {
+	if e.signs != nil {
+		e.signs.end()
+	}
 	if e.lease != 0 {
 		ctx, cancel := context.WithTimeout(context.Background(), sessionLength)
 		defer cancel()
@@ -361,11 +375,43 @@ func (a etcdActor) watch(path string) error {
 
 func (etcdActor) again() bool { return false }
 
+// ping gives signs of life by one stream, as KeepAlive of its client does: KeepAliveOnce
+// would open one for each.
 func (a etcdActor) ping() error {
-	return within(func(ctx context.Context) error {
-		_, err := a.c.KeepAliveOnce(ctx, a.lease)
+	if a.signs == nil {
+		var err error
+		if a.signs, err = openEtcdSigns(pb.NewLeaseClient(a.c.ActiveConnection())); err != nil {
+			return err
+		}
+	}
+	return a.signs.give(a.lease)
+}
+
+type etcdSigns struct {
+	stream pb.Lease_LeaseKeepAliveClient
+	end    context.CancelFunc
+}
+
+func openEtcdSigns(leases pb.LeaseClient) (*etcdSigns, error) {
+	ctx, end := context.WithCancel(clientv3.WithRequireLeader(context.Background()))
+	stream, err := leases.LeaseKeepAlive(ctx)
+	if err != nil {
+		end()
+		return nil, err
+	}
+	return &etcdSigns{stream, end}, nil
+}
+
+func (s *etcdSigns) give(lease clientv3.LeaseID) error {
+	defer time.AfterFunc(answerWithin, s.end).Stop()
+	if err := s.stream.Send(&pb.LeaseKeepAliveRequest{ID: int64(lease)}); err != nil {
 		return err
-	})
+	}
+	answer, err := s.stream.Recv()
+	if err == nil && answer.TTL <= 0 {
+		err = fmt.Errorf("lease %x has ended", lease)
+	}
+	return err
 }
 
 func (a etcdActor) event() error {

@@ -335,8 +335,12 @@ func (t *tally) result(elapsed, cpu time.Duration) (result, error) {
 	}
 	slices.Sort(took)
 	return result{ops: len(took), refused: t.refused, elapsed: elapsed, cpu: cpu,
-		p50: took[len(took)/2], p95: took[len(took)*95/100], p99: took[len(took)*99/100]}, nil
+		p50: took[len(took)/2], p95: took[rank(len(took), 95)], p99: took[rank(len(took), 99)]}, nil
 }
+
+// rank is the place, among n values in order, of the least that so many per cent of them do
+// not exceed.
+func rank(n, percent int) int { return (n*percent - 1) / 100 }
 
 // drive keeps depth requests in flight until the deadline, then waits for the
 // last answers: a closed loop, one write call for what an answer batch frees.

@@ -137,3 +137,47 @@ func TestPathsAreHandedOutOnce(t *testing.T) {
 	}
 	require.Equal(t, []string{leaf(0), leaf(1), leaf(2)}, got)
 }
+
+func TestAPercentileIsOfThoseThatAreThere(t *testing.T) {
+	for _, c := range []struct{ n, percent, want int }{{1, 95, 0}, {1, 99, 0}, {20, 95, 18}, {100, 95, 94}, {100, 99, 98}, {101, 99, 99}, {200, 99, 197}} {
+		require.Equal(t, c.want, rank(c.n, c.percent), c)
+	}
+}
+
+func TestAStallDoesNotPutOffTheSecondsBehindIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := workload{conns: 8, writes: 100}
+		begin := time.Now()
+		var loaders []loader
+		for range w.conns {
+			loaders = append(loaders, callLoader{&stalling{until: begin.Add(2500 * time.Millisecond)}})
+		}
+		load := pace(loaders, w)
+		require.NoError(t, load.during(t.Context(), 3500*time.Millisecond))
+		require.NoError(t, load.stop())
+		require.Zero(t, load.whole.refused)
+		require.Equal(t, 4*snapshotRate, len(load.whole.answered), "the second that has begun is ended")
+		var waited int
+		for _, s := range load.whole.answered {
+			require.Less(t, s.due().Sub(begin), 4*time.Second)
+			if s.took >= time.Second {
+				waited++
+			}
+		}
+		require.InDelta(t, 1.5*snapshotRate, waited, 10, "as long as from when they were due")
+	})
+}
+
+func TestALoadThatFailsIsNotWaitedFor(t *testing.T) {
+	full := errors.New("broken")
+	load := pace([]loader{&failing{err: full}}, workload{conns: 1})
+	require.ErrorContains(t, load.during(t.Context(), time.Hour), "has ended")
+	require.ErrorIs(t, load.stop(), full)
+}
+
+type failing struct {
+	loader
+	err error
+}
+
+func (f *failing) paced(workload, uint64, schedule) (tally, error) { return tally{}, f.err }

@@ -290,7 +290,9 @@ func (c *comparison) open(ctx context.Context, systems map[string]system, first 
 		v := &venue{ensemble: raised}
 		venues[name] = v
 		defer v.slayAfter(ctx, actWithin)()
-		v.begin(ctx, first[name])
+		if err := v.begin(ctx, first[name]); err != nil {
+			fmt.Fprintf(os.Stderr, "%d of %s are prepared again before their first scene: %v\n", servers, name, err)
+		}
 	})
 	return venues
 }

@@ -36,3 +36,14 @@ func TestAPanicFailsItsSceneAndEndsNoRun(t *testing.T) {
 	require.ErrorIs(t, c.guarded(t.Context(), 1, scenes, "etcd", 2, func() error { return full }), full, "without results there is no run")
 	require.Len(t, r.Cells, 2)
 }
+
+func TestServersThatAreNotPreparedTellWhyTheyWereNotAtFirst(t *testing.T) {
+	v := here(1)
+	first, second := errors.New("too many open files"), errors.New("NodeExists")
+	for _, why := range []error{first, second} {
+		err := v.prepare(entrant{dial: func(string) (actor, error) { return nil, why }})
+		require.ErrorIs(t, err, why)
+		require.ErrorIs(t, err, first)
+	}
+	require.False(t, v.ready)
+}

@@ -24,8 +24,9 @@ type zkPipe struct {
 
 // zkAwaited is what is to come for a request.
 type zkAwaited struct {
-	answers uint8
-	multi   bool
+	answers  uint8
+	multi    bool
+	ifAbsent bool // that the node is there is no failure
 }
 
 const (
@@ -34,6 +35,8 @@ const (
 	zkSync        = 9
 	zkPing        = 11
 	zkMulti       = 14
+	zkAddWatch    = 106
+	zkPingXid     = -2 // of every ping
 )
 
 func dialZK(addr string) (pipe, error) { return dialZKPipe(addr, wholeBuffer) }
@@ -64,7 +67,7 @@ func prepareZK(addr string) error {
 		return err
 	}
 	for p.acks < p.sent {
-		if err := p.receive(); err != nil && !errors.Is(err, zkError(zkNodeExists)) {
+		if err := p.receive(); err != nil {
 			return err
 		}
 	}
@@ -99,7 +102,8 @@ var zkBodies = sync.OnceValue(func() *struct{ gets, sets [nodes][]byte } {
 func anyVersion(body []byte) []byte { return binary.BigEndian.AppendUint32(body, ^uint32(0)) }
 
 func (p *zkPipe) create(path string, data []byte) {
-	p.request(zkCreate, p.zkSession.create(path, data, 0), 1)
+	p.append(zkCreate, p.zkSession.create(path, data, 0))
+	p.expect(zkAwaited{answers: 1, ifAbsent: true})
 }
 
 // createAll sends a multi: a header before each operation, and one behind the last.
@@ -109,7 +113,7 @@ func (p *zkPipe) createAll(paths []string, data []byte) {
 		body = append(zkMultiHeader(body, zkCreate, false), p.zkSession.create(path, data, 0)...)
 	}
 	p.append(zkMulti, zkMultiHeader(body, zkMultiEnd, true))
-	p.expect(zkAwaited{1, true})
+	p.expect(zkAwaited{answers: 1, multi: true})
 }
 
 const zkMultiEnd = ^uint32(0) // also what a result that is an error begins with
@@ -136,8 +140,12 @@ func (p *zkPipe) expect(a zkAwaited) {
 
 func (p *zkPipe) append(op uint32, body []byte) {
 	p.xid++
+	p.appendAs(p.xid, op, body)
+}
+
+func (p *zkPipe) appendAs(xid int32, op uint32, body []byte) {
 	p.out = binary.BigEndian.AppendUint32(p.out, uint32(8+len(body)))
-	p.out = binary.BigEndian.AppendUint32(p.out, uint32(p.xid))
+	p.out = binary.BigEndian.AppendUint32(p.out, uint32(xid))
 	p.out = binary.BigEndian.AppendUint32(p.out, op)
 	p.out = append(p.out, body...)
 }
@@ -161,7 +169,7 @@ func (p *zkPipe) receive() error {
 		if len(frame) < 16 {
 			return fmt.Errorf("a frame of %d bytes", len(frame))
 		}
-		if code := int32(binary.BigEndian.Uint32(frame[12:])); code != 0 {
+		if code := int32(binary.BigEndian.Uint32(frame[12:])); code != 0 && !(awaited.ifAbsent && code == zkNodeExists) {
 			failed = zkError(code)
 		} else if awaited.multi {
 			failed = zkMultiFailure(frame[16:])
