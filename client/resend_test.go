@@ -319,7 +319,6 @@ func TestAServerThatMisbehavesIsLeft(t *testing.T) {
 		"an answer ahead of its turn":    message(protocol.Message{Op: protocol.OpGet, Xid: 2}),
 		"half an answer":                 message(protocol.Message{Op: protocol.OpGet, Xid: 1, Partial: true}),
 		"a pong from the future":         message(protocol.Message{Op: protocol.OpPing, Xid: 1 << 60}),
-		"an event of no known type":      message(protocol.Message{Kind: protocol.Event, Event: 99, Path: "/"}),
 		"an event of no path":            message(protocol.Message{Kind: protocol.Event, Event: protocol.EventCreated}),
 		"a replay that was not asked":    message(protocol.Message{Kind: protocol.Event, Event: protocol.EventReplayDone}),
 		"a gap out of nowhere":           message(protocol.Message{Kind: protocol.Event, Event: protocol.EventGap, Path: "/"}),

@@ -592,3 +592,15 @@ func TestMoreThanAWatchHoldsIsAGap(t *testing.T) {
 		require.ErrorIs(t, err, ErrGap)
 	})
 }
+
+func TestAnEventOfAKindUnknownIsIgnored(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		c := f.open()
+		p := f.serve()
+		w := f.watch(c, p, "/d")
+		p.event(99, "", 7)
+		p.event(protocol.EventCreated, "/d", 8)
+		require.Equal(t, []string{"created /d 8"}, told(t, w))
+		require.Equal(t, Connected, c.Session().State())
+	})
+}

@@ -232,7 +232,10 @@ func (s *watchSet) event(c *Client, m *protocol.Message) error {
 		return s.gap(m)
 	}
 	typ, known := eventTypes[m.Event]
-	if !known || !strings.HasPrefix(m.Path, "/") {
+	switch {
+	case !known:
+		return nil // of a younger server
+	case !strings.HasPrefix(m.Path, "/"):
 		return fmt.Errorf("%w: event %d of %q", ErrProtocol, m.Event, m.Path)
 	}
 	c.saw(m.Zxid)
