@@ -39,9 +39,10 @@ type Config struct {
 	FourLetterWords string // of ZooKeeper's, that are answered: "all" or "WORD,WORD"
 	SASLUsers       string // file of "name:password" lines for SASL DIGEST-MD5, or none
 
-	SuperDigest    string // "super:BASE64SHA1", or none
-	MaxConnections int    // 0 = as many as there may be files open
-	SnapshotBytes  int64  // of log between two snapshots
+	SuperDigest         string // "super:BASE64SHA1", or none
+	MaxConnections      int    // 0 = as many as there may be files open
+	MaxConnectionsPerIP int    // of one address; 0 = no bound of their own
+	SnapshotBytes       int64  // of log between two snapshots
 
 	ClientCert, ClientKey, ClientCA string // files
 	PeerCert, PeerKey, PeerCA       string // files; without them PeerAddr must be loopback
@@ -97,6 +98,8 @@ func (c *Config) checkIdentity() error {
 		return fmt.Errorf("data-dir is not set")
 	case c.MaxConnections < 0:
 		return fmt.Errorf("max-connections %d: want 1 or more, or 0 for as many as files may be open", c.MaxConnections)
+	case c.MaxConnectionsPerIP < 0:
+		return fmt.Errorf("max-connections-per-ip %d: want 1 or more, or 0 for no bound", c.MaxConnectionsPerIP)
 	case c.SnapshotBytes < minSnapshotBytes:
 		return fmt.Errorf("snapshot-bytes %d: want at least %d", c.SnapshotBytes, minSnapshotBytes)
 	}

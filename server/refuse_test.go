@@ -171,6 +171,7 @@ func TestSettingsThatCannotBeAreNamed(t *testing.T) {
 		"tick 1m0.001s: want at most max-session": func(c *Config) { c.Tick = c.MaxSessionTimeout + 1e6 },
 		"super-digest":                            func(c *Config) { c.SuperDigest = "super:password" },
 		"max-connections -1: want 1 or more, or":  func(c *Config) { c.MaxConnections = -1 },
+		"max-connections-per-ip -1: want 1":       func(c *Config) { c.MaxConnectionsPerIP = -1 },
 		"snapshot-bytes 5":                        func(c *Config) { c.SnapshotBytes = 5 },
 		"client-cert and client-key":              func(c *Config) { c.ClientCert = "x" },
 		"client-ca wants client-cert":             func(c *Config) { c.ClientCA = "x" },

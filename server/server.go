@@ -149,7 +149,7 @@ func (s *Server) wire() error {
 	s.front = front.New(front.Config{
 		Limits:            protocol.DefaultLimits(),
 		MinSessionTimeout: s.cfg.MinSessionTimeout, MaxSessionTimeout: s.cfg.MaxSessionTimeout,
-		MaxEphemerals: maxEphemerals, MaxConnections: s.mostClients,
+		MaxEphemerals: maxEphemerals, MaxConnections: s.mostClients, MaxConnectionsPerIP: s.cfg.MaxConnectionsPerIP,
 		TLS: tls, SuperDigest: s.cfg.SuperDigest, AdminToken: protocol.Secret(s.dir.token),
 		Serving: s.serving, AllKnow: s.node.AllKnow, Logger: s.log,
 	}, s.core, protocols...)

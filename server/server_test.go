@@ -95,6 +95,19 @@ func TestATokenThatOthersMayReadIsToldAtTheStart(t *testing.T) {
 	require.Contains(t, log.String(), "file="+token+" mode=0640")
 }
 
+func TestConnectionsOfOneAddressAreBounded(t *testing.T) {
+	cfg := local(t)
+	cfg.MaxConnectionsPerIP = 1
+	s := start(t, cfg)
+	dial(t, s)
+	within, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	_, err := client.OpenGuest(within, []string{s.ClientAddr().String()})
+	require.ErrorIs(t, err, client.ErrTooManyConnections)
+	require.ErrorContains(t, err, "from this address")
+	require.NotZero(t, s.front.Stats().ConnectionsRefused)
+}
+
 func TestFatalErrorsReachTheOwner(t *testing.T) {
 	s := start(t, local(t))
 	s.diskChanged(raftlog.DiskOK, raftlog.DiskHard, 7)

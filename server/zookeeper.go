@@ -35,13 +35,17 @@ func (s *Server) zooKeeperSettings() []zk.Setting {
 	if s.cfg.ClientCert != "" {
 		secure = port // TLS is on the same port
 	}
+	perClient := s.mostClients // of one address are no more either
+	if most := s.cfg.MaxConnectionsPerIP; most > 0 && (most < perClient || perClient == 0) {
+		perClient = most
+	}
 	return []zk.Setting{
 		{Key: "clientPort", Value: port},
 		{Key: "secureClientPort", Value: secure},
 		{Key: "dataDir", Value: s.dir.path},
 		{Key: "dataLogDir", Value: s.dir.path},
 		{Key: "tickTime", Value: strconv.FormatInt(s.cfg.Tick.Milliseconds(), 10)},
-		{Key: "maxClientCnxns", Value: strconv.Itoa(s.mostClients)},
+		{Key: "maxClientCnxns", Value: strconv.Itoa(perClient)},
 		{Key: "minSessionTimeout", Value: strconv.FormatInt(s.cfg.MinSessionTimeout.Milliseconds(), 10)},
 		{Key: "maxSessionTimeout", Value: strconv.FormatInt(s.cfg.MaxSessionTimeout.Milliseconds(), 10)},
 		{Key: "serverId", Value: strconv.FormatUint(s.cfg.ID, 10)},

@@ -76,6 +76,10 @@ func TestFourLetterWordsAreAnsweredAsConfigured(t *testing.T) {
 	conf := asked(t, s, []byte("conf"))
 	require.Contains(t, conf, "maxClientCnxns=50\n", "what is granted")
 	require.Contains(t, conf, "dataDir="+cfg.DataDir+"\n")
+	stop(t, s)
+	cfg.MaxConnectionsPerIP = 7
+	s = start(t, cfg)
+	require.Contains(t, asked(t, s, []byte("conf")), "maxClientCnxns=7\n", "it is of one address there")
 	require.Contains(t, conf, "minSessionTimeout=")
 	require.Regexp(t, `datadir_size: [1-9]\d+\n`, asked(t, s, []byte("dirs")))
 }

@@ -99,6 +99,7 @@ func (s *serveFlags) groups() []flagGroup {
 			f.DurationVar(&c.MaxSessionTimeout, "max-session-timeout", c.MaxSessionTimeout, "longest session timeout a client gets")
 			f.DurationVar(&c.Tick, "tick", c.Tick, "how often expired sessions are looked for: they end so much late at most")
 			f.IntVar(&c.MaxConnections, "max-connections", c.MaxConnections, "client connections at once; 0 = as many as files may be open, but for those that the server needs")
+			f.IntVar(&c.MaxConnectionsPerIP, "max-connections-per-ip", c.MaxConnectionsPerIP, "client connections of one address at once, as ZooKeeper's maxClientCnxns; 0 = no bound")
 			f.StringVar(&c.ZooKeeper, "zookeeper", c.ZooKeeper, "`on|off`: serve ZooKeeper's clients on the same port")
 			f.StringVar(&c.FourLetterWords, "four-letter-words", c.FourLetterWords, "`all|WORD,WORD`: those of ZooKeeper's four-letter words that are answered")
 			f.StringVar(&c.SASLUsers, "sasl-users", c.SASLUsers, "`FILE` with name:password lines, of mode 0600, for ZooKeeper's SASL DIGEST-MD5; read again when it changes")
