@@ -152,10 +152,10 @@ func validateData(data []byte, lim Limits) error {
 
 // someUser stands for whoever the connection has proved to be, so that the
 // form of an ACL can be checked before that is known.
-var someUser = []znode.Identity{{Scheme: znode.SchemeDigest, ID: "user:hash"}}
+var someUser = znode.NewActor(0, []znode.Identity{{Scheme: znode.SchemeDigest, ID: "user:hash"}})
 
 func validateACL(acl znode.ACL) error {
-	_, err := znode.NormalizeACL(acl, someUser)
+	_, err := znode.NormalizeACL(acl, &someUser)
 	return err
 }
 

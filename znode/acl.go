@@ -57,64 +57,54 @@ var (
 	CreatorACL = ACL{{AllPerms, SchemeAuth, ""}}
 )
 
-// Identity is what a connection has proved about itself.
-type Identity struct {
-	Scheme string
-	ID     string
-}
+// Allows tells whether one of who's identities is granted one of the permissions
+// in p.
+func (a ACL) Allows(p Perm, who *Actor) bool { return a.allows(p, who, nil) }
 
-// Actor is who asks: a session (0 for none) and the identities of its
-// connection.
-type Actor struct {
-	Session uint64
-	IDs     []Identity
-}
-
-// Allows tells whether one of ids is granted one of the permissions in p.
-func (a ACL) Allows(p Perm, ids []Identity) bool {
+// allows is Allows for an ACL whose networks are parsed already; nil: they are not.
+func (a ACL) allows(p Perm, who *Actor, networks []netip.Prefix) bool {
 	for i := range a {
-		if a[i].Perms&p != 0 && a[i].matchesAny(ids) {
-			return true
-		}
-	}
-	return isSuper(ids)
-}
-
-func isSuper(ids []Identity) bool {
-	for i := range ids {
-		if ids[i].Scheme == SchemeSuper {
-			return true
-		}
-	}
-	return false
-}
-
-func (e *Entry) matchesAny(ids []Identity) bool {
-	if e.Scheme == SchemeWorld {
-		return true
-	}
-	for i := range ids {
-		if ids[i].Scheme != e.Scheme {
+		e := &a[i]
+		if e.Perms&p == 0 {
 			continue
 		}
-		if ids[i].ID == e.ID || e.Scheme == SchemeIP && ipMatches(e.ID, ids[i].ID) {
+		if e.Scheme == SchemeWorld {
 			return true
 		}
+		who = who.ready()
+		switch {
+		case who.has(e.Scheme, e.ID):
+			return true
+		case e.Scheme != SchemeIP || len(who.proof.addresses) == 0:
+		case networks != nil:
+			if who.isWithin(networks[i]) {
+				return true
+			}
+		default:
+			if network, ok := parseIPID(e.ID); ok && who.isWithin(network) {
+				return true
+			}
+		}
 	}
-	return false
+	return who.isSuper()
 }
 
-// ipMatches compares an address with an id of the form address or
-// address/bits.
-func ipMatches(id, address string) bool {
-	prefix, ok := parseIPID(id)
-	if !ok {
-		return false
+// networks returns what the entries of SchemeIP stand for, nil if there is none.
+func (a ACL) networks() []netip.Prefix {
+	var all []netip.Prefix
+	for i := range a {
+		if a[i].Scheme != SchemeIP {
+			continue
+		}
+		if all == nil {
+			all = make([]netip.Prefix, len(a))
+		}
+		all[i], _ = parseIPID(a[i].ID)
 	}
-	addr, err := netip.ParseAddr(address)
-	return err == nil && prefix.Contains(addr.Unmap().WithZone(""))
+	return all
 }
 
+// parseIPID reads an id of the form address or address/bits.
 func parseIPID(id string) (netip.Prefix, bool) {
 	if !strings.Contains(id, "/") {
 		addr, err := netip.ParseAddr(id)
@@ -129,9 +119,9 @@ func parseIPID(id string) (netip.Prefix, bool) {
 }
 
 // NormalizeACL returns acl as a tree stores it: every auth entry replaced by
-// the identities in ids that prove a user, duplicates dropped. It returns acl
-// itself when nothing is to change. The error wraps ErrInvalidACL.
-func NormalizeACL(acl ACL, ids []Identity) (ACL, error) {
+// who's identities that prove a user, duplicates dropped. It returns acl itself
+// when nothing is to change. The error wraps ErrInvalidACL.
+func NormalizeACL(acl ACL, who *Actor) (ACL, error) {
 	if len(acl) == 0 {
 		return nil, fmt.Errorf("%w: it is empty", ErrInvalidACL)
 	}
@@ -148,25 +138,25 @@ func NormalizeACL(acl ACL, ids []Identity) (ACL, error) {
 	if plain {
 		return acl, nil
 	}
-	return expand(acl, ids)
+	return expand(acl, who.ready().proof.users)
 }
 
 func tooManyEntries(n int) error {
 	return fmt.Errorf("%w: %d entries, at most %d are allowed", ErrInvalidACL, n, MaxACLEntries)
 }
 
-func expand(acl ACL, ids []Identity) (ACL, error) {
-	users := users(ids)
+func expand(acl ACL, users []Identity) (ACL, error) {
 	full := make(ACL, 0, len(acl)+len(users))
+	var expanded [AllPerms + 1]bool // auth entries with these permissions
 	for _, e := range acl {
-		if e.Scheme != SchemeAuth {
+		switch {
+		case e.Scheme != SchemeAuth:
 			full = appendNew(full, e)
-		} else if len(users) == 0 {
+		case len(users) == 0:
 			return nil, fmt.Errorf("%w: scheme auth, but the connection has proved no user", ErrInvalidACL)
-		} else {
-			for _, user := range users {
-				full = appendNew(full, Entry{e.Perms, user.Scheme, user.ID})
-			}
+		case !expanded[e.Perms]:
+			expanded[e.Perms] = true
+			full = appendUsers(full, e.Perms, users)
 		}
 		if len(full) > MaxACLEntries {
 			return nil, tooManyEntries(len(full))
@@ -175,19 +165,15 @@ func expand(acl ACL, ids []Identity) (ACL, error) {
 	return full, nil
 }
 
-// users returns the identities that prove a user and may stand in an ACL: an
-// address or a superuser does not.
-func users(ids []Identity) (users []Identity) {
-	for _, id := range ids {
-		switch id.Scheme {
-		case SchemeDigest, SchemeSASL, SchemeX509:
-			e := Entry{Scheme: id.Scheme, ID: id.ID}
-			if e.validate() == nil {
-				users = append(users, id)
-			}
+// appendUsers appends an entry for each of users, no two of whom are the same.
+func appendUsers(acl ACL, p Perm, users []Identity) ACL {
+	before := acl
+	for _, user := range users {
+		if e := (Entry{p, user.Scheme, user.ID}); !slices.Contains(before, e) {
+			acl = append(acl, e)
 		}
 	}
-	return users
+	return acl
 }
 
 func appendNew(acl ACL, e Entry) ACL {

@@ -2,6 +2,9 @@ package znode
 
 import (
 	"fmt"
+	"math/rand"
+	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -42,8 +45,69 @@ func TestAllows(t *testing.T) {
 		{"super", entry(SchemeDigest, "x:y"), AllPerms, []Identity{ann, {SchemeSuper, ""}}, true},
 		{"nobody", nil, Read, []Identity{ann}, false},
 	} {
-		require.Equal(t, c.want, c.acl.Allows(c.p, c.ids), c.name)
+		require.Equal(t, c.want, c.acl.Allows(c.p, &Actor{IDs: c.ids}), c.name)
 	}
+}
+
+// plainlyAllows compares every entry with every identity.
+func plainlyAllows(acl ACL, p Perm, ids []Identity) bool {
+	for _, e := range acl {
+		for _, id := range append(ids, Identity{}) {
+			addr, _ := netip.ParseAddr(id.ID)
+			network, ok := parseIPID(e.ID)
+			within := ok && e.Scheme == SchemeIP && id.Scheme == SchemeIP && network.Contains(addr.Unmap().WithZone(""))
+			if e.Perms&p != 0 && (e.Scheme == SchemeWorld || e.Scheme == id.Scheme && e.ID == id.ID || within) {
+				return true
+			}
+		}
+	}
+	return slices.ContainsFunc(ids, func(id Identity) bool { return id.Scheme == SchemeSuper })
+}
+
+// Few identities and many, networks parsed before and not, are the same to all.
+func TestAnActorIsAllowedWhatItsIdentitiesAre(t *testing.T) {
+	rng, allowed, refused := rand.New(rand.NewSource(1)), 0, 0
+	someID := func(scheme string) string {
+		switch scheme {
+		case SchemeIP:
+			return []string{"10.0.0.1", "10.0.0.2", "::1", "::ffff:10.0.0.1", "fe80::1%eth0", "nonsense"}[rng.Intn(6)]
+		case SchemeDigest:
+			return fmt.Sprintf("u%d:h", rng.Intn(100))
+		}
+		return fmt.Sprint("u", rng.Intn(100))
+	}
+	for range 20_000 {
+		var acl ACL
+		for range rng.Intn(5) {
+			e := Entry{Perms: Perm(rng.Intn(int(AllPerms) + 1)), Scheme: []string{SchemeDigest, SchemeSASL, SchemeX509, SchemeIP}[rng.Intn(4)]}
+			if e.ID = someID(e.Scheme); e.Scheme == SchemeIP && rng.Intn(2) == 0 {
+				e.ID = []string{"10.0.0.0/31", "10.0.0.0/8", "::/0", "fe80::/10", "1.0.0.0/8", "nonsense/8"}[rng.Intn(6)]
+			}
+			if rng.Intn(40) == 0 {
+				e.Scheme, e.ID = SchemeWorld, anyone
+			}
+			acl = append(acl, e)
+		}
+		var ids []Identity
+		for range rng.Intn(12) {
+			id := Identity{Scheme: []string{SchemeDigest, SchemeSASL, SchemeX509, SchemeIP}[rng.Intn(4)]}
+			if id.ID = someID(id.Scheme); rng.Intn(200) == 0 {
+				id.Scheme = SchemeSuper
+			}
+			ids = append(ids, id)
+		}
+		who, shared, p := NewActor(1, ids), new(aclSet).share(acl), Perm(1<<rng.Intn(5))
+		want := plainlyAllows(acl, p, ids)
+		require.Equal(t, want, acl.Allows(p, &Actor{IDs: ids}), "%v %v %v", acl, p, ids)
+		require.Equal(t, want, acl.Allows(p, &who), "%v %v %v", acl, p, ids)
+		require.Equal(t, want, shared.allows(p, &who), "%v %v %v", acl, p, ids)
+		if want {
+			allowed++
+		} else {
+			refused++
+		}
+	}
+	require.Greater(t, min(allowed, refused), 2000)
 }
 
 func TestNormalizeACL(t *testing.T) {
@@ -53,15 +117,23 @@ func TestNormalizeACL(t *testing.T) {
 	}
 	got, err := NormalizeACL(ACL{
 		{Read, SchemeWorld, "anyone"}, {AllPerms, SchemeAuth, ""}, {Read, SchemeWorld, "anyone"}, {AllPerms, SchemeDigest, "ann:h"}, {Admin, SchemeDigest, "ann:h"},
-	}, ids)
+	}, &Actor{IDs: ids})
 	require.NoError(t, err)
 	require.Equal(t, ACL{
 		{Read, SchemeWorld, "anyone"}, {AllPerms, SchemeDigest, "ann:h"}, {AllPerms, SchemeDigest, "bob:h"},
 		{AllPerms, SchemeSASL, "ann"}, {AllPerms, SchemeX509, "CN=ann,O=a"}, {Admin, SchemeDigest, "ann:h"},
 	}, got)
 
+	got, err = NormalizeACL(ACL{
+		{Read, SchemeDigest, "bob:h"}, {Read, SchemeAuth, ""}, {Write, SchemeAuth, "x"}, {Read, SchemeAuth, "y"}, {Write, SchemeDigest, "ann:h"},
+	}, &Actor{IDs: []Identity{{SchemeDigest, "ann:h"}, {SchemeDigest, "bob:h"}, {SchemeDigest, "ann:h"}}})
+	require.NoError(t, err)
+	require.Equal(t, ACL{
+		{Read, SchemeDigest, "bob:h"}, {Read, SchemeDigest, "ann:h"}, {Write, SchemeDigest, "ann:h"}, {Write, SchemeDigest, "bob:h"},
+	}, got, "each once, in the order in which they first come")
+
 	plain := ACL{{Read, SchemeIP, "10.0.0.0/8"}, {0, SchemeWorld, "anyone"}, {Read, SchemeSASL, "ann"}, {Read, SchemeX509, "CN=ann"}}
-	got, err = NormalizeACL(plain, nil)
+	got, err = NormalizeACL(plain, new(Actor))
 	require.NoError(t, err)
 	require.Same(t, &plain[0], &got[0], "nothing to change, nothing copied")
 
@@ -69,7 +141,7 @@ func TestNormalizeACL(t *testing.T) {
 	for i := range many {
 		many[i] = Entry{Read, SchemeDigest, fmt.Sprintf("u%d:h", i)}
 	}
-	_, err = NormalizeACL(many, nil)
+	_, err = NormalizeACL(many, new(Actor))
 	require.NoError(t, err)
 	most := append(ACL{{Read, SchemeAuth, ""}}, many[1:]...)
 	for name, bad := range map[string]ACL{
@@ -93,10 +165,10 @@ func TestNormalizeACL(t *testing.T) {
 		"too long":            {{Read, SchemeDigest, "u:" + strings.Repeat("x", MaxACLIDBytes)}},
 		"too many":            append(many, Entry{Read, SchemeWorld, "anyone"}),
 	} {
-		_, err := NormalizeACL(bad, []Identity{{SchemeIP, "1.2.3.4"}, {SchemeSuper, ""}})
+		_, err := NormalizeACL(bad, &Actor{IDs: []Identity{{SchemeIP, "1.2.3.4"}, {SchemeSuper, ""}}})
 		require.ErrorIs(t, err, ErrInvalidACL, name)
 	}
-	_, err = NormalizeACL(most, ids)
+	_, err = NormalizeACL(most, &Actor{IDs: ids})
 	require.ErrorIs(t, err, ErrInvalidACL, "too many once auth has become two users")
 }
 
@@ -107,11 +179,11 @@ func TestAnInvalidACLIsToldInFewWords(t *testing.T) {
 		{Read, SchemeWorld, strings.Repeat("\x00", MaxACLIDBytes)},
 		{Read, strings.Repeat("\x00", 1<<20), strings.Repeat("\x00", MaxACLIDBytes)},
 	} {
-		_, err := NormalizeACL(ACL{bad}, nil)
+		_, err := NormalizeACL(ACL{bad}, new(Actor))
 		require.ErrorIs(t, err, ErrInvalidACL)
 		require.Less(t, len(err.Error()), 1024)
 	}
-	_, err := NormalizeACL(ACL{{Read, "kerberos", "ann@REALM"}}, nil)
+	_, err := NormalizeACL(ACL{{Read, "kerberos", "ann@REALM"}}, new(Actor))
 	require.EqualError(t, err, ErrInvalidACL.Error()+`: id "ann@REALM" does not suit scheme "kerberos": the schemes are world, auth, digest, ip, sasl and x509`)
 }
 
@@ -178,17 +250,17 @@ func FuzzParseACL(f *testing.F) {
 		require.NoError(t, err)
 		require.Equal(t, acl, again)
 		ids := []Identity{{SchemeDigest, "u:h"}, {SchemeIP, "10.1.1.1"}}
-		normal, err := NormalizeACL(acl, ids)
+		normal, err := NormalizeACL(acl, &Actor{IDs: ids})
 		if err != nil {
 			require.ErrorIs(t, err, ErrInvalidACL)
 			return
 		}
-		twice, err := NormalizeACL(normal, nil)
+		twice, err := NormalizeACL(normal, new(Actor))
 		require.NoError(t, err, "what is stored is valid without its author")
 		require.Equal(t, normal, twice)
 		for p := Read; p <= AllPerms; p <<= 1 {
-			require.True(t, normal.Allows(p, []Identity{{SchemeSuper, ""}}))
-			normal.Allows(p, ids)
+			require.True(t, normal.Allows(p, &Actor{IDs: []Identity{{SchemeSuper, ""}}}))
+			normal.Allows(p, &Actor{IDs: ids})
 		}
 	})
 }

@@ -2,6 +2,7 @@ package znode
 
 import (
 	"encoding/binary"
+	"net/netip"
 	"strings"
 
 	"github.com/cespare/xxhash/v2"
@@ -10,11 +11,14 @@ import (
 // sharedACL is an ACL that any number of nodes carry. It never changes but for
 // holders, which counts the live nodes that carry it.
 type sharedACL struct {
-	list    ACL
-	key     string
-	hash    uint64
-	holders int
+	list     ACL
+	networks []netip.Prefix // of list, so that a check need not parse them
+	key      string
+	hash     uint64
+	holders  int
 }
+
+func (a *sharedACL) allows(p Perm, who *Actor) bool { return a.list.allows(p, who, a.networks) }
 
 // aclSet has each ACL of the live tree once.
 type aclSet struct {
@@ -33,7 +37,7 @@ func (s *aclSet) share(acl ACL) *sharedACL {
 	for i, e := range acl {
 		list[i] = Entry{Perms: e.Perms, Scheme: strings.Clone(e.Scheme), ID: strings.Clone(e.ID)}
 	}
-	return &sharedACL{list: list, key: string(s.key), hash: xxhash.Sum64(s.key)}
+	return &sharedACL{list: list, networks: list.networks(), key: string(s.key), hash: xxhash.Sum64(s.key)}
 }
 
 // hold counts one more node with a.

@@ -47,7 +47,7 @@ func (t *Tree) Create(a *Actor, op *CreateOp) (Created, error) {
 	if err := op.validate(a); err != nil {
 		return Created{}, err
 	}
-	acl, err := NormalizeACL(op.ACL, a.IDs)
+	acl, err := NormalizeACL(op.ACL, a)
 	if err != nil {
 		return Created{}, failed("create", op.Path, err)
 	}
@@ -95,7 +95,7 @@ func (op *CreateOp) validate(a *Actor) error {
 }
 
 func (op *CreateOp) existing(a *Actor, n *node) (Created, error) {
-	if !n.acl.list.Allows(Read, a.IDs) {
+	if !n.acl.allows(Read, a) {
 		return Created{}, failedAt("create", n, ErrNoAuth)
 	}
 	return Created{Path: n.path, Stat: n.stat(), Existed: true}, nil
@@ -120,7 +120,7 @@ func (t *Tree) mayCreate(a *Actor, op *CreateOp, base *node, missing int) (path 
 	switch {
 	case base == nil:
 		return "", failed("create", op.Path, ErrNoNode)
-	case !base.acl.list.Allows(Create, a.IDs):
+	case !base.acl.allows(Create, a):
 		return "", failed("create", op.Path, ErrNoAuth)
 	}
 	path = op.Path

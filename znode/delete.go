@@ -45,7 +45,7 @@ func (t *Tree) DeleteAll(a *Actor, path string, version int64, max int) (deleted
 // down at most MaxPathDepth levels.
 func appendSubtree(nodes []*node, n *node, a *Actor) (_ []*node, err error) {
 	if n.numChildren() > 0 {
-		if !n.acl.list.Allows(Delete, a.IDs) {
+		if !n.acl.allows(Delete, a) {
 			return nil, failedAt("deleteall", n, ErrNoAuth)
 		}
 		for _, child := range n.dir.children.All() {
@@ -74,7 +74,7 @@ func (t *Tree) mayDelete(op string, a *Actor, path string, version int64) (*node
 	switch {
 	case parent == nil:
 		return nil, failed(op, path, ErrNoNode)
-	case !parent.acl.list.Allows(Delete, a.IDs):
+	case !parent.acl.allows(Delete, a):
 		return nil, failed(op, path, ErrNoAuth)
 	case n == nil:
 		return nil, failed(op, path, ErrNoNode)

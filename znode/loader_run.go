@@ -100,7 +100,7 @@ func (r *Run) acl(acl ACL) (*sharedACL, error) {
 	if n := len(r.held); n > 0 && slices.Equal(acl, r.held[n-1].acl.list) {
 		return r.held[n-1].acl, nil
 	}
-	normal, err := NormalizeACL(acl, nil)
+	normal, err := NormalizeACL(acl, new(Actor))
 	if err != nil {
 		return nil, err
 	}

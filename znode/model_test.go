@@ -139,12 +139,12 @@ func (m *model) create(a *Actor, op *CreateOp) (Created, error) {
 		op.TTLMs < 0 || op.TTLMs >= 1<<40 || op.Sequential && op.IfAbsent {
 		return Created{}, ErrBadArguments
 	}
-	acl, err := NormalizeACL(op.ACL, a.IDs)
+	acl, err := NormalizeACL(op.ACL, a)
 	if err != nil {
 		return Created{}, ErrInvalidACL
 	}
 	if n, ok := m.nodes[op.Path]; ok && op.IfAbsent {
-		if !n.acl.Allows(Read, a.IDs) {
+		if !n.acl.Allows(Read, a) {
 			return Created{}, ErrNoAuth
 		}
 		return Created{op.Path, m.stat(op.Path), true}, nil
@@ -160,7 +160,7 @@ func (m *model) create(a *Actor, op *CreateOp) (Created, error) {
 	if !ok {
 		return Created{}, ErrNoNode
 	}
-	if !b.acl.Allows(Create, a.IDs) {
+	if !b.acl.Allows(Create, a) {
 		return Created{}, ErrNoAuth
 	}
 	path = op.Path
@@ -225,7 +225,7 @@ func (m *model) lookUp(a *Actor, path string, p Perm) (modelNode, error) {
 		return n, ErrBadArguments
 	case !ok:
 		return n, ErrNoNode
-	case !n.acl.Allows(p, a.IDs):
+	case !n.acl.Allows(p, a):
 		return n, ErrNoAuth
 	}
 	return n, nil
@@ -238,7 +238,7 @@ func (m *model) mayDelete(a *Actor, path string, version int64) error {
 		return ErrBadArguments
 	case m.nodes[modelParent(path)] == nil:
 		return ErrNoNode
-	case !m.nodes[modelParent(path)].acl.Allows(Delete, a.IDs):
+	case !m.nodes[modelParent(path)].acl.Allows(Delete, a):
 		return ErrNoAuth
 	case !ok:
 		return ErrNoNode
@@ -268,7 +268,7 @@ func (m *model) deleteAll(a *Actor, path string, version int64, max int) (int, e
 		return 0, ErrTooLarge
 	}
 	for _, p := range doomed {
-		if len(m.children(p)) > 0 && !m.nodes[p].acl.Allows(Delete, a.IDs) {
+		if len(m.children(p)) > 0 && !m.nodes[p].acl.Allows(Delete, a) {
 			return 0, ErrNoAuth
 		}
 	}
@@ -303,7 +303,7 @@ func (m *model) set(a *Actor, path string, data []byte, version int64) (Stat, er
 }
 
 func (m *model) setACL(a *Actor, path string, acl ACL, version int64) (Stat, error) {
-	acl, err := NormalizeACL(acl, a.IDs)
+	acl, err := NormalizeACL(acl, a)
 	if err != nil {
 		return Stat{}, ErrInvalidACL
 	}
@@ -332,7 +332,7 @@ func (m *model) guard(a *Actor, path string, czxid uint64) error {
 func (m *model) raiseSequence(a *Actor, path string, atLeast int64) error {
 	n, ok := m.nodes[path]
 	switch {
-	case !isSuper(a.IDs):
+	case !a.isSuper():
 		return ErrNoAuth
 	case atLeast < 0 || atLeast > 1<<61 || !ok && ValidatePath(path) != nil:
 		return ErrBadArguments
@@ -422,7 +422,7 @@ func (m *model) records() (all []Record) {
 func (m *model) redacted(a *Actor, path string) ACL {
 	acl := slices.Clone(m.nodes[path].acl)
 	for i, e := range acl {
-		if e.Scheme == "digest" && !acl.Allows(Admin, a.IDs) {
+		if e.Scheme == "digest" && !acl.Allows(Admin, a) {
 			acl[i].ID = strings.Split(e.ID, ":")[0] + ":x"
 		}
 	}

@@ -62,7 +62,7 @@ func (t *Tree) ACL(a *Actor, path string) (ACL, Stat, error) {
 	if err != nil {
 		return nil, Stat{}, err
 	}
-	if n.acl.list.Allows(Admin, a.IDs) {
+	if n.acl.allows(Admin, a) {
 		return n.acl.list, t.shownStat(n), nil
 	}
 	return n.acl.list.redacted(), t.shownStat(n), nil

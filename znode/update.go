@@ -37,7 +37,7 @@ func (t *Tree) replaceData(n *node, data []byte) *node {
 // aversion is the version of the ACL.
 func (t *Tree) SetACL(a *Actor, path string, acl ACL, aversion int64) (Stat, error) {
 	t.txn.mustBeOpen()
-	acl, err := NormalizeACL(acl, a.IDs)
+	acl, err := NormalizeACL(acl, a)
 	if err != nil {
 		return Stat{}, failed("setACL", path, err)
 	}
@@ -70,7 +70,7 @@ func (t *Tree) RaiseSequence(a *Actor, path string, atLeast int64) error {
 	t.txn.mustBeOpen()
 	n := t.index.get(path)
 	switch {
-	case !isSuper(a.IDs):
+	case !a.isSuper():
 		return failed("raiseSequence", path, ErrNoAuth)
 	case atLeast < 0 || atLeast > MaxCreated:
 		return failed("raiseSequence", path, badArguments("a count of children is 0 to 2^61"))
@@ -127,7 +127,7 @@ func (t *Tree) find(op, path string, a *Actor, p Perm) (*node, error) {
 	if n == nil {
 		return nil, t.notFound(op, path)
 	}
-	if !n.acl.list.Allows(p, a.IDs) {
+	if !n.acl.allows(p, a) {
 		return nil, failedAt(op, n, ErrNoAuth)
 	}
 	return n, nil

@@ -119,7 +119,7 @@ func checkNode(n *target.Node) error {
 	if n.Kind == znode.TTL && (n.TTLMs < 1 || n.TTLMs > znode.MaxTTLMs) {
 		return fmt.Errorf("%w: a TTL of %d ms, it must be 1 to 2^40-1", client.ErrBadArguments, n.TTLMs)
 	}
-	_, err := znode.NormalizeACL(n.ACL, nil)
+	_, err := znode.NormalizeACL(n.ACL, new(znode.Actor))
 	return err
 }
 

@@ -110,7 +110,9 @@ func TestIdentitiesAreBounded(t *testing.T) {
 	for i := range maxIdentities {
 		id := []znode.Identity{{Scheme: "digest", ID: fmt.Sprint(i)}}
 		require.NoError(t, lane.Authorize(&protocol.Message{Op: protocol.OpAuth, Xid: 1}, id))
+		before := lane.ids.Load()
 		require.NoError(t, lane.Authorize(&protocol.Message{Op: protocol.OpAuth, Xid: 1}, id), "the same once more is no new one")
+		require.Same(t, before, lane.ids.Load(), "each write that waits would hold its copy")
 		require.Equal(t, protocol.OK, sink.last.Code)
 	}
 	require.NoError(t, lane.Authorize(&protocol.Message{Op: protocol.OpAuth, Xid: 1}, []znode.Identity{{Scheme: "digest", ID: "more"}}))

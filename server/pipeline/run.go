@@ -187,7 +187,7 @@ func (l *Lane) watcher() *laneWatcher { return (*laneWatcher)(l) }
 
 // Allowed tells whether the connection may know of a node with that ACL.
 func (w *laneWatcher) Allowed(acl znode.ACL) bool {
-	return acl.Allows(znode.Read, w.ids.Load().actor.IDs)
+	return acl.Allows(znode.Read, &w.ids.Load().actor)
 }
 
 // Notify passes an event on.

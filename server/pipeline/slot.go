@@ -18,7 +18,7 @@ type identities struct {
 func newIdentities(session uint64, ids []znode.Identity) *identities {
 	ids = slices.Clone(ids)
 	return &identities{
-		actor:   znode.Actor{Session: session, IDs: ids},
+		actor:   znode.NewActor(session, ids),
 		encoded: protocol.AppendIdentities(nil, ids),
 	}
 }

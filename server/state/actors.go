@@ -7,30 +7,31 @@ import (
 	"github.com/lycaon-io/lycaon/znode"
 )
 
-// actors remembers decoded identities by their encoding: the writes of one
-// connection all carry the same.
+// actors remembers by their encoding those who have these identities, without a session:
+// the writes of one connection all carry the same.
 type actors struct {
-	known    map[string][]znode.Identity
+	known    map[string]znode.Actor
 	last     []byte
-	lastSeen []znode.Identity
+	lastSeen znode.Actor
 }
 
-func (c *actors) decode(encoded []byte) ([]znode.Identity, error) {
+func (c *actors) decode(encoded []byte) (znode.Actor, error) {
 	if c.last != nil && bytes.Equal(encoded, c.last) {
 		return c.lastSeen, nil
 	}
-	ids, ok := c.known[string(encoded)]
+	actor, ok := c.known[string(encoded)]
 	if !ok {
 		owned := bytes.Clone(encoded) // the identities alias it
-		var err error
-		if ids, err = protocol.DecodeIdentities(owned, nil); err != nil {
-			return nil, err
+		ids, err := protocol.DecodeIdentities(owned, nil)
+		if err != nil {
+			return znode.Actor{}, err
 		}
 		if c.known == nil || len(c.known) >= maxActors {
-			c.known = make(map[string][]znode.Identity)
+			c.known = make(map[string]znode.Actor)
 		}
-		c.known[string(owned)] = ids
+		actor = znode.NewActor(0, ids)
+		c.known[string(owned)] = actor
 	}
-	c.last, c.lastSeen = append(c.last[:0], encoded...), ids
-	return ids, nil
+	c.last, c.lastSeen = append(c.last[:0], encoded...), actor
+	return actor, nil
 }

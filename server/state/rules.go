@@ -83,7 +83,12 @@ func (m *Machine) deleteEphemerals(session uint64) {
 }
 
 // anybody may do anything.
-var anybody = &znode.Actor{IDs: []znode.Identity{{Scheme: znode.SchemeSuper}}}
+var anybody = superuser()
+
+func superuser() *znode.Actor {
+	a := znode.NewActor(0, []znode.Identity{{Scheme: znode.SchemeSuper}})
+	return &a
+}
 
 // asking is who asks, as far as an operation's ACL check is concerned.
 func asking(a *znode.Actor, op protocol.Op) *znode.Actor {

@@ -82,7 +82,7 @@ const (
 // error m.steps is empty.
 func (m *Machine) decode(t *Txn) (_ znode.Actor, answer form, err error) {
 	m.steps = m.steps[:0]
-	ids, err := m.actors.decode(t.IDs)
+	actor, err := m.actors.decode(t.IDs)
 	if err != nil {
 		return znode.Actor{}, single, err
 	}
@@ -99,7 +99,8 @@ func (m *Machine) decode(t *Txn) (_ znode.Actor, answer form, err error) {
 	if err != nil {
 		m.steps = m.steps[:0]
 	}
-	return znode.Actor{Session: t.Session, IDs: ids}, answer, err
+	actor.Session = t.Session
+	return actor, answer, err
 }
 
 // forgetSteps lets go of the memory of an uncommonly large multi.

@@ -23,7 +23,9 @@ type listener struct {
 	told []*protocol.Message
 }
 
-func (l *listener) Allowed(acl znode.ACL) bool { return acl.Allows(znode.Read, l.ids) }
+func (l *listener) Allowed(acl znode.ACL) bool {
+	return acl.Allows(znode.Read, &znode.Actor{IDs: l.ids})
+}
 
 func (l *listener) Notify(m *protocol.Message) { l.told = append(l.told, m) }
 

@@ -168,7 +168,7 @@ func (o *oracle) see(e *znode.Effect) (lines []string) {
 			hit = true
 			return !stays(w.Mode)
 		})
-		if hit && ev.acl.Allows(znode.Read, o.ids) {
+		if hit && ev.acl.Allows(znode.Read, &znode.Actor{IDs: o.ids}) {
 			lines = append(lines, line(&protocol.Message{Zxid: ev.zxid, Event: ev.what, Path: ev.path}))
 		}
 	}
