@@ -116,6 +116,9 @@ func newEphemerals(e *env) *cobra.Command {
 		GroupID: groupOther,
 		Args:    maxArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := e.wantsShell("getEphemerals is for the shell, with whose session its nodes end; session ID lists those of another"); err != nil {
+				return err
+			}
 			prefix := "/"
 			if len(args) > 0 {
 				prefix = args[0]
