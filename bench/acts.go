@@ -177,7 +177,7 @@ const (
 	warmPiece  = time.Second / 2 // of most loads
 	warmGain   = 1.1             // times the best so far is quicker
 	warmSteady = 2               // rounds in which no load was quicker
-	warmRounds = 12              // at most
+	warmRounds = 24              // at most
 )
 
 // rehearsal is how long each scene is played before it is counted: what is hot in it, and
