@@ -358,15 +358,21 @@ func TestSecretsDoNotPrint(t *testing.T) {
 	require.Error(t, new(SessionToken).UnmarshalText([]byte("nonsense")))
 }
 
+// closing has a connected client closed, and returns the farewell, which is not answered yet.
+func closing(t *testing.T, f *fake) (c *Client, p *peer, bye protocol.Request, closed <-chan error) {
+	c = f.open()
+	p = f.serve()
+	require.NoError(t, c.awaitConnected(t.Context()))
+	done := make(chan error, 1)
+	go func() { done <- c.Close(t.Context()) }()
+	bye = p.next()
+	require.Equal(t, protocol.OpCloseSession, bye.Op)
+	return c, p, bye, done
+}
+
 func TestASecondCloseThatGivesUpDoesNotEndTheFirst(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
-		c := f.open()
-		p := f.serve()
-		require.NoError(t, c.awaitConnected(t.Context()))
-		first := make(chan error, 1)
-		go func() { first <- c.Close(t.Context()) }()
-		bye := p.next()
-		require.Equal(t, protocol.OpCloseSession, bye.Op)
+		c, p, bye, first := closing(t, f)
 		ended, cancel := context.WithCancel(t.Context())
 		cancel()
 		require.ErrorIs(t, c.Close(ended), context.Canceled)
@@ -379,12 +385,7 @@ func TestASecondCloseThatGivesUpDoesNotEndTheFirst(t *testing.T) {
 
 func TestACloseThatIsAbandonedSaysThatTheSessionMayStay(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
-		c := f.open()
-		p := f.serve()
-		require.NoError(t, c.awaitConnected(t.Context()))
-		first := make(chan error, 1)
-		go func() { first <- c.Close(t.Context()) }()
-		p.next()
+		c, _, _, first := closing(t, f)
 		c.Abandon()
 		require.ErrorIs(t, <-first, ErrClosed)
 	})

@@ -22,6 +22,8 @@ type Outcome struct {
 	Body      []byte
 }
 
+func (o *Outcome) memory() int { return KeptBytes + len(o.Body) }
+
 // Record is one live session. Who gets one reads it and changes nothing.
 //
 // Outcomes rise by Xid, none is below Ack and none above HighXid, and
@@ -54,7 +56,7 @@ func (r *Record) clone(born uint64) *Record {
 func (r *Record) Keeps(ack uint64) int {
 	n := 0
 	for i := len(r.Outcomes) - 1; i >= 0 && r.Outcomes[i].Xid >= ack; i-- {
-		n += KeptBytes + len(r.Outcomes[i].Body)
+		n += r.Outcomes[i].memory()
 	}
 	return n
 }

@@ -81,7 +81,7 @@ func (t *Table) Keep(id uint64, o Outcome) {
 	}
 	o.Body = append([]byte(nil), o.Body...)
 	r.push(o)
-	t.kept += KeptBytes + len(o.Body)
+	t.kept += o.memory()
 	t.sum += o.term(id)
 }
 
@@ -135,7 +135,7 @@ func (t *Table) acknowledge(r *Record, ack uint64) {
 	n := 0
 	for n < len(r.Outcomes) && r.Outcomes[n].Xid < ack {
 		t.sum -= r.Outcomes[n].term(r.ID)
-		t.kept -= KeptBytes + len(r.Outcomes[n].Body)
+		t.kept -= r.Outcomes[n].memory()
 		n++
 	}
 	r.prune(n)

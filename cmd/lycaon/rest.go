@@ -99,22 +99,29 @@ func watchRest(ctx context.Context, used func() spent, changed func(resting bool
 	}
 	r := restful{calm: look()}
 	r.last = r.calm
-	tick := time.NewTimer(untilLook(begun, restLook))
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			if r.resting {
-				changed(false)
-			}
-			return
-		case <-tick.C:
-		}
-		tick.Reset(untilLook(time.Now(), restLook))
+	eachLook(ctx, func() {
 		was := r.resting
 		if now := r.look(look()); now != was {
 			changed(now)
 		}
+	})
+	if r.resting {
+		changed(false)
+	}
+}
+
+// eachLook looks at moments at which a server wakes up anyway, until ctx ends.
+func eachLook(ctx context.Context, look func()) {
+	tick := time.NewTimer(untilLook(time.Now(), restLook))
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		tick.Reset(untilLook(time.Now(), restLook))
+		look()
 	}
 }
 

@@ -46,18 +46,6 @@ func takeSlack(args []string) {
 	noSlack = err
 }
 
-// shedSlack calls less at moments at which a server wakes up anyway, until the end: each time on whatever thread runs
+// shedSlack calls less at each look until the end: each time on whatever thread runs
 // its goroutine then, so that after some seconds of work it was on all that are used.
-func shedSlack(ctx context.Context, less func()) {
-	tick := time.NewTimer(untilLook(time.Now(), restLook))
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		less()
-		tick.Reset(untilLook(time.Now(), restLook))
-	}
-}
+func shedSlack(ctx context.Context, less func()) { eachLook(ctx, less) }
