@@ -1,5 +1,6 @@
 GO      ?= go
 FUZZTIME ?= 10s
+BENCHTIME ?= 1s
 
 .PHONY: build run cluster test lint fuzz faults recipe-faults replay soak-sim compat downstream differential bench bench-peers bench-profile bench-scale bench-report bench-consul pgo clean
 
@@ -57,9 +58,9 @@ downstream:
 differential:
 	LYCAON_DIFFERENTIAL_OPS=$${LYCAON_DIFFERENTIAL_OPS:-5000000} $(GO) test -count=1 -timeout 24h -v -run TestDifferential ./server/compat/differential
 
-## bench: benchmarks beside the code, then the server over TCP beside the floor
+## bench: the benchmarks beside the code, for BENCHTIME each
 bench:
-	./.ci/bench
+	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./znode/... ./session ./protocol ./server/state ./server/watch ./server/pipeline ./server/raftlog
 
 ## bench-peers: beside ZooKeeper and etcd, into docs/PERFORMANCE.md and docs/performance; 2 hours, or 14 minutes with ARGS=-short; wants root to install ZooKeeper
 bench-peers:

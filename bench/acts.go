@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/lycaon-io/lycaon/protocol"
@@ -74,7 +75,7 @@ type venue struct {
 
 func closedLoop(w workload) act {
 	return act{name: w.name, followed: w.at > 0, bare: w.level == protocol.Local, play: func(v *venue, e entrant, length time.Duration) (figures, error) {
-		return v.figures(underLoad(v.from(v.leader), v.pids(), w, e.loader, func(l loader, i int, start time.Time) (tally, error) {
+		return v.figuresOf(v.underLoad(e, w, func(l loader, i int, start time.Time) (tally, error) {
 			return l.closed(w, uint64(i), start.Add(length))
 		}))
 	}}
@@ -83,7 +84,7 @@ func closedLoop(w workload) act {
 // openLoop sends so many requests a second, whatever the answers take.
 func openLoop(w workload, perSecond int) act {
 	return act{name: w.name, play: func(v *venue, e entrant, length time.Duration) (figures, error) {
-		return v.figures(underLoad(v.from(v.leader), v.pids(), w, e.loader, func(l loader, i int, start time.Time) (tally, error) {
+		return v.figuresOf(v.underLoad(e, w, func(l loader, i int, start time.Time) (tally, error) {
 			return l.paced(w, uint64(i), share(start, start.Add(length), perSecond, w.conns, i))
 		}))
 	}}
@@ -104,6 +105,14 @@ func (v *venue) figures(r result, err error) (figures, error) {
 	rss, _, err := v.memory()
 	return figures{rate: r.rate(), p50Ms: ms(r.p50), p95Ms: ms(r.p95), p99Ms: ms(r.p99), cpuPerK: r.cpuPerK(),
 		rssMiB: float64(rss >> 20), refusals: float64(r.refused)}, err
+}
+
+// figuresOf are those of what several clients did together.
+func (v *venue) figuresOf(e *effort, err error) (figures, error) {
+	if err != nil {
+		return nil, err
+	}
+	return v.figures(e.result(e.elapsed, e.cpu))
 }
 
 func ms(d time.Duration) float64 { return d.Seconds() * 1e3 }
@@ -232,16 +241,11 @@ func (v *venue) quiet(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, quietWithin)
 	defer cancel()
 	for {
-		before, err := cpuOf(v.pids())
-		if err != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
+		used, _, err := spend(v.pids(), func() error { return pause(ctx, quietEvery) })
+		if ctx.Err() != nil {
 			return fmt.Errorf("the servers are still at work after %v", quietWithin)
-		case <-time.After(quietEvery):
 		}
-		if after, err := cpuOf(v.pids()); err != nil || after-before <= quietCPU*time.Duration(len(v.members)) {
+		if err != nil || used <= quietCPU*time.Duration(len(v.members)) {
 			return err
 		}
 	}
@@ -261,16 +265,11 @@ func settle(ctx context.Context, venues map[string]*venue) error {
 		pids = append(pids, v.pids()...)
 	}
 	for begin := time.Now(); time.Since(begin) < settleWithin; {
-		before, err := cpuOf(pids)
-		if err != nil {
-			return nil // of a server that has ended; it is told of when its turn comes
-		}
-		select {
-		case <-ctx.Done():
+		used, _, err := spend(pids, func() error { return pause(ctx, settleEvery) })
+		if ctx.Err() != nil {
 			return ctx.Err()
-		case <-time.After(settleEvery):
 		}
-		if after, err := cpuOf(pids); err != nil || after-before <= settledCPU {
+		if err != nil || used <= settledCPU { // a server that has ended is told of when its turn comes
 			return nil
 		}
 	}
@@ -300,7 +299,7 @@ func (v *venue) fill(e entrant, next func() (string, bool), batch int, data []by
 
 // timed has several clients do something again and again for a length of time.
 func (v *venue) timed(clients int, length time.Duration, do func(client, n int) error) (figures, error) {
-	e, err := v.together(clients, func(i int, start time.Time) (part tally, err error) {
+	return v.figuresOf(v.together(clients, func(i int, start time.Time) (part tally, err error) {
 		for n := 0; time.Since(start) < length; n++ {
 			at := time.Now()
 			if err := do(i, n); err != nil {
@@ -309,11 +308,7 @@ func (v *venue) timed(clients int, length time.Duration, do func(client, n int) 
 			part.answered = append(part.answered, sampleOf(at, time.Since(at)))
 		}
 		return part, nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return v.figures(e.result(e.elapsed, e.cpu))
+	}))
 }
 
 // effort is what several clients did, and what it took the servers and this
@@ -325,41 +320,39 @@ type effort struct {
 
 // together has several clients work at the same time.
 func (v *venue) together(clients int, work func(client int, start time.Time) (tally, error)) (*effort, error) {
-	before, err := cpuOf(v.pids())
+	var e effort
+	parts := make([]tally, clients)
+	own := ownCPU()
+	var err error
+	e.cpu, e.elapsed, err = spend(v.pids(), func() error {
+		start := time.Now()
+		return eachOf(clients, func(i int) (err error) {
+			parts[i], err = work(i, start)
+			return err
+		})
+	})
+	e.own = ownCPU() - own
 	if err != nil {
 		return nil, err
 	}
-	own := ownCPU()
-	start := time.Now()
-	parts := make([]tally, clients)
-	failed := eachOf(clients, func(i int) (err error) {
-		parts[i], err = work(i, start)
-		return err
-	})
-	e := &effort{elapsed: time.Since(start), own: ownCPU() - own}
-	after, err := cpuOf(v.pids())
-	if err := errors.Join(failed, err); err != nil {
-		return nil, err
-	}
-	e.cpu = after - before
 	for _, p := range parts {
 		e.join(p)
 	}
-	return e, nil
+	return &e, nil
 }
+
+// churns are the rounds of short sessions so far.
+var churns atomic.Int64
 
 // churnSessions opens a session, makes an ephemeral node and closes, by 32
 // clients at once.
 func churnSessions(v *venue, e entrant, length time.Duration) (figures, error) {
 	addrs := v.from(v.leader)
 	if e.visit != nil {
-		all, err := v.together(1, func(_ int, start time.Time) (tally, error) {
-			return churn(churners, addrs, e.visit, start.Add(length))
-		})
-		if err != nil {
-			return nil, err
-		}
-		return v.figures(all.result(all.elapsed, all.cpu))
+		round := churns.Add(1) // one that is broken off leaves its nodes until its sessions expire
+		return v.figuresOf(v.together(1, func(_ int, start time.Time) (tally, error) {
+			return churn(churners, addrs, func(path string) visit { return e.visit(fmt.Sprintf("%s-%d", path, round)) }, start.Add(length))
+		}))
 	}
 	return v.timed(churners, length, func(client, n int) error {
 		a, err := e.dial(addrs[client%len(addrs)])
@@ -458,11 +451,26 @@ func readOnce(binary, addr string) (time.Duration, error) {
 const leastChanges = 5
 
 func (v *venue) tell(writer actor, actors []actor, length time.Duration) (figures, error) {
-	before, err := cpuOf(v.pids())
+	var t tally
+	cpu, _, err := spend(v.pids(), func() (err error) {
+		t, err = changes(writer, actors, length)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	var t tally
+	var sum time.Duration
+	for _, s := range t.answered {
+		sum += s.took
+	}
+	f, err := v.figures(t.result(sum, cpu))
+	if err == nil {
+		f[cpuPerK] /= float64(len(actors)) // a piece of news, not a change
+	}
+	return f, err
+}
+
+func changes(writer actor, actors []actor, length time.Duration) (t tally, err error) {
 	told := make(chan error, len(actors))
 	for start := time.Now(); time.Since(start) < length || len(t.answered) < leastChanges; {
 		for _, a := range actors {
@@ -470,11 +478,11 @@ func (v *venue) tell(writer actor, actors []actor, length time.Duration) (figure
 		}
 		at := time.Now()
 		if err := writer.change("/watched"); err != nil {
-			return nil, err
+			return t, err
 		}
 		for range actors {
 			if err = cmp.Or(err, <-told); err != nil {
-				return nil, err
+				return t, err
 			}
 		}
 		t.answered = append(t.answered, sampleOf(at, time.Since(at)))
@@ -484,22 +492,10 @@ func (v *venue) tell(writer actor, actors []actor, length time.Duration) (figure
 			}
 			return actors[i].watch("/watched")
 		}); err != nil {
-			return nil, err
+			return t, err
 		}
 	}
-	after, err := cpuOf(v.pids())
-	if err != nil {
-		return nil, err
-	}
-	var sum time.Duration
-	for _, s := range t.answered {
-		sum += s.took
-	}
-	f, err := v.figures(t.result(sum, after-before))
-	if err == nil {
-		f[cpuPerK] /= float64(len(actors)) // a piece of news, not a change
-	}
-	return f, err
+	return t, nil
 }
 
 // actWithin is what an act and the preparations for it may take beside its length.

@@ -134,17 +134,11 @@ func (v *venue) makeMany(ctx context.Context, e entrant, count, batch int) (figu
 	if err != nil {
 		return nil, err
 	}
-	before, err := cpuOf(v.pids())
-	if err != nil {
-		return nil, err
-	}
-	begin := time.Now()
-	created, err := v.fill(e, until(ctx, counted(count, leaf)), batch, make([]byte, leafBytes))
-	if err != nil {
-		return nil, err
-	}
-	elapsed := time.Since(begin)
-	after, err := cpuOf(v.pids())
+	var created tally
+	cpu, elapsed, err := spend(v.pids(), func() (err error) {
+		created, err = v.fill(e, until(ctx, counted(count, leaf)), batch, make([]byte, leafBytes))
+		return err
+	})
 	if err := errors.Join(err, ctx.Err()); err != nil {
 		return nil, err
 	}
@@ -152,7 +146,7 @@ func (v *venue) makeMany(ctx context.Context, e entrant, count, batch int) (figu
 	if err != nil {
 		return nil, err
 	}
-	f, err := v.figures(created.result(elapsed, after-before))
+	f, err := v.figures(created.result(elapsed, cpu))
 	if err == nil {
 		n := float64(count)
 		f[nodeBytes], f[nodeAnon] = float64(rssAfter-rss)/n, float64(anonymousAfter-anonymous)/n

@@ -44,8 +44,8 @@ func entrants(b binaries) []entrant {
 		return either[actor](zkActor{p}, err)
 	}
 	frames := func(addr string) (loader, error) {
-		p, err := dialPipe(addr)
-		return either[loader](pipeLoader{p}, err)
+		c, err := dial(addr, wholeBuffer)
+		return either[loader](pipeLoader{c}, err)
 	}
 	ours, thirds := signs{3, 6}, signs{3, 3} // at a follower package client gives them twice as often
 	l := lycaon{binary: b.lycaon}

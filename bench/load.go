@@ -17,7 +17,7 @@ import (
 	"github.com/lycaon-io/lycaon/znode"
 )
 
-// workload is one row of the table.
+// workload is what is asked of servers, and by how many.
 type workload struct {
 	name   string
 	conns  int
@@ -25,17 +25,6 @@ type workload struct {
 	writes int // per cent
 	level  protocol.Consistency
 	at     int // of a single connection: 0 the leader, 1 a follower
-}
-
-var workloads = []workload{
-	{name: "writes 1x1", conns: 1, depth: 1, writes: 100},
-	{name: "writes 1x1 at a follower", conns: 1, depth: 1, writes: 100, at: 1},
-	{name: "reads 1x1", conns: 1, depth: 1},
-	{name: "reads 1x1 at a follower", conns: 1, depth: 1, at: 1},
-	{name: "writes 32x32", conns: 32, depth: 32, writes: 100},
-	{name: "mixed 50% 32x32", conns: 32, depth: 32, writes: 50},
-	{name: "reads 32x32", conns: 32, depth: 32},
-	{name: "linearizable reads 32x32", conns: 32, depth: 32, level: protocol.Linearizable},
 }
 
 const (
@@ -243,9 +232,7 @@ func awaitBytes(nc net.Conn, in *bufio.Reader, until time.Time) (bool, error) {
 	return in.Buffered() > 0, errors.Join(err, nc.SetReadDeadline(time.Time{}))
 }
 
-func dialPipe(addr string) (pipe, error) { return dial(addr, wholeBuffer) }
-
-// prepare creates the nodes that every workload reads and writes.
+// prepare creates the nodes that the loads of scale read and write.
 func prepare(addr string) error {
 	c, err := dial(addr, wholeBuffer)
 	if err != nil {
@@ -269,7 +256,7 @@ func prepare(addr string) error {
 	return nil
 }
 
-// result is what one run of one workload gave.
+// result is what a load gave.
 type result struct {
 	ops, refused  int
 	elapsed       time.Duration
@@ -280,49 +267,20 @@ type result struct {
 func (r result) rate() float64    { return float64(r.ops) / r.elapsed.Seconds() }
 func (r result) cpuPerK() float64 { return r.cpu.Seconds() / float64(r.ops) * 1000 }
 
-// run spreads the connections over the servers.
-func (t *target) run(w workload, length time.Duration) (result, error) {
-	return underLoad(t.addrs, t.pids, w, func(addr string) (loader, error) {
-		p, err := t.dial(addr)
-		return pipeLoader{p}, err
-	}, func(l loader, i int, start time.Time) (tally, error) {
-		return l.closed(w, uint64(i), start.Add(length))
-	})
-}
-
-// underLoad opens the connections of a workload, spread over the servers, has
-// all of them bear load at once, and takes the CPU of the servers.
-func underLoad(addrs []string, pids []int, w workload, open func(addr string) (loader, error),
-	bear func(l loader, i int, start time.Time) (tally, error)) (result, error) {
+// underLoad opens the connections of a workload, spread over the servers, and has all
+// of them bear load at once. They are closed when it returns.
+func (v *venue) underLoad(e entrant, w workload, bear func(l loader, i int, start time.Time) (tally, error)) (*effort, error) {
+	addrs := v.from(v.leader)
 	loaders := make([]loader, w.conns)
 	for i := range loaders {
-		l, err := open(addrs[(w.at+i)%len(addrs)])
+		l, err := e.loader(addrs[(w.at+i)%len(addrs)])
 		if err != nil {
-			return result{}, err
+			return nil, err
 		}
 		defer l.Close()
 		loaders[i] = l
 	}
-	before, err := cpuOf(pids)
-	if err != nil {
-		return result{}, err
-	}
-	start := time.Now()
-	parts := make([]tally, w.conns)
-	failed := eachOf(w.conns, func(i int) (err error) {
-		parts[i], err = bear(loaders[i], i, start)
-		return err
-	})
-	elapsed := time.Since(start)
-	after, err := cpuOf(pids)
-	if err := errors.Join(failed, err); err != nil {
-		return result{}, err
-	}
-	var whole tally
-	for _, part := range parts {
-		whole.join(part)
-	}
-	return whole.result(elapsed, after-before)
+	return v.together(w.conns, func(i int, start time.Time) (tally, error) { return bear(loaders[i], i, start) })
 }
 
 func (t *tally) result(elapsed, cpu time.Duration) (result, error) {

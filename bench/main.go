@@ -17,17 +17,16 @@ func main() {
 	floorAddr := flag.String("floor", "", "serve the floor on this address and do nothing else")
 	dir := flag.String("dir", "", "where the servers keep their data (default: a temporary folder)")
 	binary := flag.String("lycaon", "../bin/lycaon", "the server's binary")
-	length := flag.Duration("length", 3*time.Second, "of one run")
-	rounds := flag.Int("rounds", 3, "runs of each workload on each server, in turn; medians are printed")
-	only := flag.String("only", "", "run the workloads whose name contains this; of -failover and -rolling: these systems alone, comma-separated")
-	addr := flag.String("addr", "", "put the load on this running server instead, for a profile of it")
-	servers := flag.Int("servers", 1, "of Lycaon, each asked by its share of the clients (the floor stays alone)")
-	beside := flag.String("beside", "floor", "what the same load is put on in turn: floor, or zookeeper with as many servers")
-	asZooKeeper := flag.Bool("zk", false, "put the load on Lycaon in ZooKeeper's protocol, by the program that loads ZooKeeper")
+	rounds := flag.Int("rounds", 3, "of -failover and -rolling")
+	only := flag.String("only", "", "of -failover and -rolling: these systems alone, comma-separated")
 	failing := flag.Bool("failover", false, "strike the leaders of three servers each of Lycaon, ZooKeeper and etcd (20 rounds are worth quoting)")
 	rolled := flag.Bool("rolling", false, "restart three servers each, one after the other, under load")
 	strikes := flag.String("fault", "kill,stop,term,disk", "of -failover: kill -9, SIGSTOP, SIGTERM, a hanging disk")
 	file := flag.String("json", "", "of -failover and -rolling: write the figures to this file too")
+	flag.Usage = func() {
+		fmt.Fprintf(flag.CommandLine.Output(), "usage: bench %s [flags], which -h lists of each\n   or: bench -failover or -rolling, with these flags:\n", strings.Join(sortedNames(commands), "|"))
+		flag.PrintDefaults()
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	// A second signal ends it at once, but for one on the heels of the first: timeout and
@@ -42,18 +41,17 @@ func main() {
 	switch {
 	case *floorAddr != "":
 		err = serveFloor(ctx, *floorAddr, *dir)
-	case *addr != "":
-		err = load(*addr, *length, *only)
-	default:
+	case *failing:
 		err = inFolder(*dir, func(dir string) error {
-			switch {
-			case *failing:
-				return playFailover(ctx, dir, *binary, *only, *strikes, *rounds, *file)
-			case *rolled:
-				return playRolling(ctx, dir, *binary, *only, *rounds, *file)
-			}
-			return compare(ctx, *binary, dir, *beside, *length, *rounds, *servers, *only, *asZooKeeper)
+			return playFailover(ctx, dir, *binary, *only, *strikes, *rounds, *file)
 		})
+	case *rolled:
+		err = inFolder(*dir, func(dir string) error {
+			return playRolling(ctx, dir, *binary, *only, *rounds, *file)
+		})
+	default:
+		flag.Usage()
+		os.Exit(2)
 	}
 	exit(err)
 }

@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -39,10 +38,22 @@ func cpuOf(pids []int) (time.Duration, error) {
 	return sum, nil
 }
 
+// spend is what processes use while f runs, and how long that is.
+func spend(pids []int, f func() error) (cpu, elapsed time.Duration, err error) {
+	before, err := cpuOf(pids)
+	if err != nil {
+		return 0, 0, err
+	}
+	start := time.Now()
+	failed := f()
+	elapsed = time.Since(start)
+	after, err := cpuOf(pids)
+	return after - before, elapsed, errors.Join(failed, err)
+}
+
 // process is a server under test. ended is closed when it has been waited for.
 type process struct {
 	cmd   *exec.Cmd
-	addr  string
 	ended chan struct{}
 	end   time.Time // valid when ended is closed
 }
@@ -70,25 +81,6 @@ func spawn(log *os.File, env []string, args ...string) (*process, error) {
 // from a server, and ends the server when this program ends, however it does.
 func ofItsOwn() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-}
-
-// start runs a command whose server listens on addr, and waits until it does.
-func start(addr string, args ...string) (*process, error) {
-	p, err := spawn(os.Stderr, nil, args...)
-	if err != nil {
-		return nil, err
-	}
-	p.addr = addr
-	for deadline := time.Now().Add(10 * time.Second); ; {
-		if listens(addr) {
-			return p, nil
-		}
-		if time.Now().After(deadline) {
-			p.stop()
-			return nil, errors.New("the server does not listen: " + strings.Join(args, " "))
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
 }
 
 func listens(addr string) bool {

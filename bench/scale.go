@@ -292,22 +292,13 @@ func (v *venue) held(ctx context.Context, n int, make func() error) (figures, er
 	if err != nil {
 		return nil, err
 	}
-	cpu, err := cpuOf(v.pids())
-	if err != nil {
-		return nil, err
-	}
-	begin := time.Now()
-	if err := make(); err != nil {
-		return nil, err
-	}
-	elapsed := time.Since(begin)
-	cpuAfter, err := cpuOf(v.pids())
+	cpu, elapsed, err := spend(v.pids(), make)
 	if err != nil {
 		return nil, err
 	}
 	liveAfter, err := v.live(ctx)
 	each := float64(n)
-	f := figures{rate: each / elapsed.Seconds(), cpuPerK: (cpuAfter - cpu).Seconds() / each * 1000}
+	f := figures{rate: each / elapsed.Seconds(), cpuPerK: cpu.Seconds() / each * 1000}
 	f.weigh(liveAfter-live, n)
 	return f, err
 }

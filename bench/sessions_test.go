@@ -126,3 +126,20 @@ func TestShortSessionsAreSpreadOverTheServersUntilTheEnd(t *testing.T) {
 		require.False(t, s.due().Before(began.Round(0)))
 	}
 }
+
+func TestAChurnThatWasBrokenOffIsNoHindranceToTheNext(t *testing.T) {
+	t.Parallel()
+	addr := answering(t, visit{}) // says nothing and hangs up, and would keep the nodes until the sessions expire
+	v := here(1)
+	v.members[0].addr = addr
+	made := map[string]bool{}
+	e := entrant{visit: func(path string) visit {
+		made[path] = true
+		return nativeVisit(path)
+	}}
+	for range 2 {
+		_, err := churnSessions(v, e, 0)
+		require.ErrorContains(t, err, "closed the connection at step 0")
+	}
+	require.Len(t, made, 2*churners)
+}

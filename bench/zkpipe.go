@@ -39,8 +39,6 @@ const (
 	zkPingXid     = -2 // of every ping
 )
 
-func dialZK(addr string) (pipe, error) { return dialZKPipe(addr, wholeBuffer) }
-
 func dialZKPipe(addr string, buffer int) (*zkPipe, error) {
 	z := &zkSession{addrs: []string{addr}, buffer: buffer, password: make([]byte, 16)}
 	ctx, cancel := context.WithTimeout(context.Background(), sessionLength)
@@ -50,28 +48,6 @@ func dialZKPipe(addr string, buffer int) (*zkPipe, error) {
 	}
 	z.nc.SetDeadline(time.Time{})
 	return &zkPipe{zkSession: z}, nil
-}
-
-// prepareZK creates the nodes that every workload reads and writes.
-func prepareZK(addr string) error {
-	p, err := dialZKPipe(addr, wholeBuffer)
-	if err != nil {
-		return err
-	}
-	defer p.Close()
-	p.create("/bench", nil)
-	for i := range nodes {
-		p.create(nodePath(i), make([]byte, valueBytes))
-	}
-	if err := p.flush(); err != nil {
-		return err
-	}
-	for p.acks < p.sent {
-		if err := p.receive(); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func (p *zkPipe) get(node int, level protocol.Consistency) {
