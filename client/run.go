@@ -112,6 +112,9 @@ func (c *Client) takeBackSent() {
 			c.recycle(cl)
 			continue
 		}
+		if cl.replay != nil {
+			c.watches.takeBack(cl)
+		}
 		cl.state = callPending
 		c.pending.pushFront(cl)
 	}

@@ -30,6 +30,7 @@ type watchModel struct {
 	there   map[string]bool
 	history []protocol.Message
 	left    map[watchKey]bool // at the server, of this connection
+	resumed map[*Watch]bool   // on this connection
 	up      []protocol.Request
 	down    []protocol.Message
 
@@ -37,6 +38,7 @@ type watchModel struct {
 	told    int
 	cuts    int
 	froms   int
+	cutOff  int // how often a watch from a zxid was, before its answer
 }
 
 // modelWatch is a watch and what it has told.
@@ -45,6 +47,7 @@ type modelWatch struct {
 	xid   *uint64 // of its request
 	since uint64  // where it begins, once that is known
 	known bool
+	point uint64 // up to which it has told everything, as of the last cut
 	told  []Event
 }
 
@@ -58,7 +61,7 @@ func newWatchModel(t *testing.T, seed uint64) *watchModel {
 
 // connect gives the client a new connection, whose frames take two or three watches.
 func (m *watchModel) connect() {
-	m.left, m.up, m.down = map[watchKey]bool{}, nil, nil
+	m.left, m.resumed, m.up, m.down = map[watchKey]bool{}, map[*Watch]bool{}, nil, nil
 	m.l = newLink(m.c, sayer{bytes.NewReader(nil)}, "a:1")
 	w := &protocol.Welcome{Version: 1, Session: 1, Password: make([]byte, passwordSize), TimeoutMs: 1000, Limits: protocol.DefaultLimits()}
 	w.Limits.MaxFrame = 120
@@ -67,7 +70,16 @@ func (m *watchModel) connect() {
 
 func (m *watchModel) cut() {
 	m.cuts++
+	for _, w := range m.watches {
+		m.check(w)
+		w.point = w.Zxid()
+	}
 	m.c.mu.Lock()
+	for i := range m.c.sent.len() {
+		if cl := m.c.sent.at(i); cl.replay != nil && !cl.isResume() && !cl.abandoned {
+			m.cutOff++
+		}
+	}
 	m.c.link = nil
 	m.c.takeBackSent()
 	m.c.watches.disconnected()
@@ -153,7 +165,11 @@ func (k watchKey) hears(e *protocol.Message) bool {
 // is any.
 func (m *watchModel) serve() bool {
 	m.c.mu.Lock()
+	before := m.c.sent.len()
 	frames := bufio.NewReader(bytes.NewReader(m.c.gather(m.l, nil)))
+	for i := before; i < m.c.sent.len(); i++ {
+		m.sent(m.c.sent.at(i))
+	}
 	m.c.mu.Unlock()
 	for {
 		frame, err := protocol.ReadFrame(frames, nil, 1<<20)
@@ -180,6 +196,30 @@ func (m *watchModel) serve() bool {
 	}
 	m.down = append(m.down, protocol.Message{Op: r.Op, Xid: r.Xid, Zxid: m.zxid})
 	return true
+}
+
+// sent sees to it that a connection resumes each watch once, from the point up to
+// which it has told everything.
+func (m *watchModel) sent(cl *call) {
+	if cl.replay == nil {
+		return
+	}
+	since := map[watchKey]uint64{}
+	for _, w := range cl.replay.watches {
+		require.False(m.t, m.resumed[w], "%s is resumed twice", w.path)
+		m.resumed[w] = true
+		i := slices.IndexFunc(m.watches, func(of *modelWatch) bool { return of.Watch == w })
+		if i < 0 {
+			return // it was closed
+		}
+		key := watchKey{w.path, w.mode}
+		if point, others := since[key]; !others || m.watches[i].point < point {
+			since[key] = m.watches[i].point
+		}
+	}
+	for _, w := range cl.req.Watches {
+		require.Equal(m.t, since[keyOf(w)], w.Since, "since when %s is resumed", w.Path)
+	}
 }
 
 func keyOf(w protocol.Watch) watchKey { return watchKey{w.Path, w.Mode} }
@@ -226,6 +266,7 @@ func (m *watchModel) watch() {
 		if len(m.watches) > 0 && m.rand.IntN(3) > 0 {
 			w.since = m.watches[m.rand.IntN(len(m.watches))].Zxid()
 		}
+		w.point = w.since
 		opts = append(opts, FromZxid(w.since))
 	}
 	w.Watch = m.c.newWatch(opts)
@@ -291,10 +332,10 @@ func (m *watchModel) settle() {
 }
 
 func TestEachWatchHearsEachChangeOnceAndInOrder(t *testing.T) {
-	var told, cuts, froms int
+	var told, cuts, froms, cutOff int
 	var seed uint64
 	defer func() {
-		t.Logf("%d events told, %d connections cut, %d watches from a zxid", told, cuts, froms)
+		t.Logf("%d events told, %d connections cut, %d watches from a zxid, %d times one cut off before its answer", told, cuts, froms, cutOff)
 		if t.Failed() {
 			t.Logf("seed %d", seed)
 		}
@@ -305,10 +346,11 @@ func TestEachWatchHearsEachChangeOnceAndInOrder(t *testing.T) {
 			m.step()
 		}
 		m.settle()
-		told, cuts, froms = told+m.told, cuts+m.cuts, froms+m.froms
+		told, cuts, froms, cutOff = told+m.told, cuts+m.cuts, froms+m.froms, cutOff+m.cutOff
 		m.c.end(Closed, ErrClosed)
 	}
 	require.Greater(t, told, 20_000)
 	require.Greater(t, cuts, 500)
 	require.Greater(t, froms, 500)
+	require.Greater(t, cutOff, 100)
 }

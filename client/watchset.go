@@ -111,20 +111,36 @@ func (s *watchSet) leave(c *Client, w *Watch) {
 
 // remove returns how many still use the registration.
 func (s *watchSet) remove(w *Watch) (left int) {
-	if w.live {
-		w.live = false
-		room := s.room(w.mode)
-		i := slices.Index(room[w.path], w)
-		if room[w.path] = slices.Delete(room[w.path], i, i+1); len(room[w.path]) == 0 {
-			delete(room, w.path)
-		}
-	}
+	s.quieten(w)
 	key := watchKey{w.path, w.mode}
 	if s.refs[key]--; s.refs[key] > 0 {
 		return s.refs[key]
 	}
 	delete(s.refs, key)
 	return 0
+}
+
+// quieten undoes add: nothing is for the watch any more.
+func (s *watchSet) quieten(w *Watch) {
+	if !w.live {
+		return
+	}
+	w.live = false
+	room := s.room(w.mode)
+	i := slices.Index(room[w.path], w)
+	if room[w.path] = slices.Delete(room[w.path], i, i+1); len(room[w.path]) == 0 {
+		delete(room, w.path)
+	}
+}
+
+// takeBack prepares a watch's own first resume, which was cut off before its answer,
+// to be sent again: from where its events had come to. Until then the watch is not
+// live, or reconnected would resume it beside that.
+func (s *watchSet) takeBack(cl *call) {
+	w := cl.watch
+	w.floor = w.position()
+	cl.req.Watches[0].Since = w.floor
+	s.quieten(w)
 }
 
 // failAll ends every watch with its session.

@@ -1,0 +1,88 @@
+package client
+
+import (
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/lycaon-io/lycaon/protocol"
+)
+
+// A watch from a zxid that is cut off before its answer is resumed by the call that
+// is sent again, and by nothing else: twice, it would not fit among as many watches as
+// the server takes, and what the server has forgotten by then would be a gap.
+func TestAWatchThatIsCutOffBeforeItsAnswerIsResumedOnce(t *testing.T) {
+	const most, from = 2, 5
+	for name, first := range map[string]struct {
+		tell  func(p *peer)
+		since uint64 // where the second connection has to go on
+	}{
+		"before its replay": {func(*peer) {}, from},
+		"amid its replay": {func(p *peer) {
+			p.event(protocol.EventProgress, "", 0)
+			p.event(protocol.EventCreated, "/d", 6)
+		}, from},
+		"behind its replay": {func(p *peer) {
+			p.event(protocol.EventProgress, "", 0)
+			p.event(protocol.EventCreated, "/d", 6)
+			p.event(protocol.EventReplayDone, "", 9)
+			p.event(protocol.EventDataChanged, "/d", 12)
+		}, 11},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, f *fake) {
+				few := func(w *protocol.Welcome) { w.Limits.MaxWatches = most }
+				c := f.open()
+				p := f.serve(few)
+				other := f.watch(c, p, "/a")
+				opened := make(chan *Watch, 1)
+				go func() {
+					w, err := c.Watch(t.Context(), "/d", FromZxid(from))
+					if err != nil {
+						t.Error(err)
+					}
+					opened <- w
+				}()
+				require.Equal(t, protocol.OpResume, p.next().Op)
+				first.tell(p)
+				synctest.Wait()
+				p.nc.Close()
+
+				p = f.serve(few)
+				last := c.getAsync(t.Context(), "/x")
+				watches := 0
+				r := p.next()
+				for ; r.Op == protocol.OpResume; r = p.next() {
+					if watches += len(r.Watches); watches > most {
+						p.answer(r, func(m *protocol.Message) { m.Code = protocol.TooManyWatches })
+						continue
+					}
+					p.event(protocol.EventProgress, "", 0)
+					for _, w := range r.Watches {
+						switch {
+						case w.Path == "/a":
+						case w.Since < first.since:
+							p.event(protocol.EventGap, "/d", w.Since)
+						default:
+							if w.Since < 6 {
+								p.event(protocol.EventCreated, "/d", 6)
+							}
+							p.event(protocol.EventDataChanged, "/d", 12)
+						}
+					}
+					p.event(protocol.EventReplayDone, "", 20)
+					p.answer(r)
+				}
+				p.answer(r)
+				require.NoError(t, (<-last).err)
+				w := <-opened
+				require.NotNil(t, w)
+				p.event(protocol.EventDeleted, "/d", 21)
+				p.event(protocol.EventCreated, "/a", 22)
+				require.Equal(t, []string{"created /d 6", "changed /d 12", "deleted /d 21"}, told(t, w))
+				require.Equal(t, []string{"created /a 22"}, told(t, other))
+			})
+		})
+	}
+}
