@@ -59,9 +59,11 @@ func newWatchModel(t *testing.T, seed uint64) *watchModel {
 	return m
 }
 
-// connect gives the client a new connection, whose frames take two or three watches.
+// connect gives the client a new connection, whose frames take two or three watches;
+// of some, only a few requests are unanswered at a time.
 func (m *watchModel) connect() {
 	m.left, m.resumed, m.up, m.down = map[watchKey]bool{}, map[*Watch]bool{}, nil, nil
+	m.c.narrow = m.rand.IntN(3)
 	m.l = newLink(m.c, sayer{bytes.NewReader(nil)}, "a:1")
 	w := &protocol.Welcome{Version: 1, Session: 1, Password: make([]byte, passwordSize), TimeoutMs: 1000, Limits: protocol.DefaultLimits()}
 	w.Limits.MaxFrame = 120

@@ -86,3 +86,32 @@ func TestAWatchThatIsCutOffBeforeItsAnswerIsResumedOnce(t *testing.T) {
 		})
 	}
 }
+
+// A watch whose resume waits for its turn hears what others hear: its replay tells
+// that in its place.
+func TestWhatComesBeforeAResumeIsSentIsToldInItsReplay(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		narrow := func(w *protocol.Welcome) { w.Limits.MaxFrame, w.Limits.MaxOutstanding = 100, 1 }
+		c := f.open()
+		p := f.serve(narrow)
+		one, all := f.watch(c, p, "/d"), f.watch(c, p, "/", Subtree())
+		p.nc.Close()
+		p = f.serve(narrow)
+		r := p.next()
+		require.Equal(t, []protocol.Watch{{Path: "/d", Mode: protocol.WatchPersistent, Since: one.Zxid()}}, r.Watches)
+		p.event(protocol.EventProgress, "", 0)
+		p.event(protocol.EventReplayDone, "", 8)
+		p.event(protocol.EventCreated, "/d", 9)
+		require.Equal(t, []string{"created /d 9"}, told(t, one))
+		p.answer(r)
+		r = p.next()
+		require.Equal(t, protocol.OpResume, r.Op)
+		p.event(protocol.EventProgress, "", 0)
+		p.event(protocol.EventCreated, "/b", 8)
+		p.event(protocol.EventCreated, "/d", 9)
+		p.event(protocol.EventReplayDone, "", 9)
+		p.answer(r)
+		require.Equal(t, []string{"created /b 8", "created /d 9"}, told(t, all))
+		require.Empty(t, told(t, one))
+	})
+}

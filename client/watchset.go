@@ -156,7 +156,8 @@ func (s *watchSet) failAll(cause error) {
 	s.init()
 }
 
-// disconnected makes every live watch one that has to be resumed.
+// disconnected makes every live watch one that has to be resumed, and hears nothing
+// before its replay: its resume may wait while another's is answered.
 func (s *watchSet) disconnected() {
 	for s.replays.len() > 0 {
 		s.replays.pop()
@@ -164,7 +165,7 @@ func (s *watchSet) disconnected() {
 	s.telling++
 	s.each(func(w *Watch) {
 		w.floor = w.position()
-		w.replaying = true
+		w.replaying, w.early, w.held = true, true, nil
 	})
 }
 
