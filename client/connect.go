@@ -13,6 +13,10 @@ import (
 	"github.com/lycaon-io/lycaon/protocol"
 )
 
+// errXidsSpent: no server will take another write of this session. What a new one
+// is told of it is nonsense, and of that server alone.
+var errXidsSpent = fmt.Errorf("%w: the session has no xid left for another write", ErrProtocol)
+
 // errNoneLeft: nobody is left to try before the next pause.
 var errNoneLeft = errors.New("every server was tried")
 
@@ -42,7 +46,7 @@ func (c *Client) connect() (l *link, final bool, err error) {
 			return nil, false, errors.Join(failures...)
 		}
 		l, err := c.try(servers)
-		if lost := isSessionLoss(codeOf(err)); err == nil || c.ctx.Err() != nil || lost {
+		if lost := isSessionLoss(codeOf(err)) || errors.Is(err, errXidsSpent); err == nil || c.ctx.Err() != nil || lost {
 			return l, lost, err
 		}
 		failures = append(failures, err)
@@ -329,6 +333,8 @@ func (c *Client) checkWelcome(w *protocol.Welcome) error {
 		return fmt.Errorf("%w: a session password of %d bytes", ErrProtocol, len(w.Password))
 	case w.TimeoutMs < 1 || w.TimeoutMs > int64(24*time.Hour/time.Millisecond):
 		return fmt.Errorf("%w: a session timeout of %d ms", ErrProtocol, w.TimeoutMs)
+	case w.HighXid > protocol.MaxXid && id != 0:
+		return fmt.Errorf("%w: one has run as %d", errXidsSpent, w.HighXid)
 	case w.HighXid > protocol.MaxXid:
 		return fmt.Errorf("%w: a write of xid %d", ErrProtocol, w.HighXid)
 	case lim.MaxFrame == 0 || lim.MaxFrame > maxFrame || lim.MaxOutstanding == 0 || lim.MaxOutcomes == 0 || lim.MaxWatches == 0:

@@ -367,6 +367,30 @@ func TestAWelcomeThatMakesNoSenseIsRefused(t *testing.T) {
 	}
 }
 
+// Each server would tell the same, and fence whoever holds the session at that moment.
+func TestASessionThatHasNoXidLeftIsGivenUp(t *testing.T) {
+	for name, heir := range map[string]bool{"own": false, "of another process": true} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, f *fake) {
+				c := f.openAt([]string{"a:1", "b:1"})
+				p := f.serve()
+				require.NoError(t, c.awaitConnected(t.Context()))
+				if heir {
+					c = f.openAt([]string{"a:1", "b:1"}, WithResume(c.Session().Token()))
+				} else {
+					p.nc.Close()
+				}
+				p = f.serve(func(w *protocol.Welcome) { w.HighXid = protocol.MaxXid + 1 })
+				<-c.Session().Context().Done()
+				_, err := c.Set(t.Context(), "/", nil)
+				require.ErrorIs(t, err, ErrProtocol)
+				require.EqualError(t, err, "set /: "+p.addr+": protocol violation: the session has no xid left for another write: one has run as 9223372036854775809")
+				require.Equal(t, Expired, c.Session().State())
+			})
+		})
+	}
+}
+
 func TestAnotherSessionThanOursIsRefused(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
 		c := f.open()
