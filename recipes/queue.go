@@ -51,7 +51,8 @@ type put struct {
 func Priority(p int) PutOption { return func(o *put) { o.priority = p } }
 
 // Delay keeps an item back for so long, by the wall clocks of the putting program
-// and of the taking one.
+// and of the taking one. If that one's is set forward while it waits, or its machine
+// sleeps, the item may come later.
 func Delay(d time.Duration) PutOption { return func(o *put) { o.delay = d } }
 
 // Put adds an item. It is there once, or not at all if there is an error that has no
@@ -116,7 +117,7 @@ type Item struct {
 	Data  []byte
 	q     *Queue
 	held  *Held
-	entry string // path
+	entry client.Guard // an item that is put after this one was deleted may have its path
 }
 
 // Context is for the work on the item: guarded, and cancelled when the item is lost
@@ -282,9 +283,9 @@ func (q *Queue) list(ctx context.Context, opts ...client.ListOption) (entries []
 func (q *Queue) claim(ctx context.Context, name string) (*Item, error) {
 	id := newUUID()
 	a := &attempt{c: q.c, conf: q.conf, dir: q.taken, shared: join(q.taken, name), data: []byte(id)}
-	item := &Item{q: q, entry: join(q.entries, name)}
+	path := join(q.entries, name)
 	n, err := a.claim(ctx, func() (*client.Node, error) {
-		return q.tryClaim(ctx, a, item.entry)
+		return q.tryClaim(ctx, a, path)
 	})
 	switch {
 	case errors.Is(err, errTaken):
@@ -293,19 +294,18 @@ func (q *Queue) claim(ctx context.Context, name string) (*Item, error) {
 		a.discard()
 		return nil, err
 	}
-	item.held, err = a.stay(ctx, n)
+	held, err := a.stay(ctx, n)
 	if err != nil {
 		a.discard()
 		return nil, err
 	}
-	entry, err := q.c.Get(ctx, item.entry)
+	entry, err := q.c.Get(ctx, path)
 	if err != nil {
-		item.held.stop(err)
+		held.stop(err)
 		a.discard()
 		return nil, unlessGone(err)
 	}
-	item.Data = entry.Data
-	return item, nil
+	return &Item{entry.Data, q, held, client.NewGuard(path, entry.Stat.Czxid)}, nil
 }
 
 // errTaken: an item is not there any more, or somebody has it.
@@ -330,28 +330,30 @@ const anyVersion = -1
 
 // Ack takes the item out of the queue for good, if it is still this taker's. Without
 // a deadline it waits for the answer as long as the session lives. ErrLost says that
-// somebody else has the item now, or will, or that somebody has deleted it; but if there is a client.Error with Maybe in
-// it, or was in the error of an Ack before, the item may be out of the queue.
+// somebody else has the item now, or will, or that somebody has deleted it, or that it was
+// acknowledged before; but if there is a client.Error with Maybe in it, or was in the error
+// of an Ack before, the item may be out of the queue.
 func (i *Item) Ack(ctx context.Context) error {
 	ctx = patient{bare{ctx}}
 	h := i.held
 	h.released.Store(true) // that the claim goes is our doing
-	_, err := i.q.c.Multi(client.WithGuard(ctx, h.guard), client.OpDelete(i.entry), client.OpDelete(h.guard.Path()))
+	under := client.WithGuard(client.WithGuard(ctx, h.guard), i.entry)
+	_, err := i.q.c.Multi(under, client.OpDelete(i.entry.Path()), client.OpDelete(h.guard.Path()))
 	switch {
 	case err == nil:
 		h.stop(ErrReleased)
 		return nil
-	case errors.Is(err, client.ErrFenced), errors.Is(err, client.ErrNoNode), h.a.c.Session().Context().Err() != nil:
-		if !errors.Is(err, client.ErrFenced) { // the item is gone, the claim need not be
-			defer h.a.discard()
-		}
+	case errors.Is(err, client.ErrFenced), h.a.c.Session().Context().Err() != nil:
+		defer h.a.discard() // if it is the item that is gone, the claim is not
 		err = fmt.Errorf("%w: %w", ErrLost, err)
 		h.stop(err)
 	default:
 		h.released.Store(false)
 	}
-	return wrap("ack", i.entry, err)
+	return wrap("ack", i.entry.Path(), err)
 }
 
 // Nack gives the item back: it is the next one of its priority again.
-func (i *Item) Nack(ctx context.Context) error { return wrap("nack", i.entry, i.held.Release(ctx)) }
+func (i *Item) Nack(ctx context.Context) error {
+	return wrap("nack", i.entry.Path(), i.held.Release(ctx))
+}

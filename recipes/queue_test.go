@@ -303,3 +303,24 @@ func TestAQueueListsWhatIsInIt(t *testing.T) {
 	_, err = q.TryTake(ctx)
 	require.ErrorIs(t, err, recipes.ErrEmpty, "one is taken, one is for later")
 }
+
+// The directory of an emptied queue is made anew, and numbers its items from the beginning.
+func TestAnAckTakesNoItemThatHasTheNameOfItsOwn(t *testing.T) {
+	t.Parallel()
+	ctx := limited(t)
+	c, operator := one.Client(t), one.Client(t)
+	q := recipes.NewQueue(c, place(t))
+	entries := place(t) + "/entries"
+	require.NoError(t, q.Put(ctx, []byte("old")))
+	before := children(t, c, entries)
+	i, err := q.Take(ctx)
+	require.NoError(t, err)
+	require.NoError(t, operator.Delete(ctx, entries, client.Recursive()))
+	require.NoError(t, q.Put(ctx, []byte("new")))
+	require.Equal(t, before, children(t, c, entries))
+	require.ErrorIs(t, i.Ack(ctx), recipes.ErrLost)
+	next, err := q.Take(ctx)
+	require.NoError(t, err)
+	require.Equal(t, "new", string(next.Data))
+	require.NoError(t, next.Ack(ctx))
+}
