@@ -224,7 +224,7 @@ func (c *Client) RaiseSequence(ctx context.Context, path string, atLeast int64) 
 }
 
 // Update sets what f makes of a node's present data, and does so again as
-// often as somebody else was faster. Of a node that does not exist f gets nil,
+// often as somebody else was faster, by making it again too. Of a node that does not exist f gets nil,
 // and its result is created. An error of f ends it. Since f may be called
 // several times it must have no effects of its own.
 func (c *Client) Update(ctx context.Context, path string, f func(old *Node) ([]byte, error)) (*Stat, error) {
@@ -240,16 +240,27 @@ func (c *Client) Update(ctx context.Context, path string, f func(old *Node) ([]b
 			return nil, err
 		}
 		stat, err := c.swap(ctx, path, old, data)
-		if !errors.Is(err, ErrBadVersion) && !errors.Is(err, ErrNodeExists) && !(old != nil && errors.Is(err, ErrNoNode)) {
+		faster := errors.Is(err, ErrBadVersion) || errors.Is(err, ErrNodeExists) ||
+			errors.Is(err, ErrFenced) && old != nil && c.replaced(ctx, old)
+		if !faster {
 			return stat, err
 		}
 	}
 }
 
+// replaced tells whether a node is gone, or was made again: else it is a guard of the
+// caller's that does not hold.
+func (c *Client) replaced(ctx context.Context, old *Node) bool {
+	now, err := c.Exists(ctx, old.Path)
+	return err == nil && (now == nil || now.Czxid != old.Stat.Czxid)
+}
+
 // swap puts data in place of old, or fails because somebody was faster.
 func (c *Client) swap(ctx context.Context, path string, old *Node, data []byte) (*Stat, error) {
 	if old != nil {
-		return c.Set(ctx, path, data, IfVersion(old.Stat.Version))
+		// The versions of a node that is made again begin anew.
+		this := WithGuard(ctx, NewGuard(path, old.Stat.Czxid))
+		return c.Set(this, path, data, IfVersion(old.Stat.Version))
 	}
 	n, err := c.Create(ctx, path, data)
 	if err != nil {

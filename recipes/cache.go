@@ -96,8 +96,8 @@ func (k *Cache) pick(want func(path string) bool) []*client.Node {
 }
 
 // OnChange calls f for each change from now on, in order and after it can be read,
-// until stop is called. The calls come from the cache's own goroutine, which waits
-// for them; f must not call Close or wait for the cache.
+// until stop is called; a call that is due by then may come still. The calls come from
+// the cache's own goroutine, which waits for them; f must not call Close or wait for the cache.
 func (k *Cache) OnChange(f func(Change)) (stop func()) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -120,7 +120,7 @@ func (k *Cache) WaitSynced(ctx context.Context) error {
 // say, which is to be read here.
 func (k *Cache) WaitZxid(ctx context.Context, zxid uint64) error {
 	// Events come before the answer of a read that shows what they tell.
-	_, err := k.c.Get(ctx, k.root, client.AtLeast(zxid))
+	_, err := k.c.Get(patient{ctx}, k.root, client.AtLeast(zxid))
 	if err == nil || errors.Is(err, client.ErrNoNode) {
 		err = k.drain(ctx)
 	}

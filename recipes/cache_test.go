@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -226,4 +227,79 @@ func TestAWatchedValueTellsBadOnesAndGoesOn(t *testing.T) {
 	require.ErrorIs(t, (<-seen).err, context.Canceled)
 	_, more := <-seen
 	require.False(t, more)
+}
+
+func TestAnUpdateDoesNotTakeANodeThatWasMadeAgainForTheOldOne(t *testing.T) {
+	t.Parallel()
+	ctx := limited(t)
+	c := one.Client(t)
+	v := recipes.Typed(c, place(t), recipes.JSON[settings]())
+	require.NoError(t, v.Set(ctx, settings{1}))
+	h, err := recipes.NewMutex(c, place(t)+"-lock").Lock(ctx)
+	require.NoError(t, err)
+	lost := client.WithGuard(ctx, h.Guard())
+	again := sync.OnceFunc(func() {
+		if err := errors.Join(c.Delete(ctx, place(t)), v.Set(ctx, settings{10})); err != nil {
+			t.Error(err)
+		}
+	})
+	plusOne := func(old *settings) (settings, error) {
+		again()
+		return settings{old.Workers + 1}, nil
+	}
+	put, err := v.Update(ctx, plusOne)
+	require.NoError(t, err)
+	require.Equal(t, settings{11}, put)
+	require.NoError(t, h.Release(ctx))
+	_, err = v.Update(lost, plusOne)
+	require.ErrorIs(t, err, client.ErrFenced)
+	left, err := v.Get(ctx)
+	require.NoError(t, err)
+	require.Equal(t, settings{11}, left)
+}
+
+// bounds tells until when the answers to a watch and to a read are awaited.
+type bounds struct {
+	*client.Client
+	mu    sync.Mutex
+	until []time.Time
+}
+
+func (b *bounds) note(ctx context.Context) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	at, _ := ctx.Deadline()
+	b.until = append(b.until, at)
+}
+
+func (b *bounds) Watch(ctx context.Context, path string, opts ...client.WatchOption) (*client.Watch, error) {
+	b.note(ctx)
+	return b.Client.Watch(ctx, path, opts...)
+}
+
+func (b *bounds) Get(ctx context.Context, path string, opts ...client.GetOption) (*client.Node, error) {
+	b.note(ctx)
+	return b.Client.Get(ctx, path, opts...)
+}
+
+func TestWhoWaitsWithoutADeadlineWaitsAsLongAsTheSession(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	c := &bounds{Client: one.Client(t)}
+	_, err := c.Create(ctx, place(t), nil)
+	require.NoError(t, err)
+	for _, err := range recipes.NewGroup(c, place(t)).Watch(ctx) {
+		require.NoError(t, err)
+		break
+	}
+	k, err := recipes.NewCache(limited(t), c, place(t))
+	require.NoError(t, err)
+	defer k.Close()
+	require.NoError(t, k.WaitZxid(ctx, 1))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	require.GreaterOrEqual(t, len(c.until), 3)
+	for i, at := range c.until {
+		require.False(t, at.IsZero(), "call %d ends with the request timeout", i)
+	}
 }

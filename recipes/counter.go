@@ -96,9 +96,12 @@ func update(ctx context.Context, c Client, conf config, path string, f func(old 
 				return err
 			})
 		} else {
-			_, err = c.Set(ctx, path, data, client.IfVersion(old.Stat.Version))
+			// The versions of a node that is made again begin anew.
+			this := client.WithGuard(ctx, client.NewGuard(path, old.Stat.Czxid))
+			_, err = c.Set(this, path, data, client.IfVersion(old.Stat.Version))
 		}
-		faster := errors.Is(err, client.ErrBadVersion) || errors.Is(err, client.ErrNodeExists) || old != nil && errors.Is(err, client.ErrNoNode)
+		faster := errors.Is(err, client.ErrBadVersion) || errors.Is(err, client.ErrNodeExists) ||
+			errors.Is(err, client.ErrFenced) && old != nil && replaced(ctx, c, old)
 		if !faster {
 			return err
 		}
@@ -106,4 +109,11 @@ func update(ctx context.Context, c Client, conf config, path string, f func(old 
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// replaced tells whether a node is gone, or was made again: else it is a guard of the
+// caller's that does not hold.
+func replaced(ctx context.Context, c Client, old *client.Node) bool {
+	now, err := c.Get(ctx, old.Path)
+	return errors.Is(err, client.ErrNoNode) || err == nil && now.Stat.Czxid != old.Stat.Czxid
 }

@@ -122,7 +122,7 @@ func appendMember(members []Member, n *client.Node) []Member {
 // or of the session.
 func (g *Group) Watch(ctx context.Context) iter.Seq2[[]Member, error] {
 	return func(yield func([]Member, error) bool) {
-		k, err := NewCache(ctx, g.c, g.path)
+		k, err := NewCache(patient{ctx}, g.c, g.path)
 		if err != nil {
 			yield(nil, wrap("watch", g.path, err))
 			return

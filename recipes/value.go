@@ -107,7 +107,8 @@ func (v *Value[T]) Set(ctx context.Context, t T) error {
 
 // Update puts in place what f makes of the present value, nil if there is none, and
 // calls f again as often as somebody else was faster. It returns what it put. It
-// refuses to touch data that is not a T. An error of f ends it.
+// refuses to touch data that is not a T, and a node that was made again is another one
+// than the former. An error of f ends it.
 func (v *Value[T]) Update(ctx context.Context, f func(old *T) (T, error)) (T, error) {
 	var put T
 	err := update(ctx, v.c, v.conf, v.path, func(n *client.Node) ([]byte, error) {
