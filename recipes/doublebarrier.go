@@ -36,7 +36,8 @@ type Entry struct {
 }
 
 // Enter waits until n have come, as long as ctx and the session last, and leaves
-// nothing behind if it fails.
+// no node of one's own behind if it fails. While members of a round are inside still
+// it lets in at once who comes beside them.
 func (b *DoubleBarrier) Enter(ctx context.Context) (*Entry, error) {
 	ctx = patient{ctx}
 	name := newUUID()
@@ -91,7 +92,9 @@ func (e *Entry) await(ctx context.Context, w *client.Watch) error {
 		return fmt.Errorf("%w: %w", ErrLost, ErrDeleted)
 	}
 	if len(inside) >= e.b.n {
-		_, err := e.b.c.Create(ctx, e.b.ready(), notNull(nil), e.b.conf.create(client.IfAbsent())...)
+		// Who has been lost since is of no round, and must not begin one.
+		member := client.WithGuard(ctx, e.held.guard)
+		_, err := e.b.c.Create(member, e.b.ready(), notNull(nil), e.b.conf.create(client.IfAbsent())...)
 		if err != nil {
 			return err
 		}
@@ -157,7 +160,7 @@ func (e *Entry) Context() context.Context { return e.held.ctx }
 func (e *Entry) Guard() client.Guard { return e.held.guard }
 
 // Leave waits until all have left, as long as ctx and the session last. If it
-// fails, one has left all the same.
+// fails, one has left all the same. All calls but the first do nothing.
 func (e *Entry) Leave(ctx context.Context) error {
 	h := e.held
 	if h.released.Swap(true) {
