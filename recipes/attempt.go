@@ -160,6 +160,17 @@ func (a *attempt) findShared(ctx context.Context) ([]client.Guard, error) {
 	return []client.Guard{client.NewGuard(a.shared, n.Stat.Czxid)}, nil
 }
 
+// giveUp is discard, but that who was told ErrLocked leaves before it is told: or
+// others, and its own next try, would take what is left for somebody who waits.
+func (a *attempt) giveUp(ctx context.Context, cause error) {
+	if errors.Is(cause, ErrLocked) {
+		if _, err := a.remove(bare{ctx}); err == nil {
+			return
+		}
+	}
+	a.discard()
+}
+
 // discard removes in the background, and goes on trying until it is done or the
 // session has ended, which removes the nodes too.
 func (a *attempt) discard() {

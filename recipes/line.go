@@ -76,7 +76,7 @@ func (l *line) acquire(ctx context.Context, kind string, data []byte, r rule) (*
 		return nil, err
 	}
 	if err := t.wait(ctx); err != nil {
-		t.leave(err)
+		t.leave(ctx, err)
 		return nil, err
 	}
 	return t.held, nil
@@ -95,7 +95,7 @@ func (l *line) tryAcquire(ctx context.Context, kind string, r rule) (*Held, erro
 	}
 	t.ignored = seen.ignored
 	if err := t.look(ctx); err != nil {
-		t.leave(err)
+		t.leave(ctx, err)
 		return nil, err
 	}
 	return t.held, nil
@@ -116,9 +116,9 @@ func (l *line) enter(ctx context.Context, kind string, data []byte, r rule) (*tu
 	return &turn{line: l, held: h, name: base(n.Path), rule: r, ignored: map[string]bool{}}, nil
 }
 
-func (t *turn) leave(cause error) {
+func (t *turn) leave(ctx context.Context, cause error) {
 	t.held.stop(cause)
-	t.held.a.discard()
+	t.held.a.giveUp(ctx, cause)
 }
 
 // wait returns when nobody is in the way.

@@ -516,3 +516,43 @@ func TestALineThatIsDeletedEndsEverybodyInIt(t *testing.T) {
 	require.ErrorIs(t, (<-waiting).err, recipes.ErrLost)
 	require.ErrorIs(t, h.Release(ctx), recipes.ErrLost)
 }
+
+// outrun has somebody else be faster at the first node that it makes.
+type outrun struct {
+	*client.Client
+	other   func()
+	once    sync.Once
+	deleted atomic.Int64
+}
+
+func (o *outrun) Create(ctx context.Context, path string, data []byte, opts ...client.CreateOption) (*client.Node, error) {
+	o.once.Do(o.other)
+	return o.Client.Create(ctx, path, data, opts...)
+}
+
+func (o *outrun) Delete(ctx context.Context, path string, opts ...client.DeleteOption) error {
+	err := o.Client.Delete(ctx, path, opts...)
+	o.deleted.Add(1)
+	return err
+}
+
+func TestATryThatFoundItLockedIsGoneWhenItSaysSo(t *testing.T) {
+	t.Parallel()
+	ctx := limited(t)
+	m := recipes.NewMutex(one.Client(t), place(t))
+	var h *recipes.Held
+	c := &outrun{Client: one.Client(t)}
+	c.other = func() {
+		var err error
+		if h, err = m.Lock(ctx); err != nil {
+			t.Error(err)
+		}
+	}
+	_, err := recipes.NewMutex(c, place(t)).TryLock(ctx)
+	require.ErrorIs(t, err, recipes.ErrLocked)
+	require.EqualValues(t, 1, c.deleted.Load())
+	require.NoError(t, h.Release(ctx))
+	h, err = m.TryLock(ctx)
+	require.NoError(t, err, "nobody has it or waits")
+	require.NoError(t, h.Release(ctx))
+}

@@ -71,7 +71,7 @@ func (s *Semaphore) acquire(ctx context.Context, n int64,
 	a := newAttempt(s.c, s.conf, s.leases)
 	h, err := s.take(ctx, gate, a, n, full)
 	if err != nil {
-		a.discard()
+		a.giveUp(ctx, err)
 	}
 	gate.Release(ctx) // behind our back if it fails; whether it was lost is no matter any more
 	return h, err

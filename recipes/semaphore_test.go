@@ -78,7 +78,7 @@ func TestTryAcquireTakesWhatIsFree(t *testing.T) {
 	require.NoError(t, err)
 	_, err = s.TryAcquire(ctx, 2)
 	require.ErrorIs(t, err, recipes.ErrLocked)
-	eventually(t, "leases stay behind", func() bool { return len(children(t, c, place(t)+"/leases")) == 2 })
+	require.Len(t, children(t, c, place(t)+"/leases"), 2, "leases stay behind")
 	last, err := s.TryAcquire(ctx, 1)
 	require.NoError(t, err)
 	require.NoError(t, h.Release(ctx))
