@@ -117,8 +117,8 @@ func (h *Held) stop(cause error) {
 // Context is for all that is done under the grant. Writes under it are guarded:
 // none of them happens once the grant is lost, however late it arrives. It is
 // cancelled the moment the grant may be lost, with a cause that is ErrLost, even
-// if no server can be reached, and by Release. Only after the machine was suspended,
-// or if somebody deletes the node, or has the session ended, may the news come when
+// if no server can be reached, and by Release. Only after the process or the machine
+// stood still, or if somebody deletes the node, or has the session ended, may the news come when
 // the next one holds already. It has the values of the context that the grant was
 // asked with, not its deadline.
 func (h *Held) Context() context.Context { return h.ctx }
