@@ -27,6 +27,8 @@ type call struct {
 	state     callState
 	abandoned bool // nobody waits any more; what is open must still be settled
 	quiet     bool // the client's own: nobody ever waits
+	refused   bool // for want of room for its answer: is sent again, and alone
+	alone     bool // it was refused although no other write was open
 	cost      int  // bytes of its answer that a server may have to keep
 	sentAt    time.Duration
 	bytes     int        // as it was sent

@@ -257,10 +257,14 @@ func (c *Client) answer(l *link, m *protocol.Message) error {
 	c.sent.pop()
 	c.owed -= cl.bytes
 	c.window.settled(cl)
-	if c.narrow > 0 {
+	c.saw(m.Zxid)
+	if m.Code == protocol.TooManyOutcomes && c.sendAgain(cl) {
+		c.kick()
+		return nil
+	}
+	if c.narrow > 0 && !cl.refused {
 		c.widenWindow()
 	}
-	c.saw(m.Zxid)
 	c.watches.answered(c, cl, m)
 	switch cl.req.Op {
 	case protocol.OpMembers:

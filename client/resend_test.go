@@ -276,6 +276,105 @@ func TestAClientThatWasTooGreedyAsksForLessAtOnce(t *testing.T) {
 	})
 }
 
+func crowdedOut(m *protocol.Message) { m.Code = protocol.TooManyOutcomes }
+
+// While other sessions keep much a server has room for fewer answers than its
+// Welcome said: what it refuses for that waits for those before it.
+func TestAWriteThatIsCrowdedOutIsSentAgainAlone(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		c := f.open()
+		p := f.serve()
+		var calls []<-chan result
+		var sent []protocol.Request
+		for i := range 20 {
+			calls = append(calls, c.createAsync(t.Context(), fmt.Sprint("/", i)))
+			sent = append(sent, p.next())
+		}
+		const crowded = 17
+		for i, r := range sent[:len(sent)-1] {
+			if i == crowded {
+				p.answer(r, crowdedOut)
+				calls = append(calls, c.createAsync(t.Context(), "/new"))
+				continue
+			}
+			p.answer(r)
+		}
+		got := make(chan protocol.Request, 1)
+		go func() { got <- p.next() }()
+		synctest.Wait()
+		require.Empty(t, got, "the last is open")
+		last := sent[len(sent)-1]
+		p.answer(last)
+		again := <-got
+		require.Equal(t, sent[crowded].Body, again.Body)
+		require.Equal(t, last.Xid+1, again.Xid, "it did not run, and what came later did")
+		require.Equal(t, again.Xid, again.Arg)
+		require.Equal(t, again.Xid+1, p.next().Xid, "it holds up nobody")
+		p.answer(again)
+		p.answer(protocol.Request{Op: again.Op, Xid: again.Xid + 1})
+		for _, done := range calls {
+			require.NoError(t, (<-done).err)
+		}
+	})
+}
+
+// xids rise: what has one already goes first.
+func TestAWriteThatIsCrowdedOutGoesBehindThoseThatMayHaveRun(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		c := f.open()
+		p := f.serve()
+		first, second := c.createAsync(t.Context(), "/1"), c.createAsync(t.Context(), "/2")
+		one, two := p.next(), p.next()
+		p.nc.Close()
+		p = f.serve(func(w *protocol.Welcome) { w.Limits.MaxOutstanding = 1 })
+		p.answer(p.next(), crowdedOut)
+		r := p.next()
+		require.Equal(t, []uint64{two.Xid, two.Xid}, []uint64{r.Xid, r.Arg})
+		require.Equal(t, two.Body, r.Body)
+		p.answer(r)
+		r = p.next()
+		require.Equal(t, []uint64{two.Xid + 1, two.Xid + 1}, []uint64{r.Xid, r.Arg})
+		require.Equal(t, one.Body, r.Body)
+		p.nc.Close()
+		p = f.serve()
+		require.Equal(t, r.Xid, p.hello.Ack)
+		require.Equal(t, r, p.next())
+		p.answer(r)
+		require.NoError(t, (<-first).err)
+		require.NoError(t, (<-second).err)
+	})
+}
+
+func TestAWriteForWhichThereIsNoRoomAloneFails(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		c := f.open()
+		p := f.serve()
+		done := c.createAsync(t.Context(), "/1")
+		one := p.next()
+		p.answer(one, crowdedOut)
+		again := p.next() // what the first acknowledged may have made room
+		require.Equal(t, one.Xid+1, again.Xid)
+		p.answer(again, crowdedOut)
+		err := (<-done).err
+		require.ErrorIs(t, err, ErrTooManyOutcomes)
+		var e *Error
+		require.ErrorAs(t, err, &e)
+		require.False(t, e.Maybe)
+
+		ctx, cancel := context.WithCancel(t.Context())
+		given := c.createAsync(ctx, "/2")
+		two := p.next()
+		cancel()
+		require.ErrorIs(t, (<-given).err, context.Canceled)
+		p.answer(two, crowdedOut)
+		last := c.createAsync(t.Context(), "/3")
+		three := p.next()
+		require.NotEqual(t, two.Body, three.Body, "nobody waits for the second")
+		p.answer(three)
+		require.NoError(t, (<-last).err)
+	})
+}
+
 func TestARequestBeyondTheFrameFailsHere(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
 		c := f.open()

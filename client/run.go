@@ -89,7 +89,7 @@ func (c *Client) serve(l *link) error {
 		err = l.left
 	}
 	if errors.Is(err, ErrThrottled) {
-		c.narrowWindow()
+		c.narrowWindow(c.width())
 	}
 	c.takeBackSent()
 	c.watches.disconnected()

@@ -35,10 +35,11 @@ func (w *window) takeBack() { w.cost -= w.writes.popBack().cost }
 // ack is the lowest xid of an open write.
 func (w *window) ack() uint64 { return w.writes.front().req.Xid }
 
-// narrowWindow makes the window smaller because a server cut this client off as one
-// that does not read: it asked for more at once than an outbox holds. Each
-// answer widens it by one again. The caller holds mu.
-func (c *Client) narrowWindow() { c.narrow = max(1, c.width()/8) }
+// narrowWindow makes the window smaller because so many requests without an answer
+// were too much for the server: it cut this client off as one that does not read, or
+// had no room for what it would have to keep. Each answer widens it by one again.
+// The caller holds mu.
+func (c *Client) narrowWindow(tooMany int) { c.narrow = max(1, min(c.width(), tooMany)/8) }
 
 func (c *Client) widenWindow() {
 	if c.narrow++; c.narrow >= int(c.limits.MaxOutstanding) {
@@ -54,6 +55,26 @@ func (c *Client) width() int {
 	return int(c.limits.MaxOutstanding)
 }
 
+// sendAgain makes a write pending again that was refused since its session keeps as
+// many answers as any may while all together keep many. It did not run, so it gets a
+// new xid, behind those that are open; it is sent when they are answered, and then
+// acknowledges everything before it. If there is no room for it alone, twice, since
+// the first time may have acknowledged something, it is given up: false. The caller
+// holds mu.
+func (c *Client) sendAgain(cl *call) bool {
+	others := cl.req.Xid - cl.req.Arg // requests since the oldest open write
+	if cl.abandoned || c.closing || others == 0 && cl.alone {
+		return false
+	}
+	if others > 0 {
+		c.narrowWindow(int(others))
+	}
+	cl.refused, cl.alone = true, others == 0
+	cl.req.Xid, cl.state = 0, callPending
+	c.pending.push(cl)
+	return true
+}
+
 // sendable tells whether the next pending call may be sent now. The caller
 // holds mu.
 func (c *Client) sendable() bool {
@@ -66,6 +87,8 @@ func (c *Client) sendable() bool {
 		return false
 	case !next.isWrite() || c.window.writes.len() == 0:
 		return true // a lone write is for the server to judge
+	case next.refused:
+		return false
 	}
 	return c.window.writes.len() < int(c.limits.MaxOutcomes) &&
 		c.window.cost+next.cost <= int(c.limits.MaxOutcomeBytes)

@@ -23,7 +23,7 @@ func (s *Server) openData() (err error) {
 		s.log.Warn("others than its owner may read the admin token: chmod 600, and delete it before a start for another one",
 			"file", s.dir.join(tokenName), "mode", fmt.Sprintf("%04o", info.Mode().Perm()))
 	}
-	s.core = pipeline.New(pipeline.Config{Origin: incarnation(), MaxSessions: maxSessions, Observer: observer{s}})
+	s.core = pipeline.New(pipeline.Config{Origin: incarnation(), MaxSessions: maxSessions, KeptStepBytes: s.cfg.hooks.kept, Observer: observer{s}})
 	if s.cfg.hooks.openLog != nil {
 		s.store, s.snaps, err = s.cfg.hooks.openLog()
 		return err

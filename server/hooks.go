@@ -17,6 +17,7 @@ type hooks struct {
 	listen  func(key, addr string) (net.Listener, error) // client-addr and http-addr
 	openLog func() (logStore, snapshotStore, error)      // in place of what lies in the data directory
 	files   uint64                                       // that may be open; 0: as many as the machine lets it
+	kept    int64                                        // pipeline.Config.KeptStepBytes
 }
 
 // logStore is where raft keeps its entries, term and vote.

@@ -125,7 +125,7 @@ func (c *Core) answerWrite(t *state.Txn) {
 	if l == nil || l.generation != t.Generation {
 		return
 	}
-	xid, ok := l.complete(t.Seq, t.Xid)
+	s, ok := l.complete(t.Seq, t.Xid)
 	if !ok {
 		// Somebody else writes under this lane's generation. The client comes
 		// again under a new one and learns by xid what became of its writes;
@@ -135,11 +135,15 @@ func (c *Core) answerWrite(t *state.Txn) {
 		return
 	}
 	m := &c.out.Answer
-	m.Kind, m.Op, m.Xid = protocol.Reply, t.Op, xid
+	m.Kind, m.Op, m.Xid = protocol.Reply, t.Op, s.xid
 	if m.Code == protocol.QuotaExceeded {
 		c.counts.quotaRefused.Add(1)
 	}
-	if !mutant.On(mutant.AnswerAtOnce) {
+	switch {
+	case mutant.On(mutant.AnswerAtOnce):
+	case s.answer != nil:
+		l.pushAnswer(s.answer)
+	default:
 		l.pushed(m)
 	}
 	if !c.out.Ended {
@@ -148,18 +152,17 @@ func (c *Core) answerWrite(t *state.Txn) {
 }
 
 // complete takes the write off the head of the queue, where it must be: writes
-// are applied in the order of their sequence, and no read before it is left. It
-// returns the xid by which the client knows it.
-func (l *Lane) complete(seq, logged uint64) (xid uint64, ok bool) {
+// are applied in the order of their sequence, and no read before it is left.
+func (l *Lane) complete(seq, logged uint64) (s slot, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.queue.len() == 0 {
-		return 0, false
+		return slot{}, false
 	}
 	if s := l.queue.at(0); s.seq != seq || s.loggedXid() != logged || s.held {
-		return 0, false
+		return slot{}, false
 	}
-	return l.pop().xid, true
+	return l.pop(), true
 }
 
 // drain completes what stands at the head of the queue and waits for nothing

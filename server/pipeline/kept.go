@@ -5,6 +5,7 @@ import (
 
 	"github.com/lycaon-io/lycaon/protocol"
 	"github.com/lycaon-io/lycaon/session"
+	"github.com/lycaon-io/lycaon/znode"
 )
 
 // keepLimit is what the kept answers of one session may take at present. Each
@@ -38,9 +39,35 @@ func (l *Lane) mayKeep(r *protocol.Request) (need int, ok bool) {
 	return need, record.Keeps(r.Arg)+l.keeping+need <= limit
 }
 
-func (l *Lane) refuseToKeep(r *protocol.Request) *protocol.Message {
+// refuseToKeep answers a write for which there is no room, in its turn. What it
+// acknowledges is not lost: if that is more than the log was told, a no-op tells it,
+// or sessions with much to acknowledge and much to ask for would refuse each other
+// for ever.
+func (l *Lane) refuseToKeep(r *protocol.Request) verdict {
 	l.core.counts.keepsRefused.Add(1)
 	limit, _ := l.core.keepLimit()
-	return refused(r, protocol.TooManyOutcomes,
+	m := refused(r, protocol.TooManyOutcomes,
 		fmt.Sprintf("so many answers of all sessions wait to be acknowledged that one session may have %d bytes of them", limit))
+	if !l.acknowledges(r.Arg) {
+		return l.answer(m)
+	}
+	return l.order(&protocol.Request{Op: protocol.OpCheck, Xid: r.Xid, Arg: r.Arg, Unkept: true, Body: checkOfRoot}, 0, m)
+}
+
+// checkOfRoot changes nothing, and every version knows it.
+var checkOfRoot = protocol.AppendCheck(nil, "/", znode.AnyVersion)
+
+// acknowledges tells whether ack gives something up that is kept and that no write on
+// its way gives up.
+func (l *Lane) acknowledges(ack uint64) bool {
+	c := l.core
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	record, alive := c.machine.Sessions().Get(l.session)
+	if !alive {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return record.Keeps(ack) < record.Keeps(l.acked)
 }

@@ -146,3 +146,69 @@ func TestAnImageBringsTheAnswersThatAreKept(t *testing.T) {
 	require.Equal(t, c.Stats().Kept, other.Stats().Kept)
 	require.Equal(t, leastKept, other.Stats().KeepLimit)
 }
+
+// Sessions that keep much and ask for more than there is room for would refuse each
+// other for ever if what is refused acknowledged nothing.
+func TestWhatIsRefusedAcknowledgesAllTheSame(t *testing.T) {
+	c, log, hoarders := crowded(t)
+	before, ran := c.Stats().Kept, map[*Lane]bool{}
+	const ops = 4 // whose answer has no room beside so much
+	for round := range uint64(2) {
+		for i, lane := range hoarders {
+			sink := &lastSink{}
+			lane.sink = sink
+			r := longAnswer(2+round, ops)
+			r.Arg = r.Xid
+			if !ran[lane] {
+				require.True(t, lane.TrySubmit(r))
+				applyAll(t, c, log)
+				require.Equal(t, r.Xid, sink.last.Xid)
+				require.Equal(t, r.Op, sink.last.Op)
+				ran[lane] = sink.last.Code == protocol.OK
+			}
+			require.True(t, i > 0 || ran[lane] == (round > 0), "the first is refused at first")
+		}
+		require.Less(t, c.Stats().Kept, before/2)
+	}
+	for _, lane := range hoarders {
+		require.True(t, ran[lane])
+	}
+	require.Positive(t, c.Stats().KeepsRefused)
+}
+
+func TestARefusalReachesTheLogOnlyIfItAcknowledgesSomething(t *testing.T) {
+	c, log, hoarders := crowded(t)
+	lane, sink := hoarders[0], &lastSink{}
+	lane.sink = sink
+	refuse := func(xid, ack uint64) {
+		r := longAnswer(xid, 100)
+		r.Arg = ack
+		require.True(t, lane.TrySubmit(r))
+	}
+	refuse(2, 1)
+	require.Equal(t, protocol.TooManyOutcomes, sink.last.Code)
+	require.Empty(t, log.txns, "what it keeps stays kept")
+	for xid := uint64(3); xid < 50; xid++ {
+		refuse(xid, xid)
+	}
+	require.Len(t, log.txns, 1, "one is enough, and the others wait for their turn")
+	require.EqualValues(t, 2, sink.last.Xid)
+	require.EqualValues(t, 3, log.txns[0].Ack)
+	require.Zero(t, log.txns[0].Xid, "it keeps nothing itself")
+	c.Resend() // as on any doubt
+	applyAll(t, c, log)
+	require.EqualValues(t, 1, c.Stats().Duplicates)
+	require.EqualValues(t, 49, sink.last.Xid)
+	require.Equal(t, protocol.OpMulti, sink.last.Op)
+	require.Equal(t, protocol.TooManyOutcomes, sink.last.Code)
+	record, _ := c.machine.Sessions().Get(lane.session)
+	require.Zero(t, record.Keeps(0))
+	require.EqualValues(t, 1, record.HighXid, "none ran")
+	for xid := uint64(50); xid < 100; xid++ {
+		refuse(xid, xid)
+	}
+	require.Empty(t, log.txns, "there is nothing more to acknowledge")
+	require.True(t, lane.TrySubmit(setRequest(100, "/", "")))
+	applyAll(t, c, log)
+	require.Equal(t, protocol.OK, sink.last.Code)
+}

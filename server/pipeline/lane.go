@@ -47,10 +47,11 @@ type Lane struct {
 	queue    queue
 	bytes    int64
 	nextSeq  uint64
-	waiting  int // slots that want more than the writes before them
-	held     int // writes not given to the log
-	resumes  int // OpResume in the queue
-	keeping  int // keeps of the slots in the queue
+	waiting  int    // slots that want more than the writes before them
+	held     int    // writes not given to the log
+	resumes  int    // OpResume in the queue
+	keeping  int    // keeps of the slots in the queue
+	acked    uint64 // highest ack of a write in the order
 	starving bool
 	txn      state.Txn // scratch: what the log is given
 }
@@ -224,9 +225,18 @@ func (l *Lane) submitWrite(r *protocol.Request) verdict {
 	}
 	keeps, ok := l.mayKeep(r)
 	if !ok {
-		return l.answer(l.refuseToKeep(r))
+		return l.refuseToKeep(r)
 	}
+	return l.order(r, keeps, nil)
+}
+
+// order gives a write the next sequence. Its answer is what it comes to, unless there
+// is one already.
+func (l *Lane) order(r *protocol.Request, keeps int, answer *protocol.Message) verdict {
 	n := cost(r)
+	if answer != nil {
+		n += int64(answer.Size())
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
@@ -237,8 +247,9 @@ func (l *Lane) submitWrite(r *protocol.Request) verdict {
 	}
 	s := l.push(n)
 	s.op, s.xid, s.ack, s.seq = r.Op, r.Xid, r.Arg, l.nextSeq
-	s.ids, s.body, s.unkept, s.keeps = l.ids.Load(), r.Body, r.Unkept, keeps
+	s.ids, s.body, s.unkept, s.keeps, s.answer = l.ids.Load(), r.Body, r.Unkept, keeps, answer
 	l.keeping += keeps
+	l.acked = max(l.acked, r.Arg)
 	l.nextSeq++
 	if mutant.On(mutant.AnswerAtOnce) {
 		l.sink.Push(&protocol.Message{Op: r.Op, Xid: r.Xid, Zxid: l.core.Zxid()})

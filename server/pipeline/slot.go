@@ -24,8 +24,9 @@ func newIdentities(session uint64, ids []znode.Identity) *identities {
 }
 
 // slot is a request that waits in its lane: a write until it is applied (seq
-// set), an answer made elsewhere until those before it are out (answer set),
-// or else a read or watch request.
+// set), an answer made elsewhere until those before it are out (answer alone set),
+// or else a read or watch request. A write with an answer is a no-op in the place
+// of one that was refused.
 type slot struct {
 	op       protocol.Op
 	held     bool // a write not yet given to the log, since a read before it waits for the log
