@@ -89,16 +89,14 @@ func (l *link) receiveSnapshot(to io.Writer) (written int64, err error) {
 		if err := l.conn.SetReadDeadline(time.Now().Add(snapshotPatience)); err != nil {
 			return written, err
 		}
-		m, err := l.receive()
+		m, err := l.hear(protocol.OpSnapshot, xid)
 		switch {
 		case err != nil:
 			return written, err
-		case m.Kind == protocol.Goodbye:
-			return written, goodbyeError(m)
-		case m.Kind != protocol.Reply || m.Op != protocol.OpSnapshot || m.Xid != xid:
-			return written, fmt.Errorf("%w: %v %d amid a snapshot", ErrProtocol, m.Op, m.Xid)
 		case m.Code != protocol.OK:
 			return written, replyError(m)
+		case m.Partial && len(m.Data) == 0:
+			return written, fmt.Errorf("%s: %w: an empty piece of a snapshot", l.addr, ErrProtocol)
 		}
 		n, err := to.Write(m.Data)
 		if written += int64(n); err != nil {
@@ -108,7 +106,7 @@ func (l *link) receiveSnapshot(to io.Writer) (written int64, err error) {
 			continue
 		}
 		if m.More == nil || m.More.Count != written {
-			return written, fmt.Errorf("%w: a snapshot of another length than announced", ErrProtocol)
+			return written, fmt.Errorf("%s: %w: a snapshot of another length than announced", l.addr, ErrProtocol)
 		}
 		return written, nil
 	}

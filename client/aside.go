@@ -93,6 +93,9 @@ func (c *Client) greetAside(conn net.Conn, addr string) (*link, error) {
 	if w.Code != protocol.OK {
 		return nil, &farewellError{code: w.Code, detail: w.Detail}
 	}
+	if err := checkGrant(w); err != nil {
+		return nil, err
+	}
 	l.limit = w.Limits.MaxFrame
 	return l, nil
 }
@@ -127,14 +130,25 @@ func (l *link) ask(op protocol.Op, body []byte) (*protocol.Message, error) {
 	if _, err := l.conn.Write(protocol.AppendRequest(nil, &protocol.Request{Op: op, Xid: xid, Body: body})); err != nil {
 		return nil, err
 	}
+	m, err := l.hear(op, xid)
+	if err == nil && m.Partial {
+		err = fmt.Errorf("%s: %w: a part of an answer to %v", l.addr, ErrProtocol, op)
+	}
+	return m, err
+}
+
+// hear takes an answer to the only request of a connection.
+func (l *link) hear(op protocol.Op, xid uint64) (*protocol.Message, error) {
 	m, err := l.receive()
 	switch {
 	case err != nil:
-		return nil, err
 	case m.Kind == protocol.Goodbye:
-		return nil, goodbyeError(m)
-	case m.Kind != protocol.Reply || m.Op != op || m.Xid != xid || m.Partial:
-		return nil, fmt.Errorf("%w: an answer to %v %d, awaited was %v %d", ErrProtocol, m.Op, m.Xid, op, xid)
+		err = goodbyeError(m)
+	case m.Kind != protocol.Reply || m.Op != op || m.Xid != xid:
+		err = fmt.Errorf("%w: an answer to %v %d, awaited was %v %d", ErrProtocol, m.Op, m.Xid, op, xid)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", l.addr, err)
 	}
 	return m, nil
 }

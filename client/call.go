@@ -31,6 +31,7 @@ type call struct {
 	alone     bool // it was refused although no other write was open
 	cost      int  // bytes of its answer that a server may have to keep
 	sentAt    time.Duration
+	garbled   int        // answers that did not decode
 	bytes     int        // as it was sent
 	watch     *Watch     // of OpWatch: goes live with the answer
 	replay    *replay    // of OpResume: its watches go live when it is sent

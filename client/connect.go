@@ -2,6 +2,7 @@ package client
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -163,6 +164,14 @@ func (c *Client) dialAny(ctx context.Context, servers []string, failed func(addr
 		}
 	}
 	var failures []error
+	late := func() []error {
+		for _, addr := range servers[:started] {
+			if open[addr] {
+				failures = append(failures, fmt.Errorf("%s: no connection: %w", addr, context.Cause(ctx)))
+			}
+		}
+		return failures
+	}
 	hedge := time.NewTimer(0)
 	defer hedge.Stop()
 	for {
@@ -188,7 +197,7 @@ func (c *Client) dialAny(ctx context.Context, servers []string, failed func(addr
 			hedge.Reset(0)
 		case <-ctx.Done():
 			giveUp()
-			return nil, "", errors.Join(append(failures, context.Cause(ctx))...)
+			return nil, "", cmp.Or(errors.Join(late()...), context.Cause(ctx))
 		}
 	}
 }
@@ -230,13 +239,18 @@ func (c *Client) greet(conn net.Conn, addr string) (*link, error) {
 }
 
 func readWelcome(r *bufio.Reader) (*protocol.Welcome, error) {
-	frame, err := protocol.ReadFrame(r, nil, protocol.WelcomeMaxFrame)
+	begin, _ := r.Peek(4) // a stranger's first words, where a length is due
+	begin = slices.Clone(begin)
+	frame, err := readFrame(r, nil, protocol.WelcomeMaxFrame)
+	if errors.Is(err, ErrProtocol) {
+		err = fmt.Errorf("%w: it begins with %q", err, begin)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("awaiting the welcome: %w", err)
 	}
 	w, err := protocol.DecodeWelcome(frame)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrProtocol, err)
+		return nil, fmt.Errorf("awaiting the welcome: %w: %w", ErrProtocol, err)
 	}
 	return &w, nil
 }
@@ -323,13 +337,10 @@ func (c *Client) checkWelcome(w *protocol.Welcome) error {
 	id := c.sess.id
 	c.mu.Unlock()
 	guest := c.cfg.mode == protocol.HelloGuest
-	lim := w.Limits
 	switch {
-	case w.Version != protocol.Version:
-		return fmt.Errorf("%w: version %d was never offered", ErrProtocol, w.Version)
 	case !guest && (w.Session == 0 || id != 0 && w.Session != id):
 		return fmt.Errorf("%w: welcomed to session %#x instead of %#x", ErrProtocol, w.Session, id)
-	case !guest && id == 0 && len(w.Password) != passwordSize:
+	case !guest && len(w.Password) != passwordSize && (id == 0 || len(w.Password) > 0):
 		return fmt.Errorf("%w: a session password of %d bytes", ErrProtocol, len(w.Password))
 	case w.TimeoutMs < 1 || w.TimeoutMs > int64(24*time.Hour/time.Millisecond):
 		return fmt.Errorf("%w: a session timeout of %d ms", ErrProtocol, w.TimeoutMs)
@@ -337,6 +348,16 @@ func (c *Client) checkWelcome(w *protocol.Welcome) error {
 		return fmt.Errorf("%w: one has run as %d", errXidsSpent, w.HighXid)
 	case w.HighXid > protocol.MaxXid:
 		return fmt.Errorf("%w: a write of xid %d", ErrProtocol, w.HighXid)
+	}
+	return checkGrant(w)
+}
+
+// checkGrant is checkWelcome of a connection that has no session.
+func checkGrant(w *protocol.Welcome) error {
+	lim := w.Limits
+	switch {
+	case w.Version != protocol.Version:
+		return fmt.Errorf("%w: version %d was never offered", ErrProtocol, w.Version)
 	case lim.MaxFrame == 0 || lim.MaxFrame > maxFrame || lim.MaxOutstanding == 0 || lim.MaxOutcomes == 0 || lim.MaxWatches == 0:
 		return fmt.Errorf("%w: limits %+v", ErrProtocol, lim)
 	}

@@ -52,6 +52,7 @@ func (c *Client) excuse(late time.Duration) {
 		since = time.Duration(c.link.heard.Load())
 	}
 	c.link.heard.Store(int64(min(c.now(), since+late)))
+	c.link.pingDueAt = min(c.now(), c.link.pingDueAt+late)
 }
 
 // whyAway is what went wrong with the servers last, as the end of a text.
@@ -107,7 +108,7 @@ func (c *Client) attendLink(l *link, now time.Duration) (wait time.Duration) {
 		c.askMembers(l)
 	}
 	if now >= l.nextPing() {
-		l.pingDue = true
+		l.pingDue, l.pingDueAt = true, now
 		c.kick()
 	}
 	if c.worthScouting(l, now) {
@@ -116,19 +117,34 @@ func (c *Client) attendLink(l *link, now time.Duration) (wait time.Duration) {
 	}
 	next := min(l.nextPing(), l.askedAt+membersEvery)
 	since, waits := l.waitsSince()
-	if c.resting = !waits; c.resting {
-		return next - now
-	}
+	c.resting = !waits
 	most := c.sess.timeout * 2 / 3
-	dead := time.Duration(l.heard.Load()) + most
-	if c.pool.hasOther(l.addr) {
-		dead = min(dead, since+max(c.patience, c.leastPatience()))
+	dead := l.deafFrom()
+	why := errDeaf
+	if waits {
+		silent := time.Duration(l.heard.Load()) + most
+		if c.pool.hasOther(l.addr) {
+			silent = min(silent, since+max(c.patience, c.leastPatience()))
+		}
+		if silent <= dead {
+			dead, why = silent, errSilent
+		}
 	}
 	if now < dead {
 		return min(next, dead) - now
 	}
-	c.loseSilent(l)
+	c.loseSilent(l, why)
 	return most
+}
+
+// deafFrom is when a server is left that has a ping to answer, however much else it
+// says: nothing but pongs keeps the session, and a sixth of it is left to attach anew.
+func (l *link) deafFrom() time.Duration {
+	if l.c.sess.id == 0 || !l.pingDue && l.lastPing == l.lastPong {
+		return forever
+	}
+	timeout := l.c.sess.timeout
+	return max(l.c.lastAck+timeout*5/6, l.pingDueAt+timeout/6)
 }
 
 // pingEvery is how often a session gives a sign of life. Of those given to a
@@ -168,8 +184,8 @@ func (l *link) waitsSince() (since time.Duration, waits bool) {
 
 // loseSilent leaves a server. If that had just welcomed us it may be everybody
 // who is slow, so the next one gets more time.
-func (c *Client) loseSilent(l *link) {
-	l.leave(errSilent)
+func (c *Client) loseSilent(l *link, why error) {
+	l.leave(why)
 	c.pool.shun(l.addr, c.now())
 	if time.Duration(l.heard.Load())-l.greeted < shortLife {
 		c.patience = min(2*max(c.patience, c.leastPatience()), c.sess.timeout*2/3)

@@ -38,17 +38,22 @@ const (
 	maxContactMs = 24 * 60 * 60 * 1000 // a day, beyond which older says no more
 	scoutEvery   = 2 * time.Second     // while that lasts
 
+	maxGarbled   = 2           // answers to one call that do not decode, until it fails
 	maxSigns     = 16          // pings kept until the leader is known to have heard of them
 	membersEvery = time.Minute // how often the servers are asked for
 
 	// closeGrace is how long Close waits for a connection that is down.
 	closeGrace = time.Second
 
+	maxHost = 255 // bytes of a name, of a server that is learned of
+	maxPort = 5
+
 	bufferSize       = 64 << 10 // of the sender: what one write call takes
 	readBufferSize   = 64 << 10
 	keptBody         = 16 << 10         // a recycled call keeps no larger body
 	keptCalls        = 1024             // recycled calls
 	maxWatchQueue    = 4096             // events one watch holds before it coalesces, then resyncs
+	maxSeen          = 1 << 18          // events one watch remembers: more than one transaction makes, or one replay tells
 	maxFrame         = 64 << 20         // no server may announce more
 	defaultMaxFrame  = 1 << 20          // until a Welcome says so
 	maxResumeWatches = 10_000           // in one request

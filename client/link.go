@@ -35,6 +35,7 @@ type link struct {
 	left       error         // why it is down, if the client left the server
 	greeted    time.Duration // when
 	askedAt    time.Duration // for the members
+	pingDueAt  time.Duration // when the newest ping was called for
 	lastPing   uint64        // xid of the newest ping: the milliseconds at which it was asked for
 	lastPingAt time.Duration // the same, to the nanosecond
 	lastPong   uint64        // xid of the newest answered
@@ -198,6 +199,9 @@ func (l *link) read() error {
 	for {
 		m, err := l.receive()
 		if err != nil {
+			if m != nil {
+				l.c.garbled(m, fmt.Errorf("%s: %w", l.addr, err))
+			}
 			return err
 		}
 		if err := l.handle(m); err != nil {
@@ -208,9 +212,10 @@ func (l *link) read() error {
 }
 
 // receive reads one message. The limit of the Welcome is for requests; a reply
-// may be a little larger than what was once asked to be kept.
+// may be a little larger than what was once asked to be kept. Of a message that
+// does not decode it returns the header, too.
 func (l *link) receive() (*protocol.Message, error) {
-	frame, err := protocol.ReadFrame(l.r, l.frame, min(2*l.limit, maxFrame))
+	frame, err := readFrame(l.r, l.frame, min(2*l.limit, maxFrame))
 	if err != nil {
 		return nil, err
 	}
@@ -219,9 +224,41 @@ func (l *link) receive() (*protocol.Message, error) {
 	}
 	m, err := protocol.DecodeMessage(frame)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrProtocol, err)
+		return &m, fmt.Errorf("%w: %w", ErrProtocol, err)
 	}
 	return &m, nil
+}
+
+// readFrame words a frame that is too large as the server's fault: ErrTooLarge is
+// for what a caller asks.
+func readFrame(r *bufio.Reader, buf []byte, most uint32) ([]byte, error) {
+	frame, err := protocol.ReadFrame(r, buf, most)
+	if large, ok := errors.AsType[*protocol.FrameTooLargeError](err); ok {
+		err = fmt.Errorf("%w: a frame of %d bytes, at most %d are allowed", ErrProtocol, large.Length, large.Max)
+	}
+	return frame, err
+}
+
+// garbled fails the call whose answer does not decode, once another connection has
+// brought none that does: or it would be sent again without an end, and what is
+// behind it would never be answered.
+func (c *Client) garbled(m *protocol.Message, why error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.sent.len() == 0 || m.Kind != protocol.Reply {
+		return
+	}
+	cl := c.sent.front()
+	if cl.quiet || m.Xid != cl.req.Xid || m.Op != cl.req.Op {
+		return
+	}
+	if cl.garbled++; cl.garbled < maxGarbled {
+		return
+	}
+	c.sent.pop()
+	c.owed -= cl.bytes
+	c.window.settled(cl)
+	c.finish(cl, &Error{Err: why, Maybe: cl.isWrite()})
 }
 
 func (l *link) handle(m *protocol.Message) error {
@@ -314,5 +351,6 @@ func goodbyeError(m *protocol.Message) error {
 // Why a client leaves a server by itself.
 var (
 	errSilent = errors.New("the server was silent for too long")
+	errDeaf   = errors.New("the server has left a ping unanswered for too long")
 	errCutOff = errors.New("the server has lost the leader, and another has not")
 )

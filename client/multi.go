@@ -146,10 +146,23 @@ func (c *Client) all(ctx context.Context, writes []protocol.WriteOp) (protocol.M
 	case m.More == nil:
 		m.More = &protocol.More{}
 	}
-	if len(m.More.Results) != len(writes) {
-		return m, &Error{Op: "multi", Err: ErrProtocol, Zxid: m.Zxid, Maybe: true}
+	if err := matches(&m, writes); err != nil {
+		return m, &Error{Op: "multi", Err: err, Zxid: m.Zxid, Maybe: true}
 	}
 	return m, nil
+}
+
+// matches tells whether what is said to be done is what was asked for.
+func matches(m *protocol.Message, writes []protocol.WriteOp) error {
+	if len(m.More.Results) != len(writes) {
+		return fmt.Errorf("%w: %d results of %d operations", ErrProtocol, len(m.More.Results), len(writes))
+	}
+	for i := range writes {
+		if r := &m.More.Results[i]; r.Op != writes[i].Op || r.Code != protocol.OK {
+			return fmt.Errorf("%w: a multi that was done, and in it a result of %v: %v; operation %d was %v", ErrProtocol, r.Op, r.Code, i, writes[i].Op)
+		}
+	}
+	return nil
 }
 
 // multiFailure names the culprit: the operation that has a code of its own. A

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/lycaon-io/lycaon/protocol"
 )
@@ -53,12 +54,16 @@ func (c *Client) MultiRead(ctx context.Context, reads []ReadOp, opts ...GetOptio
 	if err != nil {
 		return nil, opError("multiRead", "", err)
 	}
-	if len(reads) > 0 && (m.More == nil || len(m.More.Results) != len(reads)) {
-		return nil, &Error{Op: "multiRead", Err: ErrProtocol}
+	if m.More == nil || len(m.More.Results) != len(reads) {
+		return nil, &Error{Op: "multiRead", Err: fmt.Errorf("%w: not a result of each read", ErrProtocol)}
 	}
 	results := make([]ReadResult, len(reads))
 	for i, r := range reads {
-		results[i] = readResult(r, &m.More.Results[i], m.Zxid)
+		answer := &m.More.Results[i]
+		if answer.Op != r.op {
+			return nil, &Error{Op: "multiRead", Err: fmt.Errorf("%w: read %d was %v, its result is of %v", ErrProtocol, i, r.op, answer.Op)}
+		}
+		results[i] = readResult(r, answer, m.Zxid)
 	}
 	return results, nil
 }

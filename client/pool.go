@@ -133,7 +133,7 @@ func (p *pool) learn(members []protocol.Member, addr string) {
 // usable tells whether addr says where a server is.
 func usable(addr string) bool {
 	host, port, err := net.SplitHostPort(addr)
-	if err != nil || host == "" || port == "" || port == "0" {
+	if err != nil || host == "" || len(host) > maxHost || port == "" || len(port) > maxPort || port == "0" {
 		return false
 	}
 	ip, err := netip.ParseAddr(host)

@@ -2,6 +2,7 @@ package client
 
 import (
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -18,7 +19,9 @@ func (c *Client) run() {
 		if !none {
 			c.cfg.logger.Info("connected", "server", l.addr, "session", c.Session().ID())
 			err = c.serve(l)
-			final = isFinal(err)
+			if final = isFinal(err); !final { // which is of the session, whoever says so
+				err = fmt.Errorf("%s: %w", l.addr, err)
+			}
 			if c.leave(l, err) {
 				pause.reset()
 			}

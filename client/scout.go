@@ -59,8 +59,8 @@ func (c *Client) contactOf(addr string) (contact time.Duration, err error) {
 			return err
 		}
 		m, err := l.ask(protocol.OpPing, nil)
-		if err == nil && m.More != nil {
-			contact = time.Duration(m.More.Count) * time.Millisecond
+		if err == nil {
+			contact = contactIn(m)
 		}
 		return err
 	})

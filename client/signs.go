@@ -17,12 +17,16 @@ func (l *link) pong(m *protocol.Message) error {
 	}
 	l.lastPong = m.Xid
 	l.c.prompt() // the next one has its time
-	var age time.Duration
-	if m.More != nil {
-		age = time.Duration(min(m.More.Count, maxContactMs)) * time.Millisecond
-	}
-	l.heardOf(sign{time.Duration(m.Xid) * time.Millisecond, l.c.now()}, age)
+	l.heardOf(sign{time.Duration(m.Xid) * time.Millisecond, l.c.now()}, contactIn(m))
 	return nil
+}
+
+// contactIn is how long ago, by a pong, the server has heard of the leader.
+func contactIn(pong *protocol.Message) time.Duration {
+	if pong.More == nil {
+		return 0
+	}
+	return time.Duration(min(pong.More.Count, maxContactMs)) * time.Millisecond
 }
 
 // heardOf takes a ping's answer, by which the newest word of the server that the

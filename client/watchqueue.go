@@ -5,7 +5,7 @@ package client
 // transaction need to be remembered; during one, all. In a transaction a node may
 // come and go several times, by turns, so that two comings without a going between
 // them are two tellings of one transaction. Its other changes in one are told once.
-// The caller holds c.mu.
+// What is more than can be remembered becomes a gap. The caller holds c.mu.
 func (w *Watch) fresh(e Event) bool {
 	if e.Zxid <= w.floor {
 		return false
@@ -30,6 +30,11 @@ func (w *Watch) fresh(e Event) bool {
 	news := t.heard > t.told
 	t.told = max(t.told, t.heard)
 	w.seen[key] = t
+	if len(w.seen) > maxSeen {
+		clear(w.seen)
+		w.pushGap(e.Zxid)
+		return false
+	}
 	return news
 }
 

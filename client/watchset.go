@@ -253,7 +253,9 @@ func (s *watchSet) event(c *Client, m *protocol.Message) error {
 	case !known:
 		return nil // of a younger server
 	case !strings.HasPrefix(m.Path, "/"):
-		return fmt.Errorf("%w: event %d of %q", ErrProtocol, m.Event, m.Path)
+		return fmt.Errorf("%w: event %d of %.64q", ErrProtocol, m.Event, m.Path)
+	case len(m.Path) > znode.MaxPathBytes: // the way up from it takes the square of that
+		return fmt.Errorf("%w: event %d of a path of %d bytes, at most %d are allowed", ErrProtocol, m.Event, len(m.Path), znode.MaxPathBytes)
 	}
 	c.saw(m.Zxid)
 	if m.Zxid > 0 {

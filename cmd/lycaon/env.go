@@ -303,7 +303,7 @@ func describe(err error) string {
 			return text + "; see --tls, --ca, --cert and --key"
 		case strings.Contains(text, "dial "), strings.HasSuffix(text, context.DeadlineExceeded.Error()):
 			return text + "; is the server running? (-s H:P or LYCAON_SERVER says where)"
-		case strings.HasSuffix(text, "the server did not answer"), strings.HasSuffix(text, "awaiting the welcome: EOF"):
+		case strings.HasSuffix(text, "the server did not answer"), strings.Contains(text, "awaiting the welcome: "):
 			return text + "; is that its client port? (--client-addr of serve, neither --http-addr nor --peer-addr)"
 		}
 	case errors.As(err, &call) && call.Op == "create" && errors.Is(err, client.ErrNoNode):
