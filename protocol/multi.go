@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"fmt"
+	"iter"
 
 	"github.com/lycaon-io/lycaon/znode"
 )
@@ -43,6 +44,25 @@ func DecodeMulti(body []byte, into []WriteOp) (_ []WriteOp, brief bool, _ error)
 	}
 	brief, err := m.end()
 	return into, brief, err
+}
+
+// Writes walks the operations of a write, one but for a multi, up to the first that
+// does not decode. Each is good until the next.
+func Writes(op Op, body []byte) iter.Seq[*WriteOp] {
+	return func(yield func(*WriteOp) bool) {
+		var w WriteOp
+		if op != OpMulti {
+			if DecodeWrite(op, body, &w) == nil {
+				yield(&w)
+			}
+			return
+		}
+		for m := readMulti(body); m.left > 0; {
+			if m.next(&w); m.d.err != nil || !yield(&w) {
+				return
+			}
+		}
+	}
 }
 
 // IsBriefMulti tells whether the body of a multi, which decodes, asks for a

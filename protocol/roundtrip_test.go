@@ -3,6 +3,7 @@ package protocol
 import (
 	"bytes"
 	"cmp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -65,6 +66,29 @@ func TestEveryWriteDecodesToWhatWasAppended(t *testing.T) {
 		require.NoError(t, DecodeWrite(want.Op, AppendWrite(nil, &want), &got))
 		require.Equal(t, want, withoutMemory(got))
 	}
+}
+
+func TestTheOperationsOfAWriteAreWalked(t *testing.T) {
+	walked := func(op Op, body []byte) (all []WriteOp) {
+		for w := range Writes(op, body) {
+			all = append(all, withoutMemory(*w))
+			all[len(all)-1].Create.ACL = slices.Clone(w.Create.ACL)
+			all[len(all)-1].ACL = slices.Clone(w.ACL)
+		}
+		return all
+	}
+	samples := slices.DeleteFunc(writeSamples(), func(w WriteOp) bool { return w.Op > OpCheck })
+	for _, w := range samples {
+		require.Equal(t, []WriteOp{w}, walked(w.Op, AppendWrite(nil, &w)))
+	}
+	require.Equal(t, samples, walked(OpMulti, AppendMulti(nil, samples)))
+	require.Equal(t, samples, walked(OpMulti, AppendBriefMulti(nil, samples)))
+	for range Writes(OpMulti, AppendMulti(nil, samples)) {
+		break
+	}
+	torn := AppendMulti(nil, samples)
+	require.Less(t, len(walked(OpMulti, torn[:len(torn)-1])), len(samples))
+	require.Empty(t, walked(OpCreate, []byte{0x91, 0xa5, '/'}))
 }
 
 func TestThePathOfAWriteIsToldWithoutTheRest(t *testing.T) {

@@ -86,7 +86,7 @@ var pipelineFigures = []figure{
 	count("lanes_broken", "Connections closed since two used one generation.", func(r *reading) uint64 { return r.core.Broken }),
 	count("lane_full", "Times a reader waited at the bound of its lane.", func(r *reading) uint64 { return r.core.LaneFull }),
 	count("server_full", "Times a reader waited at the bound of all lanes.", func(r *reading) uint64 { return r.core.ServerFull }),
-	count("quota_refusals", "Writes refused by a quota, of clients of this server.", func(r *reading) uint64 { return r.core.QuotaRefused }),
+	count("quota_refusals", "Writes refused by a quota, or since there were as many quotas as there may be, of clients of this server.", func(r *reading) uint64 { return r.core.QuotaRefused }),
 	count("watches_refused", "Watches refused at a bound.", func(r *reading) uint64 { return r.core.WatchesRefused }),
 	count("sessions_refused", "Sessions refused at their bound.", func(r *reading) uint64 { return r.core.SessionsRefused }),
 	count("arrivals_refused", "Opens, attaches and guests for which there was no room.", func(r *reading) uint64 { return r.core.ArrivalsRefused }),

@@ -17,5 +17,5 @@ var (
 	ErrTooLarge                = errors.New("too large")
 	ErrFenced                  = errors.New("the guard of the write is no more")
 	ErrQuotaExceeded           = errors.New("quota exceeded")
-	ErrTooManyQuotas           = errors.New("too many quotas")
+	ErrTooManyQuotas           = errors.New("too many quotas") // says who bounds them: a tree does not
 )

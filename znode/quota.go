@@ -1,6 +1,7 @@
 package znode
 
 import (
+	"iter"
 	"strconv"
 	"strings"
 )
@@ -15,8 +16,6 @@ const (
 	statsName  = "zookeeper_stats"
 
 	maxLimitsBytes = 1024 // of the data of zookeeper_limits
-
-	MaxQuotas = 10_000 // of a tree: now and then a replica looks at them all, and applies nothing meanwhile
 )
 
 // QuotasEnforced, as the data of /zookeeper/quota, has hard limits kept. Without
@@ -89,6 +88,32 @@ func (t *Tree) Quotas() []Quota {
 		all = append(all, q)
 	}
 	return all
+}
+
+// NumQuotas returns how many there are.
+func (t *Tree) NumQuotas() int { return len(t.quotas) }
+
+// HasQuota tells whether there is one of the subtree at path.
+func (t *Tree) HasQuota(path string) bool {
+	_, ok := t.quotas[path]
+	return ok
+}
+
+// Limited walks the paths that op would give a quota, if they have none: missing
+// parents can be a zookeeper_limits as well.
+func (op *CreateOp) Limited() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		at := op.Path
+		if op.Sequential { // the name will have a number behind it
+			at = Parent(at)
+		}
+		for made := !op.Sequential; (made || op.Parents) && inQuotas(at); made = false {
+			if of, ok := limited(at, limitsName); ok && of != rootPath && !yield(of) {
+				return
+			}
+			at = Parent(at)
+		}
+	}
 }
 
 // usage returns the nodes at and below path, and the bytes of their data.
@@ -232,10 +257,7 @@ func (t *Tree) enforced() bool {
 // mayAdd checks a create of path and of the missing ancestors above it, which
 // counts as if they were made one by one.
 func (t *Tree) mayAdd(path string, data []byte, missing int) error {
-	if err := checkQuotaNode(path, data); err != nil {
-		return err
-	}
-	if err := t.mayLimit(path, missing); err != nil || !t.enforced() {
+	if err := checkQuotaNode(path, data); err != nil || !t.enforced() {
 		return err
 	}
 	for up := missing; up >= 0; up-- {
@@ -249,21 +271,6 @@ func (t *Tree) mayAdd(path string, data []byte, missing int) error {
 				return err
 			}
 		}
-	}
-	return nil
-}
-
-// mayLimit bounds the quotas, of which the ancestors can be some as well.
-func (t *Tree) mayLimit(path string, missing int) error {
-	quotas := 0
-	for ; missing >= 0 && inQuotas(path); missing-- {
-		if Base(path) == limitsName {
-			quotas++
-		}
-		path = Parent(path)
-	}
-	if quotas > 0 && len(t.quotas)+quotas > MaxQuotas {
-		return ErrTooManyQuotas
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package znode
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 
@@ -202,30 +203,42 @@ func TestMissingParentsCountAsIfMadeOneByOne(t *testing.T) {
 	}
 }
 
-// Every scrape of the metrics walks them all while nothing is applied.
-func TestQuotasAreBoundedInNumber(t *testing.T) {
+// By these the server of a connection bounds them: a tree takes any number.
+func TestACreateTellsWhichQuotasItMakes(t *testing.T) {
 	tree := New()
-	one := func(of string) error {
-		_, err := do(tree, 1, func() error {
-			_, err := tree.Create(user, &CreateOp{Path: limitsOf(of), ACL: OpenACL, Parents: true})
-			return err
-		})
-		return err
+	for _, c := range []struct {
+		op   CreateOp
+		want []string
+	}{
+		{CreateOp{Path: limitsOf("/a")}, []string{"/a"}},
+		{CreateOp{Path: limitsOf("/a"), Parents: true}, []string{"/a"}},
+		{CreateOp{Path: limitsOf("/b/zookeeper_limits/c"), Parents: true}, []string{"/b/zookeeper_limits/c", "/b"}},
+		{CreateOp{Path: limitsOf("/b/zookeeper_limits") + "/d"}, nil},
+		{CreateOp{Path: limitsOf("/e") + "/", Parents: true, Sequential: true}, []string{"/e"}},
+		{CreateOp{Path: limitsOf("/e") + "/", Sequential: true}, nil},
+		{CreateOp{Path: limitsOf("/e"), Parents: true, Sequential: true}, nil},
+		{CreateOp{Path: statsOf("/a")}, nil},
+		{CreateOp{Path: "/zookeeper/quota/f/zookeeper_limits_/g", Parents: true}, nil},
+		{CreateOp{Path: "/zookeeper/quotas/zookeeper_limits"}, nil},
+		{CreateOp{Path: "/h/zookeeper_limits"}, nil},
+		{CreateOp{Path: "/"}, nil},
+	} {
+		require.Equal(t, c.want, slices.Collect(c.op.Limited()), c.op.Path)
+		made := tree.NumQuotas()
+		for _, of := range c.want {
+			if tree.HasQuota(of) {
+				made--
+			}
+		}
+		c.op.ACL = OpenACL
+		_, err := do(tree, 1, func() error { _, err := tree.Create(user, &c.op); return err })
+		if err == nil {
+			require.Equal(t, made+len(c.want), tree.NumQuotas(), c.op.Path)
+		}
 	}
-	for i := range MaxQuotas - 1 {
-		require.NoError(t, one(fmt.Sprintf("/%d", i)))
-	}
-	// Those above it count as if they were made one by one.
-	require.EqualError(t, one("/a/zookeeper_limits/b"), "create "+limitsOf("/a/zookeeper_limits/b")+": too many quotas")
-	require.NoError(t, one("/a"))
-	require.ErrorIs(t, one("/b"), ErrTooManyQuotas)
-	_, err := do(tree, 1, func() error { _, err := tree.Set(user, limitsOf("/a"), []byte("count=1"), AnyVersion); return err })
-	require.NoError(t, err)
-	create(t, tree, 1, user, &CreateOp{Path: statsOf("/a")})
-	_, err = do(tree, 1, func() error { return tree.Delete(user, limitsOf("/a"), AnyVersion) })
-	require.NoError(t, err)
-	require.NoError(t, one("/b"))
-	require.Len(t, tree.Quotas(), MaxQuotas)
+	require.Equal(t, []string{"/a", "/b", "/b/zookeeper_limits/c", "/e"}, slices.Sorted(maps.Keys(tree.quotas)))
+	root := CreateOp{Path: "/zookeeper/quota/zookeeper_limits/a", Parents: true}
+	require.Empty(t, slices.Collect(root.Limited()), "it is refused")
 }
 
 func TestAnOperationOfATransactionSeesTheQuotaAsThoseBeforeItLeftIt(t *testing.T) {

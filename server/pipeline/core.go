@@ -42,6 +42,7 @@ type Core struct {
 	halted  atomic.Pointer[refusal] // by the cluster's
 	zxid    atomic.Uint64           // of the machine, for those who hold no lock
 	kept    atomic.Int64            // memory of the answers its sessions keep, likewise
+	limits  atomic.Int64            // quotas that the writes in the lanes may make
 	counts  counters
 
 	// Of the applying goroutine alone.

@@ -51,7 +51,7 @@ func (l *Lane) refuseToKeep(r *protocol.Request) verdict {
 	if !l.acknowledges(r.Arg) {
 		return l.answer(m)
 	}
-	return l.order(&protocol.Request{Op: protocol.OpCheck, Xid: r.Xid, Arg: r.Arg, Unkept: true, Body: checkOfRoot}, 0, m)
+	return l.order(&protocol.Request{Op: protocol.OpCheck, Xid: r.Xid, Arg: r.Arg, Unkept: true, Body: checkOfRoot}, 0, 0, m)
 }
 
 // checkOfRoot changes nothing, and every version knows it.

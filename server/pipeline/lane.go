@@ -227,12 +227,16 @@ func (l *Lane) submitWrite(r *protocol.Request) verdict {
 	if !ok {
 		return l.refuseToKeep(r)
 	}
-	return l.order(r, keeps, nil)
+	limits, refusal := l.mayLimit(r)
+	if refusal != nil {
+		return l.answer(refusal)
+	}
+	return l.order(r, keeps, limits, nil)
 }
 
 // order gives a write the next sequence. Its answer is what it comes to, unless there
 // is one already.
-func (l *Lane) order(r *protocol.Request, keeps int, answer *protocol.Message) verdict {
+func (l *Lane) order(r *protocol.Request, keeps, limits int, answer *protocol.Message) verdict {
 	n := cost(r)
 	if answer != nil {
 		n += int64(answer.Size())
@@ -250,6 +254,10 @@ func (l *Lane) order(r *protocol.Request, keeps int, answer *protocol.Message) v
 	s.ids, s.body, s.unkept, s.keeps, s.answer = l.ids.Load(), r.Body, r.Unkept, keeps, answer
 	l.keeping += keeps
 	l.acked = max(l.acked, r.Arg)
+	if limits > 0 {
+		s.limits = limits
+		l.core.limits.Add(int64(limits))
+	}
 	l.nextSeq++
 	if mutant.On(mutant.AnswerAtOnce) {
 		l.sink.Push(&protocol.Message{Op: r.Op, Xid: r.Xid, Zxid: l.core.Zxid()})
@@ -394,6 +402,9 @@ func (l *Lane) pop() slot {
 	l.queue.pop()
 	l.bytes -= s.bytes
 	l.keeping -= s.keeps
+	if s.limits > 0 {
+		l.core.limits.Add(-int64(s.limits))
+	}
 	l.depth.Add(-1)
 	l.core.credit.give(s.bytes)
 	switch {

@@ -14,6 +14,7 @@ const (
 	maxBurstBytes  = 16 << 20 // of the answers that one connection is given at one instant, under the lock
 	effectWork     = 16       // what a resume adds to that for each effect it may look at
 	multiWork      = 2 << 20  // what a multi-read adds that gathered listings in vain
+	maxQuotas      = 10_000   // of the tree: now and then they are all looked at, and nothing is applied meanwhile
 	queueKeptSlots = 64       // a lane's queue longer than this is given back when it runs empty
 )
 

@@ -33,6 +33,7 @@ type slot struct {
 	unkept   bool // a write whose xid the log is not told
 	bytes    int64
 	keeps    int // what its answer may take, of a write that was given room for it
+	limits   int // quotas that it may make, of a write
 	seq, xid uint64
 	ack      uint64
 	ids      *identities

@@ -68,7 +68,7 @@ type Stats struct {
 	CutOff               uint64 // connections closed since the leader was out of reach
 	LaneFull, ServerFull uint64 // times a reader had to wait for credit
 	WatchesRefused       uint64
-	QuotaRefused         uint64 // writes of this server's clients
+	QuotaRefused         uint64 // writes of this server's clients, by a quota or since there are as many as may be
 	KeepsRefused         uint64 // writes whose session keeps as much as it may at present
 	SessionsRefused      uint64
 	ArrivalsRefused      uint64 // opens, attaches and guests for which there was no room

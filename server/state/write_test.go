@@ -222,3 +222,42 @@ func TestARaisedSequenceTakesAZxidOnlyIfItChangesSomething(t *testing.T) {
 	w.Create.Sequential = true
 	require.Equal(t, "/a/n-0000000007", b.done(w).Answer.Path)
 }
+
+// The server of a connection bounds the quotas, before the log: what is in one was taken
+// by a program that knew no bound, and runs the same by all.
+func TestALogOfAnyNumberOfQuotasRunsAsItAlwaysDid(t *testing.T) {
+	const many = 10_001
+	b := newBench(t)
+	quota := func(i int) protocol.WriteOp {
+		w := create(fmt.Sprintf("/zookeeper/quota/%d/zookeeper_limits", i), "count=1")
+		w.Create.Parents = true
+		return w
+	}
+	var log []byte
+	record := func(op protocol.Op, body []byte) {
+		txn := b.next(op, body)
+		txn.Xid = 0
+		log = AppendTxn(log, txn)
+	}
+	log = AppendBatchHeader(log, 2000)
+	for i := range many {
+		w := quota(i)
+		record(protocol.OpCreate, protocol.AppendWrite(nil, &w))
+	}
+	record(protocol.OpMulti, protocol.AppendMulti(nil, []protocol.WriteOp{quota(many), quota(many + 1)}))
+
+	batch, err := DecodeBatch(log)
+	require.NoError(t, err)
+	var txn Txn
+	for {
+		more, err := batch.Next(&txn)
+		require.NoError(t, err)
+		if !more {
+			break
+		}
+		b.m.Apply(&txn, batch.StampMs(), &b.out)
+		require.Equal(t, protocol.OK, b.out.Answer.Code, b.out.Answer.More)
+	}
+	require.Len(t, b.m.Tree().Quotas(), many+2)
+	require.Equal(t, uint64(0xc883356e59eda24), b.m.Digest(), "as of the programs before there was a bound")
+}
