@@ -26,21 +26,17 @@ var (
 
 // readZooKeeper makes the tree of a snapshot and the logs.
 func readZooKeeper(z *zkImport) (*zkFiles, error) {
-	name := snapshotName.FindStringSubmatch(filepath.Base(z.snapshot))
-	if name == nil {
+	zxid, ok := zxidOf(z.snapshot)
+	if !ok {
 		return nil, usageError{fmt.Errorf("%s: the name of a snapshot is snapshot.HEX, the transaction that it was begun at", z.snapshot)}
 	}
-	zxid, err := strconv.ParseUint(name[1], 16, 63)
-	if err != nil {
-		return nil, usageError{fmt.Errorf("%s: no transaction has this number", z.snapshot)}
-	}
-	logs, err := findLogs(z.logs)
+	files := &zkFiles{notices: []string{}}
+	logs, err := files.findLogs(z.logs)
 	if err != nil {
 		return nil, err
 	}
-	files := &zkFiles{notices: []string{}}
 	err = reading(z.snapshot, func(file *os.File) (err error) {
-		files.tree, err = zkfile.ReadSnapshot(file, int64(zxid))
+		files.tree, err = zkfile.ReadSnapshot(file, zxid)
 		return err
 	})
 	if err != nil {
@@ -49,13 +45,17 @@ func readZooKeeper(z *zkImport) (*zkFiles, error) {
 	if z.incomplete {
 		files.tree.Lenient()
 	}
+	newest := files.lookBeside(z.snapshot)
 	for i, log := range logs {
-		if i+1 < len(logs) && logs[i+1].first <= int64(zxid)+1 {
-			continue // the next begins before the first that is needed
+		if log.tooOld(logs[i+1:], zxid) {
+			continue
 		}
 		if err := files.replay(log.path); err != nil {
 			return nil, err
 		}
+	}
+	if at, _ := zxidOf(newest); at > files.tree.Zxid() {
+		files.notices = append(files.notices, fmt.Sprintf("%s lies beside the snapshot and has later transactions than what is imported", newest))
 	}
 	if beside := unnamedLog(z); beside != "" {
 		files.notices = append(files.notices, fmt.Sprintf("%s lies beside the snapshot and is not read; --zk-log %s would apply what was written after it", beside, filepath.Dir(beside)))
@@ -66,15 +66,47 @@ func readZooKeeper(z *zkImport) (*zkFiles, error) {
 	return files, nil
 }
 
+// zxidOf is the transaction that a snapshot was begun at, which its name says.
+func zxidOf(snapshot string) (zxid int64, ok bool) {
+	name := snapshotName.FindStringSubmatch(filepath.Base(snapshot))
+	if name == nil {
+		return 0, false
+	}
+	zxid, err := strconv.ParseInt(name[1], 16, 64)
+	return zxid, err == nil
+}
+
+// lookBeside tells the tree of the snapshots in the directory of its own, and
+// returns the newest.
+func (f *zkFiles) lookBeside(snapshot string) (newest string) {
+	entries, _ := os.ReadDir(filepath.Dir(snapshot)) // its own was read: what cannot be listed is not told of
+	most := int64(-1)
+	for _, e := range entries {
+		zxid, ok := zxidOf(e.Name())
+		if !ok {
+			continue
+		}
+		f.tree.Reached(zxid)
+		if zxid > most {
+			most, newest = zxid, filepath.Join(filepath.Dir(snapshot), e.Name())
+		}
+	}
+	return newest
+}
+
 func (f *zkFiles) replay(path string) error {
 	return reading(path, func(file *os.File) error {
 		done, err := f.tree.Replay(file)
 		f.applied += done.Applied
-		if done.Torn != "" {
-			f.notices = append(f.notices, fmt.Sprintf("%s: %s; it ends there", path, done.Torn))
-		}
+		f.tellTorn(path, done.Torn)
 		return err
 	})
+}
+
+func (f *zkFiles) tellTorn(path, torn string) {
+	if torn != "" {
+		f.notices = append(f.notices, fmt.Sprintf("%s: %s; it ends there", path, torn))
+	}
 }
 
 // zkLog is a log and the first transaction in it.
@@ -83,9 +115,18 @@ type zkLog struct {
 	first int64
 }
 
+// tooOld tells whether another log of the same directory, so of the same server,
+// begins before the first transaction that is needed. Those of another server
+// may end anywhere.
+func (l zkLog) tooOld(later []zkLog, snapshot int64) bool {
+	return slices.ContainsFunc(later, func(next zkLog) bool {
+		return l.first < next.first && next.first <= snapshot+1 && filepath.Dir(l.path) == filepath.Dir(next.path)
+	})
+}
+
 // findLogs lists the logs that are named, and those in directories that are
 // named, in the order of their transactions. Those without any are left out.
-func findLogs(named []string) (logs []zkLog, err error) {
+func (f *zkFiles) findLogs(named []string) (logs []zkLog, err error) {
 	var paths []string
 	for _, path := range named {
 		info, err := os.Stat(path)
@@ -104,10 +145,11 @@ func findLogs(named []string) (logs []zkLog, err error) {
 	}
 	for _, path := range paths {
 		err := reading(path, func(file *os.File) error {
-			first, err := zkfile.FirstZxid(file)
+			first, torn, err := zkfile.FirstZxid(file)
 			if first > 0 {
 				logs = append(logs, zkLog{path, first})
 			}
+			f.tellTorn(path, torn)
 			return err
 		})
 		if err != nil {

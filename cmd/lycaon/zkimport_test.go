@@ -2,10 +2,13 @@ package main
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"flag"
 	"fmt"
+	"hash/adler32"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path"
@@ -548,6 +551,79 @@ func TestAnImportOfZooKeeperFilesSaysWhatItDid(t *testing.T) {
 	require.Positive(t, said.Transactions)
 	require.Len(t, said.Notices, 1)
 	require.Regexp(t, "^0x[0-9a-f]+$", said.Zxid)
+}
+
+// logOf is a log of transactions that did nothing.
+func logOf(zxids ...int64) []byte {
+	log := append([]byte("ZKLG"), 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0)
+	for _, zxid := range zxids {
+		body := binary.BigEndian.AppendUint64(make([]byte, 8+4), uint64(zxid))
+		body = binary.BigEndian.AppendUint32(append(body, make([]byte, 8)...), math.MaxUint32) // an error
+		body = append(body, make([]byte, 4)...)
+		log = binary.BigEndian.AppendUint64(log, uint64(adler32.Checksum(body)))
+		log = append(binary.BigEndian.AppendUint32(log, uint32(len(body))), body...)
+		log = append(log, 'B')
+	}
+	return log
+}
+
+func TestWhatLiesBesideZooKeepersFilesIsHeeded(t *testing.T) {
+	t.Parallel()
+	original, dir := capturedFile(t, "plain")
+	begun, ok := zxidOf(original)
+	require.True(t, ok)
+	whole, err := readZooKeeper(&zkImport{snapshot: original, logs: []string{dir}})
+	require.NoError(t, err)
+	require.Empty(t, whole.notices)
+	end := whole.tree.Zxid()
+
+	scratch, other := t.TempDir(), t.TempDir()
+	write := func(dir, name string, b []byte) string {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), b, 0o644))
+		return filepath.Join(dir, name)
+	}
+	b, err := os.ReadFile(original)
+	require.NoError(t, err)
+	snapshot := write(scratch, filepath.Base(original), b)
+	read := func(logs ...string) (*zkFiles, error) {
+		return readZooKeeper(&zkImport{snapshot: snapshot, logs: logs})
+	}
+
+	// The logs of another server, of which those around the snapshot end earlier.
+	logs, err := filepath.Glob(filepath.Join(dir, "log.*"))
+	require.NoError(t, err)
+	for _, log := range logs {
+		b, err := os.ReadFile(log)
+		require.NoError(t, err)
+		b = bytes.TrimRight(b, "\x00")
+		write(other, filepath.Base(log), b[:len(b)/2])
+	}
+	files, err := read(dir, other)
+	require.NoError(t, err)
+	require.Equal(t, end, files.tree.Zxid())
+	files, err = read(other, dir)
+	require.NoError(t, err)
+	require.Equal(t, end, files.tree.Zxid())
+
+	// A log that was torn before it had a transaction.
+	torn := write(t.TempDir(), "log.fff", logOf(0xfff)[:30])
+	files, err = read(dir, torn)
+	require.NoError(t, err)
+	require.Equal(t, []string{torn + ": byte 16: the file ends within a record; it ends there"}, files.notices)
+
+	// A snapshot that is older, and one that shows that transactions are missing.
+	next := write(t.TempDir(), "log.100000001", logOf(1<<32+1))
+	write(scratch, fmt.Sprintf("snapshot.%x", begun-1), nil)
+	files, err = read(dir, next)
+	require.NoError(t, err)
+	require.Empty(t, files.notices)
+	require.EqualValues(t, 1<<32+1, files.tree.Zxid())
+	newer := write(scratch, fmt.Sprintf("snapshot.%x.gz", end+1), nil)
+	files, err = read(dir)
+	require.NoError(t, err)
+	require.Equal(t, []string{newer + " lies beside the snapshot and has later transactions than what is imported"}, files.notices)
+	_, err = read(dir, next)
+	require.EqualError(t, err, fmt.Sprintf("%s: the transactions between 0x%x and 0x100000001 are missing: name their logs with --zk-log, or --zk-incomplete goes on without", next, end))
 }
 
 func TestAnImportOfZooKeeperFilesIntoWhatExists(t *testing.T) {

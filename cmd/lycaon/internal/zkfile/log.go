@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash/adler32"
 	"io"
+	"slices"
 )
 
 // endOfRecord follows each record of a log.
@@ -65,10 +66,21 @@ func (t *Tree) Replay(r io.Reader) (Replayed, error) {
 }
 
 // follows tells whether a transaction may be the next. Its upper half is the
-// epoch, which a new leader begins; within one there are no holes.
+// epoch: within one there are no holes, and a new leader begins one with 1. How
+// far the epoch before went the log does not say, but other snapshots may.
 func (t *Tree) follows(zxid int64) bool {
-	return zxid == t.zxid+1 || zxid>>32 > t.zxid>>32
+	if zxid == t.zxid+1 {
+		return true
+	}
+	return zxid>>32 > t.zxid>>32 && uint32(zxid) == 1 && !slices.ContainsFunc(t.reached, func(r int64) bool {
+		return t.zxid < r && r < zxid && uint32(r) != 0 // 0 is of no transaction: a leader begins with it
+	})
 }
+
+// Reached tells of a transaction that the server had come to, as the name of
+// another of its snapshots says: one that it took whole from its leader stands
+// for transactions that no log of it has.
+func (t *Tree) Reached(zxid int64) { t.reached = append(t.reached, zxid) }
 
 // Lenient lets Replay and Complete pass over transactions that are missing: the
 // tree may then be one that never was.
@@ -83,18 +95,18 @@ func (t *Tree) Complete() error {
 	return nil
 }
 
-// FirstZxid returns the first transaction of a log, 0 of one that has none. Logs
-// are replayed in its order.
-func FirstZxid(r io.Reader) (int64, error) {
+// FirstZxid returns the first transaction of a log, or 0 and perhaps how it is
+// torn of one that has none. Logs are replayed in its order.
+func FirstZxid(r io.Reader) (first int64, torn string, err error) {
 	l, err := openLog(r)
 	if err != nil {
-		return 0, err
+		return 0, "", err
 	}
 	h, _, err := l.next()
 	if err == io.EOF {
-		return 0, nil
+		return 0, l.torn, nil
 	}
-	return h.zxid, err
+	return h.zxid, "", err
 }
 
 // logReader reads the records of a log: a checksum, a length, a transaction of

@@ -18,6 +18,7 @@ type Tree struct {
 
 	zxid    int64 // of the last transaction that is in it
 	ahead   int64 // the highest that the snapshot shows a trace of
+	reached []int64
 	lenient bool
 }
 

@@ -356,6 +356,7 @@ func TestMissingTransactionsAreMissed(t *testing.T) {
 		{"in the same epoch", []int64{6, 8}, Replayed{Applied: 1}, "the transactions between 0x6 and 0x8 are missing"},
 		{"right after the snapshot", []int64{9}, Replayed{}, "the transactions between 0x5 and 0x9 are missing"},
 		{"a new epoch", []int64{6, 1<<32 + 1, 1<<32 + 2}, Replayed{Applied: 3}, ""},
+		{"at the beginning of a new epoch", []int64{6, 1<<32 + 3}, Replayed{Applied: 1}, "the transactions between 0x6 and 0x100000003 are missing"},
 		{"nothing", nil, Replayed{}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -385,12 +386,46 @@ func TestMissingTransactionsAreMissed(t *testing.T) {
 	tree.Lenient()
 	require.NoError(t, tree.Complete())
 
-	first, err := FirstZxid(log(7, 8))
+	first, torn, err := FirstZxid(log(7, 8))
 	require.NoError(t, err)
 	require.EqualValues(t, 7, first)
-	first, err = FirstZxid(log())
+	require.Empty(t, torn)
+	first, torn, err = FirstZxid(log())
 	require.NoError(t, err)
 	require.Zero(t, first)
-	_, err = FirstZxid(strings.NewReader("something else"))
+	require.Empty(t, torn, "reserved, and not used yet")
+	first, torn, err = FirstZxid(strings.NewReader("ZKLG"))
+	require.NoError(t, err)
+	require.Zero(t, first)
+	require.Equal(t, "it ends within its head", torn)
+	_, _, err = FirstZxid(strings.NewReader("something else"))
 	require.ErrorIs(t, err, ErrDamaged)
+}
+
+// A follower that was away for long takes the whole tree from its leader: what
+// was done meanwhile is in the snapshot it makes of that, and in no log of it.
+func TestWhatOnlyAnotherSnapshotHasIsMissed(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		reached int64
+		missed  string
+	}{
+		{5, ""},
+		{6, ""},
+		{7, "the transactions between 0x6 and 0x100000001 are missing"},
+		{0xffffffff, "the transactions between 0x6 and 0x100000001 are missing"},
+		{1 << 32, ""}, // where a leader begins
+		{1<<32 + 1, ""},
+	} {
+		l := beginLog().change(6, change{op: opError}).change(1<<32+1, change{op: opError})
+		tree := smallTree(t, 5)
+		tree.Reached(c.reached)
+		done, err := tree.Replay(bytes.NewReader(l.reserve()))
+		if c.missed == "" {
+			require.NoError(t, err, "0x%x", c.reached)
+			require.Equal(t, 2, done.Applied)
+			continue
+		}
+		require.EqualError(t, err, c.missed, "0x%x", c.reached)
+	}
 }
