@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"hash/adler32"
 	"maps"
-	"math"
 	"math/rand/v2"
 	"os"
 	"path"
@@ -557,14 +556,33 @@ func TestAnImportOfZooKeeperFilesSaysWhatItDid(t *testing.T) {
 func logOf(zxids ...int64) []byte {
 	log := append([]byte("ZKLG"), 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0)
 	for _, zxid := range zxids {
-		body := binary.BigEndian.AppendUint64(make([]byte, 8+4), uint64(zxid))
-		body = binary.BigEndian.AppendUint32(append(body, make([]byte, 8)...), math.MaxUint32) // an error
-		body = append(body, make([]byte, 4)...)
-		log = binary.BigEndian.AppendUint64(log, uint64(adler32.Checksum(body)))
-		log = append(binary.BigEndian.AppendUint32(log, uint32(len(body))), body...)
-		log = append(log, 'B')
+		log = addRecord(log, zxid, -1, make([]byte, 4))
 	}
 	return log
+}
+
+func addRecord(log []byte, zxid int64, op int32, txn []byte) []byte {
+	body := binary.BigEndian.AppendUint64(make([]byte, 8+4), uint64(zxid))
+	body = append(binary.BigEndian.AppendUint32(append(body, make([]byte, 8)...), uint32(op)), txn...)
+	log = binary.BigEndian.AppendUint64(log, uint64(adler32.Checksum(body)))
+	log = append(binary.BigEndian.AppendUint32(log, uint32(len(body))), body...)
+	return append(log, 'B')
+}
+
+func TestNodesThatAreLeftOutBelowZooKeepersOwnAreTold(t *testing.T) {
+	t.Parallel()
+	snapshot, dir := capturedFile(t, "plain")
+	log := logOf()
+	for i, node := range []string{"/zookeeper/mine", "/zookeeper/config", "/zookeeper/quota/a"} {
+		create := append(binary.BigEndian.AppendUint32(nil, uint32(len(node))), node...)
+		create = append(create, 255, 255, 255, 255, 255, 255, 255, 255, 0, 0, 0, 0, byte(3+i)) // no data, no ACL, for good
+		log = addRecord(log, 1<<32+1+int64(i), 1, create)
+	}
+	file := filepath.Join(t.TempDir(), "log.100000001")
+	require.NoError(t, os.WriteFile(file, log, 0o644))
+	_, out, errw, code := importInto(t, "--zk-snapshot", snapshot, "--zk-log", dir, "--zk-log", file)
+	require.Zero(t, code, errw)
+	require.Regexp(t, `; skipped 1 node below /zookeeper that ZooKeeper did not make\n$`, out)
 }
 
 func TestWhatLiesBesideZooKeepersFilesIsHeeded(t *testing.T) {

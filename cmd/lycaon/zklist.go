@@ -18,7 +18,8 @@ type zkList struct {
 	quotas     []target.Node
 	bytes      int64
 	ephemerals int
-	system     int
+	system     int // left out below /zookeeper
+	strangers  int // of those, that are not ZooKeeper's own
 }
 
 // list takes from a tree what is imported, at its new place, and checks that
@@ -79,6 +80,9 @@ func (z *zkImport) listSystem(list *zkList, n *zkfile.Node) error {
 	of, ok := strings.CutPrefix(strings.TrimSuffix(n.Path, "/"+name), quotaNodes+"/")
 	if !ok || name != limitsName && name != statsName {
 		list.system++
+		if n.Path != systemNodes && n.Path != systemNodes+"/config" && !strings.HasPrefix(n.Path+"/", quotaNodes+"/") {
+			list.strangers++
+		}
 		return nil
 	}
 	path, ok := z.place("/" + of)

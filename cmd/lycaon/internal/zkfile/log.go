@@ -43,6 +43,10 @@ func (t *Tree) Replay(r io.Reader) (Replayed, error) {
 	l.lenient = t.lenient
 	for {
 		h, in, err := l.next()
+		if t.lenient && errors.Is(err, ErrDamaged) {
+			done.Torn = err.Error()
+			return done, nil
+		}
 		if err == io.EOF {
 			done.Torn = l.torn
 			return done, nil
@@ -82,8 +86,8 @@ func (t *Tree) follows(zxid int64) bool {
 // for transactions that no log of it has.
 func (t *Tree) Reached(zxid int64) { t.reached = append(t.reached, zxid) }
 
-// Lenient lets Replay and Complete pass over transactions that are missing: the
-// tree may then be one that never was.
+// Lenient lets Replay and Complete pass over transactions that are missing, and
+// a damaged record end its log: the tree may then be one that never was.
 func (t *Tree) Lenient() { t.lenient = true }
 
 // Complete returns a MissingError if the snapshot was written while ZooKeeper

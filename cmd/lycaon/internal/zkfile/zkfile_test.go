@@ -302,6 +302,15 @@ func TestADamagedRecordWithOthersBehindItIsAnError(t *testing.T) {
 	done, err := tree.Replay(bytes.NewReader(bad))
 	require.NoError(t, err)
 	require.Equal(t, Replayed{Applied: 1, Torn: fmt.Sprintf("byte %d: a record is not finished", starts[1])}, done)
+
+	bad = bytes.Clone(file)
+	bad[starts[2]-9] ^= 1 // in the second record
+	tree = smallTree(t, 5)
+	tree.Lenient()
+	done, err = tree.Replay(bytes.NewReader(bad))
+	require.NoError(t, err)
+	require.Equal(t, 1, done.Applied)
+	require.Contains(t, done.Torn, fmt.Sprintf("byte %d: damaged: the checksum of a record is ", starts[1]))
 }
 
 func TestRecordsThatSayNothingSensible(t *testing.T) {
