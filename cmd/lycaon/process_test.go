@@ -32,6 +32,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asLycaon) != "" {
 		main()
 	}
+	leaveWithin = waitLong
 	os.Exit(m.Run())
 }
 

@@ -87,8 +87,8 @@ func (s *serveFlags) groups() []flagGroup {
 			f.StringVar(&s.config, "config", "", "YAML `FILE` with any of these options")
 			f.Uint64Var(&c.ID, "id", c.ID, "number of this server in its cluster, 1 to 254")
 			f.StringVar(&c.DataDir, "data-dir", c.DataDir, "`DIR` for log, snapshots and identity; made if absent")
-			f.StringVar(&s.logLevel, "log-level", "info", "`debug|info|warn|error`")
-			f.StringVar(&s.logFormat, "log-format", "text", "`text|json`")
+			f.StringVar(&s.logLevel, "log-level", "info", "log what is this grave or graver: `debug|info|warn|error`")
+			f.StringVar(&s.logFormat, "log-format", "text", "form of a log line: `text|json`")
 			f.StringVar(&c.HTTPAddr, "http-addr", c.HTTPAddr, "`H:P` for metrics and health, or off")
 			f.Int64Var(&c.SnapshotBytes, "snapshot-bytes", c.SnapshotBytes, "take a snapshot after this many bytes of log")
 		}},
@@ -184,7 +184,7 @@ func serve(ctx context.Context, e *env, s *serveFlags) error {
 		go newCollections().attend(ctx)
 	}
 	defer restOnOne(ctx, e)()
-	srv, err := server.Open(ctx, s.server)
+	srv, err := openUnlessStopped(ctx, func() (*server.Server, error) { return server.Open(ctx, s.server) })
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		log.Info("stopped while starting")
 		return nil
@@ -203,6 +203,36 @@ func serve(ctx context.Context, e *env, s *serveFlags) error {
 		err = closeErr
 	}
 	return err
+}
+
+// leaveWithin is how long a start that is to stop may take to end by itself: one that
+// waits for an election does so at once. Tests have more patience.
+var leaveWithin = 250 * time.Millisecond
+
+// openUnlessStopped opens a server. If ctx ends first it returns soon although a long log may still
+// be read: the process ends then, which a data directory bears at any moment.
+func openUnlessStopped(ctx context.Context, open func() (*server.Server, error)) (*server.Server, error) {
+	type opened struct {
+		srv *server.Server
+		err error
+	}
+	done := make(chan opened, 1)
+	go func() {
+		srv, err := open()
+		done <- opened{srv, err}
+	}()
+	var leave <-chan time.Time
+	stop := ctx.Done()
+	for {
+		select {
+		case o := <-done:
+			return o.srv, o.err
+		case <-stop:
+			stop, leave = nil, time.After(leaveWithin)
+		case <-leave:
+			return nil, ctx.Err()
+		}
+	}
 }
 
 // attend greets once clients are served, and returns when the server is to

@@ -8,9 +8,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/lycaon-io/lycaon/server"
 )
@@ -122,4 +125,40 @@ func TestAStopWhileStartingIsClean(t *testing.T) {
 	for range 5 { // the start may be over first
 		require.NoError(t, serve(ctx, newEnv(nil, io.Discard, io.Discard, noEnv), &s))
 	}
+}
+
+// A log that is long is a start that is long. A pipe in the place of a file of its is
+// one without end.
+func TestSIGTERMEndsAServerThatReadsItsLog(t *testing.T) {
+	s := startServer(t, filepath.Join(t.TempDir(), "data"))
+	mustShot(t, s.addr, "create", "/a", "kept")
+	s.stop()
+	guard := filepath.Join(s.dir, "log", "guard")
+	require.NoError(t, os.Rename(guard, guard+".away"))
+	require.NoError(t, unix.Mkfifo(guard, 0o600))
+
+	cmd := lycaon("serve", "--id", "1", "--data-dir", s.dir, "--client-addr", s.addr, "--peer-addr", "127.0.0.1:0", "--http-addr", "off")
+	var logs lockedBuffer
+	cmd.Stderr = &logs
+	require.NoError(t, cmd.Start())
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	t.Cleanup(func() { cmd.Process.Kill() })
+	pipe, err := os.OpenFile(guard, os.O_WRONLY, 0) // until it is open for reading
+	require.NoError(t, err)
+	defer pipe.Close()
+
+	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+	select {
+	case err := <-ended:
+		require.NoError(t, err, logs.String())
+	case <-time.After(waitLong):
+		require.Fail(t, "it goes on", logs.String())
+	}
+	require.Contains(t, logs.String(), `msg="stopped while starting"`)
+
+	require.NoError(t, os.Rename(guard+".away", guard))
+	s.start()
+	require.Equal(t, "kept\n", mustShot(t, s.addr, "get", "/a"))
+	s.stop()
 }
