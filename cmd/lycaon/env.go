@@ -287,6 +287,19 @@ func (e *env) wantsShell(why string) error {
 	return usageError{errors.New(why)}
 }
 
+// tell writes a line beside the output. It may name what others have made.
+func (e *env) tell(line string) {
+	if e.errorsAreSeen() {
+		line = visible(line)
+	}
+	fmt.Fprintln(e.errw, line)
+}
+
+// errorsAreSeen tells that the error output is a terminal.
+func (e *env) errorsAreSeen() bool {
+	return e.ask != nil || isTerminal(e.errw) // the shell's prompt stands between it and the terminal
+}
+
 // errQuiet ends a command whose message has been printed already.
 var errQuiet = errors.New("failed")
 

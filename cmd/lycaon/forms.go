@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"github.com/rivo/uniseg"
 	"go.yaml.in/yaml/v3"
@@ -47,15 +46,30 @@ func marshal(v any) ([]byte, error) {
 
 // asYAML writes a value with the names and the order that it has in JSON. YAML
 // itself cannot read that, although JSON is meant to be YAML: it folds a U+0085
-// within quotes as the end of a line.
-func asYAML(w io.Writer, encoded []byte) error {
+// within quotes as the end of a line. For a terminal what is hidden is quoted.
+func asYAML(w io.Writer, encoded []byte, tty bool) error {
 	root, err := jsonNode(encoded)
 	if err != nil {
 		return err
 	}
+	if tty {
+		quoteHidden(root)
+	}
 	enc := yaml.NewEncoder(w)
 	enc.SetIndent(2)
 	return errors.Join(enc.Encode(root), enc.Close())
+}
+
+// quoteHidden has the texts with hidden characters written in double quotes: only
+// there are the escapes of visible YAML's too. Those beyond 16 bits, which are not,
+// YAML itself escapes.
+func quoteHidden(n *yaml.Node) {
+	if n.Kind == yaml.ScalarNode && strings.ContainsFunc(n.Value, func(r rune) bool { return isHidden(r) && r != '\n' && r != '\t' }) {
+		n.Style = yaml.DoubleQuotedStyle
+	}
+	for _, below := range n.Content {
+		quoteHidden(below)
+	}
 }
 
 // page is what has been printed for one command, as far as the next value has
@@ -145,7 +159,7 @@ func cellText(n *yaml.Node) string {
 		return shortened(strings.Join(list, " "))
 	}
 	text := n.Value
-	if strings.ContainsFunc(text, unicode.IsControl) {
+	if strings.ContainsFunc(text, isHidden) {
 		text = strconv.Quote(text)
 	}
 	return shortened(text)

@@ -41,9 +41,9 @@ func run(args []string, in io.Reader, out, errw io.Writer, getenv func(string) s
 		err = flushed
 	}
 	if zoo := (zooError{}); errors.As(err, &zoo) {
-		fmt.Fprintln(errw, zoo.text)
+		e.tell(zoo.text)
 	} else if err != nil && !errors.Is(err, errQuiet) {
-		fmt.Fprintln(errw, "lycaon:", describe(err))
+		e.tell("lycaon: " + describe(err))
 	}
 	return exitCode(err)
 }

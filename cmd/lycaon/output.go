@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"golang.org/x/term"
@@ -57,15 +58,15 @@ func (p printer) value(v any) error {
 				return err
 			}
 		}
-		return asYAML(p.w, encoded)
+		return asYAML(p.whole(), encoded, p.tty)
 	case formTable:
-		return p.page.add(p.w, encoded)
+		return p.page.add(p.whole(), encoded)
 	}
 	return p.text(string(encoded))
 }
 
 // flush prints what a table has gathered.
-func (p printer) flush() error { return p.page.flush(p.w) }
+func (p printer) flush() error { return p.page.flush(p.whole()) }
 
 // now gives a value of which the next may be long in coming.
 func (p printer) now(v any) error {
@@ -86,15 +87,29 @@ func (p printer) line(format string, args ...any) error {
 // text shows what a terminal would obey in place of having it obeyed: data is of
 // whoever may write the node.
 func (p printer) text(text string) error {
-	if p.tty {
-		text = visible(text)
-	}
-	_, err := io.WriteString(p.w, text)
+	_, err := io.WriteString(p.whole(), text)
 	return err
 }
 
-// visible escapes what is not UTF-8, and the control characters but for the ends of
-// lines and tabs, so that JSON stays JSON.
+// whole is text for a writer. Each Write must end with a whole character.
+func (p printer) whole() io.Writer {
+	if p.tty {
+		return visibleWriter{p.w}
+	}
+	return p.w
+}
+
+type visibleWriter struct{ w io.Writer }
+
+func (v visibleWriter) Write(b []byte) (int, error) {
+	if _, err := io.WriteString(v.w, visible(string(b))); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+// visible escapes what is not UTF-8, and what is hidden but for the ends of lines
+// and tabs, so that JSON stays JSON.
 func visible(text string) string {
 	var b strings.Builder
 	for len(text) > 0 {
@@ -102,8 +117,10 @@ func visible(text string) string {
 		switch {
 		case r == utf8.RuneError && size == 1:
 			fmt.Fprintf(&b, `\x%02x`, text[0])
-		case unicode.IsControl(r) && r != '\n' && r != '\t':
-			fmt.Fprintf(&b, `\u%04x`, r)
+		case isHidden(r) && r != '\n' && r != '\t':
+			for _, unit := range utf16.AppendRune(nil, r) {
+				fmt.Fprintf(&b, `\u%04x`, unit)
+			}
 		default:
 			b.WriteString(text[:size])
 		}
@@ -111,6 +128,10 @@ func visible(text string) string {
 	}
 	return b.String()
 }
+
+// isHidden tells that a character is no sign itself but says something to who shows
+// it: a control character, or one of those that turn the order of what is read.
+func isHidden(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }
 
 // statJSON is the form of a Stat in JSON output.
 type statJSON struct {
@@ -159,8 +180,7 @@ func (p printer) statBlock(s client.Stat) error {
 	case s.Kind == znode.TTL:
 		fmt.Fprintf(&b, "kind = ttl, %s\n", msDuration(s.TTLMs))
 	}
-	_, err := io.WriteString(p.w, b.String())
-	return err
+	return p.text(b.String())
 }
 
 // javaTime is how ZooKeeper's shell prints a time, in the local zone.

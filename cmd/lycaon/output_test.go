@@ -3,11 +3,14 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/lycaon-io/lycaon/client"
 	"github.com/lycaon-io/lycaon/znode"
@@ -77,4 +80,57 @@ func TestAnErrorIsToldWithWhatHelps(t *testing.T) {
 	} {
 		require.Equal(t, want, describe(err))
 	}
+}
+
+var hiddenTexts = []string{
+	"\u009b31m\u202e", "\u2066a: b\u2069", "\ufefffirst", "two\nlines\u200b", "next\u0085line\u202e", "\U000e0001tag", "del\x7f\x1b[m", `\u202e`,
+	"# \u202d", "\u00ad'", "- \u061c\n  b\n",
+}
+
+func TestWhatATerminalShowsReadsBackAsJSONAndYAML(t *testing.T) {
+	for _, text := range hiddenTexts {
+		for form, read := range map[form]func([]byte, any) error{formJSON: json.Unmarshal, formYAML: yaml.Unmarshal} {
+			var out bytes.Buffer
+			p := newPrinter(&out)
+			p.form, p.tty = form, true
+			require.NoError(t, p.value(map[string]string{"data": text}))
+			requireAllSeen(t, out.String())
+			got := map[string]string{}
+			require.NoError(t, read(out.Bytes(), &got), "%q", out.String())
+			require.Equal(t, text, got["data"], "%q", out.String())
+		}
+		for _, asJSON := range []bool{true, false} {
+			var out bytes.Buffer
+			doc := treeDocument{w: visibleWriter{&out}, json: asJSON, tty: true}
+			path := "/a\u202e"
+			require.NoError(t, doc.write(path, &twig{data: []byte(text), acl: znode.OpenACL}))
+			require.NoError(t, doc.end())
+			requireAllSeen(t, out.String())
+			r := planReader{wishes: map[string]wish{}}
+			require.NoError(t, r.read(out.Bytes()), "%q", out.String())
+			require.Equal(t, text, string(r.wishes[path].data), "%q", out.String())
+		}
+	}
+}
+
+func requireAllSeen(t *testing.T, out string) {
+	t.Helper()
+	require.NotContains(t, strings.Map(func(r rune) rune {
+		if isHidden(r) && r != '\n' {
+			return '!'
+		}
+		return '.'
+	}, out), "!", "%q", out)
+}
+
+func TestAPipeAndAFileGetEveryByte(t *testing.T) {
+	for _, text := range hiddenTexts {
+		var out bytes.Buffer
+		require.NoError(t, newPrinter(&out).line("%s", text))
+		require.Equal(t, text+"\n", out.String())
+	}
+	var out bytes.Buffer
+	doc := treeDocument{w: &out}
+	require.NoError(t, doc.write("/a", &twig{data: []byte("a\u202e"), acl: znode.OpenACL}))
+	require.Equal(t, "/a: a\u202e\n", out.String())
 }

@@ -59,8 +59,7 @@ func (e *env) progressOf(doing, unit string) *progress {
 
 // barsAreSeen tells that the error output is a terminal, and for people.
 func (e *env) barsAreSeen() bool {
-	seen := e.ask != nil || isTerminal(e.errw) // the shell's prompt stands between it and the terminal
-	return seen && !e.out.structured()
+	return e.errorsAreSeen() && !e.out.structured()
 }
 
 func (p *progress) tell(w io.Writer, ticks <-chan time.Time) {

@@ -88,9 +88,9 @@ func (e *env) report(err error) {
 	switch zoo := (zooError{}); {
 	case err == nil, errors.Is(err, errQuiet):
 	case errors.As(err, &zoo):
-		fmt.Fprintln(e.errw, zoo.text)
+		e.tell(zoo.text)
 	default:
-		fmt.Fprintln(e.errw, describe(err))
+		e.tell(describe(err))
 	}
 }
 

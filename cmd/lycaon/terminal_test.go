@@ -192,6 +192,7 @@ func TestATerminalShowsTheControlCharactersOfData(t *testing.T) {
 	const shown = `\u001b]52;c;aGk=\u0007\u009b1m`
 	for path, data := range map[string]string{
 		"/text": clipboard + "\u009b1m", "/lines": "a\tb\n\rc", "/bytes": "\xff\x9b1m", "/c1": "\u009b1m",
+		"/turned": "\u009b31m\u202e\u2066x", "/turned/na\u202eme": "",
 	} {
 		_, err := c.Create(t.Context(), path, []byte(data))
 		require.NoError(t, err)
@@ -204,11 +205,27 @@ func TestATerminalShowsTheControlCharactersOfData(t *testing.T) {
 		"get /bytes":                       `\xff\x9b1m`,
 		"get -o json /c1":                  `"data":"\u009b1m"`,
 		"get --raw /text":                  clipboard,
+		"get /turned":                      `\u009b31m\u202e\u2066x`,
+		"ls /turned":                       `[na\u202eme]`,
+		"get -o json /turned":              `"data":"\u009b31m\u202e\u2066x"`,
+		"get -o yaml /turned":              `data: "\x9B31m\u202e\u2066x"`,
+		"get -o table /turned":             `"\u009b31m\u202e\u2066x"`,
+		"ls -o yaml /turned":               `"na\u202eme"`,
+		"export /turned -":                 `/turned: "\x9B31m\u202e\u2066x"`,
+		"export /turned - -f json":         `"/turned": "\u009b31m\u202e\u2066x"`,
 	} {
 		term := startTerminal(t, lycaon(append([]string{"-s", cluster.Addrs()[0]}, strings.Fields(command)...)...))
 		term.shows(text)
 		require.Zero(t, term.exits(), command)
+		if !strings.Contains(command, "--raw") {
+			require.NotContains(t, term.screen.String(), "\u009b", command)
+			require.NotContains(t, term.screen.String(), "\u202e", command)
+			require.NotContains(t, term.screen.String(), "exporting", command)
+		}
 	}
+	failing := startTerminal(t, lycaon("-s", cluster.Addrs()[0], "get", "/absent\u202e"))
+	failing.shows(`/absent\u202e`)
+	require.Equal(t, exitNotFound, failing.exits())
 	term := startTerminal(t, lycaon("-s", cluster.Addrs()[0], "shell"))
 	term.shows("0] ")
 	term.types("get /text" + keyEnter)

@@ -22,6 +22,7 @@ import (
 type treeDocument struct {
 	w     io.Writer
 	json  bool
+	tty   bool // w makes visible what is hidden
 	nodes int
 	bytes int64
 }
@@ -40,7 +41,7 @@ func (d *treeDocument) write(path string, n *twig) error {
 
 func (d *treeDocument) entry(path string, n *twig) ([]byte, error) {
 	if !d.json {
-		return yamlEntry(path, n)
+		return yamlEntry(path, n, d.tty)
 	}
 	before := ",\n"
 	if d.nodes == 0 {
@@ -128,23 +129,23 @@ func jsonText(s string) []byte {
 
 // yamlEntry writes a node the most readable way that reads back as it is: YAML
 // has texts that not every style can hold.
-func yamlEntry(path string, n *twig) ([]byte, error) {
+func yamlEntry(path string, n *twig, tty bool) ([]byte, error) {
 	fields := fieldsOf(n)
 	if n.data == nil {
-		return yamlOf(path, fields, 0)
+		return yamlOf(path, fields, 0, tty)
 	}
 	if utf8.Valid(n.data) {
 		with := append(slices.Clip(fields), textField(n.data))
 		for _, style := range []yaml.Style{0, yaml.DoubleQuotedStyle} {
-			if entry, err := yamlOf(path, with, style); err == nil && readsBack(entry, path, n.data) {
+			if entry, err := yamlOf(path, with, style, tty); err == nil && readsBack(entry, path, n.data) {
 				return entry, nil
 			}
 		}
 	}
-	return yamlOf(path, append(fields, base64Field(n.data)), 0)
+	return yamlOf(path, append(fields, base64Field(n.data)), 0, tty)
 }
 
-func yamlOf(path string, fields []field, data yaml.Style) ([]byte, error) {
+func yamlOf(path string, fields []field, data yaml.Style, tty bool) ([]byte, error) {
 	node := &yaml.Node{Kind: yaml.MappingNode}
 	for _, f := range fields {
 		value := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Value: "null"}
@@ -164,7 +165,11 @@ func yamlOf(path string, fields []field, data yaml.Style) ([]byte, error) {
 	var text bytes.Buffer
 	enc := yaml.NewEncoder(&text)
 	enc.SetIndent(2)
-	err := errors.Join(enc.Encode(&yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{yamlKey(path), node}}), enc.Close())
+	root := &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{yamlKey(path), node}}
+	if tty {
+		quoteHidden(root)
+	}
+	err := errors.Join(enc.Encode(root), enc.Close())
 	return text.Bytes(), err
 }
 

@@ -111,7 +111,7 @@ func (e *env) showFile(file string, content []byte) error {
 func (e *env) confd(args []string, f *confdFlags) (*confd.Runner, error) {
 	cfg := confd.Config{
 		Check: f.check, Reload: f.reload, Open: e.session, Getenv: e.getenv,
-		Tell: func(text string) { fmt.Fprintln(e.errw, "lycaon: confd:", strings.ReplaceAll(text, "\n", "; ")) },
+		Tell: func(text string) { e.tell("lycaon: confd: " + strings.ReplaceAll(text, "\n", "; ")) },
 		Run: func(ctx context.Context, command string, environ []string) error {
 			return e.runCommand(ctx, command, environ, f.timeout)
 		},

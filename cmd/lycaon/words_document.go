@@ -82,6 +82,9 @@ func (e *env) exportDocument(ctx context.Context, source, file string, form tree
 	}
 	if file == "-" {
 		x := e.exporter(c, source, e.out.w, form)
+		if e.out.tty {
+			x.doc.tty, x.doc.w = true, visibleWriter{x.out}
+		}
 		if err := x.run(ctx); err != nil {
 			return err
 		}
@@ -123,8 +126,12 @@ func (e *env) exporter(c *client.Client, source string, w io.Writer, form treeFo
 }
 
 func (x *exporter) run(ctx context.Context) error {
-	bar := x.e.progress("exporting")
-	defer bar.Finish()
+	count := func(int) {}
+	if !x.doc.tty { // where a bar would stand between the nodes
+		bar := x.e.progress("exporting")
+		defer bar.Finish()
+		count = bar.Add
+	}
 	var page []string
 	for n, err := range x.c.Walk(ctx, x.source, client.KeysOnly()) {
 		if err != nil {
@@ -142,7 +149,7 @@ func (x *exporter) run(ctx context.Context) error {
 			if err := x.write(ctx, page); err != nil {
 				return err
 			}
-			bar.Add(len(page))
+			count(len(page))
 			page = page[:0]
 		}
 	}

@@ -166,8 +166,8 @@ func (f *follow) runFor(ctx context.Context, event client.Event, node *client.No
 	}
 	err := f.env.runUnder(ctx, context.Background(), program{f.argv, environ, in}, time.Duration(0))
 	if err != nil && ctx.Err() == nil {
-		fmt.Fprintf(f.env.errw, "lycaon: watch %s: %s failed for %s %s; --from 0x%x begins with that event again\n",
-			f.path, f.argv[0], event.Type, event.Path, max(event.Zxid, 1)-1)
+		f.env.tell(fmt.Sprintf("lycaon: watch %s: %s failed for %s %s; --from 0x%x begins with that event again",
+			f.path, f.argv[0], event.Type, event.Path, max(event.Zxid, 1)-1))
 	}
 	return err
 }

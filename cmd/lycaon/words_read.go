@@ -20,7 +20,8 @@ func newGet(e *env) *cobra.Command {
 		Use:   "get PATH",
 		Short: "Print the data of a node",
 		Long: `Print the data of a node, and a line end. Null data prints as null. A terminal shows
-control characters as \u001b and bytes that are not UTF-8 as \xff; --raw does not.
+control characters, and those that turn the order of a text, as \u001b and \u202e, and
+bytes that are not UTF-8 as \xff; with --raw it gets them as they are.
 With -w it also waits for the next change of the node: in the shell the event is
 printed when it comes, else the command ends with it.`,
 		Example: "  get /app/config\n  get -s /app/config\n  get --raw /app/cert > cert.der",

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 
@@ -141,7 +140,7 @@ func (e *env) stand(w *client.Watch, path string, kind watchKind) {
 				err = out.event(event)
 			}
 			if err != nil {
-				fmt.Fprintln(e.errw, describe(err))
+				e.tell(describe(err))
 				return
 			}
 		}

@@ -101,7 +101,7 @@ func (e *env) importZooKeeper(ctx context.Context, z *zkImport) error {
 		return err
 	}
 	for _, notice := range files.notices {
-		fmt.Fprintln(e.errw, "lycaon:", notice)
+		e.tell("lycaon: " + notice)
 	}
 	list, err := z.list(files.tree)
 	if err != nil {
