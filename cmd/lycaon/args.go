@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -28,6 +30,37 @@ func rangeArgs(least, most int) cobra.PositionalArgs {
 
 // commandUse is how a command is used: in the shell without a program.
 func commandUse(cmd *cobra.Command) string { return strings.TrimSpace(cmd.UseLine()) }
+
+// checkCount refuses an end that would never come.
+func checkCount(count int) error {
+	if count < 0 {
+		return usageError{fmt.Errorf("--count %d: want 0 for no end, or more", count)}
+	}
+	return nil
+}
+
+// span is the value of a flag: a time that is not below 0.
+type span struct{ of *time.Duration }
+
+func (span) Type() string { return "duration" }
+
+func (s span) String() string {
+	if s.of == nil || *s.of == 0 {
+		return ""
+	}
+	return s.of.String()
+}
+
+func (s span) Set(text string) error {
+	d, err := time.ParseDuration(text)
+	if err == nil && d < 0 {
+		err = errors.New("it is below 0")
+	}
+	if err == nil {
+		*s.of = d
+	}
+	return err
+}
 
 // exclusive refuses flags of one group together, before the command runs.
 func exclusive(cmd *cobra.Command, groups ...[]string) {

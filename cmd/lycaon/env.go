@@ -195,6 +195,9 @@ func (e *env) settle() error {
 	if e.target.timeout <= 0 {
 		return usageError{fmt.Errorf("--timeout %v: want more than 0", e.target.timeout)}
 	}
+	if e.target.sessionTimeout < time.Millisecond {
+		return usageError{fmt.Errorf("--session-timeout %v: want at least 1ms", e.target.sessionTimeout)}
+	}
 	return nil
 }
 
@@ -342,12 +345,15 @@ func byCommand(command string, err error) error {
 		return err
 	}
 	typed := call.Op
+	if command == "deleteall" || command == "edit" || command == "touch" { // of which each does several things
+		typed = command
+	}
 	switch call.Op {
 	case "getACL":
 		typed = "getAcl"
 	case "setACL":
 		typed = "setAcl"
-	case "children", "count", "transferLeader", "walk":
+	case "children", "count", "expireSession", "sessions", "transferLeader", "walk":
 		typed = command
 	case "memberChange":
 		typed = "member"

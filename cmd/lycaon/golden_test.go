@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
 )
 
@@ -70,6 +71,31 @@ func TestHelpIsNoWiderThanAScreen(t *testing.T) {
 		})
 	}
 	require.Empty(t, wide)
+}
+
+func TestTheShellKnowsTheWordsThatAreForOutside(t *testing.T) {
+	e := newEnv(nil, nil, nil, noEnv)
+	inside := words("help")
+	for _, cmd := range newShellRoot(e).Commands() {
+		inside[cmd.Name()] = true
+	}
+	outside := map[string]bool{}
+	for _, cmd := range newRoot(e).Commands() {
+		if !inside[cmd.Name()] {
+			outside[cmd.Name()] = true
+		}
+	}
+	require.Equal(t, programOnly, outside)
+}
+
+func TestWhyAndSessionsTakeASession(t *testing.T) {
+	cmd, _, err := newRoot(newEnv(nil, nil, nil, noEnv)).Find([]string{"why"})
+	require.NoError(t, err)
+	require.Equal(t, "SESSION", argumentAt(cmd, 0).name, "Tab would offer the numbers of servers")
+	after, _, err := cmd.Root().Find([]string{"sessions"})
+	require.NoError(t, err)
+	name, _ := pflag.UnquoteUsage(after.Flags().Lookup("after"))
+	require.Equal(t, "SESSION", name)
 }
 
 type golden struct {

@@ -86,7 +86,7 @@ const rootLong = `Lycaon keeps a replicated tree of small nodes for locks, confi
   lycaon shell             talk to one interactively
   lycaon COMMAND --help    one command, from here or in the shell
 
-The options below come before the command; -o may also stand behind it. Each is
+The flags below come before the command; -o may also stand behind it. Each is
 also an environment variable: --server is LYCAON_SERVER. One that may be repeated
 takes its values there one a line.
 
@@ -99,7 +99,7 @@ permitted, 6 session lost, 7 no server available; from 10 on see serve --help.`
 
 func newRoot(e *env) *cobra.Command {
 	root := &cobra.Command{
-		Use:                   "lycaon [options] COMMAND [arguments]",
+		Use:                   "lycaon [flags] COMMAND [arguments]",
 		Short:                 "A coordination service",
 		Long:                  rootLong,
 		Version:               version(),
@@ -123,7 +123,7 @@ func newRoot(e *env) *cobra.Command {
 	root.SetOut(e.out.w)
 	root.SetErr(e.errw)
 	root.SetVersionTemplate("{{.Version}}\n")
-	root.SetUsageTemplate(wrapFlags.Replace(root.UsageTemplate()))
+	root.SetUsageTemplate(wrapFlags.Replace(plainUsage.Replace(root.UsageTemplate())))
 	root.SetFlagErrorFunc(flagError)
 	e.target.addFlags(root.Flags())
 	e.flags = root.Flags()
@@ -138,6 +138,15 @@ func newRoot(e *env) *cobra.Command {
 
 // wrapFlags makes the flags of a usage as wide as the rest of it.
 var wrapFlags = strings.NewReplacer(".FlagUsages ", fmt.Sprintf(".FlagUsagesWrapped %d ", helpColumns))
+
+// plainUsage says once how a command is used that has others below it, and does nothing
+// itself.
+var plainUsage = strings.NewReplacer(
+	"{{if .Runnable}}\n  {{.UseLine}}{{end}}{{if .HasAvailableSubCommands}}\n  {{.CommandPath}} [command]{{end}}",
+	"\n  {{if and .HasParent .HasAvailableSubCommands}}{{.CommandPath}} COMMAND [arguments]{{else}}{{.UseLine}}{{end}}",
+	"Available Commands:", "Commands:",
+	`Use "{{.CommandPath}} [command] --help" for more information about a command.`, "{{.CommandPath}} COMMAND --help tells more of one.",
+)
 
 func flagError(cmd *cobra.Command, err error) error {
 	if errors.Is(err, pflag.ErrHelp) {
@@ -193,16 +202,25 @@ func valueRule(err error) string {
 // commandName is how a command is typed: in the shell without a program.
 func commandName(cmd *cobra.Command) string { return strings.TrimSpace(cmd.CommandPath()) }
 
-// shellOnly are the words that mean something between the lines of a shell alone.
-var shellOnly = words("cd pwd history redo quit exit")
+// shellOnly are the words that mean something between the lines of a shell alone,
+// programOnly those that do on a command line alone.
+var (
+	shellOnly   = words("cd pwd history redo quit exit")
+	programOnly = words("serve snapshot migrate shell completion confd")
+)
 
 const suggestWithin = 2 // letters typed wrong
 
 func unknownCommand(root *cobra.Command, name string) error {
 	root.SuggestionsMinimumDistance = suggestWithin
 	hint := strings.TrimSpace(root.Name()+" help") + " lists them"
-	if !root.HasParent() && root.Name() != "" && shellOnly[name] {
+	switch {
+	case root.HasParent():
+		hint = commandName(root) + " --help lists them"
+	case root.Name() != "" && shellOnly[name]:
 		return usageError{fmt.Errorf("%q is a word of the shell; lycaon shell starts it", name)}
+	case root.Name() == "" && programOnly[name]:
+		return usageError{fmt.Errorf("%q is no word of the shell; outside it, lycaon %s --help tells of it", name, name)}
 	}
 	near := slices.DeleteFunc(root.SuggestionsFor(name), func(s string) bool {
 		return name == "" || len(s) <= suggestWithin && !strings.HasPrefix(name, s[:1]) // as many letters wrong as it has

@@ -152,20 +152,25 @@ func runWords(ctx context.Context, e *env, words []string) error {
 	return errors.Join(execute(ctx, root), e.out.flush())
 }
 
-// shellUsage is that of cobra without the name of a program, which here has
-// none.
+// shellUsage is that of cobra without the name of a program: it has none here, so that
+// a UseLine and a CommandPath begin with a blank.
 const shellUsage = `{{if .HasParent}}Usage:
-  {{.Use}}{{if .HasAvailableLocalFlags}} [flags]{{end}}{{if .Aliases}}
+ {{if .HasAvailableSubCommands}}{{.CommandPath}} COMMAND [arguments]{{else}}{{.UseLine}}{{end}}{{if .Aliases}}
 
 Aliases:
   {{.NameAndAliases}}{{end}}{{if .HasExample}}
 
 Examples:
-{{.Example}}{{end}}
+{{.Example}}{{end}}{{if .HasAvailableSubCommands}}
+
+Commands:{{range .Commands}}
+  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}
 
 Flags:
 {{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}
-{{else}}{{$commands := .Commands}}{{range $group := .Groups}}{{.Title}}{{range $commands}}{{if eq .GroupID $group.ID}}
+{{if .HasAvailableSubCommands}}
+help{{.CommandPath}} COMMAND tells more of one.
+{{end}}{{else}}{{$commands := .Commands}}{{range $group := .Groups}}{{.Title}}{{range $commands}}{{if eq .GroupID $group.ID}}
   {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}
 
 {{end}}help COMMAND tells more of one.

@@ -45,6 +45,12 @@ CMD finds in its environment
 			if err := znode.ValidatePath(args[0]); err != nil {
 				return usageError{err}
 			}
+			if err := checkCount(count); err != nil {
+				return err
+			}
+			if !listen && cmd.Flags().Changed("count") {
+				return usageError{errors.New("--count wants --listen")}
+			}
 			if listen {
 				return e.listen(cmd.Context(), args[0], count)
 			}

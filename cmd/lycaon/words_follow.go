@@ -53,6 +53,9 @@ same servers as the same user.`,
 		Args:    heldArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			f.path, f.argv = args[0], args[1:]
+			if err := checkCount(f.count); err != nil {
+				return err
+			}
 			if err := checkCommand(f.argv); err != nil {
 				return err
 			}

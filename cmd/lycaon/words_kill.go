@@ -48,7 +48,7 @@ func (e *env) kill(ctx context.Context, c *client.Client, id client.SessionID, c
 		page, err := c.Sessions(ctx, client.SessionQuery{Session: uint64(id)})
 		switch {
 		case err != nil:
-			return fmt.Errorf("kill-session %s: %w", id, err)
+			return err
 		case len(page.Sessions) == 0:
 			return fmt.Errorf("kill-session %s: %w", id, errNoSession)
 		}

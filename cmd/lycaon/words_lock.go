@@ -87,7 +87,8 @@ CMD finds in its environment
 }
 
 func graceFlag(cmd *cobra.Command, into *time.Duration) {
-	cmd.Flags().DurationVar(into, "grace", childGrace, "how long after SIGTERM comes SIGKILL if it is lost, or what CMD left is waited for")
+	*into = childGrace
+	cmd.Flags().Var(span{into}, "grace", "how long after SIGTERM comes SIGKILL if it is lost, or what CMD left is waited for")
 }
 
 // heldArgs wants n arguments and, if --, a command behind it.

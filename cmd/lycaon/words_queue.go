@@ -103,8 +103,8 @@ CMD finds in its environment
 			if ack == (len(t.argv) > 0) {
 				return usageError{errTakeHow}
 			}
-			if t.count < 0 {
-				return usageError{fmt.Errorf("--count %d: want 0 for no end, or more", t.count)}
+			if err := checkCount(t.count); err != nil {
+				return err
 			}
 			if err := checkCommand(t.argv); err != nil {
 				return err
@@ -122,7 +122,7 @@ CMD finds in its environment
 	}
 	cmd.Flags().BoolVar(&ack, "ack", false, "print the item and acknowledge it")
 	cmd.Flags().IntVarP(&t.count, "count", "n", 1, "end after so many items; 0 = never")
-	cmd.Flags().DurationVar(&t.wait, "wait", 0, "wait for an item for so long; without it, for ever")
+	cmd.Flags().Var(span{&t.wait}, "wait", "wait for an item for so long; without it, for ever")
 	graceFlag(cmd, &t.grace)
 	return cmd
 }
@@ -151,13 +151,17 @@ func (t *taking) next(ctx context.Context) (*recipes.Item, error) {
 	case t.wait < 0:
 		return t.queue.Take(ctx)
 	case t.wait == 0:
-		return t.queue.TryTake(ctx)
+		item, err := t.queue.TryTake(ctx)
+		if errors.Is(err, recipes.ErrEmpty) {
+			err = fmt.Errorf("queue take %s: %w", t.path, recipes.ErrEmpty)
+		}
+		return item, err
 	}
 	waiting, cancel := context.WithTimeout(ctx, t.wait)
 	defer cancel()
 	item, err := t.queue.Take(waiting)
 	if err != nil && waiting.Err() != nil && ctx.Err() == nil {
-		err = fmt.Errorf("take %s: %w within %s", t.path, recipes.ErrEmpty, t.wait)
+		err = fmt.Errorf("queue take %s: %w within %s", t.path, recipes.ErrEmpty, t.wait)
 	}
 	return item, err
 }

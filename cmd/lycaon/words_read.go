@@ -50,7 +50,7 @@ printed when it comes, else the command ends with it.`,
 	f.BoolVarP(&b64, "base64", "b", false, "print the data as base64")
 	f.BoolVarP(&hexdump, "hex", "x", false, "print the data as a hex dump")
 	f.BoolVarP(&raw, "raw", "r", false, "print the bytes alone, without a line end")
-	exclusive(cmd, []string{"base64", "hex", "raw"})
+	exclusive(cmd, []string{"base64", "hex", "raw"}, []string{"raw", "stat"})
 	return cmd
 }
 

@@ -143,7 +143,7 @@ func (e *env) printEnd(s *client.SessionInfo) error {
 
 func newWhy(e *env) *cobra.Command {
 	return &cobra.Command{
-		Use:   "why ID",
+		Use:   "why SESSION",
 		Short: "Tell why a session ended",
 		Long: `Tell why a session ended: its client closed it, nothing was heard of it for its
 timeout, or an administrator killed it. The last 10000 that ended are remembered; of another
@@ -262,7 +262,7 @@ At most --limit sessions are listed; a line on standard error says how to go on.
 			})
 		},
 	}
-	cmd.Flags().StringVar(&after, "after", "", "begin behind the session of this `ID`")
+	cmd.Flags().StringVar(&after, "after", "", "begin behind this `SESSION`")
 	cmd.Flags().IntVarP(&limit, "limit", "n", sessionsListed, "list so many; 0 = all")
 	return cmd
 }
