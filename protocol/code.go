@@ -30,7 +30,7 @@ const (
 	TooManyEphemerals       Code = -202
 	TooManySessions         Code = -203
 	TooManyConnections      Code = -204
-	TooManyOutcomes         Code = -205 // more unacknowledged answers than the session may keep
+	TooManyOutcomes         Code = -205 // more unacknowledged answers than the session may keep; or refused before, and overtaken
 	Aborted                 Code = -206 // a resent write whose answer is no longer kept; it did not run again
 	DiskFull                Code = -207 // writes are refused until space is back
 	NotReady                Code = -208 // this server does not serve now

@@ -73,19 +73,20 @@ func TestAWriteIsKnownByItsXidAcrossGenerations(t *testing.T) {
 			return string(o.Body)
 		}
 		require.Nil(t, o)
-		return map[Knowledge]string{New: "new", Lost: "lost"}[knowledge]
+		return map[Knowledge]string{New: "new", Lost: "lost", Overtaken: "overtaken"}[knowledge]
 	}
 	body := []byte("one")
 	table.Keep(7, Outcome{Xid: 1, Zxid: 11, Body: body})
 	copy(body, "xxx")
 	table.Keep(7, Outcome{Xid: 4, Zxid: 12, Code: -101, Body: []byte("four")})
-	table.Skip(7, 6)
+	table.Keep(7, Outcome{Xid: 6, Body: []byte("six")})
 	table.Attach(7, hashOf(7), 1, 4000, 0)
-	for xid, want := range map[uint64]string{1: "one", 2: "lost", 4: "four", 5: "lost", 6: "lost", 7: "new"} {
+	for xid, want := range map[uint64]string{1: "one", 2: "overtaken", 4: "four", 5: "overtaken", 6: "six", 7: "new"} {
 		require.Equal(t, want, known(xid), xid)
 	}
 	table.Acknowledge(7, 4)
 	require.Equal(t, "lost", known(1))
+	require.Equal(t, "lost", known(2), "whether it ran is not known any more")
 	require.Equal(t, "four", known(4))
 	table.Acknowledge(7, 2)
 	r, _ := table.Get(7)
@@ -96,7 +97,6 @@ func TestAWriteIsKnownByItsXidAcrossGenerations(t *testing.T) {
 	table.Keep(7, Outcome{Xid: 8, Body: []byte("eight")})
 	require.Equal(t, "lost", known(8), "acknowledged before it ran")
 	require.Panics(t, func() { table.Keep(7, Outcome{Xid: 8}) })
-	require.Panics(t, func() { table.Skip(7, 8) })
 	o, knowledge := table.Known(99, 1)
 	require.Nil(t, o)
 	require.Equal(t, New, knowledge)

@@ -42,9 +42,10 @@ func (t *Table) Acknowledge(id, ack uint64) {
 type Knowledge uint8
 
 const (
-	New  Knowledge = 1 + iota // never run
-	Kept                      // has run; this is its outcome
-	Lost                      // has run, but its outcome was acknowledged or never kept
+	New       Knowledge = 1 + iota // never run, nor has one with a higher xid
+	Kept                           // has run; this is its outcome
+	Lost                           // acknowledged: if it ran, its outcome is gone
+	Overtaken                      // never run, and one with a higher xid has
 )
 
 // Known looks up a write of any generation by its xid. The outcome is good
@@ -57,7 +58,10 @@ func (t *Table) Known(id, xid uint64) (*Outcome, Knowledge) {
 	if o := r.find(xid); o != nil {
 		return o, Kept
 	}
-	return nil, Lost
+	if xid < r.Ack {
+		return nil, Lost
+	}
+	return nil, Overtaken // what runs has an outcome until it is acknowledged
 }
 
 // Full tells whether one more outcome with a body of bodyBytes would exceed
@@ -83,13 +87,6 @@ func (t *Table) Keep(id uint64, o Outcome) {
 	r.push(o)
 	t.kept += o.memory()
 	t.sum += o.term(id)
-}
-
-// Skip counts a write that was New as run, without an outcome.
-func (t *Table) Skip(id, xid uint64) {
-	if r := t.lookup(id); r != nil {
-		t.raiseHighXid(t.own(r), xid)
-	}
 }
 
 // lookup finds a live record for a change and remembers it, for the other

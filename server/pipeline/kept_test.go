@@ -138,6 +138,46 @@ func TestAWriteThatMayHaveRunIsAnsweredThoughOthersKeepMuch(t *testing.T) {
 	require.EqualValues(t, 1, c.Stats().Repeated)
 }
 
+// Later writes may have run when a refusal is lost with its connection. The refused one has not, and its client can
+// send it as a new one.
+func TestARefusalThatWasLostWithItsConnectionIsNoUnknownOutcome(t *testing.T) {
+	c, log, _ := crowded(t)
+	for name, refuse := range map[string]func(refused bool){
+		"no room for its answer": func(bool) {},
+		"no room on the disk": func(refused bool) {
+			code := protocol.OK
+			if refused {
+				code = protocol.DiskFull
+			}
+			c.RefuseWrites(code, "")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			first, second := longAnswer(1, 100), setRequest(2, "/", "")
+			second.Arg = 1
+			lane, sink := openLane(t, c, log, name, &nullSink{}), &lastSink{}
+			refuse(true)
+			require.True(t, lane.TrySubmit(first))
+			require.Empty(t, log.txns)
+			refuse(false)
+			require.True(t, lane.TrySubmit(second))
+			applyAll(t, c, log)
+			lane.Detach()
+			c.Attach(AttachParams{Session: lane.session, PasswordHash: passwordHash(name), Attempt: 1, TimeoutMs: 10_000, Ack: 1}, sink,
+				func(l *Lane, _ Opened, _ protocol.Code, _ string) { lane = l })
+			applyAll(t, c, log)
+			for r, want := range map[*protocol.Request]protocol.Code{first: protocol.TooManyOutcomes, second: protocol.OK} {
+				require.True(t, lane.TrySubmit(r))
+				applyAll(t, c, log)
+				require.Equal(t, r.Xid, sink.last.Xid)
+				require.Equal(t, want, sink.last.Code)
+			}
+			record, _ := c.machine.Sessions().Get(lane.session)
+			require.EqualValues(t, 2, record.HighXid, "neither ran again")
+		})
+	}
+}
+
 // A restart finds what sessions keep in its image.
 func TestAnImageBringsTheAnswersThatAreKept(t *testing.T) {
 	c, _, _ := crowded(t)

@@ -59,8 +59,7 @@ func (cl *client) wrote(c *conn, k *call, m *protocol.Message) {
 		return
 	}
 	want, ran := cl.w.model.sessions[cl.session].answers[m.Xid]
-	// A refusal whose answer was lost comes out as Aborted if later writes ran.
-	if m.Code == protocol.DiskFull || m.Code == protocol.TooManyOutcomes || m.Code == protocol.Aborted && k.again && !ran {
+	if m.Code == protocol.DiskFull || m.Code == protocol.TooManyOutcomes {
 		if ran {
 			cl.w.fail("client %d: write %d was refused (%v), but it ran: %+v", cl.id, m.Xid, m.Code, want)
 		}

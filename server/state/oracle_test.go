@@ -138,8 +138,13 @@ func (o *oracle) write(a *action, e *expected) {
 	s.acknowledge(t.Ack)
 	if t.Xid != 0 && t.Xid <= s.highXid {
 		kept, ok := s.outcomes[t.Xid]
-		if !ok {
+		switch {
+		case ok:
+		case t.Xid < s.ack:
 			e.answer.Code = protocol.Aborted
+			return
+		default:
+			e.answer.Code = protocol.TooManyOutcomes
 			return
 		}
 		e.verdict = Repeated

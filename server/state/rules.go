@@ -40,7 +40,7 @@ func (m *Machine) known(t *Txn) (*session.Outcome, session.Knowledge) {
 	kept, knowledge := m.sessions.Known(t.Session, t.Xid)
 	switch {
 	case mutant.On(mutant.NoReplay) && knowledge == session.Kept,
-		mutant.On(mutant.NoAborted) && knowledge == session.Lost:
+		mutant.On(mutant.NoAborted) && (knowledge == session.Lost || knowledge == session.Overtaken):
 		return nil, session.New
 	}
 	return kept, knowledge

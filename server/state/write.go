@@ -54,8 +54,9 @@ func (m *Machine) write(t *Txn, out *Outcome) []znode.Effect {
 	return effects
 }
 
-// answered tells whether t ran in an earlier generation, and gives its answer,
-// or Aborted if that is no longer kept.
+// answered tells whether t ran in an earlier generation, and gives its answer, or
+// Aborted if that is no longer kept. A write that never ran must not run behind one
+// with a higher xid either; its client is told so, and may send it as a new one.
 func (m *Machine) answered(t *Txn, out *Outcome) bool {
 	switch kept, knowledge := m.known(t); knowledge {
 	case session.Kept:
@@ -63,7 +64,10 @@ func (m *Machine) answered(t *Txn, out *Outcome) bool {
 		out.Answer.Code, out.Answer.Zxid, out.Answer.Body = protocol.Code(kept.Code), kept.Zxid, kept.Body
 		return true
 	case session.Lost:
-		fail(&out.Answer, protocol.Aborted, "sent again after its answer was acknowledged or overtaken; it did not run again")
+		fail(&out.Answer, protocol.Aborted, "sent again after its answer was acknowledged; it did not run again")
+		return true
+	case session.Overtaken:
+		fail(&out.Answer, protocol.TooManyOutcomes, "it was refused and has not run, but a write with a higher xid has: it may be sent again under a new one")
 		return true
 	}
 	return false

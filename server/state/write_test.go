@@ -56,6 +56,27 @@ func TestAResentWriteWithoutAnOutcomeIsAborted(t *testing.T) {
 	require.Equal(t, []any{Applied, protocol.Aborted}, []any{out.Verdict, out.Answer.Code})
 }
 
+// Its origin refused it, and the answer was lost with the connection.
+func TestAResentWriteThatNeverRanIsNoAbortedOne(t *testing.T) {
+	b := newBench(t)
+	b.done(create("/a", ""))
+	b.xid++
+	b.done(set("/a", "later"))
+	b.attach(1)
+	before := b.m.Zxid()
+	for _, ack := range []uint64{1, 2, 3} {
+		w := b.txn(set("/a", "refused"))
+		w.Xid, w.Ack = 2, ack
+		out, want := b.apply(w), protocol.TooManyOutcomes
+		if ack > w.Xid {
+			want = protocol.Aborted // it could have run
+		}
+		require.Equal(t, []any{Applied, want, before}, []any{out.Verdict, out.Answer.Code, b.m.Zxid()})
+	}
+	b.xid = 3
+	b.done(set("/a", "under a new xid"))
+}
+
 func TestAWriteWithXidZeroKeepsNoOutcome(t *testing.T) {
 	b := newBench(t)
 	w := b.txn(create("/a", ""))
