@@ -44,7 +44,6 @@ func (l *Lane) mayKeep(r *protocol.Request) (need int, ok bool) {
 // or sessions with much to acknowledge and much to ask for would refuse each other
 // for ever.
 func (l *Lane) refuseToKeep(r *protocol.Request) verdict {
-	l.core.counts.keepsRefused.Add(1)
 	limit, _ := l.core.keepLimit()
 	m := refused(r, protocol.TooManyOutcomes,
 		fmt.Sprintf("so many answers of all sessions wait to be acknowledged that one session may have %d bytes of them", limit))

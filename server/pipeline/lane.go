@@ -225,13 +225,17 @@ func (l *Lane) submitWrite(r *protocol.Request) verdict {
 	}
 	keeps, ok := l.mayKeep(r)
 	if !ok {
-		return l.refuseToKeep(r)
+		return l.core.counts.keepsRefused.count(l.refuseToKeep(r))
 	}
 	limits, refusal := l.mayLimit(r)
 	if refusal != nil {
-		return l.answer(refusal)
+		return l.core.counts.quotaRefused.count(l.answer(refusal))
 	}
-	return l.order(r, keeps, limits, nil)
+	v := l.order(r, keeps, limits, nil)
+	if v != taken { // or its slot does when it goes
+		l.core.unlimit(limits)
+	}
+	return v
 }
 
 // order gives a write the next sequence. Its answer is what it comes to, unless there
@@ -251,13 +255,9 @@ func (l *Lane) order(r *protocol.Request, keeps, limits int, answer *protocol.Me
 	}
 	s := l.push(n)
 	s.op, s.xid, s.ack, s.seq = r.Op, r.Xid, r.Arg, l.nextSeq
-	s.ids, s.body, s.unkept, s.keeps, s.answer = l.ids.Load(), r.Body, r.Unkept, keeps, answer
+	s.ids, s.body, s.unkept, s.keeps, s.limits, s.answer = l.ids.Load(), r.Body, r.Unkept, keeps, limits, answer
 	l.keeping += keeps
 	l.acked = max(l.acked, r.Arg)
-	if limits > 0 {
-		s.limits = limits
-		l.core.limits.Add(int64(limits))
-	}
 	l.nextSeq++
 	if mutant.On(mutant.AnswerAtOnce) {
 		l.sink.Push(&protocol.Message{Op: r.Op, Xid: r.Xid, Zxid: l.core.Zxid()})
@@ -402,9 +402,7 @@ func (l *Lane) pop() slot {
 	l.queue.pop()
 	l.bytes -= s.bytes
 	l.keeping -= s.keeps
-	if s.limits > 0 {
-		l.core.limits.Add(-int64(s.limits))
-	}
+	l.core.unlimit(s.limits)
 	l.depth.Add(-1)
 	l.core.credit.give(s.bytes)
 	switch {

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/lycaon-io/lycaon/protocol"
@@ -11,33 +12,36 @@ import (
 
 const quotaPrefix = "/zookeeper/quota/"
 
-// mayLimit tells how many quotas a write may make, or refuses it since there would be
-// too many. It is asked before the log: apply knows no bound, so that a log runs
-// everywhere as it did before there was one. What the writes in the lanes of this server
-// may make counts as made, what others have under way is not known. A write whose xid
-// was seen already goes to the log, as refuse has it.
+// mayLimit tells how many quotas a write may make, and counts them as made; or refuses it
+// since there would be too many. It is asked before the log: apply knows no bound, so that
+// a log runs everywhere as it did before there was one. What others have under way is not
+// known. A write whose xid was seen already goes to the log, as refuse has it.
 func (l *Lane) mayLimit(r *protocol.Request) (made int, refusal *protocol.Message) {
 	asked := limitedBy(r)
 	if len(asked) == 0 {
 		return 0, nil
 	}
-	culprit := -1
+	culprit, bounded := -1, r.Unkept || !l.mayHaveRun(r.Xid)
 	l.core.View(func(m *state.Machine) {
-		room := maxQuotas - m.Tree().NumQuotas() - int(l.core.limits.Load())
-		for _, q := range asked {
-			if m.Tree().HasQuota(q.path) {
-				continue
-			}
-			if made++; made > room && culprit < 0 {
-				culprit = q.step
-			}
+		asked = slices.DeleteFunc(asked, func(q limited) bool { return m.Tree().HasQuota(q.path) })
+		made = len(asked)
+		room := maxQuotas - m.Tree().NumQuotas() - (int(l.core.limits.Add(int64(made))) - made)
+		if room = max(room, 0); bounded && made > room {
+			culprit = asked[room].step
 		}
 	})
-	if culprit < 0 || !r.Unkept && l.mayHaveRun(r.Xid) {
+	if culprit < 0 {
 		return made, nil
 	}
-	l.core.counts.quotaRefused.Add(1)
+	l.core.unlimit(made)
 	return 0, refuseToLimit(r, culprit)
+}
+
+// unlimit takes back what mayLimit counted, when it is in the tree or will not be.
+func (c *Core) unlimit(made int) {
+	if made > 0 {
+		c.limits.Add(-int64(made))
+	}
 }
 
 // limited is a path that an operation of a write may give a quota.

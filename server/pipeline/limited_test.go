@@ -128,6 +128,47 @@ func TestQuotasUnderWayCountUntilTheirWritesAreAnswered(t *testing.T) {
 	require.Zero(t, c.limits.Load())
 }
 
+// Each connection looks on a goroutine of its own.
+func TestAQuotaIsCountedWhereItIsLookedFor(t *testing.T) {
+	c, log, l, _ := limitedLane(t, 10)
+	other := openLane(t, c, log, "b", &nullSink{})
+	made, refusal := l.mayLimit(quotasOf(2, "/a", 6))
+	require.Nil(t, refusal)
+	require.Equal(t, 6, made)
+	made, refusal = other.mayLimit(quotasOf(1, "/b", 5)) // before the first has its place in the order
+	require.NotNil(t, refusal)
+	require.Zero(t, made)
+	require.EqualValues(t, 4, refusal.More.Count)
+	made, refusal = other.mayLimit(quotasOf(1, "/b", 4))
+	require.Nil(t, refusal)
+	require.Equal(t, 4, made)
+	require.EqualValues(t, 10, c.limits.Load())
+}
+
+func TestAQuotaForWhichThereIsNoCreditIsNeitherCountedNorRefusedYet(t *testing.T) {
+	for name, over := range map[string]bool{"one that may be made": false, "one too many": true} {
+		t.Run(name, func(t *testing.T) {
+			c, log := newTestCore(t, Config{MaxLaneRequests: 1})
+			sink := &lastSink{}
+			l := openLane(t, c, log, "a", sink)
+			r, want := quotasOf(2, "", 1), protocol.OK
+			if over {
+				r, want = quotasOf(2, "", maxQuotas+1), protocol.TooManyQuotas
+			}
+			require.True(t, l.TrySubmit(setRequest(1, "/", "")))
+			require.False(t, l.TrySubmit(r))
+			require.Zero(t, c.limits.Load())
+			require.Zero(t, c.Stats().QuotaRefused)
+			applyAll(t, c, log)
+			require.True(t, l.TrySubmit(r))
+			applyAll(t, c, log)
+			require.Equal(t, want, sink.last.Code)
+			require.Zero(t, c.limits.Load())
+			require.Equal(t, over, c.Stats().QuotaRefused == 1)
+		})
+	}
+}
+
 // A create that comes again over a new connection has its answer in the log.
 func TestACreateOfAQuotaThatMayHaveRunIsAnsweredThoughThereAreTooMany(t *testing.T) {
 	c, log, l, _ := limitedLane(t, 1)

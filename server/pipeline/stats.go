@@ -13,9 +13,20 @@ type counters struct {
 	fencedLanes, broken, cutOff                 atomic.Uint64
 	laneFull, serverFull                        atomic.Uint64
 	watchesRefused, sessionsRefused, identities atomic.Uint64
-	quotaRefused, keepsRefused                  atomic.Uint64
+	quotaRefused, keepsRefused                  refusals
 	arrivalsRefused, writesRefused              atomic.Uint64
 	parked                                      atomic.Int64
+}
+
+// refusals counts requests that were refused.
+type refusals struct{ atomic.Uint64 }
+
+// count counts one more if its refusal was taken; if not, it is handed in again.
+func (n *refusals) count(v verdict) verdict {
+	if v == taken {
+		n.Add(1)
+	}
+	return v
 }
 
 // admitted counts what became of a write and tells whether it is to be
