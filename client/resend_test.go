@@ -242,27 +242,29 @@ func TestAMultiWaitsForRoomForItsAnswer(t *testing.T) {
 	})
 }
 
+// asked takes the requests that the client has sent by now.
+func (p *peer) asked() (all []protocol.Request) {
+	for {
+		p.nc.SetReadDeadline(time.Now().Add(time.Millisecond))
+		r, err := p.take()
+		if err != nil {
+			p.nc.SetReadDeadline(time.Time{})
+			return all
+		}
+		all = append(all, r)
+	}
+}
+
 func TestAClientThatWasTooGreedyAsksForLessAtOnce(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
 		c := f.open()
 		var calls []<-chan result
-		asked := func(p *peer) (all []protocol.Request) {
-			for {
-				p.nc.SetReadDeadline(time.Now().Add(time.Millisecond))
-				r, err := p.take()
-				if err != nil {
-					p.nc.SetReadDeadline(time.Time{})
-					return all
-				}
-				all = append(all, r)
-			}
-		}
 		p := f.serve(func(w *protocol.Welcome) { w.Limits.MaxOutstanding = 64 })
 		for range 100 {
 			calls = append(calls, c.getAsync(t.Context(), "/big"))
 		}
 		for _, want := range []int{64, 8, 1} {
-			require.Len(t, asked(p), want)
+			require.Len(t, p.asked(), want)
 			p.write(protocol.AppendMessage(nil, &protocol.Message{Kind: protocol.Goodbye, Code: protocol.Throttled}))
 			p = f.serve(func(w *protocol.Welcome) { w.Limits.MaxOutstanding = 64 })
 		}
@@ -273,6 +275,52 @@ func TestAClientThatWasTooGreedyAsksForLessAtOnce(t *testing.T) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		require.Zero(t, c.narrow)
+	})
+}
+
+// The pong waits behind the answers, and elsewhere would wait behind as many.
+func TestAClientThatAsksForMoreThanItsWayCarriesAsksForLess(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		c := f.open()
+		p := f.serve()
+		got := make(chan protocol.Request, 100)
+		go func() {
+			for {
+				r, err := p.hear()
+				if err != nil {
+					return
+				}
+				if r.Op == protocol.OpGet {
+					got <- r
+				}
+			}
+		}()
+		const gets = 40
+		var calls []<-chan result
+		for range gets {
+			calls = append(calls, c.getAsync(t.Context(), "/big"))
+		}
+		answered := 0
+		for {
+			r := <-got
+			if _, err := p.nc.Write(protocol.AppendMessage(nil, &protocol.Message{Op: r.Op, Xid: r.Xid, Zxid: 1})); err != nil {
+				break
+			}
+			answered++
+			time.Sleep(time.Second) // which is no silence
+		}
+		require.Greater(t, answered, 2)
+		require.Less(t, answered, gets/2)
+		next := f.serve()
+		again := next.asked()
+		require.Len(t, again, (gets-answered)/8)
+		for _, r := range again {
+			next.answer(r)
+		}
+		go next.attend()
+		for _, done := range calls {
+			require.NoError(t, (<-done).err)
+		}
 	})
 }
 

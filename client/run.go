@@ -91,8 +91,11 @@ func (c *Client) serve(l *link) error {
 	if l.left != nil {
 		err = l.left
 	}
-	if errors.Is(err, ErrThrottled) {
+	switch {
+	case errors.Is(err, ErrThrottled):
 		c.narrowWindow(c.width())
+	case err == errDeaf && c.sent.len() > 1: // its pong may be behind more than the way carries in time
+		c.narrowWindow(c.sent.len())
 	}
 	c.takeBackSent()
 	c.watches.disconnected()

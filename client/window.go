@@ -36,9 +36,9 @@ func (w *window) takeBack() { w.cost -= w.writes.popBack().cost }
 func (w *window) ack() uint64 { return w.writes.front().req.Xid }
 
 // narrowWindow makes the window smaller because so many requests without an answer
-// were too much for the server: it cut this client off as one that does not read, or
-// had no room for what it would have to keep. Each answer widens it by one again.
-// The caller holds mu.
+// were too much for the server or the way to it: it cut this client off as one that does
+// not read, or had no room for what it would have to keep, or their answers kept a pong
+// back. Each answer widens it by one again. The caller holds mu.
 func (c *Client) narrowWindow(tooMany int) { c.narrow = max(1, min(c.width(), tooMany)/8) }
 
 func (c *Client) widenWindow() {
