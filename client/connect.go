@@ -344,9 +344,9 @@ func (c *Client) checkWelcome(w *protocol.Welcome) error {
 		return fmt.Errorf("%w: a session password of %d bytes", ErrProtocol, len(w.Password))
 	case w.TimeoutMs < 1 || w.TimeoutMs > int64(24*time.Hour/time.Millisecond):
 		return fmt.Errorf("%w: a session timeout of %d ms", ErrProtocol, w.TimeoutMs)
-	case w.HighXid > protocol.MaxXid && id != 0:
+	case w.HighXid >= protocol.MaxXid && id != 0:
 		return fmt.Errorf("%w: one has run as %d", errXidsSpent, w.HighXid)
-	case w.HighXid > protocol.MaxXid:
+	case w.HighXid >= protocol.MaxXid:
 		return fmt.Errorf("%w: a write of xid %d", ErrProtocol, w.HighXid)
 	}
 	return checkGrant(w)

@@ -423,6 +423,19 @@ func TestAWriteForWhichThereIsNoRoomAloneFails(t *testing.T) {
 	})
 }
 
+// No server of ours says so to a read, which has no answer to be kept, and would for ever.
+func TestOnlyAWriteIsSentAgainForItsAnswer(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		c := f.open()
+		p := f.serve()
+		done := c.getAsync(t.Context(), "/")
+		p.answer(p.next(), crowdedOut)
+		synctest.Wait()
+		require.Len(t, done, 1)
+		require.ErrorIs(t, (<-done).err, ErrTooManyOutcomes)
+	})
+}
+
 func TestARequestBeyondTheFrameFailsHere(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
 		c := f.open()
@@ -527,11 +540,11 @@ func TestASessionThatHasNoXidLeftIsGivenUp(t *testing.T) {
 				} else {
 					p.nc.Close()
 				}
-				p = f.serve(func(w *protocol.Welcome) { w.HighXid = protocol.MaxXid + 1 })
+				p = f.serve(func(w *protocol.Welcome) { w.HighXid = protocol.MaxXid })
 				<-c.Session().Context().Done()
 				_, err := c.Set(t.Context(), "/", nil)
 				require.ErrorIs(t, err, ErrProtocol)
-				require.EqualError(t, err, "set /: "+p.addr+": protocol violation: the session has no xid left for another write: one has run as 9223372036854775809")
+				require.EqualError(t, err, "set /: "+p.addr+": protocol violation: the session has no xid left for another write: one has run as 9223372036854775808")
 				require.Equal(t, Expired, c.Session().State())
 			})
 		})

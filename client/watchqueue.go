@@ -31,7 +31,7 @@ func (w *Watch) fresh(e Event) bool {
 	t.told = max(t.told, t.heard)
 	w.seen[key] = t
 	if len(w.seen) > maxSeen {
-		clear(w.seen)
+		w.seen = nil // clear would keep its room
 		w.pushGap(e.Zxid)
 		return false
 	}

@@ -56,14 +56,15 @@ func (c *Client) width() int {
 }
 
 // sendAgain makes a write pending again that was refused since its session keeps as
-// many answers as any may while all together keep many. It did not run, so it gets a
+// many answers as any may while all together keep many, or over an earlier connection,
+// which is only now heard of, when others have run. It did not run, so it gets a
 // new xid, behind those that are open; it is sent when they are answered, and then
 // acknowledges everything before it. If there is no room for it alone, twice, since
 // the first time may have acknowledged something, it is given up: false. The caller
 // holds mu.
 func (c *Client) sendAgain(cl *call) bool {
 	others := cl.req.Xid - cl.req.Arg // requests since the oldest open write
-	if cl.abandoned || c.closing || others == 0 && cl.alone {
+	if !cl.isWrite() || cl.abandoned || c.closing || others == 0 && cl.alone {
 		return false
 	}
 	if others > 0 {
