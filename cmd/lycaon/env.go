@@ -315,7 +315,7 @@ func describe(err error) string {
 		text = oneLine(strings.Replace(err.Error(), context.DeadlineExceeded.Error()+"\n", "", 1)) // before the reason itself
 		switch {
 		case errors.Is(err, client.ErrNotReady): // it runs, and says what it waits for
-		case strings.Contains(text, "tls: "), strings.Contains(text, "TLS with "):
+		case strings.Contains(text, "tls: "), strings.Contains(text, "TLS with "), strings.Contains(text, `it begins with "\x15\x03`): // an alert of TLS
 			return text + "; see --tls, --ca, --cert and --key"
 		case strings.Contains(text, "dial "), strings.HasSuffix(text, context.DeadlineExceeded.Error()):
 			return text + "; is the server running? (-s H:P or LYCAON_SERVER says where)"

@@ -73,10 +73,11 @@ func TestAnErrorIsToldWithWhatHelps(t *testing.T) {
 		"open: no connection to a server: a:1: the server did not answer" + port:                                   noServer(errors.New("a:1: the server did not answer")),
 		"open: no connection to a server: a:1: awaiting the welcome: EOF" + port:                                   noServer(errors.New("a:1: awaiting the welcome: EOF")),
 		"open: no connection to a server: a:1: awaiting the welcome: protocol violation: it is \"HTTP\"" + port:    noServer(errors.New(`a:1: awaiting the welcome: protocol violation: it is "HTTP"`)),
+		`open: no connection to a server: it begins with "\x15\x03\x01\x00"; see --tls, --ca, --cert and --key`:    noServer(errors.New(`it begins with "\x15\x03\x01\x00"`)),
 		"open: no connection to a server: too many connections: 2 are":                                             noServer(errors.New("too many connections: 2 are")),
 		"create /a/b: node does not exist: the parent /a (create -p makes missing parents)":                        &client.Error{Op: "create", Path: "/a/b", Err: client.ErrNoNode},
 		"create /a: node does not exist: the parent / (create -p makes missing parents)":                           &client.Error{Op: "create", Path: "/a", Err: client.ErrNoNode}, // below a chroot that is not there
-		"get /a/b: node does not exist":                                                                            &client.Error{Op: "get", Path: "/a/b", Err: client.ErrNoNode},
+		"get /a/b: node does not exist": &client.Error{Op: "get", Path: "/a/b", Err: client.ErrNoNode},
 	} {
 		require.Equal(t, want, describe(err))
 	}
