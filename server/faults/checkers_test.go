@@ -59,6 +59,14 @@ func goodWorld(t *testing.T) *world {
 	w.write(1, a, step{Kind: "set", Path: "/pair/a", Data: "490#e", Version: 0}, step{Kind: "set", Path: "/pair/b", Data: "510#f", Version: 0})
 	w.read(2, b, false, step{Kind: "get", Path: "/pair/a"}, step{Kind: "get", Path: "/pair/b"})
 
+	s := w.begin()
+	held := w.strange(s, step{Kind: "create", Path: "/strange/held"})
+	w.strange(s, step{Kind: "guard", Path: "/strange/held", Czxid: held}, step{Kind: "create", Path: "/strange/g"})
+	w.strange(s, step{Kind: "guard", Path: "/strange/held", Czxid: held + 1}, step{Kind: "create", Path: "/strange/late"}) // fails
+	w.strange(s, step{Kind: "raiseSequence", Path: "/strange", AtLeast: 100})
+	w.strange(s, step{Kind: "create", Path: "/strange/n-", Sequential: true})
+	require.NotNil(t, w.model.nodes["/strange/n-0000000100"])
+
 	w.event(2, b, 1, modeRecursive, "closed", "/w", w.mach.Zxid())
 	e := w.open(3)
 	w.write(3, e, step{Kind: "create", Path: "/eph/1", Data: "e", Ephemeral: true})

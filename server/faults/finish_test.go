@@ -40,6 +40,7 @@ func (c *cluster) finalRead(s *server) error {
 		{{Kind: "children", Path: "/batch"}},
 		{{Kind: "children", Path: "/queue"}},
 		{{Kind: "children", Path: "/eph"}},
+		{{Kind: "children", Path: strangersRoom}},
 		{{Kind: "get", Path: "/counter/c"}},
 		{{Kind: "get", Path: "/pair/a"}, {Kind: "get", Path: "/pair/b"}},
 	} {

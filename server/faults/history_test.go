@@ -29,12 +29,14 @@ const (
 
 // step is one write of an operation, or one read of several.
 type step struct {
-	Kind       string `json:"kind"` // create set delete check get exists children
+	Kind       string `json:"kind"` // create set delete check get exists children; of strangers guard raiseSequence
 	Path       string `json:"path"`
 	Data       string `json:"data,omitempty"` // a create's or set's: unique in the run, it is the command's id
 	Version    int64  `json:"version"`        // expected; -1: any
 	Ephemeral  bool   `json:"ephemeral,omitempty"`
 	Sequential bool   `json:"sequential,omitempty"`
+	Czxid      uint64 `json:"czxid,omitempty"`    // a guard's
+	AtLeast    int64  `json:"at_least,omitempty"` // a raiseSequence's
 }
 
 // answer is what a step was answered.

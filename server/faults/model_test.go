@@ -25,7 +25,7 @@ type modelNode struct {
 
 // change is what watches see of a transaction.
 type change struct {
-	Kind string // created deleted changed, as events are called
+	Kind string // created deleted changed, as events are called; raised, of which there are none
 	Path string
 }
 
@@ -82,8 +82,14 @@ func (m *model) step(u *undoing, session, zxid uint64, s *step) (answer, []chang
 	}
 	n := m.nodes[s.Path]
 	switch {
+	case s.Kind == "guard" && (n == nil || n.Czxid != s.Czxid):
+		return answer{}, nil, protocol.Fenced
+	case s.Kind == "guard":
+		return answer{}, nil, protocol.OK
 	case n == nil:
 		return answer{}, nil, protocol.NoNode
+	case s.Kind == "raiseSequence":
+		return answer{}, n.raise(u, s), protocol.OK
 	case s.Version >= 0 && s.Version != n.Version:
 		return answer{}, nil, protocol.BadVersion
 	case s.Kind == "set":
@@ -130,6 +136,17 @@ func (m *model) create(u *undoing, session, zxid uint64, s *step) (answer, []cha
 	ans := n.stat()
 	ans.Path = path
 	return ans, []change{{"created", path}}, protocol.OK
+}
+
+// raise counts children that never were, as made and deleted.
+func (n *modelNode) raise(u *undoing, s *step) []change {
+	missing := s.AtLeast - n.created
+	if missing <= 0 {
+		return nil
+	}
+	u.keep(n)
+	n.created, n.Cversion = n.created+missing, n.Cversion+2*missing
+	return []change{{"raised", s.Path}}
 }
 
 func (m *model) remove(u *undoing, zxid uint64, path string) change {

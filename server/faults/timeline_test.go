@@ -247,7 +247,9 @@ func (r *replayer) apply(t *state.Txn, stampMs int64) error {
 	return nil
 }
 
-var effectNames = map[znode.EffectType]string{znode.NodeCreated: "created", znode.NodeDeleted: "deleted", znode.DataChanged: "changed"}
+var effectNames = map[znode.EffectType]string{
+	znode.NodeCreated: "created", znode.NodeDeleted: "deleted", znode.DataChanged: "changed", znode.SequenceRaised: "raised",
+}
 
 // follow has the model do what the machine did, and compares.
 func (r *replayer) follow(t *state.Txn, x *txn, stepped bool, changes []change) error {
@@ -294,7 +296,7 @@ func (r *replayer) write(t *state.Txn, x *txn, stepped bool) (made []change, err
 		return nil, nil // refused before it ran
 	}
 	key := [2]uint64{t.Session, t.Xid}
-	if was, twice := r.ran[key]; twice {
+	if was, twice := r.ran[key]; twice && t.Xid != 0 { // as ZooKeeper's clients have it
 		r.wrong("zxid %d: write %d of session %#x runs again, after zxid %d", x.Zxid, t.Xid, t.Session, was)
 	}
 	r.ran[key] = x.Zxid
@@ -334,7 +336,7 @@ func stepOf(w *protocol.WriteOp) step {
 			Ephemeral: c.Kind == znode.Ephemeral, Sequential: c.Sequential,
 		}
 	}
-	s := step{Path: string([]byte(w.Path)), Data: string(w.Data), Version: w.Version}
+	s := step{Path: string([]byte(w.Path)), Data: string(w.Data), Version: w.Version, Czxid: w.Czxid, AtLeast: w.AtLeast}
 	switch w.Op {
 	case protocol.OpSet:
 		s.Kind = "set"

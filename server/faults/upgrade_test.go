@@ -10,13 +10,16 @@ import (
 )
 
 // TestFaultsRollingUpgrade runs the servers of an earlier commit and replaces one after the other by those of today, then takes one of them
-// back. No session may be lost on the way, since nobody ever fails.
+// back. No session may be lost on the way, since nobody ever fails. Strangers ask for what programs have learned to apply one after the other.
 func TestFaultsRollingUpgrade(t *testing.T) {
 	p := clusterOf(t)
 	p.binary = oldProgram(t)
 	var saved string
+	var others *strangers
 	runScenario(t, "rolling-upgrade", p, func(r *runner) {
 		saved = r.rec.h.dir
+		others = beginStrangers(t, r.c.addrs())
+		defer others.end()
 		for _, s := range r.c.servers {
 			must(t, s.runs(p.binary))
 		}
@@ -40,6 +43,7 @@ func TestFaultsRollingUpgrade(t *testing.T) {
 	})
 	h, err := loadHistory(saved)
 	must(t, err)
+	others.check(h)
 	for _, l := range h.Lives {
 		if l.State == "expired" {
 			t.Errorf("session %#x of process %d was lost: %s", l.Session, l.Process, l.Cause)

@@ -25,7 +25,7 @@ const (
 )
 
 // rooms are the parents that the workloads need.
-var rooms = []string{"/reg", "/set", "/seq", "/counter", "/batch", "/pair", "/eph", "/w", "/queue"}
+var rooms = []string{"/reg", "/set", "/seq", "/counter", "/batch", "/pair", "/eph", "/w", "/queue", strangersRoom}
 
 // prepare makes what the workloads begin with.
 func (l *load) prepare(ctx context.Context) error {

@@ -64,11 +64,36 @@ func (w *world) log(t *state.Txn) *state.Outcome {
 }
 
 func (w *world) open(process int) uint64 {
+	session := w.begin()
+	w.h.Lives = append(w.h.Lives, life{Process: process, Session: session, State: "opened", TimeoutMs: lifetime, At: w.tick()})
+	return session
+}
+
+// begin opens a session that the history does not know of.
+func (w *world) begin() uint64 {
 	out := w.log(&state.Txn{Kind: state.TxnOpen, PasswordHash: sha256.Sum256(fmt.Append(nil, w.index)), TimeoutMs: lifetime})
 	w.gens[out.Session] = out.Generation
 	w.model.live[out.Session] = true
-	w.h.Lives = append(w.h.Lives, life{Process: process, Session: out.Session, State: "opened", TimeoutMs: lifetime, At: w.tick()})
 	return out.Session
+}
+
+// strange logs a write of such a session, as the superuser and without a xid.
+func (w *world) strange(session uint64, steps ...step) (zxid uint64) {
+	writes := make([]protocol.WriteOp, len(steps))
+	for i := range steps {
+		writes[i] = steps[i].wire()
+	}
+	w.seqs[session]++
+	t := &state.Txn{
+		Kind: state.TxnWrite, Session: session, Generation: w.gens[session], Seq: w.seqs[session],
+		Op: writes[0].Op, IDs: protocol.AppendIdentities(nil, []znode.Identity{{Scheme: znode.SchemeSuper}}), Body: protocol.AppendWrite(nil, &writes[0]),
+	}
+	if len(steps) > 1 {
+		t.Op, t.Body = protocol.OpMulti, protocol.AppendMulti(nil, writes)
+	}
+	zxid = w.log(t).Answer.Zxid
+	w.model.apply(session, zxid, steps)
+	return zxid
 }
 
 // write logs a write and has the client told of it.
@@ -113,6 +138,10 @@ func (s *step) wire() protocol.WriteOp {
 		w.Op = protocol.OpDelete
 	case "check":
 		w.Op = protocol.OpCheck
+	case "guard":
+		w.Op, w.Czxid = protocol.OpGuard, s.Czxid
+	case "raiseSequence":
+		w.Op, w.AtLeast = protocol.OpRaiseSequence, s.AtLeast
 	}
 	return w
 }
