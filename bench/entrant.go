@@ -305,25 +305,19 @@ func (c callLoader) closed(w workload, seed uint64, end time.Time) (tally, error
 }
 
 func (c callLoader) paced(w workload, seed uint64, s schedule) (tally, error) {
-	queue := make(chan time.Time)
-	go func() {
-		defer close(queue)
-		for i := 0; s.due(i).Before(s.end); i++ {
-			time.Sleep(time.Until(s.due(i)))
-			queue <- s.due(i)
+	out := newCrew(seed, func(due time.Time, rng *rand.Rand, t *tally) {
+		now := time.Now()
+		if now.Sub(due) > sendWithin {
+			t.refused++
+			return
 		}
-	}()
-	depth := min(mostInFlight, 1+int(s.end.Sub(s.first)/s.every))
-	return callers(depth, seed, func(rng *rand.Rand, t *tally) {
-		for due := range queue {
-			now := time.Now()
-			if now.Sub(due) > sendWithin {
-				t.refused++
-				continue
-			}
-			c.call(w, rng, begin(due, now), t)
-		}
-	}), nil
+		c.call(w, rng, begin(due, now), t)
+	})
+	for i := 0; s.due(i).Before(s.end); i++ {
+		time.Sleep(time.Until(s.due(i)))
+		out.send(s.due(i))
+	}
+	return out.end(), nil
 }
 
 func (c callLoader) fill(next func() (string, bool), batch int, data []byte) (tally, error) {
