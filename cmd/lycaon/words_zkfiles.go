@@ -45,7 +45,7 @@ func (z *zkImport) addFlags(cmd *cobra.Command) {
 	f.StringVar(&z.snapshot, "zk-snapshot", "", "import a ZooKeeper snapshot, `snapshot.HEX`, instead of a directory")
 	f.StringArrayVar(&z.logs, "zk-log", nil, "a ZooKeeper transaction log to apply over it, or a directory of logs, `FILE|DIR`; may be repeated")
 	f.StringVar(&z.from, "zk-path", "/", "import only this node of ZooKeeper's and what is below it, `/PATH`")
-	f.BoolVar(&z.incomplete, "zk-incomplete", false, "go on though transactions are missing between the files, or a log is damaged, which ends there: the tree may never have been so")
+	f.BoolVar(&z.incomplete, "zk-incomplete", false, "go on though transactions are missing between the files, or a record of a log cannot be read, which ends the log: the tree may never have been so")
 }
 
 func (z *zkImport) wanted() bool { return z.snapshot != "" || z.stray() != "" }

@@ -15,7 +15,8 @@ import (
 // zkFiles is what a snapshot and its logs say.
 type zkFiles struct {
 	tree    *zkfile.Tree
-	applied int // transactions
+	applied int    // transactions
+	newest  string // of the snapshots beside
 	notices []string
 }
 
@@ -31,7 +32,7 @@ func readZooKeeper(z *zkImport) (*zkFiles, error) {
 		return nil, usageError{fmt.Errorf("%s: the name of a snapshot is snapshot.HEX, the transaction that it was begun at", z.snapshot)}
 	}
 	files := &zkFiles{notices: []string{}}
-	logs, err := files.findLogs(z.logs)
+	logs, err := files.findLogs(z.logs, z.incomplete)
 	if err != nil {
 		return nil, err
 	}
@@ -45,23 +46,23 @@ func readZooKeeper(z *zkImport) (*zkFiles, error) {
 	if z.incomplete {
 		files.tree.Lenient()
 	}
-	newest := files.lookBeside(z.snapshot)
+	files.lookBeside(z.snapshot)
 	for i, log := range logs {
 		if log.tooOld(logs[i+1:], zxid) {
 			continue
 		}
 		if err := files.replay(log.path); err != nil {
-			return nil, err
+			return nil, files.incomplete(err)
 		}
 	}
-	if at, _ := zxidOf(newest); at > files.tree.Zxid() {
-		files.notices = append(files.notices, fmt.Sprintf("%s lies beside the snapshot and has later transactions than what is imported", newest))
+	if at, _ := zxidOf(files.newest); at > files.tree.Zxid() {
+		files.notices = append(files.notices, fmt.Sprintf("%s lies beside the snapshot and is newer than what is imported", files.newest))
 	}
 	if beside := unnamedLog(z); beside != "" {
 		files.notices = append(files.notices, fmt.Sprintf("%s lies beside the snapshot and is not read; --zk-log %s would apply what was written after it", beside, filepath.Dir(beside)))
 	}
 	if err := files.tree.Complete(); err != nil {
-		return nil, incomplete(z.snapshot, fmt.Errorf("it was written while ZooKeeper went on, and %w", err))
+		return nil, files.incomplete(fmt.Errorf("%s: it was written while ZooKeeper went on, and %w", z.snapshot, err))
 	}
 	return files, nil
 }
@@ -76,9 +77,8 @@ func zxidOf(snapshot string) (zxid int64, ok bool) {
 	return zxid, err == nil
 }
 
-// lookBeside tells the tree of the snapshots in the directory of its own, and
-// returns the newest.
-func (f *zkFiles) lookBeside(snapshot string) (newest string) {
+// lookBeside tells the tree of the snapshots in the directory of its own.
+func (f *zkFiles) lookBeside(snapshot string) {
 	entries, _ := os.ReadDir(filepath.Dir(snapshot)) // its own was read: what cannot be listed is not told of
 	most := int64(-1)
 	for _, e := range entries {
@@ -88,10 +88,9 @@ func (f *zkFiles) lookBeside(snapshot string) (newest string) {
 		}
 		f.tree.Reached(zxid)
 		if zxid > most {
-			most, newest = zxid, filepath.Join(filepath.Dir(snapshot), e.Name())
+			most, f.newest = zxid, filepath.Join(filepath.Dir(snapshot), e.Name())
 		}
 	}
-	return newest
 }
 
 func (f *zkFiles) replay(path string) error {
@@ -126,7 +125,7 @@ func (l zkLog) tooOld(later []zkLog, snapshot int64) bool {
 
 // findLogs lists the logs that are named, and those in directories that are
 // named, in the order of their transactions. Those without any are left out.
-func (f *zkFiles) findLogs(named []string) (logs []zkLog, err error) {
+func (f *zkFiles) findLogs(named []string, lenient bool) (logs []zkLog, err error) {
 	var paths []string
 	for _, path := range named {
 		info, err := os.Stat(path)
@@ -145,7 +144,7 @@ func (f *zkFiles) findLogs(named []string) (logs []zkLog, err error) {
 	}
 	for _, path := range paths {
 		err := reading(path, func(file *os.File) error {
-			first, torn, err := zkfile.FirstZxid(file)
+			first, torn, err := zkfile.FirstZxid(file, lenient)
 			if first > 0 {
 				logs = append(logs, zkLog{path, first})
 			}
@@ -201,15 +200,20 @@ func reading(path string, read func(*os.File) error) error {
 	}
 	defer file.Close()
 	if err := read(file); err != nil {
-		return incomplete(path, err)
+		return fmt.Errorf("%s: %w", path, err)
 	}
 	return nil
 }
 
-// incomplete names the file, and the way on where there is one.
-func incomplete(path string, err error) error {
-	if missing := (*zkfile.MissingError)(nil); errors.As(err, &missing) {
-		return fmt.Errorf("%s: %w: name their logs with --zk-log, or --zk-incomplete goes on without", path, err)
+// incomplete tells the ways on where transactions are missing.
+func (f *zkFiles) incomplete(err error) error {
+	missing := (*zkfile.MissingError)(nil)
+	if !errors.As(err, &missing) {
+		return err
 	}
-	return fmt.Errorf("%s: %w", path, err)
+	begin := ""
+	if at, _ := zxidOf(f.newest); at > missing.After {
+		begin = fmt.Sprintf(" begin with %s,", f.newest)
+	}
+	return fmt.Errorf("%w: name their logs with --zk-log,%s or --zk-incomplete goes on without", err, begin)
 }

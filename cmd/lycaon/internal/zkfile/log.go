@@ -62,7 +62,12 @@ func (t *Tree) Replay(r io.Reader) (Replayed, error) {
 			return done, &MissingError{t.zxid, h.zxid}
 		}
 		if t.apply(h, in); in.err != nil {
-			return done, fmt.Errorf("transaction 0x%x of the record at byte %d: %w", h.zxid, l.start, in.err)
+			err := fmt.Errorf("transaction 0x%x of the record at byte %d: %w", h.zxid, l.start, in.err)
+			if t.lenient {
+				done.Torn = err.Error()
+				return done, nil
+			}
+			return done, err
 		}
 		t.zxid = h.zxid
 		done.Applied++
@@ -71,13 +76,15 @@ func (t *Tree) Replay(r io.Reader) (Replayed, error) {
 
 // follows tells whether a transaction may be the next. Its upper half is the
 // epoch: within one there are no holes, and a new leader begins one with 1. How
-// far the epoch before went the log does not say, but other snapshots may.
+// far the epoch before went the log does not say, but other snapshots may, also
+// one whose name has a lower half of 0: whoever takes the whole tree of a leader
+// that has not written yet calls it so.
 func (t *Tree) follows(zxid int64) bool {
 	if zxid == t.zxid+1 {
 		return true
 	}
 	return zxid>>32 > t.zxid>>32 && uint32(zxid) == 1 && !slices.ContainsFunc(t.reached, func(r int64) bool {
-		return t.zxid < r && r < zxid && uint32(r) != 0 // 0 is of no transaction: a leader begins with it
+		return t.zxid < r && r < zxid
 	})
 }
 
@@ -87,7 +94,8 @@ func (t *Tree) follows(zxid int64) bool {
 func (t *Tree) Reached(zxid int64) { t.reached = append(t.reached, zxid) }
 
 // Lenient lets Replay and Complete pass over transactions that are missing, and
-// a damaged record end its log: the tree may then be one that never was.
+// a record that is damaged or cannot be understood end its log: the tree may then
+// be one that never was.
 func (t *Tree) Lenient() { t.lenient = true }
 
 // Complete returns a MissingError if the snapshot was written while ZooKeeper
@@ -100,15 +108,20 @@ func (t *Tree) Complete() error {
 }
 
 // FirstZxid returns the first transaction of a log, or 0 and perhaps how it is
-// torn of one that has none. Logs are replayed in its order.
-func FirstZxid(r io.Reader) (first int64, torn string, err error) {
+// torn of one that has none. Logs are replayed in its order. If it is lenient, a
+// first record that is damaged ends the log too.
+func FirstZxid(r io.Reader, lenient bool) (first int64, torn string, err error) {
 	l, err := openLog(r)
 	if err != nil {
 		return 0, "", err
 	}
+	l.lenient = lenient
 	h, _, err := l.next()
-	if err == io.EOF {
+	switch {
+	case err == io.EOF:
 		return 0, l.torn, nil
+	case lenient && errors.Is(err, ErrDamaged):
+		return 0, err.Error(), nil
 	}
 	return h.zxid, "", err
 }

@@ -311,6 +311,35 @@ func TestADamagedRecordWithOthersBehindItIsAnError(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 1, done.Applied)
 	require.Contains(t, done.Torn, fmt.Sprintf("byte %d: damaged: the checksum of a record is ", starts[1]))
+
+	for why, spoil := range map[string]func([]byte){
+		"damaged: the checksum of a record is ": func(b []byte) { b[starts[1]-9] ^= 1 },
+		"a record is not finished":              func(b []byte) { b[starts[1]-1] = 0 },
+	} {
+		bad = bytes.Clone(file) // damaged in the first record
+		spoil(bad)
+		_, _, err = FirstZxid(bytes.NewReader(bad), false)
+		require.ErrorIs(t, err, ErrDamaged)
+		first, torn, err := FirstZxid(bytes.NewReader(bad), true)
+		require.NoError(t, err)
+		require.Zero(t, first)
+		require.Contains(t, torn, fmt.Sprintf("byte %d: %s", logHead, why))
+	}
+}
+
+func TestARecordThatCannotBeUnderstoodMayEndItsLog(t *testing.T) {
+	t.Parallel()
+	log := beginLog().change(6, change{op: opError})
+	at := len(log.record)
+	log.add(head(1, 7, 77)).change(8, change{op: opError})
+	_, err := smallTree(t, 5).Replay(bytes.NewReader(log.record))
+	require.ErrorIs(t, err, ErrDamaged)
+	tree := smallTree(t, 5)
+	tree.Lenient()
+	done, err := tree.Replay(bytes.NewReader(log.record))
+	require.NoError(t, err)
+	require.Equal(t, Replayed{Applied: 1, Torn: fmt.Sprintf("transaction 0x7 of the record at byte %d: byte 32: damaged: a transaction of the unknown type 77", at)}, done)
+	require.EqualValues(t, 6, tree.Zxid())
 }
 
 func TestRecordsThatSayNothingSensible(t *testing.T) {
@@ -395,19 +424,19 @@ func TestMissingTransactionsAreMissed(t *testing.T) {
 	tree.Lenient()
 	require.NoError(t, tree.Complete())
 
-	first, torn, err := FirstZxid(log(7, 8))
+	first, torn, err := FirstZxid(log(7, 8), false)
 	require.NoError(t, err)
 	require.EqualValues(t, 7, first)
 	require.Empty(t, torn)
-	first, torn, err = FirstZxid(log())
+	first, torn, err = FirstZxid(log(), false)
 	require.NoError(t, err)
 	require.Zero(t, first)
 	require.Empty(t, torn, "reserved, and not used yet")
-	first, torn, err = FirstZxid(strings.NewReader("ZKLG"))
+	first, torn, err = FirstZxid(strings.NewReader("ZKLG"), false)
 	require.NoError(t, err)
 	require.Zero(t, first)
 	require.Equal(t, "it ends within its head", torn)
-	_, _, err = FirstZxid(strings.NewReader("something else"))
+	_, _, err = FirstZxid(strings.NewReader("something else"), true)
 	require.ErrorIs(t, err, ErrDamaged)
 }
 
@@ -423,7 +452,7 @@ func TestWhatOnlyAnotherSnapshotHasIsMissed(t *testing.T) {
 		{6, ""},
 		{7, "the transactions between 0x6 and 0x100000001 are missing"},
 		{0xffffffff, "the transactions between 0x6 and 0x100000001 are missing"},
-		{1 << 32, ""}, // where a leader begins
+		{1 << 32, "the transactions between 0x6 and 0x100000001 are missing"}, // as it is called where the leader has not written yet
 		{1<<32 + 1, ""},
 	} {
 		l := beginLog().change(6, change{op: opError}).change(1<<32+1, change{op: opError})
