@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/rivo/uniseg"
 	"go.yaml.in/yaml/v3"
@@ -77,6 +78,7 @@ func quoteHidden(n *yaml.Node) {
 type page struct {
 	documents int
 	live      bool // more rows come as they happen
+	tty       bool // it is on a terminal
 	header    []string
 	widths    []int
 	rows      [][]cell // not printed yet
@@ -105,7 +107,7 @@ func (p *page) add(w io.Writer, encoded []byte) error {
 		items = root.Content
 	}
 	for _, item := range items {
-		p.rows = append(p.rows, cells(nil, "", item))
+		p.rows = append(p.rows, p.cells(nil, "", item))
 		if len(p.rows) >= pageRows {
 			if err := p.flush(w); err != nil {
 				return err
@@ -129,37 +131,39 @@ func onlyList(n *yaml.Node) *yaml.Node {
 }
 
 // cells flattens a value: what is in an object in an object is named a.b.
-func cells(row []cell, name string, n *yaml.Node) []cell {
+func (p *page) cells(row []cell, name string, n *yaml.Node) []cell {
 	if n.Kind != yaml.MappingNode {
-		return append(row, cell{name, cellText(n)})
+		return append(row, cell{name, p.cellText(n)})
 	}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		below := n.Content[i].Value
 		if name != "" {
 			below = name + "." + below
 		}
-		row = cells(row, below, n.Content[i+1])
+		row = p.cells(row, below, n.Content[i+1])
 	}
 	return row
 }
 
-func cellText(n *yaml.Node) string {
+// cellText is a value on one line: in quotes if it has control characters, or what
+// a terminal is not to get.
+func (p *page) cellText(n *yaml.Node) string {
 	if n.Kind == yaml.SequenceNode {
 		var list []string
 		for _, item := range n.Content {
-			list = append(list, cellText(item))
+			list = append(list, p.cellText(item))
 		}
 		return shortened(strings.Join(list, ", "))
 	}
 	if n.Kind == yaml.MappingNode {
 		var list []string
-		for _, c := range cells(nil, "", n) {
+		for _, c := range p.cells(nil, "", n) {
 			list = append(list, c.name+"="+c.text)
 		}
 		return shortened(strings.Join(list, " "))
 	}
 	text := n.Value
-	if strings.ContainsFunc(text, isHidden) {
+	if strings.ContainsFunc(text, unicode.IsControl) || p.tty && hides(text) {
 		text = strconv.Quote(text)
 	}
 	return shortened(text)

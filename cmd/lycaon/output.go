@@ -60,6 +60,7 @@ func (p printer) value(v any) error {
 		}
 		return asYAML(p.whole(), encoded, p.tty)
 	case formTable:
+		p.page.tty = p.tty
 		return p.page.add(p.whole(), encoded)
 	}
 	return p.text(string(encoded))
@@ -112,26 +113,48 @@ func (v visibleWriter) Write(b []byte) (int, error) {
 // and tabs, so that JSON stays JSON.
 func visible(text string) string {
 	var b strings.Builder
+	before := rune(0)
 	for len(text) > 0 {
 		r, size := utf8.DecodeRuneInString(text)
 		switch {
 		case r == utf8.RuneError && size == 1:
 			fmt.Fprintf(&b, `\x%02x`, text[0])
-		case isHidden(r) && r != '\n' && r != '\t':
+		case isHidden(r) && r != '\n' && r != '\t' && !joins(before, r):
 			for _, unit := range utf16.AppendRune(nil, r) {
 				fmt.Fprintf(&b, `\u%04x`, unit)
 			}
 		default:
 			b.WriteString(text[:size])
 		}
-		text = text[size:]
+		before, text = r, text[size:]
 	}
 	return b.String()
 }
 
+// hides tells that a text is not shown as it is on one line.
+func hides(text string) bool {
+	return strings.ContainsFunc(text, unicode.IsControl) || visible(text) != text
+}
+
 // isHidden tells that a character is no sign itself but says something to who shows
-// it: a control character, or one of those that turn the order of what is read.
-func isHidden(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }
+// it: a control character, or a format character, of which some turn the order of
+// what is read. Those that stand before a number in Arabic and the like are signs.
+func isHidden(r rune) bool {
+	return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) && !unicode.Is(unicode.Prepended_Concatenation_Mark, r)
+}
+
+// joins tells that r joins or parts letters where that is how they are written: in
+// the scripts from Hebrew on, and in emoji. Behind a letter of Latin, Greek or Cyrillic
+// it would only make a name that looks like another.
+func joins(before, r rune) bool {
+	return (r == zeroWidthNonJoiner || r == zeroWidthJoiner) && before >= firstJoined && before != utf8.RuneError && !isHidden(before)
+}
+
+const (
+	firstJoined        = 0x590 // the first character of Hebrew
+	zeroWidthNonJoiner = 0x200c
+	zeroWidthJoiner    = 0x200d
+)
 
 // statJSON is the form of a Stat in JSON output.
 type statJSON struct {

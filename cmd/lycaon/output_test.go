@@ -5,9 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
@@ -85,7 +87,7 @@ func TestAnErrorIsToldWithWhatHelps(t *testing.T) {
 
 var hiddenTexts = []string{
 	"\u009b31m\u202e", "\u2066a: b\u2069", "\ufefffirst", "two\nlines\u200b", "next\u0085line\u202e", "\U000e0001tag", "del\x7f\x1b[m", `\u202e`,
-	"# \u202d", "\u00ad'", "- \u061c\n  b\n",
+	"# \u202d", "\u00ad'", "- \u061c\n  b\n", strings.Repeat("می\u200cخواهم ", 40),
 }
 
 func TestWhatATerminalShowsReadsBackAsJSONAndYAML(t *testing.T) {
@@ -116,12 +118,44 @@ func TestWhatATerminalShowsReadsBackAsJSONAndYAML(t *testing.T) {
 
 func requireAllSeen(t *testing.T, out string) {
 	t.Helper()
-	require.NotContains(t, strings.Map(func(r rune) rune {
-		if isHidden(r) && r != '\n' {
-			return '!'
+	before := rune(0)
+	for _, r := range out {
+		require.False(t, isHidden(r) && r != '\n' && !joins(before, r), "%q", out)
+		before = r
+	}
+}
+
+// Persian wants U+200C within words, languages of India and emoji U+200D; Arabic has
+// format characters that are signs.
+func TestATerminalShowsEveryScriptAsItIsWritten(t *testing.T) {
+	for text, want := range map[string]string{
+		"می\u200cخواهم": "می\u200cخواهم", "ക്\u200d": "ക്\u200d", "👨\u200d👩\u200d👧": "👨\u200d👩\u200d👧", "❤\ufe0f\u200d🔥": "❤\ufe0f\u200d🔥",
+		"\u0600١٢ \u06dd٣": "\u0600١٢ \u06dd٣",
+		"a\u200db \u200c":  `a\u200db \u200c`, "а\u200d": `а\u200d`, "\u200dم": `\u200dم`,
+		"م\u200c\u200c": "م\u200c" + `\u200c`, "م\u202e\u200c": `م\u202e\u200c`, "\xff\u200c": `\xff\u200c`,
+	} {
+		require.Equal(t, want, visible(text))
+		require.Equal(t, want != text, hides(text), "%q", text)
+		cell := want
+		if want != text {
+			cell = strconv.Quote(text)
 		}
-		return '.'
-	}, out), "!", "%q", out)
+		if utf8.ValidString(text) {
+			require.Equal(t, cell, tableOf(t, text, true))
+			require.Equal(t, text, tableOf(t, text, false))
+		}
+	}
+	require.Equal(t, `"a\n\u202e"`, tableOf(t, "a\n\u202e", true))
+	require.Equal(t, `"a\n\u202e"`, tableOf(t, "a\n\u202e", false), "a row has one line")
+}
+
+// tableOf is the table of one text.
+func tableOf(t *testing.T, text string, tty bool) string {
+	var out bytes.Buffer
+	p := newPrinter(&out)
+	p.form, p.tty = formTable, tty
+	require.NoError(t, errors.Join(p.value([]string{text}), p.flush()))
+	return strings.TrimSuffix(out.String(), "\n")
 }
 
 func TestAPipeAndAFileGetEveryByte(t *testing.T) {
