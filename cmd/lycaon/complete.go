@@ -139,7 +139,7 @@ func (e *env) offerPaths(word string) []cobra.Completion {
 	}
 	var found []cobra.Completion
 	for _, name := range namesFrom(ctx, c, above, typed) {
-		if e.shell || !strings.ContainsAny(name, evaluated) {
+		if (e.shell || !strings.ContainsAny(name, evaluated)) && !hides(name) { // it would be drawn as it is
 			found = append(found, parent+name)
 		}
 	}
@@ -193,7 +193,7 @@ func localFiles(word string) (found []string) {
 	}
 	for _, entry := range entries {
 		name := entry.Name()
-		if !strings.HasPrefix(name, typed) || typed == "" && name[0] == '.' {
+		if !strings.HasPrefix(name, typed) || typed == "" && name[0] == '.' || hides(name) {
 			continue
 		}
 		if info, err := os.Stat(filepath.Join(dir, name)); err == nil && info.IsDir() {

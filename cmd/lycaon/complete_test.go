@@ -19,7 +19,7 @@ import (
 func grown(t *testing.T) *clienttest.Cluster {
 	cluster := clienttest.Start(t)
 	c := cluster.Client(t)
-	for _, path := range []string{"/app/config/db", "/app/config/web", "/app/two words", "/app/it's", "/apple", "/leaf"} {
+	for _, path := range []string{"/app/config/db", "/app/config/web", "/app/two words", "/app/it's", "/apple", "/leaf", "/app/na\u202eme", "/app/config/w\u202eb", "/lea\u200df"} {
 		_, err := c.Create(t.Context(), path, nil, client.Parents())
 		require.NoError(t, err)
 	}
@@ -31,6 +31,7 @@ func TestTabInTheShell(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(dir+"/value.json", nil, 0o600))
 	require.NoError(t, os.Mkdir(dir+"/value.d", 0o700))
+	require.NoError(t, os.WriteFile(dir+"/value.\u202e", nil, 0o600))
 	var said bytes.Buffer
 	e := newEnv(strings.NewReader(""), io.Discard, io.Discard, noEnv)
 	e.shell, e.cwd = true, "/app"

@@ -174,7 +174,7 @@ func (p *prompt) text() string {
 	if p.env.out.compat() {
 		return p.env.zooPrompt(len(p.lines))
 	}
-	return fmt.Sprintf("[lycaon: %s(%s) %s %d] ", shortServers(p.env.target.server), state, p.env.cwd, len(p.lines))
+	return visible(fmt.Sprintf("[lycaon: %s(%s) %s %d] ", shortServers(p.env.target.server), state, p.env.cwd, len(p.lines)))
 }
 
 // shortServers leaves room for typing: of several servers it names the first

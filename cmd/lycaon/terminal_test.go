@@ -232,6 +232,8 @@ func TestATerminalShowsTheControlCharactersOfData(t *testing.T) {
 	term.shows(shown)
 	term.types("get --raw /text" + keyEnter)
 	term.shows(clipboard)
+	term.types("cd /turned/na\u202eme" + keyEnter)
+	term.shows(`/turned/na\u202eme 3] `)
 }
 
 func TestDataIsTypedAtThePrompt(t *testing.T) {
