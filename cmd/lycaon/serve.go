@@ -230,7 +230,12 @@ func openUnlessStopped(ctx context.Context, open func() (*server.Server, error))
 		case <-stop:
 			stop, leave = nil, time.After(leaveWithin)
 		case <-leave:
-			return nil, ctx.Err()
+			select {
+			case o := <-done: // in this moment: it may serve, and wants its farewell
+				return o.srv, o.err
+			default:
+				return nil, ctx.Err()
+			}
 		}
 	}
 }

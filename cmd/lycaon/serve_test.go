@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -129,14 +130,27 @@ func TestAStopWhileStartingIsClean(t *testing.T) {
 
 // A log that is long is a start that is long. A pipe in the place of a file of its is
 // one without end.
-func TestSIGTERMEndsAServerThatReadsItsLog(t *testing.T) {
+func TestASignalEndsAServerThatReadsItsLog(t *testing.T) {
 	s := startServer(t, filepath.Join(t.TempDir(), "data"))
 	mustShot(t, s.addr, "create", "/a", "kept")
 	s.stop()
 	guard := filepath.Join(s.dir, "log", "guard")
 	require.NoError(t, os.Rename(guard, guard+".away"))
 	require.NoError(t, unix.Mkfifo(guard, 0o600))
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
+		if sig != syscall.SIGHUP || !signal.Ignored(sig) { // as under nohup, and then by the server too
+			endWhileReading(t, s, guard, sig)
+		}
+	}
+	require.NoError(t, os.Rename(guard+".away", guard))
+	s.start()
+	require.Equal(t, "kept\n", mustShot(t, s.addr, "get", "/a"))
+	s.stop()
+}
 
+// endWhileReading ends a server, with a signal, that reads a pipe.
+func endWhileReading(t *testing.T, s *serverProcess, pipe string, sig syscall.Signal) {
+	t.Helper()
 	cmd := lycaon("serve", "--id", "1", "--data-dir", s.dir, "--client-addr", s.addr, "--peer-addr", "127.0.0.1:0", "--http-addr", "off")
 	var logs lockedBuffer
 	cmd.Stderr = &logs
@@ -144,21 +158,24 @@ func TestSIGTERMEndsAServerThatReadsItsLog(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	t.Cleanup(func() { cmd.Process.Kill() })
-	pipe, err := os.OpenFile(guard, os.O_WRONLY, 0) // until it is open for reading
-	require.NoError(t, err)
-	defer pipe.Close()
+	opened := make(chan *os.File, 1)
+	require.Eventually(t, func() bool {
+		w, err := os.OpenFile(pipe, os.O_WRONLY|unix.O_NONBLOCK, 0) // ENXIO until it is open for reading
+		if err != nil {
+			return false
+		}
+		opened <- w
+		return true
+	}, waitLong, time.Millisecond, "it never reads its log")
+	w := <-opened
+	defer w.Close()
 
-	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+	require.NoError(t, cmd.Process.Signal(sig))
 	select {
 	case err := <-ended:
-		require.NoError(t, err, logs.String())
+		require.NoError(t, err, "%v: %s", sig, logs.String())
 	case <-time.After(waitLong):
-		require.Fail(t, "it goes on", logs.String())
+		require.Fail(t, "it goes on", "%v: %s", sig, logs.String())
 	}
-	require.Contains(t, logs.String(), `msg="stopped while starting"`)
-
-	require.NoError(t, os.Rename(guard+".away", guard))
-	s.start()
-	require.Equal(t, "kept\n", mustShot(t, s.addr, "get", "/a"))
-	s.stop()
+	require.Contains(t, logs.String(), `msg="stopped while starting"`, sig)
 }
