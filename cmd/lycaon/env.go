@@ -52,8 +52,15 @@ func (t *contact) addFlags(f *pflag.FlagSet) {
 	f.StringArrayVar(&t.guards, "guard", nil, "write only while this node is the one that transaction CZXID made, as `PATH@CZXID`; lock and the like set it for their commands")
 }
 
-// options turns the flags into what the client takes.
+// options turns the flags into what the client takes. Whoever needs none is not told
+// what is wrong with them.
 func (t *contact) options() (servers []string, opts []client.Option, err error) {
+	switch {
+	case t.timeout <= 0:
+		return nil, nil, usageError{fmt.Errorf("--timeout %v: want more than 0", t.timeout)}
+	case t.sessionTimeout < time.Millisecond:
+		return nil, nil, usageError{fmt.Errorf("--session-timeout %v: want at least 1ms", t.sessionTimeout)}
+	}
 	servers, chroot, err := t.hosts()
 	if err != nil {
 		return nil, nil, err
@@ -192,12 +199,6 @@ func (e *env) settle() error {
 		chosen = formCompat
 	}
 	e.out.form = chosen
-	if e.target.timeout <= 0 {
-		return usageError{fmt.Errorf("--timeout %v: want more than 0", e.target.timeout)}
-	}
-	if e.target.sessionTimeout < time.Millisecond {
-		return usageError{fmt.Errorf("--session-timeout %v: want at least 1ms", e.target.sessionTimeout)}
-	}
 	return nil
 }
 

@@ -129,6 +129,8 @@ func TestAWrongSettingIsNamedWithItsRuleWhereverItStands(t *testing.T) {
 		{"serve --config " + file, "", file + `:2: insecure-peers "ja": want true or false`},
 		{"serve --insecure-peers=ja", "", `--insecure-peers "ja": want true or false; see lycaon serve --help`},
 		{"--timeout 0s ls /", "", `--timeout 0s: want more than 0`},
+		{"ls /", "LYCAON_SESSION_TIMEOUT=0s", `--session-timeout 0s: want at least 1ms`},
+		{"serve --log-format xml", "LYCAON_SESSION_TIMEOUT=0s", `configuration: log-format "xml": want text or json`}, // it opens no session
 		{"--cert a.pem ls /", "", `--cert and --key go together`},
 		{"ls -o xml /", "", `--output "xml": want text, json, yaml, table or compat; see lycaon ls --help`},
 	} {

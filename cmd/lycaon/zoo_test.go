@@ -275,6 +275,8 @@ func TestTheOptionsOfZooKeepersShellAreTaken(t *testing.T) {
 		"-o compat -waitforconnection -server ADDR/none ls /": "Node does not exist: /\n",
 		"-server ADDR --compat count /zookeeper":              "2\n",
 		"-server ADDR --compat":                               "Connecting to ADDR\nWelcome to ZooKeeper!\nJLine support is disabled\n\nWATCHER::\n\nWatchedEvent state:SyncConnected type:None path:null zxid: -1\n[zookeeper]\n",
+		"--compat -timeout 0 -server ADDR ls /":               "--session-timeout 0s: want at least 1ms\n",
+		"--compat -timeout 0 -server ADDR count /":            "lycaon: --session-timeout 0s: want at least 1ms\n",
 		"-server ADDR ls /":                                   "lycaon: unknown command \"ADDR\"; lycaon help lists them\n",
 	} {
 		out, errw, _ := inProcess(strings.NewReader("ls /\nprintwatches off\nquit\n"), strings.Fields(strings.ReplaceAll(args, "ADDR", addr))...)
