@@ -125,7 +125,7 @@ func (e *env) runUnder(ctx, held context.Context, p program, grace time.Duration
 			c.signal(syscall.SIGTERM)
 		case <-lost:
 			lost = nil
-			fmt.Fprintf(e.errw, "lycaon: %v; ending %s\n", context.Cause(held), p.argv[0])
+			e.tell(fmt.Sprintf("lycaon: %v; ending %s", context.Cause(held), p.argv[0]))
 			c.signal(syscall.SIGTERM)
 			kill = time.After(grace)
 		case <-kill:

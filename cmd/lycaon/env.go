@@ -276,7 +276,7 @@ func (e *env) close() {
 	defer cancel()
 	e.leaveAll(ctx)
 	if err := e.conn.Close(ctx); err != nil {
-		fmt.Fprintln(e.errw, "lycaon: the session was not closed and ends by its timeout:", err)
+		e.tell(fmt.Sprintf("lycaon: the session was not closed and ends by its timeout: %v", err))
 	}
 	e.conn = nil
 	e.states.Wait()

@@ -22,6 +22,18 @@ func TestWithoutATerminalProgressIsALineAtTimes(t *testing.T) {
 	require.Equal(t, "lycaon: importing, 10s, 5 nodes\n", said.String())
 }
 
+func TestAnExportTellsItsProgressUnlessItWouldStandBetweenTheNodes(t *testing.T) {
+	t.Parallel()
+	var out, errw bytes.Buffer
+	e := newEnv(nil, &out, &errw, noEnv)
+	x := e.exporter(nil, "/", &out, formYAMLTree)
+	require.False(t, x.barIsBetween())
+	x.doc.tty = true
+	require.False(t, x.barIsBetween(), "the errors are in a file: a line at times")
+	e.ask = func(string) (string, error) { return "", nil } // at a prompt, which is a terminal for both
+	require.True(t, x.barIsBetween())
+}
+
 func TestProgramsThatReadValuesGetNoProgress(t *testing.T) {
 	t.Parallel()
 	var said bytes.Buffer

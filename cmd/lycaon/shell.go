@@ -138,7 +138,7 @@ func runLine(ctx context.Context, e *env, line string) (quit bool, err error) {
 		return true, nil
 	}
 	if e.conn != nil && e.conn.Session().Context().Err() != nil {
-		fmt.Fprintf(e.errw, "the session was lost (%v); a new one is opened\n", context.Cause(e.conn.Session().Context()))
+		e.tell(fmt.Sprintf("the session was lost (%v); a new one is opened", context.Cause(e.conn.Session().Context())))
 	}
 	return false, run(ctx, e, words)
 }

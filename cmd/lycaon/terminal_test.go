@@ -333,3 +333,20 @@ func TestTheCompatShellLooksLikeZooKeepers(t *testing.T) {
 	term.types("quit" + keyEnter)
 	require.Zero(t, term.exits())
 }
+
+func TestWhyASessionWasLostIsShownAsItIs(t *testing.T) {
+	cluster := clienttest.Start(t)
+	addr := cluster.Addrs()[0]
+	term := startTerminal(t, lycaon("-s", addr, "shell"))
+	term.shows("0] ")
+	id := term.shellSession()
+	term.shows("1] ")
+	_, errw, code := inProcess(nil, "-s", addr, "--auth", asSuper, "kill-session", "-y", "--reason", "tur\u202ened", id.String())
+	require.Zero(t, code, errw)
+	for !strings.Contains(term.screen.String(), "EXPIRED") {
+		term.types(keyEnter)
+		term.shows("1] ")
+	}
+	term.types("ls /" + keyEnter)
+	term.shows(`tur\u202ened); a new one is opened`)
+}

@@ -127,7 +127,7 @@ func (e *env) exporter(c *client.Client, source string, w io.Writer, form treeFo
 
 func (x *exporter) run(ctx context.Context) error {
 	count := func(int) {}
-	if !x.doc.tty { // where a bar would stand between the nodes
+	if !x.barIsBetween() {
 		bar := x.e.progress("exporting")
 		defer bar.Finish()
 		count = bar.Add
@@ -155,6 +155,9 @@ func (x *exporter) run(ctx context.Context) error {
 	}
 	return errors.Join(x.write(ctx, page), x.doc.end(), x.out.Flush())
 }
+
+// barIsBetween tells that a bar would stand between the nodes.
+func (x *exporter) barIsBetween() bool { return x.doc.tty && x.e.barsAreSeen() }
 
 func (x *exporter) write(ctx context.Context, page []string) error {
 	found, err := look(ctx, x.c, page)

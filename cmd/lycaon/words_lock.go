@@ -139,7 +139,7 @@ func (e *env) whileHeld(ctx context.Context, what string, h *recipes.Held, f fun
 	case errors.Is(released, recipes.ErrLost):
 		return fmt.Errorf("%s: %w", what, e.lossOf(released))
 	case released != nil:
-		fmt.Fprintf(e.errw, "lycaon: %s: not released, it ends with the session: %v\n", what, released)
+		e.tell(fmt.Sprintf("lycaon: %s: not released, it ends with the session: %v", what, released))
 	}
 	return err
 }
