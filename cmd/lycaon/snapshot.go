@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 
 	"github.com/spf13/cobra"
 
@@ -87,11 +88,20 @@ func newSnapshotInspect(e *env) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			info, err := server.InspectSnapshot(args[0])
 			if err != nil {
-				return err
+				return unopened(args[0], err)
 			}
 			return e.printImage(args[0], info)
 		},
 	}
+}
+
+// unopened words the error of a file that was typed and cannot be opened, which is no
+// matter of the configuration.
+func unopened(file string, err error) error {
+	if open := (*fs.PathError)(nil); errors.Is(err, server.ErrConfig) && errors.As(err, &open) && open.Path == file {
+		return usageError{open}
+	}
+	return err
 }
 
 func newSnapshotRestore(e *env) *cobra.Command {
@@ -115,7 +125,7 @@ their full timeout when the server starts.`,
 			defer bar.Finish()
 			info, err := server.RestoreSnapshot(cmd.Context(), args[0], s.server)
 			if err != nil {
-				return err
+				return unopened(args[0], err)
 			}
 			bar.Finish()
 			return e.printImage("restored into "+s.server.DataDir, info)

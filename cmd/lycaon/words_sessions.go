@@ -21,7 +21,8 @@ func newSession(e *env) *cobra.Command {
 		Short: "Tell about a session: this one, or any by its id",
 		Long: `Tell about the session of this shell, or about any by its id, 0x... or decimal: its
 timeout, from where its client is connected to which server, since when, when it was
-last heard, how much it watches, and its ephemeral nodes; or, for a while after, how it ended.
+last heard, how much it watches, and its ephemeral nodes; or, for a while after, how it
+ended. Of one that ended long ago, or never was, the exit code is 3.
 ` + placeHelp,
 		Example: "  session\n  session 0x1f",
 		GroupID: groupOther,
@@ -37,13 +38,22 @@ last heard, how much it watches, and its ephemeral nodes; or, for a while after,
 			}
 			info := p.info()
 			if info == nil {
-				if info, err = c.SessionInfo(cmd.Context(), id); err != nil {
+				if info, err = known(cmd, c, id); err != nil {
 					return err
 				}
 			}
 			return e.printSession(info, p)
 		},
 	}
+}
+
+// known is what a server says of a session, of which it has to know something.
+func known(cmd *cobra.Command, c *client.Client, id client.SessionID) (*client.SessionInfo, error) {
+	info, err := c.SessionInfo(cmd.Context(), id)
+	if err == nil && !info.Alive && info.EndedZxid == 0 {
+		return nil, fmt.Errorf("%s %s: %w", cmd.Name(), id, errNoSession)
+	}
+	return info, err
 }
 
 func (e *env) sessionArg(cmd *cobra.Command, args []string) (*client.Client, client.SessionID, error) {
@@ -87,7 +97,7 @@ func aliveValue(s *client.SessionInfo, p place) aliveJSON {
 	return aliveJSON{s.ID, true, s.TimeoutMs, s.Generation, s.Ephemerals, p.value(), p.paths()}
 }
 
-// endedJSON is that of one that has ended, or of which nothing is known.
+// endedJSON is that of one that has ended.
 type endedJSON struct {
 	ID        uint64 `json:"id"`
 	Alive     bool   `json:"alive"`
@@ -135,8 +145,6 @@ func (e *env) printEnd(s *client.SessionInfo) error {
 		return e.out.value(endedJSON{ID: s.ID, Alive: s.Alive, Cause: s.Cause, EndedZxid: s.EndedZxid})
 	case s.Alive:
 		return e.out.line("session 0x%x: alive", s.ID)
-	case s.EndedZxid == 0:
-		return e.out.line("session 0x%x: never was, or ended too long ago", s.ID)
 	}
 	return e.out.line("session 0x%x: ended at zxid 0x%x, %s", s.ID, s.EndedZxid, s.Cause)
 }
@@ -160,12 +168,9 @@ one, or one that never was, the exit code is 3.`,
 			if err != nil {
 				return err
 			}
-			info, err := c.SessionInfo(cmd.Context(), id)
+			info, err := known(cmd, c, id)
 			if err != nil {
 				return err
-			}
-			if !info.Alive && info.EndedZxid == 0 {
-				return fmt.Errorf("why %s: %w", id, errNoSession)
 			}
 			return e.printEnd(info)
 		},
