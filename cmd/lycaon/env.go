@@ -320,14 +320,19 @@ func describe(err error) string {
 			return text + "; see --tls, --ca, --cert and --key"
 		case strings.Contains(text, "dial "), strings.HasSuffix(text, context.DeadlineExceeded.Error()):
 			return text + "; is the server running? (-s H:P or LYCAON_SERVER says where)"
-		case strings.HasSuffix(text, "the server did not answer"), strings.Contains(text, "awaiting the welcome: "):
-			return text + "; is that its client port? (--client-addr of serve, neither --http-addr nor --peer-addr)"
+		case strings.HasSuffix(text, "the server did not answer"), strings.Contains(text, "awaiting the welcome: "+client.ErrProtocol.Error()):
+			return text + "; is that its client port?" + clientPort
+		case strings.Contains(text, "awaiting the welcome: "): // and it hung up, as a server does that ends
+			return text + "; is the server just ending, or is that not its client port?" + clientPort
 		}
 	case errors.As(err, &call) && call.Op == "create" && errors.Is(err, client.ErrNoNode):
 		return fmt.Sprintf("%s: the parent %s (create -p makes missing parents)", text, path.Dir(call.Path))
 	}
 	return text
 }
+
+// clientPort tells of the ports of a server, of which one is for clients.
+const clientPort = " (--client-addr of serve, neither --http-addr nor --peer-addr)"
 
 // callError is an error of the client that names the command instead of the call
 // by which it was done.

@@ -67,13 +67,16 @@ func TestAnErrorIsToldWithWhatHelps(t *testing.T) {
 	}
 	const where = "; is the server running? (-s H:P or LYCAON_SERVER says where)"
 	const port = "; is that its client port? (--client-addr of serve, neither --http-addr nor --peer-addr)"
+	const hungUp = "; is the server just ending, or is that not its client port? (--client-addr of serve, neither --http-addr nor --peer-addr)"
+	const reset = "read tcp 127.0.0.1:4->127.0.0.1:1: read: connection reset by peer"
 	for want, err := range map[string]error{
 		"open: no connection to a server: context deadline exceeded" + where:                                       noServer(),
 		"open: no connection to a server: dial tcp: refused" + where:                                               noServer(errors.New("dial tcp: refused")),
 		"open: no connection to a server: TLS with a:1: tls: unknown authority; see --tls, --ca, --cert and --key": noServer(errors.New("TLS with a:1: tls: unknown authority")),
 		"open: no connection to a server: a:1: dial tcp: refused; b:2: EOF" + where:                                noServer(errors.New("a:1: dial tcp: refused"), errors.New("b:2: EOF")),
 		"open: no connection to a server: a:1: the server did not answer" + port:                                   noServer(errors.New("a:1: the server did not answer")),
-		"open: no connection to a server: a:1: awaiting the welcome: EOF" + port:                                   noServer(errors.New("a:1: awaiting the welcome: EOF")),
+		"open: no connection to a server: a:1: awaiting the welcome: EOF" + hungUp:                                 noServer(errors.New("a:1: awaiting the welcome: EOF")),
+		"open: no connection to a server: a:1: awaiting the welcome: " + reset + hungUp:                            noServer(errors.New("a:1: awaiting the welcome: " + reset)),
 		"open: no connection to a server: a:1: awaiting the welcome: protocol violation: it is \"HTTP\"" + port:    noServer(errors.New(`a:1: awaiting the welcome: protocol violation: it is "HTTP"`)),
 		`open: no connection to a server: it begins with "\x15\x03\x01\x00"; see --tls, --ca, --cert and --key`:    noServer(errors.New(`it begins with "\x15\x03\x01\x00"`)),
 		"open: no connection to a server: too many connections: 2 are":                                             noServer(errors.New("too many connections: 2 are")),
