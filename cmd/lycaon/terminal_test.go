@@ -192,11 +192,13 @@ func TestATerminalShowsTheControlCharactersOfData(t *testing.T) {
 	const shown = `\u001b]52;c;aGk=\u0007\u009b1m`
 	for path, data := range map[string]string{
 		"/text": clipboard + "\u009b1m", "/lines": "a\tb\n\rc", "/bytes": "\xff\x9b1m", "/c1": "\u009b1m",
-		"/turned": "\u009b31m\u202e\u2066x", "/turned/na\u202eme": "",
+		"/turned": "\u009b31m\u202e\u2066x",
 	} {
 		_, err := c.Create(t.Context(), path, []byte(data))
 		require.NoError(t, err)
 	}
+	_, err := c.Create(t.Context(), "/turned/na\u202eme", nil)
+	require.NoError(t, err)
 	require.NoError(t, recipes.NewQueue(c, "/q").Put(t.Context(), []byte(clipboard+"\u009b1m")))
 	for command, text := range map[string]string{
 		"get /text": shown, "--compat get /text": shown, "grep 52 /text": shown, "queue take --ack /q": shown,
