@@ -73,7 +73,7 @@ done, and the exit code is 1.`,
 	f.StringVarP(&load, "load", "l", "small", "how much: `small|medium|large`")
 	f.DurationVar(&o.Length, "time", benchLength, "`TIME` of each workload")
 	f.BoolVar(&o.Max, "max", false, "then find out how much it does at most, too")
-	f.StringVar(&path, "path", "", "work below the node `PATH`, which must not exist (default: "+benchPathStart+"RANDOM)")
+	f.StringVar(&path, "path", "", "work below the node `/PATH`, which must not exist (default: "+benchPathStart+"RANDOM)")
 	return cmd
 }
 
