@@ -74,7 +74,7 @@ read go
 	require.NoError(t, err)
 	require.Equal(t, "mine\n", string(kept))
 	term.types("edit /none" + keyEnter)
-	term.shows("get /none: node does not exist")
+	term.shows("edit /none: node does not exist")
 }
 
 func TestAnEditDoesNotReplaceANodeThatWasMadeAgain(t *testing.T) {
