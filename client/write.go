@@ -230,29 +230,29 @@ func (c *Client) RaiseSequence(ctx context.Context, path string, atLeast int64) 
 func (c *Client) Update(ctx context.Context, path string, f func(old *Node) ([]byte, error)) (*Stat, error) {
 	ctx, cancel := c.bound(ctx)
 	defer cancel()
+	var fenced error // because what was read is gone, or by a guard of the caller's
+	var read uint64  // which node that was
 	for {
 		old, err := c.Get(ctx, path)
-		if err != nil && !errors.Is(err, ErrNoNode) {
+		switch {
+		case err != nil && !errors.Is(err, ErrNoNode):
 			return nil, err
+		case fenced != nil && old != nil && old.Stat.Czxid == read:
+			return nil, fenced
 		}
 		data, err := f(old)
 		if err != nil {
 			return nil, err
 		}
 		stat, err := c.swap(ctx, path, old, data)
-		faster := errors.Is(err, ErrBadVersion) || errors.Is(err, ErrNodeExists) ||
-			errors.Is(err, ErrFenced) && old != nil && c.replaced(ctx, old)
-		if !faster {
+		fenced = nil
+		switch {
+		case errors.Is(err, ErrFenced) && old != nil:
+			fenced, read = err, old.Stat.Czxid
+		case !errors.Is(err, ErrBadVersion) && !errors.Is(err, ErrNodeExists):
 			return stat, err
 		}
 	}
-}
-
-// replaced tells whether a node is gone, or was made again: else it is a guard of the
-// caller's that does not hold.
-func (c *Client) replaced(ctx context.Context, old *Node) bool {
-	now, err := c.Exists(ctx, old.Path)
-	return err == nil && (now == nil || now.Czxid != old.Stat.Czxid)
 }
 
 // swap puts data in place of old, or fails because somebody was faster.

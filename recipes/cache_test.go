@@ -258,6 +258,34 @@ func TestAnUpdateDoesNotTakeANodeThatWasMadeAgainForTheOldOne(t *testing.T) {
 	require.Equal(t, settings{11}, left)
 }
 
+// brief reads once and has no more time.
+type brief struct {
+	*client.Client
+	read bool
+}
+
+func (b *brief) Get(ctx context.Context, path string, opts ...client.GetOption) (*client.Node, error) {
+	if b.read {
+		return nil, &client.Error{Op: "get", Path: path, Err: context.DeadlineExceeded}
+	}
+	b.read = true
+	return b.Client.Get(ctx, path, opts...)
+}
+
+func TestAnUpdateWithoutAGuardIsNeverToldOfOne(t *testing.T) {
+	t.Parallel()
+	ctx := limited(t)
+	c := one.Client(t)
+	_, err := c.Create(ctx, place(t), []byte("{}"))
+	require.NoError(t, err)
+	v := recipes.Typed(&brief{Client: c}, place(t), recipes.JSON[settings]())
+	_, err = v.Update(ctx, func(*settings) (settings, error) {
+		return settings{2}, c.Delete(ctx, place(t))
+	})
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.NotErrorIs(t, err, client.ErrFenced)
+}
+
 // bounds tells until when the answers to a watch and to a read are awaited.
 type bounds struct {
 	*client.Client

@@ -81,10 +81,15 @@ func decodeCount(data []byte) (int64, error) {
 // update sets what f makes of a node's data, nil if there is no node, again and
 // again while somebody else is faster.
 func update(ctx context.Context, c Client, conf config, path string, f func(old *client.Node) ([]byte, error)) error {
+	var fenced error // because what was read is gone, or by a guard of the caller's
+	var read uint64  // which node that was
 	for {
 		old, err := c.Get(ctx, path)
-		if err != nil && !errors.Is(err, client.ErrNoNode) {
+		switch {
+		case err != nil && !errors.Is(err, client.ErrNoNode):
 			return err
+		case fenced != nil && old != nil && old.Stat.Czxid == read:
+			return fenced
 		}
 		data, err := f(old)
 		if err != nil {
@@ -100,20 +105,15 @@ func update(ctx context.Context, c Client, conf config, path string, f func(old 
 			this := client.WithGuard(ctx, client.NewGuard(path, old.Stat.Czxid))
 			_, err = c.Set(this, path, data, client.IfVersion(old.Stat.Version))
 		}
-		faster := errors.Is(err, client.ErrBadVersion) || errors.Is(err, client.ErrNodeExists) ||
-			errors.Is(err, client.ErrFenced) && old != nil && replaced(ctx, c, old)
-		if !faster {
+		fenced = nil
+		switch {
+		case errors.Is(err, client.ErrFenced) && old != nil:
+			fenced, read = err, old.Stat.Czxid
+		case !errors.Is(err, client.ErrBadVersion) && !errors.Is(err, client.ErrNodeExists):
 			return err
 		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 	}
-}
-
-// replaced tells whether a node is gone, or was made again: else it is a guard of the
-// caller's that does not hold.
-func replaced(ctx context.Context, c Client, old *client.Node) bool {
-	now, err := c.Get(ctx, old.Path)
-	return errors.Is(err, client.ErrNoNode) || err == nil && now.Stat.Czxid != old.Stat.Czxid
 }
