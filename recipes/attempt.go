@@ -115,6 +115,12 @@ func (a *attempt) remove(ctx context.Context) (gone bool, err error) {
 		}
 		gone = len(made) < len(a.made)
 	}
+	if len(made) > 1 {
+		err := a.removeAtOnce(ctx, made)
+		if !errors.Is(err, client.ErrNoNode) && !errors.Is(err, client.ErrTooLarge) {
+			return gone, err
+		} // else somebody has deleted some, or this server takes shorter requests
+	}
 	for _, g := range made {
 		under := ctx
 		if g.Token() != 0 {
@@ -128,6 +134,16 @@ func (a *attempt) remove(ctx context.Context) (gone bool, err error) {
 		}
 	}
 	return gone, nil
+}
+
+// removeAtOnce is for nodes whose paths nobody else ever has: leases.
+func (a *attempt) removeAtOnce(ctx context.Context, made []client.Guard) error {
+	ops := make([]client.Op, len(made))
+	for i, g := range made {
+		ops[i] = client.OpDelete(g.Path())
+	}
+	_, err := a.c.Multi(ctx, ops...)
+	return err
 }
 
 // find lists this attempt's nodes. A read of a session comes after the writes

@@ -89,6 +89,33 @@ func TestTryAcquireTakesWhatIsFree(t *testing.T) {
 	}
 }
 
+// deleting counts what is deleted one by one.
+type deleting struct {
+	*client.Client
+	singly atomic.Int64
+}
+
+func (d *deleting) Delete(ctx context.Context, path string, opts ...client.DeleteOption) error {
+	d.singly.Add(1)
+	return d.Client.Delete(ctx, path, opts...)
+}
+
+func TestManyLeasesAreGivenBackInOneWrite(t *testing.T) {
+	t.Parallel()
+	const size = 20
+	ctx := limited(t)
+	c := &deleting{Client: one.Client(t)}
+	s := recipes.NewSemaphore(c, place(t), size)
+	h, err := s.TryAcquire(ctx, size-1)
+	require.NoError(t, err)
+	_, err = s.TryAcquire(ctx, size)
+	require.ErrorIs(t, err, recipes.ErrLocked)
+	require.Len(t, children(t, c, place(t)+"/leases"), size-1)
+	require.NoError(t, h.Release(ctx))
+	require.Empty(t, children(t, c, place(t)+"/leases"))
+	require.EqualValues(t, 2, c.singly.Load(), "of the gate, by each")
+}
+
 func TestAnAcquireThatEndsEarlyLeavesNothing(t *testing.T) {
 	t.Parallel()
 	ctx := limited(t)
