@@ -61,24 +61,21 @@ func (a *attempt) create(ctx context.Context, kind string, data []byte) (*client
 	return n, err
 }
 
-// createMany makes n nodes in one write.
-func (a *attempt) createMany(ctx context.Context, kind string, n int) ([]client.Node, error) {
+// createMany makes n nodes in one write under a grant.
+func (a *attempt) createMany(ctx context.Context, under *Held, kind string, n int) ([]client.Node, error) {
 	ops := make([]client.Op, n)
 	for i := range ops {
 		ops[i] = client.OpCreate(join(a.dir, a.id+kind), notNull(nil), a.conf.create(client.Ephemeral(), client.Sequential())...)
 	}
-	var res *client.MultiResult
+	var nodes []client.Node
 	err := a.inDir(ctx, func() (err error) {
-		res, err = a.c.Multi(ctx, ops...)
+		nodes, err = under.multi(ctx, ops...)
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	for _, n := range res.Nodes {
+	for _, n := range nodes {
 		a.made = append(a.made, client.NewGuard(n.Path, 0))
 	}
-	return res.Nodes, nil
+	return nodes, err
 }
 
 // inDir makes dir if the write wants it.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -319,31 +318,15 @@ func TestACounterRefusesWhatItCannotHold(t *testing.T) {
 	require.ErrorIs(t, err, recipes.ErrNotCounter)
 }
 
-// late is a client whose node is deleted while its last write is under way.
-type late struct {
-	*client.Client
-	meddle func()
-}
-
-func (l *late) Create(ctx context.Context, path string, data []byte, opts ...client.CreateOption) (*client.Node, error) {
-	if strings.HasSuffix(path, "/ready") {
-		l.meddle()
-		ctx = context.WithoutCancel(ctx) // it was sent before
-	}
-	return l.Client.Create(ctx, path, data, opts...)
-}
-
 func TestWhoIsLostBeginsNoRound(t *testing.T) {
 	t.Parallel()
 	ctx := limited(t)
 	other := one.Client(t)
-	c := &late{Client: one.Client(t)}
-	c.meddle = func() {
-		if err := other.Delete(ctx, place(t)+"/"+children(t, other, place(t))[0]); err != nil {
-			t.Error(err)
-		}
+	c := &tampered{Client: one.Client(t)}
+	c.multi = func(do func() error) error {
+		return errors.Join(other.Delete(ctx, place(t)+"/"+children(t, other, place(t))[0]), do())
 	}
 	_, err := recipes.NewDoubleBarrier(c, place(t), 1).Enter(ctx)
-	require.Error(t, err)
+	require.ErrorIs(t, err, recipes.ErrLost)
 	require.Empty(t, children(t, other, place(t)))
 }

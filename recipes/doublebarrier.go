@@ -93,9 +93,8 @@ func (e *Entry) await(ctx context.Context, w *client.Watch) error {
 	}
 	if len(inside) >= e.b.n {
 		// Who has been lost since is of no round, and must not begin one.
-		member := client.WithGuard(ctx, e.held.guard)
-		_, err := e.b.c.Create(member, e.b.ready(), notNull(nil), e.b.conf.create(client.IfAbsent())...)
-		if err != nil {
+		begin := client.OpCreate(e.b.ready(), notNull(nil), e.b.conf.create(client.IfAbsent())...)
+		if _, err := e.held.multi(ctx, begin); err != nil {
 			return err
 		}
 	}

@@ -160,6 +160,20 @@ func (h *Held) orOver(err error) error {
 	return err
 }
 
+// multi writes under the grant. That it is refused by the guard is the loss of the grant,
+// the news of which has not come yet; by one of ctx, which may be there too, it is not.
+func (h *Held) multi(ctx context.Context, ops ...client.Op) ([]client.Node, error) {
+	res, err := h.a.c.Multi(ctx, append([]client.Op{client.OpGuard(h.guard)}, ops...)...)
+	if err == nil {
+		return res.Nodes[1:], nil
+	}
+	blame, ok := errors.AsType[*client.MultiError](err)
+	if ok && blame.Index == 0 && errors.Is(err, client.ErrFenced) {
+		err = fmt.Errorf("%w: %w", ErrLost, ErrDeleted)
+	}
+	return nil, err
+}
+
 // do gets a grant and runs f under it.
 func do(ctx context.Context, get func(context.Context) (*Held, error), f func(context.Context) error) error {
 	h, err := get(ctx)

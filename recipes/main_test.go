@@ -137,6 +137,24 @@ func (w *wire) mend() {
 	w.isCut = false
 }
 
+// tampered has a multi done by what it was handed to, which may do more, or not do it.
+type tampered struct {
+	*client.Client
+	multi func(do func() error) error
+}
+
+func (c *tampered) Multi(ctx context.Context, ops ...client.Op) (*client.MultiResult, error) {
+	if c.multi == nil {
+		return c.Client.Multi(ctx, ops...)
+	}
+	var res *client.MultiResult
+	err := c.multi(func() (err error) {
+		res, err = c.Client.Multi(context.WithoutCancel(ctx), ops...) // it was sent before
+		return err
+	})
+	return res, err
+}
+
 // counting tells how often somebody looked who is next.
 type counting struct {
 	*client.Client

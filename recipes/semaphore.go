@@ -80,9 +80,9 @@ func (s *Semaphore) acquire(ctx context.Context, n int64,
 // take makes the leases first and then waits until there are not too many, as
 // Curator does: whoever comes after sees them.
 func (s *Semaphore) take(ctx context.Context, gate *Held, a *attempt, n int64, full func(context.Context, *Held, *client.Watch) error) (*Held, error) {
-	inside, cancel := either(client.WithGuard(ctx, gate.guard), gate.ctx)
+	inside, cancel := either(ctx, gate.ctx)
 	defer cancel()
-	nodes, err := a.createMany(inside, leaseKind, int(n))
+	nodes, err := a.createMany(inside, gate, leaseKind, int(n))
 	if err != nil {
 		return nil, err
 	}

@@ -153,6 +153,39 @@ func TestTheLossOfOneLeaseLosesTheGrant(t *testing.T) {
 	require.Empty(t, children(t, c, place(t)+"/leases"))
 }
 
+func TestWhoIsLostWhileItTakesLeasesIsTold(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		dir       string // of what is deleted then
+		want, not error
+	}{
+		"its place in the line": {"/locks", recipes.ErrLost, client.ErrFenced},
+		"a guard of its own":    {"/guards", client.ErrFenced, recipes.ErrLost},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx := limited(t)
+			other := one.Client(t)
+			guard, err := other.Create(ctx, place(t)+"/guards/1", nil, client.Parents())
+			require.NoError(t, err)
+			c := &tampered{Client: one.Client(t)}
+			c.multi = func(do func() error) error {
+				dir := place(t) + test.dir
+				if err := other.Delete(ctx, dir+"/"+children(t, other, dir)[0]); err != nil {
+					t.Error(err)
+				}
+				return do()
+			}
+			guarded := client.WithGuard(ctx, client.NewGuard(guard.Path, guard.Stat.Czxid))
+			_, err = recipes.NewSemaphore(c, place(t), 1).Acquire(guarded, 1)
+			require.ErrorIs(t, err, test.want)
+			require.NotErrorIs(t, err, test.not)
+			require.Empty(t, children(t, other, place(t)+"/leases"))
+		})
+	}
+}
+
 func TestLeasesOfCuratorCountAndForeignNodesDoNot(t *testing.T) {
 	t.Parallel()
 	ctx := limited(t)
