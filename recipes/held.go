@@ -37,7 +37,7 @@ type Held struct {
 	unhook   func() bool
 	watchers sync.WaitGroup
 	watches  []*client.Watch
-	released atomic.Bool
+	released atomic.Bool // if the nodes go it is our doing
 }
 
 // hold begins to look after nodes of an attempt. The first is the guard. Nothing
@@ -66,11 +66,14 @@ func (h *Held) watch(ctx context.Context, n client.Node) error {
 	h.watches = append(h.watches, w)
 	h.watchers.Go(func() {
 		defer w.Close() // Release may come late, or never
-		if err := gone(h.ctx, w, n.Stat.Czxid); err != nil {
+		switch err := gone(h.ctx, w, n.Stat.Czxid); {
+		case err != nil:
 			h.lose(err) // nobody would tell us any more
-			return
+		case h.released.Load():
+			h.end(ErrReleased)
+		default:
+			h.lose(ErrDeleted)
 		}
-		h.lose(ErrDeleted)
 	})
 	return nil
 }
@@ -96,13 +99,7 @@ func gone(ctx context.Context, w *client.Watch, czxid uint64) error {
 }
 
 // lose ends the context if nothing has before.
-func (h *Held) lose(cause error) {
-	if h.released.Load() { // we did it
-		h.end(ErrReleased)
-		return
-	}
-	h.end(fmt.Errorf("%w: %w", ErrLost, cause))
-}
+func (h *Held) lose(cause error) { h.end(fmt.Errorf("%w: %w", ErrLost, cause)) }
 
 // stop ends the context and everything that looks after the grant.
 func (h *Held) stop(cause error) {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/lycaon-io/lycaon/client"
@@ -114,10 +115,12 @@ func byTurn(a, b entry) int {
 
 // Item is what Take took.
 type Item struct {
-	Data  []byte
-	q     *Queue
-	held  *Held
-	entry client.Guard // an item that is put after this one was deleted may have its path
+	Data   []byte
+	q      *Queue
+	held   *Held
+	entry  client.Guard  // an item that is put after this one was deleted may have its path
+	acking chan struct{} // of one place, taken by the Ack that is under way
+	nacked atomic.Bool
 }
 
 // Context is for the work on the item: guarded, and cancelled when the item is lost
@@ -305,7 +308,8 @@ func (q *Queue) claim(ctx context.Context, name string) (*Item, error) {
 		a.discard()
 		return nil, unlessGone(err)
 	}
-	return &Item{entry.Data, q, held, client.NewGuard(path, entry.Stat.Czxid)}, nil
+	this := client.NewGuard(path, entry.Stat.Czxid)
+	return &Item{Data: entry.Data, q: q, held: held, entry: this, acking: make(chan struct{}, 1)}, nil
 }
 
 // errTaken: an item is not there any more, or somebody has it.
@@ -332,11 +336,18 @@ const anyVersion = -1
 // a deadline it waits for the answer as long as the session lives. ErrLost says that
 // somebody else has the item now, or will, or that somebody has deleted it, or that it was
 // acknowledged before; but if there is a client.Error with Maybe in it, or was in the error
-// of an Ack before, the item may be out of the queue.
+// of an Ack before, the item may be out of the queue. Of two Acks at once one waits for the
+// other.
 func (i *Item) Ack(ctx context.Context) error {
 	ctx = patient{bare{ctx}}
+	select {
+	case i.acking <- struct{}{}:
+		defer func() { <-i.acking }()
+	case <-ctx.Done():
+		return wrap("ack", i.entry.Path(), context.Cause(ctx))
+	}
 	h := i.held
-	h.released.Store(true) // that the claim goes is our doing
+	settled := h.released.Swap(true)
 	under := client.WithGuard(client.WithGuard(ctx, h.guard), i.entry)
 	_, err := i.q.c.Multi(under, client.OpDelete(i.entry.Path()), client.OpDelete(h.guard.Path()))
 	switch {
@@ -347,13 +358,18 @@ func (i *Item) Ack(ctx context.Context) error {
 		defer h.a.discard() // if it is the item that is gone, the claim is not
 		err = fmt.Errorf("%w: %w", ErrLost, err)
 		h.stop(err)
-	default:
+	case !settled:
 		h.released.Store(false)
+		if i.nacked.Load() { // meanwhile
+			h.Release(ctx)
+		}
 	}
 	return wrap("ack", i.entry.Path(), err)
 }
 
-// Nack gives the item back: it is the next one of its priority again.
+// Nack gives the item back: it is the next one of its priority again. While an Ack is under
+// way it returns at once, and the item is given back if that fails.
 func (i *Item) Nack(ctx context.Context) error {
+	i.nacked.Store(true) // before released is asked
 	return wrap("nack", i.entry.Path(), i.held.Release(ctx))
 }

@@ -142,30 +142,77 @@ func (l *ledger) ack(item string) int {
 	return len(l.acked)
 }
 
-// unheard has its session end, once it is deaf, when a write is done and before the answer.
-type unheard struct {
-	*client.Client
-	deaf bool
+// takeOne takes the one item of a queue.
+func takeOne(t *testing.T) (*tampered, *recipes.Item) {
+	t.Helper()
+	c := &tampered{Client: one.Client(t)}
+	q := recipes.NewQueue(c, place(t))
+	require.NoError(t, q.Put(limited(t), nil))
+	i, err := q.Take(limited(t))
+	require.NoError(t, err)
+	return c, i
 }
 
-func (u *unheard) Multi(ctx context.Context, ops ...client.Op) (*client.MultiResult, error) {
-	if res, err := u.Client.Multi(ctx, ops...); err != nil || !u.deaf {
-		return res, err
+func TestTheEndOfTheSessionAmidAnAckIsALoss(t *testing.T) {
+	t.Parallel()
+	c, i := takeOne(t)
+	c.multi = func(func() error) error {
+		c.Abandon()
+		<-i.Context().Done()
+		return client.ErrClosed
 	}
-	u.Abandon()
-	return nil, &client.Error{Op: "multi", Err: client.ErrSessionExpired, Maybe: true}
+	require.ErrorIs(t, i.Ack(limited(t)), recipes.ErrLost)
+	require.ErrorIs(t, context.Cause(i.Context()), recipes.ErrLost)
+}
+
+func TestANackAmidAnAckThatFailsGivesTheItemBack(t *testing.T) {
+	t.Parallel()
+	ctx := limited(t)
+	c, i := takeOne(t)
+	c.multi = func(func() error) error {
+		return errors.Join(i.Nack(ctx), &client.Error{Op: "multi", Err: context.DeadlineExceeded})
+	}
+	require.ErrorIs(t, i.Ack(ctx), context.DeadlineExceeded)
+	require.ErrorIs(t, context.Cause(i.Context()), recipes.ErrReleased)
+	again, err := recipes.NewQueue(one.Client(t), place(t)).TryTake(ctx)
+	require.NoError(t, err)
+	require.NoError(t, again.Ack(ctx))
+}
+
+func TestAnAckWaitsForTheOneThatIsUnderWay(t *testing.T) {
+	t.Parallel()
+	ctx := limited(t)
+	c, i := takeOne(t)
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	var second error
+	asked := 0
+	c.multi = func(do func() error) error {
+		if asked++; asked == 1 {
+			second = i.Ack(ended)
+		}
+		return do()
+	}
+	require.NoError(t, i.Ack(ctx))
+	require.ErrorIs(t, second, context.Canceled)
+	require.Equal(t, 1, asked)
+	require.ErrorIs(t, context.Cause(i.Context()), recipes.ErrReleased)
+	require.ErrorIs(t, i.Ack(ctx), recipes.ErrLost)
+	require.NoError(t, i.Nack(ctx), "it is settled")
 }
 
 func TestAnAckThatMayBeDoneSaysSo(t *testing.T) {
 	t.Parallel()
 	ctx := limited(t)
-	c := &unheard{Client: one.Client(t)}
-	q := recipes.NewQueue(c, place(t))
-	require.NoError(t, q.Put(ctx, nil))
-	i, err := q.Take(ctx)
-	require.NoError(t, err)
-	c.deaf = true
-	err = i.Ack(ctx)
+	c, i := takeOne(t)
+	c.multi = func(do func() error) error {
+		if err := do(); err != nil {
+			return err
+		}
+		c.Abandon()
+		return &client.Error{Op: "multi", Err: client.ErrSessionExpired, Maybe: true}
+	}
+	err := i.Ack(ctx)
 	require.ErrorIs(t, err, recipes.ErrLost)
 	e, ok := errors.AsType[*client.Error](err)
 	require.True(t, ok)
