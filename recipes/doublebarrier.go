@@ -36,7 +36,7 @@ type Entry struct {
 }
 
 // Enter waits until n have come, as long as ctx and the session last, and leaves
-// no node of one's own behind if it fails. While members of a round are inside still
+// no node of one's own behind in the end if it fails. While members of a round are inside still
 // it lets in at once who comes beside them.
 func (b *DoubleBarrier) Enter(ctx context.Context) (*Entry, error) {
 	ctx = patient{ctx}

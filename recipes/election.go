@@ -28,7 +28,7 @@ type Leader struct {
 }
 
 // Campaign waits to be the leader, as long as ctx and the session last, and
-// leaves nothing behind if it fails. Release resigns. The value is for the others
+// leaves nothing behind in the end if it fails. Release resigns. The value is for the others
 // to see.
 func (e *Election) Campaign(ctx context.Context, value []byte) (*Held, error) {
 	h, err := e.line.acquire(patient{ctx}, latchKind, value, behindAll)

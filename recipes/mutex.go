@@ -18,7 +18,7 @@ func NewMutex(c Client, path string, opts ...Option) *Mutex {
 }
 
 // Lock waits for the lock. It waits as long as ctx and the session last, through
-// lost connections, and leaves nothing behind if it fails.
+// lost connections, and leaves nothing behind in the end if it fails.
 func (m *Mutex) Lock(ctx context.Context) (*Held, error) {
 	h, err := m.line.acquire(patient{ctx}, lockKind, nil, behindAll)
 	return h, wrap("lock", m.line.dir, err)

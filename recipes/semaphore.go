@@ -35,7 +35,7 @@ func NewSemaphore(c Client, path string, n int64, opts ...Option) *Semaphore {
 }
 
 // Acquire waits for n leases at once. It waits as long as ctx and the session
-// last, and leaves nothing behind if it fails. The leases are one grant: the loss
+// last, and leaves nothing behind in the end if it fails. The leases are one grant: the loss
 // of one loses all. The guard is the first lease's, and the token rises with each
 // grant.
 func (s *Semaphore) Acquire(ctx context.Context, n int64) (*Held, error) {
