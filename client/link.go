@@ -179,10 +179,14 @@ func (c *Client) encodeNext(buf []byte, now time.Duration) []byte {
 		if cl.isWrite() {
 			c.window.takeBack()
 		}
-		c.finish(cl, &Error{
+		tooLarge := &Error{
 			Err: ErrTooLarge, Maybe: seen && cl.isWrite(),
 			Detail: fmt.Sprintf("a request of %d bytes: at most %d are allowed, of them %d for the data of a node", length, c.limits.MaxFrame, c.limits.MaxData),
-		})
+		}
+		if cl.replay != nil { // by a server that takes less than the one before
+			c.watches.refused(c, cl, tooLarge)
+		}
+		c.finish(cl, tooLarge)
 		return buf[:start]
 	}
 	cl.state, cl.sentAt, cl.bytes = callSent, now, len(buf)-start

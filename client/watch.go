@@ -183,7 +183,7 @@ func (w *Watch) Next(ctx context.Context) (Event, error) {
 		e, ok, err := w.take()
 		switch {
 		case err != nil:
-			return Event{}, &Error{Op: "watch", Path: w.c.cfg.local(w.path), Err: err}
+			return Event{}, w.ending(err)
 		case ok && e.Type == EventGap && w.noResync:
 			return Event{}, &Error{Op: "watch", Path: e.Path, Err: ErrGap, Zxid: e.Zxid}
 		case ok && e.Type == EventGap:
@@ -228,6 +228,16 @@ func (w *Watch) All() iter.Seq2[Event, error] {
 			}
 		}
 	}
+}
+
+// ending words why the watch is over. Other watches may have the same error.
+func (w *Watch) ending(why error) error {
+	e := Error{Err: why}
+	if refusal, ok := why.(*Error); ok {
+		e = *refusal
+	}
+	e.Op, e.Path = "watch", w.c.cfg.local(w.path)
+	return &e
 }
 
 // Zxid is the point up to which every event has been returned by Next: where

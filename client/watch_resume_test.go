@@ -1,6 +1,8 @@
 package client
 
 import (
+	"context"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -85,6 +87,29 @@ func TestAWatchThatIsCutOffBeforeItsAnswerIsResumedOnce(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The server of the next connection may take shorter requests.
+func TestAWatchThatNoRequestCanResumeEnds(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		c := f.open()
+		p := f.serve()
+		long, short := f.watch(c, p, "/"+strings.Repeat("x", 200)), f.watch(c, p, "/d")
+		p.nc.Close()
+		p = f.serve(func(w *protocol.Welcome) { w.Limits.MaxFrame = 100 })
+		r := p.next()
+		require.Equal(t, []protocol.Watch{{Path: "/d", Mode: protocol.WatchPersistent, Since: short.Zxid()}}, r.Watches)
+		p.event(protocol.EventProgress, "", 0)
+		p.event(protocol.EventReplayDone, "", 8)
+		p.answer(r)
+		p.event(protocol.EventCreated, "/d", 9)
+		require.Equal(t, []string{"created /d 9"}, told(t, short))
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err := long.Next(ended)
+		require.ErrorIs(t, err, ErrTooLarge)
+		require.NotContains(t, err.Error(), ": : ")
+	})
 }
 
 // A watch whose resume waits for its turn hears what others hear: its replay tells

@@ -60,7 +60,7 @@ func (s *watchSet) answered(c *Client, cl *call, m *protocol.Message) {
 	w := cl.watch
 	switch {
 	case m.Code != protocol.OK && cl.replay != nil:
-		s.refused(c, cl, m)
+		s.refused(c, cl, replyError(m))
 	case m.Code == protocol.OK && w != nil && cl.replay == nil:
 		w.floor = m.Zxid
 		s.resume = max(s.resume, m.Zxid)
@@ -68,15 +68,15 @@ func (s *watchSet) answered(c *Client, cl *call, m *protocol.Message) {
 	}
 }
 
-// refused ends the watches of a resume that the server did not take.
-func (s *watchSet) refused(c *Client, cl *call, m *protocol.Message) {
+// refused ends the watches of a resume that the server did not take, or would not.
+func (s *watchSet) refused(c *Client, cl *call, why error) {
 	for range s.replays.len() {
 		if r := s.replays.pop(); r != cl.replay {
 			s.replays.push(r)
 		}
 	}
 	for _, w := range cl.replay.watches {
-		w.end(replyError(m))
+		w.end(why)
 		s.leave(c, w)
 	}
 }
