@@ -221,22 +221,21 @@ func openUnlessStopped(ctx context.Context, open func() (*server.Server, error))
 		srv, err := open()
 		done <- opened{srv, err}
 	}()
-	var leave <-chan time.Time
-	stop := ctx.Done()
-	for {
-		select {
-		case o := <-done:
-			return o.srv, o.err
-		case <-stop:
-			stop, leave = nil, time.After(leaveWithin)
-		case <-leave:
-			select {
-			case o := <-done: // in this moment: it may serve, and wants its farewell
-				return o.srv, o.err
-			default:
-				return nil, ctx.Err()
-			}
-		}
+	select {
+	case o := <-done:
+		return o.srv, o.err
+	case <-ctx.Done():
+	}
+	select {
+	case o := <-done:
+		return o.srv, o.err
+	case <-time.After(leaveWithin):
+	}
+	select {
+	case o := <-done: // in this moment: it may serve, and wants its farewell
+		return o.srv, o.err
+	default:
+		return nil, ctx.Err()
 	}
 }
 
