@@ -103,7 +103,7 @@ func TestThePageSaysWhereLycaonIsBehindAndWhatFailed(t *testing.T) {
 	require.Contains(t, short, "by runs of 2 s (1 to 3 of each scene), on\n2 cores, which all servers and their load shared.")
 	require.Contains(t, short, "| "+killScene+", s |  |  |  | 5.0 x |\n")
 	require.NotContains(t, short, "| sessions", "which nobody played")
-	require.Contains(t, short, "**Where Lycaon is behind** a peer, of 4 figures: in one.\n\n- 1 server, one client, reads, p50 ms: lycaon 0.4; zookeeper 0.2 (0.50 x)\n")
+	require.Contains(t, short, "of every scene that has them): in one.\n\n- 1 server, one client, reads, p50 ms: lycaon 0.4; zookeeper 0.2 (0.50 x)\n")
 	require.Equal(t, "**Runs that failed**, and are in no median: 1.\n\n- 3 servers, reads, etcd, run 1: lost; it\n\n", s.failedMarkdown())
 	tables := s.tablesMarkdown()
 	require.Contains(t, tables, "| writes, per s | 500 |  | 1,000 | 2.0 x |  |  |  |  |\n")
@@ -134,6 +134,28 @@ func TestBesideEtcdStandsAGoClientAndInBracketsTheMinimalOne(t *testing.T) {
 	s := summarizeCells(cells)
 	require.Contains(t, s.tablesMarkdown(), "| writes, per s | 500 | 100 | 1,000 | 2.0 x |  |  | 50 | **0.50 x** |\n")
 	require.Contains(t, (&results{}).short(s), "- 1 server, writes, per s: lycaon, Go client 50; etcd 100 (0.50 x)\n")
+}
+
+func TestHowLongRequestsTookIsComparedInEveryScene(t *testing.T) {
+	of := func(entrant, scene string, f figures) cell {
+		return cell{Servers: 3, Scene: scene, Entrant: entrant, Run: 1, Figures: f}
+	}
+	const loop, lone = "open loop, 2,000 writes/s", "one client, writes"
+	r := &results{Abouts: []about{{}}, Cells: []cell{
+		of(native, loop, figures{rate: 1999, p50Ms: 1.2, p95Ms: 1, p99Ms: 2}), of("zookeeper", loop, figures{rate: 2000, p50Ms: 1, p95Ms: 2, p99Ms: 2}),
+		of(throughGo, lone, figures{rate: 10, p50Ms: 1, p95Ms: 3, p99Ms: 9}), of("etcd", lone, figures{rate: 20, p50Ms: 1, p95Ms: 2, p99Ms: 10}),
+		of(throughZK, "writes", figures{rate: 9, p99Ms: 30}), of("zookeeper", "writes", figures{rate: 8, p99Ms: 20}),
+	}}
+	s := summarizeCells(r.Cells)
+	require.Contains(t, r.short(s), "of every scene that has them): in 3.\n\n"+
+		"- 3 servers, writes, p99 ms: lycaon as ZooKeeper 30; zookeeper 20 (0.67 x)\n"+
+		"- 3 servers, one client, writes, p95 ms: lycaon, Go client 3; etcd 2 (0.67 x)\n"+
+		"- 3 servers, open loop, 2,000 writes/s, p50 ms: lycaon 1.2; zookeeper 1 (0.83 x)\n\n")
+	require.Contains(t, r.short(s), ", of 8 figures ")
+	everything := r.everything(s)
+	require.Contains(t, everything, "| "+loop+" | lycaon | 1 | 1,999 | **1.2** | 1 | 2 |")
+	require.Contains(t, everything, "| "+lone+" | lycaon, Go client | 1 | 10 | 1 | **3** | 9 |", "a rate that is no yardstick of its scene is not marked")
+	require.Equal(t, 3, strings.Count(everything, "| **"))
 }
 
 func TestAPageKeepsWhatIsOutsideTheMarks(t *testing.T) {

@@ -71,7 +71,7 @@ type shortfall struct {
 // shortfalls are all there are, of so many figures that were compared.
 func (s *summary) shortfalls() (all []shortfall, compared int) {
 	for _, n := range s.serverCounts() {
-		for _, y := range s.yardsticks(n) {
+		for _, y := range s.compared(n) {
 			f, ok := s.shortfall(n, y)
 			if ok {
 				compared++
@@ -111,7 +111,7 @@ const whySlow = "A snapshot takes long on purpose: who writes it rests nine time
 
 func (s *summary) tellBehind(b *strings.Builder) {
 	all, compared := s.shortfalls()
-	fmt.Fprintf(b, "**Where Lycaon is behind** a peer, of %d figures: %s.\n\n", compared, count(len(all), "in none", "in one", "in %d"))
+	fmt.Fprintf(b, "**Where Lycaon is behind** a peer, of %d figures (those of [the tables](#beside-zookeeper-etcd-and-consul), and p50, p95 and p99 of every scene that has them): %s.\n\n", compared, count(len(all), "in none", "in one", "in %d"))
 	slow := false
 	for _, f := range all {
 		slow = slow || f.y.figure == snapshotS

@@ -209,7 +209,8 @@ func (s *summary) ratioText(servers int, y yardstick, entrant, peer string) stri
 // everything is the page of all that was measured.
 func (r *results) everything(s *summary) string {
 	var b strings.Builder
-	b.WriteString("# Everything that was measured\n\nWhat each system gave in each scene: the median of its runs, and in brackets the least and the most. Made by `make bench-peers`, which also writes\n" +
+	b.WriteString("# Everything that was measured\n\nWhat each system gave in each scene: the median of its runs, and in brackets the least and the most; **bold** is worse than the peer that it stands\n" +
+		"beside, as [in short](../PERFORMANCE.md#in-short) tells. Made by `make bench-peers`, which also writes\n" +
 		"[PERFORMANCE.md](../PERFORMANCE.md#how-it-was-measured), where the scenes and the figures are explained.\n\n")
 	b.WriteString(r.measuredAt(s) + "\n\n")
 	for _, n := range s.serverCounts() {
@@ -222,6 +223,18 @@ func (r *results) everything(s *summary) string {
 // tellAll is the table of everything: median, and the least and the most of all
 // runs where there are several.
 func (s *summary) tellAll(b *strings.Builder, servers int) {
+	behind := map[yardstick][]string{}
+	for _, y := range s.compared(servers) {
+		f, _ := s.shortfall(servers, y)
+		behind[y] = f.ours
+	}
+	text := func(scene, entrant, figure string) string {
+		t := spreadText(s.spreads[servers][scene][entrant], figure)
+		if slices.Contains(behind[yardstick{scene, figure}], entrant) {
+			t = "**" + t + "**"
+		}
+		return t
+	}
 	order := []string{rate, p50Ms, p95Ms, p99Ms, cpuPerK, rssMiB, refusals}
 	b.WriteString("| scene | of | runs |")
 	for _, f := range order {
@@ -236,12 +249,12 @@ func (s *summary) tellAll(b *strings.Builder, servers int) {
 			}
 			fmt.Fprintf(b, "| %s | %s | %d |", scene, e, s.runs[cellKey{servers: servers, scene: scene, entrant: e}])
 			for _, f := range order {
-				fmt.Fprintf(b, " %s |", spreadText(figures, f))
+				fmt.Fprintf(b, " %s |", text(scene, e, f))
 			}
 			var more []string
 			for _, f := range sortedNames(figures) {
 				if !slices.Contains(order, f) {
-					more = append(more, figureNames[f]+" "+spreadText(figures, f))
+					more = append(more, figureNames[f]+" "+text(scene, e, f))
 				}
 			}
 			fmt.Fprintf(b, " %s |\n", strings.Join(more, "; "))

@@ -150,10 +150,27 @@ func (s *summary) serverCounts() []int {
 	return all
 }
 
-func (s *summary) yardsticks(servers int) []yardstick {
+func (s *summary) yardsticks(servers int) []yardstick { return s.figuresOf(servers, yardsticksOf) }
+
+// compared are the figures in which it is told where Lycaon is behind: those that count,
+// and how long requests took in every scene, which the tables have no room for.
+func (s *summary) compared(servers int) []yardstick {
+	return s.figuresOf(servers, func(scene string) []yardstick {
+		all := yardsticksOf(scene)
+		for _, f := range []string{p50Ms, p95Ms, p99Ms} {
+			if y := (yardstick{scene, f}); !slices.Contains(all, y) {
+				all = append(all, y)
+			}
+		}
+		return all
+	})
+}
+
+// figuresOf are the figures that somebody gave, of those of each scene.
+func (s *summary) figuresOf(servers int, of func(scene string) []yardstick) []yardstick {
 	var all []yardstick
 	for _, scene := range s.scenes(servers) {
-		for _, y := range yardsticksOf(scene) {
+		for _, y := range of(scene) {
 			if slices.ContainsFunc(entrantNames(), func(e string) bool { _, ok := s.median(servers, y, e); return ok }) {
 				all = append(all, y)
 			}
