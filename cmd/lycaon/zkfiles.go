@@ -22,7 +22,7 @@ type zkFiles struct {
 
 var (
 	snapshotName = regexp.MustCompile(`^snapshot\.([0-9a-f]{1,16})(\.gz|\.snappy)?$`)
-	logName      = regexp.MustCompile(`^log\.[0-9a-f]{1,16}$`)
+	logName      = regexp.MustCompile(`^log\.([0-9a-f]{1,16})$`)
 )
 
 // readZooKeeper makes the tree of a snapshot and the logs.
@@ -32,7 +32,7 @@ func readZooKeeper(z *zkImport) (*zkFiles, error) {
 		return nil, usageError{fmt.Errorf("%s: the name of a snapshot is snapshot.HEX, the transaction that it was begun at", z.snapshot)}
 	}
 	files := &zkFiles{notices: []string{}}
-	logs, err := files.findLogs(z.logs, z.incomplete)
+	logs, err := files.findLogs(z.logs)
 	if err != nil {
 		return nil, err
 	}
@@ -68,8 +68,10 @@ func readZooKeeper(z *zkImport) (*zkFiles, error) {
 }
 
 // zxidOf is the transaction that a snapshot was begun at, which its name says.
-func zxidOf(snapshot string) (zxid int64, ok bool) {
-	name := snapshotName.FindStringSubmatch(filepath.Base(snapshot))
+func zxidOf(snapshot string) (zxid int64, ok bool) { return zxidIn(snapshotName, snapshot) }
+
+func zxidIn(names *regexp.Regexp, path string) (zxid int64, ok bool) {
+	name := names.FindStringSubmatch(filepath.Base(path))
 	if name == nil {
 		return 0, false
 	}
@@ -125,7 +127,7 @@ func (l zkLog) tooOld(later []zkLog, snapshot int64) bool {
 
 // findLogs lists the logs that are named, and those in directories that are
 // named, in the order of their transactions. Those without any are left out.
-func (f *zkFiles) findLogs(named []string, lenient bool) (logs []zkLog, err error) {
+func (f *zkFiles) findLogs(named []string) (logs []zkLog, err error) {
 	var paths []string
 	for _, path := range named {
 		info, err := os.Stat(path)
@@ -144,7 +146,10 @@ func (f *zkFiles) findLogs(named []string, lenient bool) (logs []zkLog, err erro
 	}
 	for _, path := range paths {
 		err := reading(path, func(file *os.File) error {
-			first, torn, err := zkfile.FirstZxid(file, lenient)
+			first, torn, err := zkfile.FirstZxid(file)
+			if at, ok := zxidIn(logName, path); ok && errors.Is(err, zkfile.ErrDamaged) {
+				first, err = at, nil // which is told when it is replayed, if it is not too old for that
+			}
 			if first > 0 {
 				logs = append(logs, zkLog{path, first})
 			}

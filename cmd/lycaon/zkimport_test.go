@@ -582,6 +582,73 @@ func addRecord(log []byte, zxid int64, op int32, txn []byte) []byte {
 	return append(log, 'B')
 }
 
+// createTxn is the transaction that makes a node, with an ACL of one entry.
+func createTxn(node string, data []byte, scheme string, cversion byte) []byte {
+	text := func(txn []byte, s string) []byte {
+		return append(binary.BigEndian.AppendUint32(txn, uint32(len(s))), s...)
+	}
+	txn := append(text(text(nil, node), string(data)), 0, 0, 0, 1, 0, 0, 0, 31)
+	return append(text(text(txn, scheme), "anyone"), 0, 0, 0, 0, cversion)
+}
+
+func TestAllNodesThatLycaonMayNotHaveAreNamedAtOnce(t *testing.T) {
+	t.Parallel()
+	snapshot, dir := capturedFile(t, "plain")
+	deep, log, zxid := "/deep", logOf(), int64(1<<32)
+	add := func(node string, data []byte, scheme string) {
+		zxid++
+		log = addRecord(log, zxid, 1, createTxn(node, data, scheme, 1))
+	}
+	add("/part", []byte("x"), "world")
+	add("/own", nil, "pam")
+	add("/huge", make([]byte, 1<<20+1), "world")
+	add("/deep", nil, "world")
+	for range 150 {
+		deep += "/d"
+		add(deep, nil, "world")
+	}
+	file := filepath.Join(t.TempDir(), "log.100000001")
+	require.NoError(t, os.WriteFile(file, log, 0o644))
+	args := []string{"--zk-snapshot", snapshot, "--zk-log", dir, "--zk-log", file}
+	cluster, _, errw, code := importInto(t, args...)
+	require.NotZero(t, code)
+	require.Contains(t, errw, snapshot+": 25 nodes cannot be imported: node \"/huge\": ")
+	require.Contains(t, errw, `; node "/own": `)
+	require.Regexp(t, `; node "/deep/d.*; and 5 more\n$`, errw)
+	require.Equal(t, 20, strings.Count(errw, `node "`))
+	require.Equal(t, []string{"/"}, slices.Collect(maps.Keys(seenByLycaon(t, cluster, "/"))), "nothing was written")
+
+	_, _, errw, code = importInto(t, append(args, "--zk-path", "/own")...)
+	require.NotZero(t, code)
+	require.Contains(t, errw, snapshot+`: node "/own": `)
+	_, out, errw, code := importInto(t, append(args, "--zk-path", "/part", "/here")...)
+	require.Zero(t, code, errw)
+	require.Contains(t, out, "imported 1 node, 1 bytes")
+}
+
+// A snapshot may lack the ACL of a node outside of what is imported.
+func TestAPartOfADamagedTreeIsImported(t *testing.T) {
+	t.Parallel()
+	header := append([]byte("ZKSN"), 0, 0, 0, 2, 255, 255, 255, 255, 255, 255, 255, 255, 0, 0, 0, 0, 0, 0, 0, 0) // no sessions, no ACLs
+	node := func(b []byte, path string, acl int64) []byte {
+		b = append(binary.BigEndian.AppendUint32(b, uint32(len(path))), path...)
+		b = binary.BigEndian.AppendUint64(append(b, 0, 0, 0, 0), uint64(acl))
+		return append(b, make([]byte, 4*8+3*4+2*8)...)
+	}
+	body := node(node(node(header, "", -1), "/bad", 7), "/good", -1)
+	body = append(body, 0, 0, 0, 1, '/')
+	body = binary.BigEndian.AppendUint64(body, uint64(adler32.Checksum(body)))
+	file := filepath.Join(t.TempDir(), "snapshot.0")
+	require.NoError(t, os.WriteFile(file, append(body, 0, 0, 0, 1, '/'), 0o644))
+
+	_, _, errw, code := importInto(t, "--zk-snapshot", file)
+	require.Equal(t, exitError, code)
+	require.Equal(t, "lycaon: "+file+": node \"/bad\": its ACL, number 7, is not in the snapshot: damaged\n", errw)
+	_, out, errw, code := importInto(t, "--zk-snapshot", file, "--zk-path", "/good", "/here")
+	require.Zero(t, code, errw)
+	require.Contains(t, out, "imported 1 node, 0 bytes")
+}
+
 func TestNodesThatAreLeftOutBelowZooKeepersOwnAreTold(t *testing.T) {
 	t.Parallel()
 	snapshot, dir := capturedFile(t, "plain")
@@ -682,8 +749,26 @@ func TestAnIncompleteImportEndsALogWhereItCannotBeRead(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 1<<32+1, files.tree.Zxid())
 	require.Len(t, files.notices, 2)
-	require.Contains(t, files.notices[0], damaged+": byte 16: damaged: the checksum of a record is ")
-	require.Equal(t, unknown+": transaction 0x100000002 of the record at byte 65: byte 32: damaged: a transaction of the unknown type 77; it ends there", files.notices[1])
+	require.Equal(t, unknown+": transaction 0x100000002 of the record at byte 65: byte 32: damaged: a transaction of the unknown type 77; it ends there", files.notices[0])
+	require.Contains(t, files.notices[1], damaged+": byte 16: damaged: the checksum of a record is ")
+}
+
+// A log is begun with each snapshot, and ZooKeeper keeps many.
+func TestADamagedLogThatIsTooOldIsNotRead(t *testing.T) {
+	t.Parallel()
+	snapshot, from := capturedFile(t, "plain")
+	dir := t.TempDir()
+	require.NoError(t, os.CopyFS(dir, os.DirFS(from)))
+	oldest := filepath.Join(dir, "log.1")
+	require.NoError(t, os.WriteFile(oldest, make([]byte, 100), 0o644))
+	whole, err := readZooKeeper(&zkImport{snapshot: snapshot, logs: []string{from}})
+	require.NoError(t, err)
+	files, err := readZooKeeper(&zkImport{snapshot: snapshot, logs: []string{dir}})
+	require.NoError(t, err)
+	require.Equal(t, whole.tree.Zxid(), files.tree.Zxid())
+	_, err = readZooKeeper(&zkImport{snapshot: snapshot, logs: []string{oldest}}) // with none to pass over it for
+	require.ErrorContains(t, err, oldest+": byte ")
+	require.ErrorContains(t, err, "damaged: no ZooKeeper transaction log")
 }
 
 func TestAnImportOfZooKeeperFilesIntoWhatExists(t *testing.T) {

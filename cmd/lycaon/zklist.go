@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -20,37 +22,29 @@ type zkList struct {
 	ephemerals int
 	system     int // left out below /zookeeper
 	strangers  int // of those, that are not ZooKeeper's own
+
+	refused     []error // the first shownRefusals
+	moreRefused int
 }
+
+// shownRefusals is how many nodes are named that Lycaon may not have: often
+// they break one rule.
+const shownRefusals = 20
 
 // list takes from a tree what is imported, at its new place, and checks that
 // Lycaon may have it.
 func (z *zkImport) list(tree *zkfile.Tree) (*zkList, error) {
 	list, children := &zkList{}, map[string]int64{}
-	err := tree.Walk(func(n *zkfile.Node) error {
-		if n.Path == systemNodes || strings.HasPrefix(n.Path, systemNodes+"/") {
-			return z.listSystem(list, n)
+	for n, err := range tree.Walk() {
+		switch err := z.take(list, children, n, err); {
+		case err == nil:
+		case len(list.refused) < shownRefusals:
+			list.refused = append(list.refused, fmt.Errorf("node %.200q: %w", n.Path, err))
+		default:
+			list.moreRefused++
 		}
-		path, ok := z.place(n.Path)
-		switch {
-		case !ok:
-			return nil
-		case n.Kind == znode.Ephemeral:
-			list.ephemerals++
-			return nil
-		}
-		node := target.Node{Path: path, Data: n.Data, ACL: n.ACL, Kind: n.Kind, TTLMs: n.TTLMs, Sequence: n.Created}
-		if err := checkNode(&node); err != nil {
-			return fmt.Errorf("node %q: %w", n.Path, err)
-		}
-		if path == "/" && z.existing != target.Replace && len(n.Data) == 0 && znode.FormatACL(n.ACL) == znode.FormatACL(znode.OpenACL) {
-			node.Data, node.ACL = nil, nil // as every root is
-		}
-		list.nodes = append(list.nodes, node)
-		list.bytes += int64(len(n.Data))
-		children[znode.Parent(path)]++
-		return nil
-	})
-	if err != nil {
+	}
+	if err := list.refusal(); err != nil {
 		return nil, err
 	}
 	if len(list.nodes) == 0 {
@@ -64,6 +58,46 @@ func (z *zkImport) list(tree *zkfile.Tree) (*zkList, error) {
 	return list, nil
 }
 
+// take takes a node. wrong is what cannot be read of it.
+func (z *zkImport) take(list *zkList, children map[string]int64, n *zkfile.Node, wrong error) error {
+	if n.Path == systemNodes || strings.HasPrefix(n.Path, systemNodes+"/") {
+		return z.takeSystem(list, n, wrong)
+	}
+	path, ok := z.place(n.Path)
+	switch {
+	case !ok:
+		return nil
+	case wrong != nil:
+		return wrong
+	case n.Kind == znode.Ephemeral:
+		list.ephemerals++
+		return nil
+	}
+	node := target.Node{Path: path, Data: n.Data, ACL: n.ACL, Kind: n.Kind, TTLMs: n.TTLMs, Sequence: n.Created}
+	if err := checkNode(&node); err != nil {
+		return err
+	}
+	if path == "/" && z.existing != target.Replace && len(n.Data) == 0 && znode.FormatACL(n.ACL) == znode.FormatACL(znode.OpenACL) {
+		node.Data, node.ACL = nil, nil // as every root is
+	}
+	list.nodes = append(list.nodes, node)
+	list.bytes += int64(len(n.Data))
+	children[znode.Parent(path)]++
+	return nil
+}
+
+// refusal is one error of all nodes that Lycaon may not have, on a line each.
+func (l *zkList) refusal() error {
+	if len(l.refused) <= 1 {
+		return errors.Join(l.refused...)
+	}
+	lines := l.refused
+	if l.moreRefused > 0 {
+		lines = append(lines, fmt.Errorf("and %d more", l.moreRefused))
+	}
+	return fmt.Errorf("%d nodes cannot be imported\n%w", len(l.refused)+l.moreRefused, errors.Join(lines...))
+}
+
 // limits counts the quotas.
 func (l *zkList) limits() (n int) {
 	for i := range l.quotas {
@@ -74,8 +108,8 @@ func (l *zkList) limits() (n int) {
 	return n
 }
 
-// listSystem takes the quotas of what is imported.
-func (z *zkImport) listSystem(list *zkList, n *zkfile.Node) error {
+// takeSystem takes the quotas of what is imported.
+func (z *zkImport) takeSystem(list *zkList, n *zkfile.Node, wrong error) error {
 	name := n.Path[strings.LastIndexByte(n.Path, '/')+1:]
 	of, ok := strings.CutPrefix(strings.TrimSuffix(n.Path, "/"+name), quotaNodes+"/")
 	if !ok || name != limitsName && name != statsName {
@@ -91,12 +125,12 @@ func (z *zkImport) listSystem(list *zkList, n *zkfile.Node) error {
 		return nil
 	}
 	quota := target.Node{Path: quotaNodes + path + "/" + name, Data: n.Data, ACL: n.ACL}
-	err := checkNode(&quota)
+	err := cmp.Or(wrong, checkNode(&quota))
 	if err == nil && name == limitsName {
 		_, err = znode.ParseLimits(n.Data)
 	}
 	if err != nil {
-		return fmt.Errorf("node %q: %w", n.Path, err)
+		return err
 	}
 	list.quotas = append(list.quotas, quota)
 	return nil

@@ -108,20 +108,15 @@ func (t *Tree) Complete() error {
 }
 
 // FirstZxid returns the first transaction of a log, or 0 and perhaps how it is
-// torn of one that has none. Logs are replayed in its order. If it is lenient, a
-// first record that is damaged ends the log too.
-func FirstZxid(r io.Reader, lenient bool) (first int64, torn string, err error) {
+// torn of one that has none. Logs are replayed in its order.
+func FirstZxid(r io.Reader) (first int64, torn string, err error) {
 	l, err := openLog(r)
 	if err != nil {
 		return 0, "", err
 	}
-	l.lenient = lenient
 	h, _, err := l.next()
-	switch {
-	case err == io.EOF:
+	if err == io.EOF {
 		return 0, l.torn, nil
-	case lenient && errors.Is(err, ErrDamaged):
-		return 0, err.Error(), nil
 	}
 	return h.zxid, "", err
 }

@@ -2,6 +2,7 @@ package zkfile
 
 import (
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 
@@ -19,29 +20,27 @@ type Node struct {
 }
 
 // Walk yields the nodes, parents before children, level by level and names in
-// order. The error says of a node what rule it breaks.
-func (t *Tree) Walk(visit func(*Node) error) error {
+// order. The error says of a node what cannot be read of it; then it has its path
+// alone.
+func (t *Tree) Walk() iter.Seq2[*Node, error] {
 	type level struct {
 		path string
 		node *node
 	}
-	for todo := []level{{"", t.root}}; len(todo) > 0; {
-		var below []level
-		for _, l := range todo {
-			n, err := t.export(l.path, l.node)
-			if err == nil {
-				err = visit(n)
+	return func(yield func(*Node, error) bool) {
+		for todo := []level{{"", t.root}}; len(todo) > 0; {
+			var below []level
+			for _, l := range todo {
+				if !yield(t.export(l.path, l.node)) {
+					return
+				}
+				for _, name := range slices.Sorted(maps.Keys(l.node.children)) {
+					below = append(below, level{l.path + "/" + name, l.node.children[name]})
+				}
 			}
-			if err != nil {
-				return err
-			}
-			for _, name := range slices.Sorted(maps.Keys(l.node.children)) {
-				below = append(below, level{l.path + "/" + name, l.node.children[name]})
-			}
+			todo = below
 		}
-		todo = below
 	}
-	return nil
 }
 
 func (t *Tree) export(path string, n *node) (*Node, error) {
@@ -50,11 +49,11 @@ func (t *Tree) export(path string, n *node) (*Node, error) {
 	}
 	acl, ok := t.aclOf(n)
 	if !ok {
-		return nil, fmt.Errorf("node %.200q: its ACL, number %d, is not in the snapshot: %w", path, n.aclID, ErrDamaged)
+		return &Node{Path: path}, fmt.Errorf("its ACL, number %d, is not in the snapshot: %w", n.aclID, ErrDamaged)
 	}
 	kind, ttlMs, err := t.kind(n)
 	if err != nil {
-		return nil, fmt.Errorf("node %.200q: %w", path, err)
+		return &Node{Path: path}, err
 	}
 	return &Node{Path: path, Data: n.data, ACL: acl, Kind: kind, TTLMs: ttlMs, Created: int64(uint32(n.cversion))}, nil
 }

@@ -19,15 +19,15 @@ var annACL = znode.ACL{{Perms: znode.AllPerms, Scheme: "digest", ID: "ann:h"}, {
 func shown(t *testing.T, tree *Tree) string {
 	t.Helper()
 	var b strings.Builder
-	require.NoError(t, tree.Walk(func(n *Node) error {
+	for n, err := range tree.Walk() {
+		require.NoError(t, err)
 		data := "null"
 		if n.Data != nil {
 			data = fmt.Sprintf("%q", n.Data)
 		}
 		kind := [...]string{"", " ephemeral", " container", fmt.Sprintf(" ttl %d", n.TTLMs)}[n.Kind]
 		fmt.Fprintf(&b, "%s %s %s %d%s\n", n.Path, data, znode.FormatACL(n.ACL), n.Created, kind)
-		return nil
-	}))
+	}
 	return b.String()
 }
 
@@ -142,15 +142,21 @@ func TestWhatIsNoSnapshotSaysWhy(t *testing.T) {
 	}
 }
 
-func TestANodeOfAnUnknownKindOrACLIsNamed(t *testing.T) {
+func TestANodeOfAnUnknownKindOrACLIsYieldedWithAnError(t *testing.T) {
 	t.Parallel()
 	for why, n := range map[string]saved{
-		`node "/a": its ACL, number 7, is not in the snapshot: damaged`:                              {path: "/a", acl: 7},
-		`node "/a": the kind of node that ephemeralOwner 0xff00010000000001 stands for is not known`: {path: "/a", acl: -1, owner: -0xfffeffffffffff},
+		`its ACL, number 7, is not in the snapshot: damaged`:                              {path: "/a", acl: 7},
+		`the kind of node that ephemeralOwner 0xff00010000000001 stands for is not known`: {path: "/a", acl: -1, owner: -0xfffeffffffffff},
 	} {
 		tree, err := ReadSnapshot(bytes.NewReader(beginSnapshot(nil, nil).node(saved{acl: -1}).node(n).end()), 0)
 		require.NoError(t, err)
-		require.EqualError(t, tree.Walk(func(*Node) error { return nil }), why)
+		var wrong error
+		for n, err := range tree.Walk() {
+			if n.Path == "/a" {
+				wrong = err
+			}
+		}
+		require.EqualError(t, wrong, why)
 	}
 }
 
@@ -318,12 +324,14 @@ func TestADamagedRecordWithOthersBehindItIsAnError(t *testing.T) {
 	} {
 		bad = bytes.Clone(file) // damaged in the first record
 		spoil(bad)
-		_, _, err = FirstZxid(bytes.NewReader(bad), false)
+		_, _, err = FirstZxid(bytes.NewReader(bad))
 		require.ErrorIs(t, err, ErrDamaged)
-		first, torn, err := FirstZxid(bytes.NewReader(bad), true)
+		tree = smallTree(t, 5)
+		tree.Lenient()
+		done, err = tree.Replay(bytes.NewReader(bad))
 		require.NoError(t, err)
-		require.Zero(t, first)
-		require.Contains(t, torn, fmt.Sprintf("byte %d: %s", logHead, why))
+		require.Zero(t, done.Applied)
+		require.Contains(t, done.Torn, fmt.Sprintf("byte %d: %s", logHead, why))
 	}
 }
 
@@ -424,19 +432,19 @@ func TestMissingTransactionsAreMissed(t *testing.T) {
 	tree.Lenient()
 	require.NoError(t, tree.Complete())
 
-	first, torn, err := FirstZxid(log(7, 8), false)
+	first, torn, err := FirstZxid(log(7, 8))
 	require.NoError(t, err)
 	require.EqualValues(t, 7, first)
 	require.Empty(t, torn)
-	first, torn, err = FirstZxid(log(), false)
+	first, torn, err = FirstZxid(log())
 	require.NoError(t, err)
 	require.Zero(t, first)
 	require.Empty(t, torn, "reserved, and not used yet")
-	first, torn, err = FirstZxid(strings.NewReader("ZKLG"), false)
+	first, torn, err = FirstZxid(strings.NewReader("ZKLG"))
 	require.NoError(t, err)
 	require.Zero(t, first)
 	require.Equal(t, "it ends within its head", torn)
-	_, _, err = FirstZxid(strings.NewReader("something else"), true)
+	_, _, err = FirstZxid(strings.NewReader("something else"))
 	require.ErrorIs(t, err, ErrDamaged)
 }
 
