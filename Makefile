@@ -66,9 +66,9 @@ bench:
 bench-peers:
 	./.ci/bench-peers $(ARGS)
 
-## bench-profile: where the CPU of a server goes under load, into docs/PERFORMANCE.md and docs/performance/profile.md; 2 minutes
+## bench-profile: where the CPU of a server goes in every workload, into docs/PERFORMANCE.md, docs/performance/profile.md and profile-all.md; 6 minutes, 1 with ARGS="-scenes sessions"
 bench-profile: build
-	cd bench && $(GO) build -o ../bin/bench . && exec ../bin/bench profile -lycaon ../bin/lycaon -page ../docs/PERFORMANCE.md -details ../docs/performance $(ARGS)
+	cd bench && $(GO) build -o ../bin/bench . && exec ../bin/bench profile -lycaon ../bin/lycaon -scenes all -page ../docs/PERFORMANCE.md -details ../docs/performance $(ARGS)
 
 ## bench-scale: Lycaon alone at up to 10,000 connections, 5 million nodes, 5 servers, 100,000 watches, into docs/PERFORMANCE.md; 30 minutes, or 6 with ARGS=-short
 bench-scale:

@@ -70,6 +70,7 @@ type venue struct {
 	ready  bool  // has the nodes that acts read and write
 	failed error // why they were not prepared at first
 	leader int
+	looker func() // of a profile: runs beside the next load, from its beginning
 	spare  func() // as slayAfter returns it; of scale alone
 }
 
@@ -322,6 +323,7 @@ type effort struct {
 func (v *venue) together(clients int, work func(client int, start time.Time) (tally, error)) (*effort, error) {
 	var e effort
 	parts := make([]tally, clients)
+	v.begun()
 	own := ownCPU()
 	var err error
 	e.cpu, e.elapsed, err = spend(v.pids(), func() error {
@@ -339,6 +341,14 @@ func (v *venue) together(clients int, work func(client int, start time.Time) (ta
 		e.join(p)
 	}
 	return &e, nil
+}
+
+// begun has who looks on begin: what is measured begins now.
+func (v *venue) begun() {
+	if v.looker != nil {
+		go v.looker()
+		v.looker = nil
+	}
 }
 
 // churns are the rounds of short sessions so far.
@@ -403,6 +413,7 @@ func tellWatchers(n int) func(v *venue, e entrant, length time.Duration) (figure
 		if _, err := v.tell(writer, actors, rehearsal); err != nil { // they are many to connect twice
 			return nil, err
 		}
+		v.begun()
 		return v.tell(writer, actors, length)
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os/exec"
@@ -18,7 +19,7 @@ import (
 // again is what is looked at under the same load once more, since looking costs
 // something itself.
 type again struct {
-	calls     map[string]float64 // system calls by name, for 1,000 operations; nil without perf
+	calls     map[string]float64 // system calls by name, for 1,000 operations or, where there are none, a second; nil without perf
 	allocated []function         // parts of the bytes
 	holders   waits              // of locks, by who let the others wait
 	waiters   waits              // by who waited
@@ -31,10 +32,8 @@ type waits struct {
 	by  []function
 }
 
-const (
-	againFor = 3 * time.Second
-	topOwner = 6
-)
+// topOwner are so many of the functions that something belongs to.
+const topOwner = 6
 
 // fetched is a profile, or why there is none.
 type fetched struct {
@@ -57,32 +56,27 @@ func fetch(ctx context.Context, m *member, path string, length time.Duration) <-
 	return answer
 }
 
-func lookAgain(ctx context.Context, v *venue, e entrant, a act) (again, error) {
-	leader := v.members[v.leader]
-	allocs := fetch(ctx, leader, "/debug/pprof/allocs", againFor)
-	locks := fetch(ctx, leader, "/debug/pprof/mutex", againFor)
-	blocks := fetch(ctx, leader, "/debug/pprof/block", againFor)
-	counted := make(chan map[string]float64, 1)
-	go func() { counted <- countCalls(ctx, leader.process.pid(), againFor) }()
-	load, err := a.play(v, e, againFor+settling)
-	allocated, held, waited, calls := <-allocs, <-locks, <-blocks, <-counted
-	for _, f := range []fetched{{err: err}, allocated, held, waited} {
-		if f.err != nil {
-			return again{}, f.err
-		}
+// lookAgain counts system calls a second.
+func lookAgain(ctx context.Context, m *member, length time.Duration) (again, error) {
+	allocs := fetch(ctx, m, "/debug/pprof/allocs", length)
+	locks := fetch(ctx, m, "/debug/pprof/mutex", length)
+	blocks := fetch(ctx, m, "/debug/pprof/block", length)
+	calls := countCalls(ctx, m.process.pid(), length)
+	allocated, held, waited := <-allocs, <-locks, <-blocks
+	if err := errors.Join(allocated.err, held.err, waited.err); err != nil {
+		return again{}, err
 	}
-	operations := load[rate] * againFor.Seconds()
 	for name := range calls {
-		calls[name] = quotient(calls[name], operations) * 1000
+		calls[name] /= length.Seconds()
 	}
 	_, most := owners(allocated.profile, 1)
-	return again{calls: calls, allocated: most, holders: waitsOf(held.profile), waiters: waitsOf(waited.profile)}, nil
+	return again{calls: calls, allocated: most, holders: waitsOf(held.profile, length), waiters: waitsOf(waited.profile, length)}, nil
 }
 
 // waitsOf reads a profile of locks or of all waits, whose values are nanoseconds.
-func waitsOf(p *profile.Profile) waits {
+func waitsOf(p *profile.Profile, length time.Duration) waits {
 	sum, by := owners(p, 1)
-	return waits{sum: sum / 1e9 / againFor.Seconds(), by: by}
+	return waits{sum: sum / 1e9 / length.Seconds(), by: by}
 }
 
 // owners divides a value of a profile among the functions that it belongs to: the
@@ -220,6 +214,15 @@ func tellAllocated(b *strings.Builder, all []profiled) {
 	for _, one := range all {
 		fmt.Fprintf(b, "%s, %s:\n\n", one.servedBy(), one.scene)
 		listParts(b, one.again.allocated)
+	}
+}
+
+// tellCopied says who has memory copied.
+func tellCopied(b *strings.Builder, all []profiled) {
+	b.WriteString("## Who copies memory\n\nBy the innermost function that is none of Go's own. What the kernel copies, of sockets and files, is within the system calls.\n\n")
+	for _, one := range all {
+		fmt.Fprintf(b, "%s, %s: %.1f %% of the CPU.\n\n", one.servedBy(), one.scene, one.where.copied*100)
+		listParts(b, one.where.copiers)
 	}
 }
 

@@ -135,6 +135,7 @@ func (v *venue) makeMany(ctx context.Context, e entrant, count, batch int) (figu
 		return nil, err
 	}
 	var created tally
+	v.begun()
 	cpu, elapsed, err := spend(v.pids(), func() (err error) {
 		created, err = v.fill(e, until(ctx, counted(count, leaf)), batch, make([]byte, leafBytes))
 		return err

@@ -134,6 +134,7 @@ func idle(ctx context.Context, v *venue, e entrant, before, length time.Duration
 	if err != nil {
 		return nil, err
 	}
+	v.begun()
 	measured, failed := measureRest(ctx, []*resting{r}, before, length)
 	return measured[0], failed[0]
 }

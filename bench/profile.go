@@ -15,9 +15,11 @@ import (
 const profileHelp = `usage: go run . profile [flags]
 
 Tells where the CPU of a server goes while it bears the main workloads, or any scene
-of the comparison: a server alone, and the leader of three. It takes a profile of the
-CPU meanwhile, and counts; then, under the same load again, profiles of what is
-allocated and waited for, and counts system calls by perf, if there is one.
+of the comparison: a server alone, the leader of three and a follower. It takes a
+profile of the CPU meanwhile, and counts; then, under the same load again, profiles of
+what is allocated and waited for, and counts system calls by perf, if there is one.
+Of all scenes those are shorter that are not among the main ones; beside them it looks
+at servers that get a million nodes, take a snapshot, start, and lose their leader.
 
 `
 
@@ -26,6 +28,7 @@ type profiling struct {
 	binary string
 	length time.Duration
 	acts   []act
+	every  bool // all of them, and what is none
 	all    []profiled
 
 	compiler string             // the file that it optimizes by; empty: none is made
@@ -35,8 +38,9 @@ type profiling struct {
 // profiled is what was seen of one server in one scene.
 type profiled struct {
 	servers int
+	follows bool // of several, and no leader
 	scene   string
-	rate    float64 // operations/s, all servers
+	rate    float64 // operations/s, all servers; 0 if there are none
 	elapsed time.Duration
 	cpu     time.Duration      // of this server
 	grown   map[string]float64 // its counters, meanwhile
@@ -46,8 +50,13 @@ type profiled struct {
 	err     error
 }
 
-// operations are those of all servers.
-func (one *profiled) operations() float64 { return one.rate * one.elapsed.Seconds() }
+// operations are those of all servers. Where there are none a second stands for 1,000.
+func (one *profiled) operations() float64 {
+	if one.rate == 0 {
+		return 1000 * one.elapsed.Seconds()
+	}
+	return one.rate * one.elapsed.Seconds()
+}
 
 // mainScenes are profiled unless others are named.
 const mainScenes = "writes;50 % reads;reads"
@@ -58,18 +67,18 @@ func playProfile(ctx context.Context, args []string) error {
 	f.StringVar(&p.binary, "lycaon", "../bin/lycaon", "the server's binary")
 	f.DurationVar(&p.length, "length", 5*time.Second, "of each profile of the CPU, made up to whole seconds: a server takes no others")
 	dir := f.String("dir", "", "where the servers keep their data (default: a temporary folder)")
-	servers := f.String("servers", "1,3", "how many; of several the leader is looked at")
+	servers := f.String("servers", "1,3", "how many; of several the leader and a follower are looked at")
 	f.StringVar(&p.compiler, "pgo", "", "write the profiles of the CPU, merged, to this file for the compiler (go build -pgo)")
-	scenes := f.String("scenes", mainScenes, "those of the comparison, separated by semicolons, or all")
+	scenes := f.String("scenes", mainScenes, "those of the comparison, separated by semicolons, or all, and what is no scene")
 	page := f.String("page", "", "the page whose marked part is written anew (default: print it)")
-	folder := f.String("details", "", "the folder for profile.md, with the system calls, who allocates and who waits (default: print it)")
+	folder := f.String("details", "", "the folder for profile.md, with the system calls, who allocates and who waits, and profile-all.md, of all scenes (default: print them)")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
 	if p.length <= 0 {
 		return fmt.Errorf("-length %v: want more than 0", p.length)
 	}
-	p.length = wholeSeconds(p.length)
+	p.length, p.every = wholeSeconds(p.length), *scenes == "all"
 	counts, err := numbers(*servers)
 	if err != nil {
 		return err
@@ -88,7 +97,11 @@ func playProfile(ctx context.Context, args []string) error {
 		if err := p.forCompiler(); err != nil {
 			return err
 		}
-		return errors.Join(writePart(*page, "bench profile", p.markdown(on)), writePage(*folder, profileFile, p.details(on)))
+		err := errors.Join(writePart(*page, "bench profile", p.markdown(on)), writePage(*folder, profileFile, p.details(on)))
+		if p.every {
+			err = errors.Join(err, writePage(*folder, everyFile, p.everything(on)))
+		}
+		return err
 	})
 }
 
@@ -158,59 +171,161 @@ func (p *profiling) look(ctx context.Context, dir string, servers int) error {
 		if err := v.quiet(ctx); err != nil {
 			return err
 		}
-		spare := v.slayAfter(ctx, p.length+actWithin)
-		one := p.under(ctx, v, e, a)
-		if one.raw != nil {
-			p.cpu = append(p.cpu, one.raw)
-		}
+		length, second := p.lengths(a)
+		spare := v.slayAfter(ctx, length+second+actWithin)
+		p.note(servers, a.name, p.under(ctx, v, e, a))
 		spare()
-		one.servers, one.scene = servers, a.name
-		p.all = append(p.all, one)
-		progressProfile(one)
+	}
+	if p.every {
+		return p.chores(ctx, v, e)
 	}
 	return nil
 }
 
-// settling is how much longer than the profile the load lasts.
-const settling = 500 * time.Millisecond
+// note keeps what was seen of the servers in a scene: of the leader, and of a follower.
+func (p *profiling) note(servers int, scene string, seen []profiled) {
+	for i, one := range seen {
+		one.servers, one.scene, one.follows = servers, scene, i > 0
+		if one.raw != nil {
+			p.cpu = append(p.cpu, one.raw)
+		}
+		p.all = append(p.all, one)
+		progressProfile(one)
+	}
+}
 
-func (p *profiling) under(ctx context.Context, v *venue, e entrant, a act) (one profiled) {
-	leader := v.members[v.leader]
-	before, err := counters(ctx, leader)
+const (
+	settling = 500 * time.Millisecond // how much longer than the look at it the load lasts
+
+	secondLook = 3 * time.Second // by what costs something itself
+	briefly    = 3 * time.Second // of scenes that are not among the main ones, if all are looked at
+	briefAgain = 2 * time.Second
+	idleTimes  = 4 // as long: a sample is 10 ms of CPU
+)
+
+// lengths are those of both looks.
+func (p *profiling) lengths(a act) (first, second time.Duration) {
+	switch {
+	case a.name == idleScene:
+		return idleTimes * p.length, secondLook
+	case p.every && !slices.Contains(strings.Split(mainScenes, ";"), a.name):
+		return min(p.length, briefly), briefAgain
+	}
+	return p.length, secondLook
+}
+
+// lookedAt are the servers that are looked at: who leads, and the next one.
+func (v *venue) lookedAt() []*member {
+	if len(v.members) == 1 {
+		return v.members
+	}
+	return []*member{v.members[v.leader], v.members[(v.leader+1)%len(v.members)]}
+}
+
+// beside looks at each of the servers from the beginning of a load on, which lasts
+// until all have been looked at.
+func (v *venue) beside(seen []*member, look func(i int, m *member) error, load func() (figures, error)) (figures, error) {
+	var begun bool
+	looked := make(chan error, 1)
+	v.looker = func() { looked <- eachOf(len(seen), func(i int) error { return look(i, seen[i]) }) }
+	f, err := load()
+	begun, v.looker = v.looker == nil, nil
+	if begun {
+		err = errors.Join(err, <-looked)
+	}
+	return f, err
+}
+
+func (p *profiling) under(ctx context.Context, v *venue, e entrant, a act) []profiled {
+	seen := v.lookedAt()
+	all := make([]profiled, len(seen))
+	length, second := p.lengths(a)
+	load, err := v.beside(seen, func(i int, m *member) error {
+		all[i] = lookAt(ctx, m, length)
+		return all[i].err
+	}, func() (figures, error) { return a.play(v, e, length+settling) })
+	rateAll(all, a, load)
+	if err == nil {
+		load, err = v.beside(seen, func(i int, m *member) (err error) {
+			all[i].again, err = lookAgain(ctx, m, second)
+			return err
+		}, func() (figures, error) { return a.play(v, e, second+settling) })
+	}
+	for i := range all {
+		all[i].err = errors.Join(all[i].err, err)
+		all[i].again.forEach(all[i].rate, a, load)
+	}
+	return all
+}
+
+// lookAt looks at a server for a length of time.
+func lookAt(ctx context.Context, m *member, length time.Duration) (one profiled) {
+	before, err := counters(ctx, m)
 	if err != nil {
 		return profiled{err: err}
 	}
-	cpu, err := cpuTime(leader.process.pid())
+	cpu, err := cpuTime(m.process.pid())
 	if err != nil {
 		return profiled{err: err}
 	}
-	profiles := fetch(ctx, leader, "/debug/pprof/profile", p.length)
-	// Of the load alone: to sort what was measured takes this program a tenth as long again.
-	one.elapsed = p.length + settling
-	load, err := a.play(v, e, one.elapsed)
-	raw := <-profiles
-	if one.err = errors.Join(err, raw.err); one.err != nil {
+	begin := time.Now()
+	raw := <-fetch(ctx, m, "/debug/pprof/profile", length)
+	one.elapsed = time.Since(begin)
+	if one.err = raw.err; one.err != nil {
 		return one
 	}
-	after, err := counters(ctx, leader)
-	if one.err = err; err != nil {
-		return one
-	}
-	if one.cpu, one.err = cpuTime(leader.process.pid()); one.err != nil {
+	if one.cpu, one.err = cpuTime(m.process.pid()); one.err != nil {
 		return one
 	}
 	one.cpu -= cpu
-	one.raw, one.rate, one.grown, one.where = raw.profile, load[rate], growth(before, after), divide(raw.profile)
-	one.again, one.err = lookAgain(ctx, v, e, a)
+	after, err := counters(ctx, m)
+	one.raw, one.grown, one.where, one.err = raw.profile, growth(before, after), divide(raw.profile), err
 	return one
+}
+
+// rateAll tells how much was done. Watchers are told of pieces of news, of which the load
+// knows only how soon the last one came: of those the servers' own count is taken, and two
+// of three have been looked at.
+func rateAll(all []profiled, a act, load figures) {
+	var news float64
+	for _, one := range all {
+		news += quotient(one.grown["lycaon_messages_sent_total"], one.elapsed.Seconds())
+	}
+	if len(all) > 1 {
+		news *= 1.5
+	}
+	for i := range all {
+		all[i].rate = load[rate]
+		if a.news() {
+			all[i].rate = news
+		}
+	}
+}
+
+// news tells whether the operations of an act are pieces of news.
+func (a *act) news() bool { return strings.HasPrefix(a.name, "one change to ") }
+
+// forEach divides system calls a second by 1,000 operations a second of the load that
+// they were counted under.
+func (l *again) forEach(first float64, a act, load figures) {
+	each := load[rate]
+	if a.news() {
+		each = first
+	}
+	if each == 0 {
+		return
+	}
+	for name := range l.calls {
+		l.calls[name] *= 1000 / each
+	}
 }
 
 func progressProfile(one profiled) {
 	if one.err != nil {
-		fmt.Printf("%d x %s: FAILED: %v\n", one.servers, one.scene, one.err)
+		fmt.Printf("%s, %s: FAILED: %v\n", one.servedBy(), one.scene, one.err)
 		return
 	}
-	fmt.Printf("%d x %s: %s/s, CPU %s s per 1,000\n", one.servers, one.scene, number(one.rate), number(one.cpuPerK()))
+	fmt.Printf("%s, %s: %s/s, CPU %s s per 1,000\n", one.servedBy(), one.scene, number(one.rate), number(one.cpuPerK()))
 }
 
 // cpuPerK is the CPU of this server for 1,000 operations of all.
@@ -257,12 +372,8 @@ func (p *profiling) markdown(measuredOn string) string {
 	fmt.Fprintf(&b, "%s 32 connections with 32 requests in flight each, values of 1 KiB, profiles of %v. Three servers share the cores with each other and\n"+
 		"with the load, and the leader serves a third of the clients. A moment counts for the innermost function that belongs to a group: copying and sorting count for\n"+
 		"who calls them.\n\n", measuredOn, p.length)
-	for _, one := range p.all {
-		if one.err != nil {
-			fmt.Fprintf(&b, "- %s, %s failed: %s\n\n", heading(one.servers), one.scene, strings.ReplaceAll(one.err.Error(), "\n", "; "))
-		}
-	}
-	good := p.good()
+	p.tellFailed(&b)
+	good := p.main()
 	profileHead(&b, "% of the CPU", good)
 	for _, group := range groupOrder {
 		fmt.Fprintf(&b, "| %s |", group)
@@ -289,9 +400,10 @@ const profileFile = "profile.md"
 func (p *profiling) details(measuredOn string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# A server under load, in detail\n\nMade by `make bench-profile`, with the tables of [where the CPU goes](../PERFORMANCE.md#where-the-cpu-goes), of the same servers under the same load. %s\n", measuredOn)
-	good := p.good()
+	good := p.main()
 	tellCalls(&b, good)
 	tellAllocated(&b, good)
+	tellCopied(&b, good)
 	tellWaits(&b, good)
 	b.WriteString("## The functions in which most is spent\n\n")
 	for _, one := range good {
@@ -306,6 +418,21 @@ func (p *profiling) good() []profiled {
 	return slices.DeleteFunc(slices.Clone(p.all), func(one profiled) bool { return one.err != nil })
 }
 
+// main are the good ones that stand in the page itself: of every scene the main ones, without followers.
+func (p *profiling) main() []profiled {
+	return slices.DeleteFunc(p.good(), func(one profiled) bool {
+		return p.every && (one.follows || !slices.Contains(strings.Split(mainScenes, ";"), one.scene))
+	})
+}
+
+func (p *profiling) tellFailed(b *strings.Builder) {
+	for _, one := range p.all {
+		if one.err != nil {
+			fmt.Fprintf(b, "- %s, %s failed: %s\n\n", one.servedBy(), one.scene, strings.ReplaceAll(one.err.Error(), "\n", "; "))
+		}
+	}
+}
+
 // profileHead is the head of a table with one for each.
 func profileHead(b *strings.Builder, first string, all []profiled) {
 	fmt.Fprintf(b, "| %s |", first)
@@ -316,8 +443,11 @@ func profileHead(b *strings.Builder, first string, all []profiled) {
 }
 
 func (one *profiled) servedBy() string {
-	if one.servers == 1 {
+	switch {
+	case one.servers == 1:
 		return "one server"
+	case one.follows:
+		return fmt.Sprintf("follower of %d", one.servers)
 	}
 	return fmt.Sprintf("leader of %d", one.servers)
 }

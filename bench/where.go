@@ -113,23 +113,31 @@ type function struct {
 
 // where is how the CPU of a profile is divided.
 type where struct {
-	groups map[string]float64 // parts of 1
-	top    []function
+	groups  map[string]float64 // parts of 1
+	top     []function
+	copied  float64    // part of 1 that went into copying memory
+	copiers []function // parts of it, by who had it copied
+	samples int
 }
 
 const topFunctions = 12
 
 func divide(p *profile.Profile) where {
 	w := where{groups: map[string]float64{}}
-	flat := map[string]float64{}
+	flat, copiers := map[string]float64{}, map[string]float64{}
 	var sum float64
 	for _, s := range p.Sample {
 		v := float64(s.Value[len(s.Value)-1]) // the last one is the time
 		names := functionsOf(s)
 		sum += v
 		w.groups[groupOf(names)] += v
+		w.samples += int(s.Value[0])
 		if len(names) > 0 {
 			flat[names[0]] += v
+		}
+		if len(names) > 0 && names[0] == copying {
+			w.copied += v
+			copiers[copier(names)] += v
 		}
 	}
 	if sum == 0 {
@@ -138,8 +146,23 @@ func divide(p *profile.Profile) where {
 	for name := range w.groups {
 		w.groups[name] /= sum
 	}
-	w.top = partsOf(flat, sum, topFunctions)
+	w.top, w.copiers = partsOf(flat, sum, topFunctions), partsOf(copiers, w.copied, topOwner)
+	w.copied /= sum
 	return w
+}
+
+// copying is what all copies of memory end in, but those of the kernel.
+const copying = "runtime.memmove"
+
+// copier is the innermost function that is none of Go's own: append, a buffer and a
+// slice that grows copy for who calls them.
+func copier(functions []string) string {
+	for _, name := range functions {
+		if host, _, ok := strings.Cut(name, "/"); ok && strings.Contains(host, ".") {
+			return name
+		}
+	}
+	return owner(functions)
 }
 
 // functionsOf are those of a sample, the innermost first, with what was inlined.
