@@ -62,7 +62,7 @@ differential:
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./znode/... ./session ./protocol ./server/state ./server/watch ./server/pipeline ./server/raftlog
 
-## bench-peers: beside ZooKeeper and etcd, into docs/PERFORMANCE.md and docs/performance; 2 hours, or 14 minutes with ARGS=-short; wants root to install ZooKeeper
+## bench-peers: beside ZooKeeper and etcd, and bin/consul if it is there, into docs/PERFORMANCE.md and docs/performance; 2 hours, or 14 minutes with ARGS=-short; wants root to install ZooKeeper
 bench-peers:
 	./.ci/bench-peers $(ARGS)
 
@@ -79,7 +79,7 @@ pgo:
 	$(GO) build -trimpath -o bin/lycaon-plain ./cmd/lycaon
 	cd bench && $(GO) build -o ../bin/bench . && exec ../bin/bench profile -lycaon ../bin/lycaon-plain -servers 1 -scenes "writes;50 % reads;reads;sessions" -length 10s -pgo ../cmd/lycaon/server.pgo
 
-## bench-consul: bin/consul for `make bench-peers ARGS="-consul ../bin/consul"`, from its source in the Go module proxy; licence BUSL 1.1
+## bench-consul: bin/consul, which `make bench-peers` then compares with too, from its source in the Go module proxy; licence BUSL 1.1
 bench-consul:
 	./.ci/bench-consul
 

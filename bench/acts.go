@@ -552,7 +552,8 @@ func sceneNames() []string {
 
 // manyScenes are those with many nodes.
 func manyScenes() []string {
-	return []string{createScene(hundredThousand), restartScene(hundredThousand), batchScene(million), restartScene(million), snapshotScene}
+	return []string{createScene(hundredThousand), restartScene(hundredThousand), diskScene(hundredThousand),
+		batchScene(million), restartScene(million), diskScene(million), snapshotScene}
 }
 
 // placeOf orders scenes as they are told.

@@ -24,6 +24,7 @@ const (
 	snapshotWithin = 3 * time.Minute // until all servers have taken one by themselves; three of Lycaon take 50 to 67 s in a row, and as long is measured beside
 	quietSeconds   = 3               // of the load beside it, at least
 	quietPatience  = 75              // seconds of load, after which so many are enough
+	coldRuns       = 3               // at most: a start from the disk takes longest, and gives much the same each time
 	lookForFiles   = 10 * time.Millisecond
 	readyWithin    = 3 * time.Minute
 	bulkWithin     = 15 * time.Minute // all scenes on the same nodes
@@ -32,6 +33,11 @@ const (
 func createScene(n int) string  { return "create " + thousands(n) + " nodes" }
 func batchScene(n int) string   { return fmt.Sprintf("%s, %d a transaction", createScene(n), batchOf) }
 func restartScene(n int) string { return "kill -9 to ready, " + thousands(n) + " nodes" }
+
+// diskScene is restartScene without the data in the machine's memory.
+func diskScene(n int) string {
+	return "kill -9 to ready, no data in the page cache, " + thousands(n) + " nodes"
+}
 
 // thousands writes a number with commas.
 func thousands(n int) string {
@@ -43,20 +49,23 @@ func thousands(n int) string {
 }
 
 // bulkScenes are those of so many nodes, in the order that they come.
-func bulkScenes(e entrant, count int) []string {
+func (c *comparison) bulkScenes(e entrant, count, run int) []string {
 	scenes := []string{createScene(count)}
 	if count == million {
 		scenes = []string{batchScene(count), snapshotScene}
 	}
 	if e.name != floorName { // which forgets everything
 		scenes = append(scenes, restartScene(count))
+		if c.forgets && run <= coldRuns {
+			scenes = append(scenes, diskScene(count))
+		}
 	}
 	return scenes
 }
 
 // bulk is what is measured of many nodes, on servers that it ends.
 func (c *comparison) bulk(ctx context.Context, ensemble *ensemble, servers, count, run int, e entrant) (err error) {
-	scenes := bulkScenes(e, count)
+	scenes := c.bulkScenes(e, count, run)
 	if c.plan(servers, scenes, e.name, run) {
 		return nil
 	}
@@ -87,8 +96,15 @@ func (c *comparison) bulk(ctx context.Context, ensemble *ensemble, servers, coun
 		return nil
 	}
 	spare()
-	took, err := v.restart(ctx)
-	return c.note(ctx, servers, restartScene(count), e.name, run, figures{seconds: took.Seconds()}, err)
+	warm, err := v.restart(ctx)
+	if noted := c.note(ctx, servers, restartScene(count), e.name, run, warm, err); err != nil || noted != nil {
+		return noted
+	}
+	if !slices.Contains(scenes, diskScene(count)) {
+		return nil
+	}
+	cold, err := v.restartFromDisk(ctx)
+	return c.note(ctx, servers, diskScene(count), e.name, run, cold, err)
 }
 
 // makeWeighed creates nodes, and tells what lives of them in Lycaon, which can be
@@ -157,8 +173,12 @@ func (v *venue) makeMany(ctx context.Context, e entrant, count, batch int) (figu
 
 // restart kills every server with -9, starts them again and waits until the
 // first of them has answered a write.
-func (v *venue) restart(ctx context.Context) (time.Duration, error) {
+func (v *venue) restart(ctx context.Context) (figures, error) {
+	programs := v.programs()
 	v.slay()
+	if err := remember(programs); err != nil { // whoever was started from the disk before has had them forgotten
+		return nil, err
+	}
 	return v.rise(ctx)
 }
 
@@ -171,23 +191,28 @@ func (v *venue) slay() {
 	}
 }
 
-// rise starts every server and waits until the first of them has answered a write.
-func (v *venue) rise(ctx context.Context) (time.Duration, error) {
+// rise starts every server and waits until the first of them has answered a write. The
+// CPU is that of all servers until then; errors are the tries that were in vain.
+func (v *venue) rise(ctx context.Context) (figures, error) {
 	ctx, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()
 	begin := time.Now()
 	for _, m := range v.members {
 		if err := m.start(); err != nil {
-			return 0, err
+			return nil, err
 		}
 	}
+	vain := 0
 	for try := 250 * time.Millisecond; ; try += try / 4 {
 		err := v.tryWrite(ctx, try)
 		if err == nil {
-			return time.Since(begin), nil
+			took := time.Since(begin)
+			cpu, err := cpuOf(v.pids())
+			return figures{seconds: took.Seconds(), cpuS: cpu.Seconds(), refusals: float64(vain)}, err
 		}
+		vain++
 		if ctx.Err() != nil {
-			return 0, fmt.Errorf("not ready within %v: %w", readyWithin, err)
+			return nil, fmt.Errorf("not ready within %v: %w", readyWithin, err)
 		}
 	}
 }
@@ -258,28 +283,52 @@ func (v *venue) writeThroughSnapshot(ctx context.Context, e entrant) (figures, e
 	if err != nil {
 		return nil, err
 	}
-	load := pace(loaders, w)
-	for second, quiet := 0, 0; !look.over() || quiet < enoughQuiet(second, look.longest()); second++ {
+	load, begin := pace(loaders, w), time.Now()
+	var during, beside []time.Duration // the CPU of each second, by whether a snapshot was taken in it
+	for second := 0; !look.over() || len(beside) < enoughQuiet(second, look.longest()); second++ {
 		if second == quietSeconds && trigger != nil {
 			go func() { triggered <- trigger(ctx) }()
 		}
-		open := look.running()
-		if err := load.during(ctx, time.Second); err != nil {
+		from := time.Now()
+		cpu, _, err := spend(v.pids(), func() error { return load.during(ctx, time.Second) })
+		if err != nil {
 			return nil, errors.Join(err, load.stop())
 		}
-		if !open && !look.running() {
-			quiet++
+		if look.seenSince(from) {
+			during = append(during, cpu)
+		} else {
+			beside = append(beside, cpu)
 		}
 	}
 	if err := load.stop(); err != nil {
 		return nil, err
 	}
+	elapsed := time.Since(begin) // whole seconds, and the last answers
 	if trigger != nil {
 		if err := <-triggered; err != nil {
 			return nil, err
 		}
 	}
-	return throughFigures(load.whole, look.stop())
+	f, err := throughFigures(load.whole, look.stop())
+	if err != nil {
+		return nil, err
+	}
+	rss, _, err := v.memory()
+	f[rate], f[rssMiB], f[cpuS] = float64(len(load.whole.answered))/elapsed.Seconds(), float64(rss>>20), surplus(during, beside).Seconds()
+	return f, err
+}
+
+// surplus is how much some seconds took beyond as many of others with the same load, of
+// which there is one at least.
+func surplus(of, beside []time.Duration) (more time.Duration) {
+	var usual time.Duration
+	for _, cpu := range beside {
+		usual += cpu
+	}
+	for _, cpu := range of {
+		more += cpu - usual/time.Duration(len(beside))
+	}
+	return more
 }
 
 // connect opens the connections of a workload, spread over the servers.

@@ -49,22 +49,71 @@ func (v *venue) restartCold(ctx context.Context) (figures, error) {
 		return nil, err
 	}
 	alone := time.Since(begin).Seconds()
-	if err := forget(); err != nil {
+	f, err := v.riseFromDisk(ctx, nil)
+	if err == nil && read > 0 {
+		f[fileS], f[fileMiBs] = alone, float64(read)/(1<<20)/alone
+	}
+	return f, err
+}
+
+// restartFromDisk is restart without what the machine remembers of the servers' data. It
+// keeps their programs: of one that others run too, those would keep it.
+func (v *venue) restartFromDisk(ctx context.Context) (figures, error) {
+	programs := v.programs()
+	v.slay()
+	return v.riseFromDisk(ctx, programs)
+}
+
+// riseFromDisk is rise, with nothing in the page cache but some files.
+func (v *venue) riseFromDisk(ctx context.Context, but []string) (figures, error) {
+	if err := errors.Join(forget(), remember(but)); err != nil {
 		return nil, err
 	}
-	took, err := v.rise(ctx)
+	f, err := v.rise(ctx)
 	if err != nil {
 		return nil, err
 	}
-	f := figures{seconds: took.Seconds()}
-	if read > 0 {
-		f[fileS], f[fileMiBs] = alone, float64(read)/(1<<20)/alone
-	}
 	all, err := v.members[0].process.diskRead()
-	if err == nil {
-		f[startMiBs] = float64(all) / (1 << 20) / took.Seconds()
-	}
+	f[startMiBs] = float64(all) / (1 << 20) / f[seconds]
 	return f, err
+}
+
+// programs are what the servers run: the files that they have mapped or open, but for
+// what is in the folder of their data.
+func (v *venue) programs() []string {
+	data, err := filepath.Abs(v.dir)
+	if err != nil {
+		data = v.dir
+	}
+	var all []string
+	for _, pid := range v.pids() {
+		for l := range strings.Lines(contents(fmt.Sprintf("/proc/%d/maps", pid))) {
+			if at := strings.IndexByte(l, '/'); at >= 0 {
+				all = append(all, strings.TrimSpace(l[at:]))
+			}
+		}
+		open, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid)) // fails for a bad pattern alone
+		for _, f := range open {
+			if name, err := os.Readlink(f); err == nil {
+				all = append(all, name)
+			}
+		}
+	}
+	slices.Sort(all)
+	return slices.DeleteFunc(slices.Compact(all), func(name string) bool {
+		info, err := os.Stat(name)
+		return err != nil || !info.Mode().IsRegular() || hasPrefix(name, []string{data + "/", "/proc/", "/sys/"})
+	})
+}
+
+// remember reads files, so that the machine has them in memory.
+func remember(files []string) error {
+	for _, name := range files {
+		if _, err := readWhole(name); err != nil && !errors.Is(err, os.ErrNotExist) { // which a server keeps for its life
+			return err
+		}
+	}
+	return nil
 }
 
 // diskRead is what a process had the disk read so far, in bytes.
@@ -101,6 +150,10 @@ func readNewest(folder string) (n int64, err error) {
 			newest, name = info, f
 		}
 	}
+	return readWhole(name)
+}
+
+func readWhole(name string) (n int64, err error) {
 	file, err := os.Open(name)
 	if err != nil {
 		return 0, err

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,6 +30,115 @@ func TestTheNewestSnapshotIsReadWhole(t *testing.T) {
 	n, err = readNewest(dir)
 	require.NoError(t, err)
 	require.EqualValues(t, 3*wholeReads+7, n)
+}
+
+func TestAProgramIsToldFromItsData(t *testing.T) {
+	program, data := t.TempDir(), t.TempDir()
+	for _, dir := range []string{program, data} {
+		open, err := os.Create(filepath.Join(dir, "file"))
+		require.NoError(t, err)
+		defer open.Close()
+	}
+	v := here(3)
+	v.dir = data
+	files := v.programs()
+	ours, err := os.Executable()
+	require.NoError(t, err)
+	require.Contains(t, files, ours, "mapped")
+	require.Contains(t, files, filepath.Join(program, "file"), "open, as Java's archives are")
+	require.NotContains(t, files, filepath.Join(data, "file"))
+	for _, name := range files {
+		require.False(t, strings.HasPrefix(name, "/dev/") || strings.HasPrefix(name, "/proc/"), name)
+	}
+	require.NoError(t, remember(append(files, filepath.Join(program, "gone"))))
+}
+
+// slowly answers the third write alone.
+type slowly struct {
+	loop
+	tries *int
+}
+
+func (s slowly) open(context.Context, []string) (session, error) {
+	*s.tries++
+	return obliging{*s.tries == 3}, nil
+}
+
+type obliging struct{ at bool }
+
+func (a obliging) write(context.Context) error {
+	if a.at {
+		return nil
+	}
+	return errors.New("nobody leads")
+}
+
+func (obliging) survives(context.Context) (bool, bool, error) { return true, true, nil }
+func (obliging) close()                                       {}
+
+func TestARestartTellsItsCPUAndTheTriesInVain(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	dir, tries := t.TempDir(), 0
+	v := &venue{ensemble: &ensemble{system: slowly{tries: &tries}, dir: dir}}
+	for range 2 {
+		m := &member{addr: l.Addr().String(), log: filepath.Join(dir, "log"), args: []string{"sleep", "60"}}
+		require.NoError(t, m.start())
+		v.members = append(v.members, m)
+	}
+	defer v.slay()
+	before := v.pids()
+	f, err := v.restart(t.Context())
+	require.NoError(t, err)
+	require.NotEqual(t, before, v.pids())
+	require.Equal(t, 2.0, f[refusals])
+	require.Positive(t, f[seconds])
+	require.Contains(t, f, cpuS)
+	if !canForget() {
+		t.Skip("takes root to drop the page cache")
+	}
+	tries = 0
+	f, err = v.restartFromDisk(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 2.0, f[refusals])
+	require.Contains(t, f, startMiBs)
+}
+
+func TestAStartFromTheDiskComesBehindTheWarmOneInTheFirstRuns(t *testing.T) {
+	for _, c := range []struct {
+		of, entrant string
+		forgets     bool
+		run         int
+		want        []string
+	}{
+		{"as root", "etcd", true, coldRuns, []string{restartScene(hundredThousand), diskScene(hundredThousand)}},
+		{"more runs", "etcd", true, coldRuns + 1, []string{restartScene(hundredThousand)}},
+		{"others", "etcd", false, 1, []string{restartScene(hundredThousand)}},
+		{"the floor", floorName, true, 1, nil},
+	} {
+		scenes := (&comparison{forgets: c.forgets}).bulkScenes(entrant{name: c.entrant}, hundredThousand, c.run)
+		require.Equal(t, append([]string{createScene(hundredThousand)}, c.want...), scenes, c.of)
+	}
+}
+
+func TestAStartFromTheDiskIsComparedLikeTheWarmOne(t *testing.T) {
+	made := func(entrant string, warm, cold, cpu float64) []cell {
+		return []cell{
+			{Servers: 1, Scene: restartScene(million), Entrant: entrant, Run: 1, Figures: figures{seconds: warm}}, // as older results have it
+			{Servers: 1, Scene: diskScene(million), Entrant: entrant, Run: 1, Figures: figures{seconds: cold, cpuS: cpu, startMiBs: 100}},
+		}
+	}
+	s := summarizeCells(append(made(native, 1, 4, 2), made("zookeeper", 2, 3, 5)...))
+	tables := s.tablesMarkdown()
+	require.Contains(t, tables, "| "+restartScene(million)+", s | 2 |  | 1 | 2.0 x |")
+	require.Contains(t, tables, "| "+diskScene(million)+", s | 3 |  | 4 | **0.75 x** |")
+	require.Contains(t, tables, "| "+diskScene(million)+", CPU s | 5 |  | 2 | 2.5 x |")
+	require.NotContains(t, tables, restartScene(million)+", CPU s")
+	require.Less(t, strings.Index(tables, restartScene(million)), strings.Index(tables, diskScene(million)))
+	short := (&results{}).short(s)
+	require.Contains(t, short, "a peer, of 3 figures")
+	require.Contains(t, short, "in one.\n\n- 1 server, "+diskScene(million)+", s: lycaon 4; zookeeper 3 (0.75 x)\n")
 }
 
 func TestWhatAProcessHadTheDiskRead(t *testing.T) {

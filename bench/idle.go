@@ -125,7 +125,8 @@ func measureRest(ctx context.Context, all []*resting, before, length time.Durati
 // spent is what so many servers took, each.
 func spent(before, after usage, servers int) figures {
 	cores := (after.cpu - before.cpu).Seconds() / after.at.Sub(before.at).Seconds()
-	return figures{idlePercent: cores / float64(servers) * 100, firstMiB: float64(before.rss) / (1 << 20), rssMiB: float64(after.rss) / (1 << 20)}
+	return figures{idlePercent: cores / float64(servers) * 100, firstMiB: float64(before.rss) / (1 << 20), rssMiB: float64(after.rss) / (1 << 20),
+		refusals: 0} // with one the scene has failed
 }
 
 // idle measures the sessions of one system.

@@ -41,6 +41,7 @@ type comparison struct {
 	raised   int              // servers, so far
 	down     map[string]error // why so many servers of a system do not come up
 
+	forgets  bool // the machine can be made to forget what it has of files in memory
 	planning bool // cells are gone through, not measured
 	outlook  outlook
 }
@@ -131,6 +132,9 @@ func (c *comparison) run(ctx context.Context) error {
 		return err
 	}
 	c.results.begin(a)
+	if c.forgets = canForget(); !c.forgets {
+		fmt.Fprintln(os.Stderr, "no start without data in the page cache: to drop that takes root, and a machine or container that lets it")
+	}
 	return c.twice(func() error { return c.all(ctx) })
 }
 
@@ -430,7 +434,7 @@ func (c *comparison) many(ctx context.Context, servers, count, run int) error {
 	}
 	systems := map[string]system{} // by entrant
 	by := slices.DeleteFunc(inTurn(all, run), func(e entrant) bool {
-		return leftOut(e.name, count) || !slices.ContainsFunc(bulkScenes(e, count), func(scene string) bool { return c.wanted(servers, scene, e.name, run) })
+		return leftOut(e.name, count) || !slices.ContainsFunc(c.bulkScenes(e, count, run), func(scene string) bool { return c.wanted(servers, scene, e.name, run) })
 	})
 	memory := statusKiB(contents("/proc/meminfo"), "MemTotal")
 	for i, e := range by {
@@ -440,7 +444,7 @@ func (c *comparison) many(ctx context.Context, servers, count, run int) error {
 	raised := c.ensembles(ctx, systems, servers)
 	defer func() { endAll(raised) }()
 	for _, e := range by {
-		scenes := bulkScenes(e, count)
+		scenes := c.bulkScenes(e, count, run)
 		if err := c.guarded(ctx, servers, scenes, e.name, run, func() error {
 			return c.bulk(ctx, raised[e.name], servers, count, run, e)
 		}); err != nil {

@@ -31,6 +31,7 @@ const (
 	firstMiB   = "first_rss_mib"  // before the scene
 	refusals   = "errors"
 	seconds    = "s"
+	cpuS       = "cpu_s" // of all servers: what a restart takes, or a snapshot beside the load
 	leaderS    = "client_at_leader_s"
 	nodeBytes  = "rss_bytes_a_node"
 	nodeAnon   = "anonymous_bytes_a_node"

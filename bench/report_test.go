@@ -244,13 +244,20 @@ func TestRequestsAreSplitByTheSnapshot(t *testing.T) {
 	require.ErrorContains(t, err, "while the snapshot was taken")
 }
 
+func TestASnapshotCostsWhatItsSecondsTakeMoreThanOthers(t *testing.T) {
+	s := time.Second
+	require.Equal(t, 3*s, surplus([]time.Duration{3 * s, 2 * s}, []time.Duration{s, 2 * s, 0}))
+	require.Zero(t, surplus(nil, nil))
+}
+
 func TestASpanIsOverWhenItIsSoNoMore(t *testing.T) {
 	at := func(ms int) time.Time { return time.UnixMilli(int64(ms)) }
 	s := &spans{}
 	for i, is := range []bool{false, true, true, false, false, true} {
 		s.note(is, at(i))
 		require.Equal(t, i == 3 || i == 4, s.over(), i)
-		require.Equal(t, is, s.running(), i)
+		require.Equal(t, is, s.seenSince(at(i)), i)
+		require.Equal(t, i > 0, s.seenSince(at(max(0, i-2))), "%d: in the 2 ms before", i)
 	}
 	require.Equal(t, []span{{at(1), at(3)}, {at(5), at(5)}}, s.seen)
 	require.Equal(t, 2*time.Millisecond, s.longest())

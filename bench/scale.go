@@ -387,8 +387,7 @@ func (s *scaling) nodes(ctx context.Context, n, run int) error {
 		}
 		err = s.cell(ctx, 1, restartScene(n), run, func() (figures, error) {
 			v.spare()
-			took, err := v.restart(ctx)
-			return figures{seconds: took.Seconds()}, err
+			return v.restart(ctx)
 		})
 		if err != nil || !cold {
 			return err

@@ -55,11 +55,11 @@ func (s *spans) over() bool {
 	return len(s.seen) > 0 && !s.open
 }
 
-// running tells that it is so.
-func (s *spans) running() bool {
+// seenSince tells whether it has been so at any time since then.
+func (s *spans) seenSince(begin time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.open
+	return s.open || len(s.seen) > 0 && s.seen[len(s.seen)-1].end.After(begin)
 }
 
 // longest is how long it has been so at a time.

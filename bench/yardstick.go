@@ -21,7 +21,7 @@ func (y yardstick) label() string {
 // figureNames are how figures are told, with their units.
 var figureNames = map[string]string{
 	rate: "per s", p50Ms: "p50 ms", p95Ms: "p95 ms", p99Ms: "p99 ms", cpuPerK: "CPU s per 1,000", rssMiB: "MiB resident", refusals: "errors",
-	seconds: "s", leaderS: "s, client at the leader", nodeBytes: "bytes a node", nodeAnon: "anonymous bytes a node",
+	seconds: "s", cpuS: "CPU s", leaderS: "s, client at the leader", nodeBytes: "bytes a node", nodeAnon: "anonymous bytes a node",
 	loadPerK: "CPU s per 1,000 of the load program", liveBytes: "live bytes each", perSync: "writes a sync",
 	idlePercent: "% of a core a server", busiestPercent: "% of a core the busiest", firstMiB: "MiB resident at its beginning", quietP99Ms: "p99 ms without", snapshotS: "s of snapshot",
 	startMiBs: "MiB read a second", fileMiBs: "MiB/s of the snapshot alone", fileS: "s to read the snapshot alone", diskS: "s of the disk for what is read",
@@ -38,9 +38,9 @@ func yardsticksOf(scene string) []yardstick {
 	case strings.HasPrefix(scene, "open loop"):
 		names = []string{p95Ms, p99Ms, cpuPerK}
 	case scene == snapshotScene:
-		names = []string{p99Ms, snapshotS}
+		names = []string{p99Ms, snapshotS, cpuS}
 	case strings.HasPrefix(scene, "kill"):
-		names = []string{seconds}
+		names = []string{seconds, cpuS}
 	case scene == killScene, scene == pauseScene:
 		names = []string{seconds, leaderS}
 	case scene == createScene(hundredThousand): // too few for a figure of memory
