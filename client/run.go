@@ -19,7 +19,7 @@ func (c *Client) run() {
 		if !none {
 			c.cfg.logger.Info("connected", "server", l.addr, "session", c.Session().ID())
 			err = c.serve(l)
-			if final = isFinal(err); !final { // which is of the session, whoever says so
+			if final = isSessionLoss(codeOf(err)); !final { // which is of the session, whoever says so
 				err = fmt.Errorf("%s: %w", l.addr, err)
 			}
 			if c.leave(l, err) {
@@ -85,7 +85,7 @@ func (c *Client) serve(l *link) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.link = nil
-	if c.ctx.Err() == nil && !isFinal(err) {
+	if c.ctx.Err() == nil && !isSessionLoss(codeOf(err)) {
 		c.setState(Disconnected)
 	}
 	if l.left != nil {
@@ -143,10 +143,8 @@ func (c *Client) lowestOpen() uint64 {
 	return c.nextXid + 1
 }
 
-// isFinal tells the ends that no other server or moment will change.
-func isFinal(err error) bool { return isSessionLoss(codeOf(err)) || isRefusal(codeOf(err)) }
-
-// isRefusal is of a server that will not have this client, now or later.
+// isRefusal is of a server that will not have this client, now or later. It counts in
+// answer to a hello: one that has welcomed a client and then says so is in doubt.
 func isRefusal(code protocol.Code) bool {
 	return code == protocol.AuthFailed || code == protocol.UnsupportedVersion
 }

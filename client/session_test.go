@@ -136,6 +136,24 @@ func TestARefusedAttachEndsTheClient(t *testing.T) {
 	}
 }
 
+func TestAServerThatRefusesWhomItHasWelcomedIsLeft(t *testing.T) {
+	for _, code := range []protocol.Code{protocol.AuthFailed, protocol.UnsupportedVersion} {
+		t.Run(code.String(), func(t *testing.T) {
+			bubble(t, func(t *testing.T, f *fake) {
+				c := f.openAt(three)
+				p := f.serve()
+				p.write(protocol.AppendMessage(nil, &protocol.Message{Kind: protocol.Goodbye, Code: code}))
+				q := f.serve()
+				require.NotEqual(t, p.addr, q.addr)
+				require.Equal(t, protocol.HelloAttach, q.hello.Mode)
+				done := c.getAsync(t.Context(), "/")
+				q.answer(q.next())
+				require.NoError(t, (<-done).err)
+			})
+		})
+	}
+}
+
 func TestARefusalThatMayPassIsTriedElsewhere(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
 		servers := []string{"a:1", "b:2", "c:3"}
