@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/lycaon-io/lycaon/protocol"
 )
@@ -31,6 +32,7 @@ type call struct {
 	alone     bool // it was refused although no other write was open
 	cost      int  // bytes of its answer that a server may have to keep
 	sentAt    time.Duration
+	seen      uint64     // newest zxid that the client had been shown by then
 	garbled   int        // answers that did not decode
 	bytes     int        // as it was sent
 	watch     *Watch     // of OpWatch: goes live with the answer
@@ -200,8 +202,20 @@ func replyError(m *protocol.Message) error {
 // beyond is what a server's detail adds to the sentinel, with whose own words
 // it often begins.
 func beyond(sentinel error, detail string) string {
+	detail = harmless(detail)
 	if i := strings.Index(detail, sentinel.Error()); i >= 0 {
 		return strings.TrimPrefix(detail[i+len(sentinel.Error()):], ": ")
 	}
 	return detail
+}
+
+// harmless is the beginning of a server's text, of one line, with nothing in it that a
+// terminal obeys.
+func harmless(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text[:min(len(text), maxDetail)])
 }

@@ -342,8 +342,10 @@ func (c *Client) checkWelcome(w *protocol.Welcome) error {
 		return fmt.Errorf("%w: welcomed to session %#x instead of %#x", ErrProtocol, w.Session, id)
 	case !guest && len(w.Password) != passwordSize && (id == 0 || len(w.Password) > 0):
 		return fmt.Errorf("%w: a session password of %d bytes", ErrProtocol, len(w.Password))
-	case w.TimeoutMs < 1 || w.TimeoutMs > int64(24*time.Hour/time.Millisecond):
+	case w.TimeoutMs < min(leastTimeout, c.cfg.sessionTimeout).Milliseconds() || w.TimeoutMs > (24*time.Hour).Milliseconds():
 		return fmt.Errorf("%w: a session timeout of %d ms", ErrProtocol, w.TimeoutMs)
+	case w.Zxid > maxZxid:
+		return fmt.Errorf("%w: a state of zxid %d", ErrProtocol, w.Zxid)
 	case w.HighXid >= protocol.MaxXid && id != 0:
 		return fmt.Errorf("%w: one has run as %d", errXidsSpent, w.HighXid)
 	case w.HighXid >= protocol.MaxXid:

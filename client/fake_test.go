@@ -127,7 +127,7 @@ func (f *fake) serve(change ...func(*protocol.Welcome)) *peer {
 	p := f.accept()
 	w := protocol.Welcome{
 		Version: 1, Session: fakeSession, Password: make([]byte, passwordSize), Generation: 1,
-		TimeoutMs: fakeTimeout.Milliseconds(), Zxid: 1, Limits: protocol.DefaultLimits(),
+		TimeoutMs: fakeTimeout.Milliseconds(), Zxid: max(1, p.hello.LastZxid), Limits: protocol.DefaultLimits(),
 	}
 	for _, c := range change {
 		c(&w)
@@ -204,6 +204,7 @@ func (p *peer) answer(r protocol.Request, change ...func(*protocol.Message)) {
 
 func (p *peer) event(e protocol.EventType, path string, zxid uint64) {
 	p.t.Helper()
+	p.zxid = max(p.zxid, zxid)
 	p.write(protocol.AppendMessage(nil, &protocol.Message{Kind: protocol.Event, Event: e, Path: path, Zxid: zxid}))
 }
 

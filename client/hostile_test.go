@@ -11,6 +11,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode"
 
 	"github.com/stretchr/testify/require"
 
@@ -349,4 +350,47 @@ func TestAnAddressBeyondAllNamesIsNotLearned(t *testing.T) {
 	require.True(t, usable(strings.Repeat("a", 253)+":65535"))
 	require.False(t, usable(strings.Repeat("a", 1<<20)+":1"))
 	require.False(t, usable("a:"+strings.Repeat("1", 1<<20)))
+}
+
+func TestAPageLongerThanAskedForIsNotBelieved(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		c := f.open()
+		p := f.serve()
+		done := async(func() (uint64, error) {
+			_, err := c.Children(t.Context(), "/", Limit(3))
+			return 0, err
+		})
+		p.answer(p.next(), func(m *protocol.Message) { m.More = &protocol.More{Names: []string{"a", "b"}, Truncated: true} })
+		p.answer(p.next(), func(m *protocol.Message) { m.More = &protocol.More{Names: []string{"c", "d"}} })
+		require.ErrorIs(t, (<-done).err, ErrProtocol)
+	})
+}
+
+func TestAServersTextIsBoundedAndObeyedByNoTerminal(t *testing.T) {
+	evil := &protocol.More{Detail: "\x1b]0;\x07\r\n" + strings.Repeat("é\u009b", 3)}
+	failed := protocol.Message{Op: protocol.OpSet, Code: protocol.NoNode, More: evil}
+	require.Len(t, harmless(strings.Repeat("a", 1<<20)), maxDetail)
+	bubble(t, func(t *testing.T, f *fake) {
+		c := f.open()
+		p := f.serve()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		single := c.getAsync(ctx, "/")
+		p.answer(p.next(), func(m *protocol.Message) { m.Code, m.More = protocol.NoAuth, evil })
+		multi := async(func() (uint64, error) {
+			_, err := c.Multi(ctx, OpSet("/a", nil))
+			return 0, err
+		})
+		p.answer(p.next(), func(m *protocol.Message) {
+			m.Code, m.More = protocol.NoNode, &protocol.More{Results: []protocol.Message{failed}}
+		})
+		left := c.getAsync(ctx, "/")
+		p.next()
+		p.write(protocol.AppendMessage(nil, &protocol.Message{Kind: protocol.Goodbye, Code: protocol.Closing, More: evil}))
+		for _, done := range []<-chan result{single, multi, left} {
+			text := (<-done).err.Error()
+			require.Contains(t, text, "\ufffd]0;\ufffd\ufffd\ufffdé\ufffdé")
+			require.False(t, strings.ContainsFunc(strings.ReplaceAll(text, "\n", ""), unicode.IsControl), "but for the lines of joined errors")
+		}
+	})
 }

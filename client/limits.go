@@ -24,12 +24,13 @@ const (
 	// but pings has come.
 	// silenceMin is about what a cluster needs for a new leader: to leave sooner
 	// gains nothing, and a loaded server may well take a part of it.
-	pingAfter  = 250 * time.Millisecond // of silence while something is unanswered
-	silenceMin = 700 * time.Millisecond // or a quarter of the session's timeout: then the server is left, if there is another
-	muchOwed   = 256 << 10              // bytes of requests unanswered: then the timeout does not shorten that
-	shortLife  = 3 * time.Second        // of a connection: left for silence so early, the next one gets twice as long
-	usefulLife = time.Second            // of a connection, at least: then whom to turn to is asked anew without a pause
-	lateness   = 50 * time.Millisecond  // of our own clock: then it is we who did not run
+	pingAfter    = 250 * time.Millisecond // of silence while something is unanswered
+	silenceMin   = 700 * time.Millisecond // or a quarter of the session's timeout: then the server is left, if there is another
+	muchOwed     = 256 << 10              // bytes of requests unanswered: then the timeout does not shorten that
+	shortLife    = 3 * time.Second        // of a connection: left for silence so early, the next one gets twice as long
+	usefulLife   = time.Second            // of a connection, at least: then whom to turn to is asked anew without a pause
+	lateness     = 50 * time.Millisecond  // of our own clock: then it is we who did not run
+	leastTimeout = 10 * time.Millisecond  // of a session whose client asked for no less: pings come six times in it
 
 	// A server that has not reached the leader for contactLimit begins no session:
 	// by then a healthy cluster has a new leader, so it is this server that is cut
@@ -45,8 +46,10 @@ const (
 	// closeGrace is how long Close waits for a connection that is down.
 	closeGrace = time.Second
 
-	maxHost = 255 // bytes of a name, of a server that is learned of
-	maxPort = 5
+	maxHost   = 255 // bytes of a name, of a server that is learned of
+	maxPort   = 5
+	maxDetail = 1 << 10 // bytes of a server's text in an error, as servers cut it
+	maxZxid   = 1 << 62 // a century of a billion transactions a second
 
 	bufferSize       = 64 << 10 // of the sender: what one write call takes
 	readBufferSize   = 64 << 10

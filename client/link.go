@@ -189,7 +189,7 @@ func (c *Client) encodeNext(buf []byte, now time.Duration) []byte {
 		c.finish(cl, tooLarge)
 		return buf[:start]
 	}
-	cl.state, cl.sentAt, cl.bytes = callSent, now, len(buf)-start
+	cl.state, cl.sentAt, cl.seen, cl.bytes = callSent, now, c.lastZxid, len(buf)-start
 	c.sent.push(cl)
 	c.owed += cl.bytes
 	if cl.replay != nil {
@@ -273,6 +273,8 @@ func (l *link) handle(m *protocol.Message) error {
 		return net.ErrClosed
 	}
 	switch {
+	case m.Zxid > maxZxid: // every sane server would be behind it
+		return fmt.Errorf("%w: a message of zxid %d", ErrProtocol, m.Zxid)
 	case m.Kind == protocol.Event:
 		return c.watches.event(c, m)
 	case m.Kind == protocol.Goodbye:
@@ -294,6 +296,9 @@ func (c *Client) answer(l *link, m *protocol.Message) error {
 	}
 	if isSessionLoss(m.Code) || m.Code == protocol.NotReady && c.cfg.mode == protocol.HelloGuest {
 		return goodbyeError(m) // told to every call, this one included; a guest asks elsewhere
+	}
+	if m.Code == protocol.OK && cl.req.Op.IsRead() && m.Zxid < cl.seen {
+		return fmt.Errorf("%w: %v %d was answered as of zxid %d, when this client had been shown %d", ErrProtocol, m.Op, m.Xid, m.Zxid, cl.seen)
 	}
 	c.sent.pop()
 	c.owed -= cl.bytes

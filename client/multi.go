@@ -179,7 +179,7 @@ func multiFailure(m *protocol.Message, err error, writes int) error {
 		}
 		e.Err = &MultiError{int(m.More.Count) + i, r.Code.Err()}
 		if r.More != nil && r.More.Detail != "" {
-			e.Detail = r.More.Detail
+			e.Detail = harmless(r.More.Detail)
 		}
 		break
 	}

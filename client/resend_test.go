@@ -477,6 +477,9 @@ func TestAServerThatMisbehavesIsLeft(t *testing.T) {
 		"an answer nobody asked for":     message(protocol.Message{Op: protocol.OpGet, Xid: 99}),
 		"an answer to another operation": message(protocol.Message{Op: protocol.OpSet, Xid: 1}),
 		"an answer ahead of its turn":    message(protocol.Message{Op: protocol.OpGet, Xid: 2}),
+		"an answer older than was seen":  message(protocol.Message{Op: protocol.OpGet, Xid: 1}),
+		"an answer of no zxid there is":  message(protocol.Message{Op: protocol.OpGet, Xid: 1, Zxid: 1 << 63}),
+		"an event of no zxid there is":   message(protocol.Message{Kind: protocol.Event, Event: protocol.EventCreated, Path: "/", Zxid: 1 << 63}),
 		"half an answer":                 message(protocol.Message{Op: protocol.OpGet, Xid: 1, Partial: true}),
 		"a pong from the future":         message(protocol.Message{Op: protocol.OpPing, Xid: 1 << 60}),
 		"an event of no path":            message(protocol.Message{Kind: protocol.Event, Event: protocol.EventCreated}),
@@ -503,12 +506,26 @@ func TestAServerThatMisbehavesIsLeft(t *testing.T) {
 	}
 }
 
+// Only reads are of the present: the answer of a write may have been kept.
+func TestAWritesAnswerMayBeOld(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		c := f.open()
+		p := f.serve(func(w *protocol.Welcome) { w.Zxid = 40 })
+		done := c.createAsync(t.Context(), "/a")
+		p.answer(p.next(), func(m *protocol.Message) { m.Zxid = 7 })
+		require.NoError(t, (<-done).err)
+		require.Len(t, f.dials, 1)
+	})
+}
+
 func TestAWelcomeThatMakesNoSenseIsRefused(t *testing.T) {
 	for name, spoil := range map[string]func(*protocol.Welcome){
 		"another version":    func(w *protocol.Welcome) { w.Version = 2 },
 		"no session":         func(w *protocol.Welcome) { w.Session = 0 },
 		"no password":        func(w *protocol.Welcome) { w.Password = nil },
 		"no timeout":         func(w *protocol.Welcome) { w.TimeoutMs = 0 },
+		"a hasty timeout":    func(w *protocol.Welcome) { w.TimeoutMs = 9 },
+		"no zxid there is":   func(w *protocol.Welcome) { w.Zxid = 1 << 63 },
 		"an endless timeout": func(w *protocol.Welcome) { w.TimeoutMs = 1 << 60 },
 		"no frames":          func(w *protocol.Welcome) { w.Limits.MaxFrame = 0 },
 		"endless frames":     func(w *protocol.Welcome) { w.Limits.MaxFrame = 1 << 31 },
