@@ -130,8 +130,7 @@ func (l *Lane) resume(r *protocol.Request, m *protocol.Message) {
 	switch {
 	case !l.watching:
 		fail(m, protocol.NotReadOnly, "watches need a session")
-	case c.watches.CountOf(l.watcher())+len(r.Watches) > c.cfg.MaxWatches,
-		c.watches.Len()+len(r.Watches) > c.cfg.MaxServerWatches:
+	case l.tooMany(len(r.Watches)) && l.tooMany(l.unknown(r.Watches)):
 		l.tooManyWatches(m)
 	case r.Compare:
 		if c.applying {
@@ -145,6 +144,16 @@ func (l *Lane) resume(r *protocol.Request, m *protocol.Message) {
 		misresume(r.Watches, c.machine.Zxid())
 		watch.Resume(c.watches, c.ring, c.machine.Tree(), l.watcher(), r.Watches, c.machine.Zxid())
 	}
+}
+
+// unknown counts those that the connection does not have already.
+func (l *Lane) unknown(watches []protocol.Watch) (n int) {
+	for i := range watches {
+		if !l.core.watches.Has(l.watcher(), watches[i].Path, watches[i].Mode) {
+			n++
+		}
+	}
+	return n
 }
 
 // misresume is where mutants resume from.
@@ -162,17 +171,21 @@ func misresume(watches []protocol.Watch, now uint64) {
 // mayWatch turns m into an error and returns false if the connection may not
 // have one more watch.
 func (l *Lane) mayWatch(m *protocol.Message, path string, mode protocol.WatchMode) bool {
-	c := l.core
 	switch {
 	case !l.watching:
 		fail(m, protocol.NotReadOnly, "watches need a session")
 		return false
-	case c.watches.CountOf(l.watcher()) < c.cfg.MaxWatches && c.watches.Len() < c.cfg.MaxServerWatches,
-		c.watches.Has(l.watcher(), path, mode):
+	case !l.tooMany(1), l.core.watches.Has(l.watcher(), path, mode):
 		return true
 	}
 	l.tooManyWatches(m)
 	return false
+}
+
+// tooMany tells whether so many watches more are beyond what the connection or the server may have.
+func (l *Lane) tooMany(more int) bool {
+	c := l.core
+	return c.watches.CountOf(l.watcher())+more > c.cfg.MaxWatches || c.watches.Len()+more > c.cfg.MaxServerWatches
 }
 
 func (l *Lane) tooManyWatches(m *protocol.Message) {
