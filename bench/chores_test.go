@@ -67,11 +67,11 @@ func TestNewsIsCountedByWhoTellsIt(t *testing.T) {
 		return []profiled{{elapsed: 2e9, grown: map[string]float64{"lycaon_messages_sent_total": 600}}, {elapsed: 2e9, grown: map[string]float64{"lycaon_messages_sent_total": 200}}}
 	}
 	all, watchers := told(), act{name: "one change to 100 watchers"}
-	rateAll(all, watchers, figures{rate: 3})
-	require.InDelta(t, 600, all[0].rate, 1e-9) // of three servers
-	rateAll(all[:1], watchers, figures{rate: 3})
+	rateAll(all, 5, watchers, figures{rate: 3})
+	require.InDelta(t, 700, all[0].rate, 1e-9) // 300 and four times 100
+	rateAll(all[:1], 1, watchers, figures{rate: 3})
 	require.InDelta(t, 300, all[0].rate, 1e-9)
-	rateAll(all, act{name: "writes"}, figures{rate: 3})
+	rateAll(all, 3, act{name: "writes"}, figures{rate: 3})
 	require.InDelta(t, 3, all[1].rate, 1e-9)
 
 	l := again{calls: map[string]float64{allCalls: 10}}

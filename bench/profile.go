@@ -244,7 +244,7 @@ func (p *profiling) under(ctx context.Context, v *venue, e entrant, a act) []pro
 		all[i] = lookAt(ctx, m, length)
 		return all[i].err
 	}, func() (figures, error) { return a.play(v, e, length+settling) })
-	rateAll(all, a, load)
+	rateAll(all, len(v.members), a, load)
 	if err == nil {
 		load, err = v.beside(seen, func(i int, m *member) (err error) {
 			all[i].again, err = lookAgain(ctx, m, second)
@@ -284,15 +284,15 @@ func lookAt(ctx context.Context, m *member, length time.Duration) (one profiled)
 }
 
 // rateAll tells how much was done. Watchers are told of pieces of news, of which the load
-// knows only how soon the last one came: of those the servers' own count is taken, and two
-// of three have been looked at.
-func rateAll(all []profiled, a act, load figures) {
-	var news float64
-	for _, one := range all {
-		news += quotient(one.grown["lycaon_messages_sent_total"], one.elapsed.Seconds())
+// knows only how soon the last one came: of those the servers' own count is taken, that of
+// the follower for each one.
+func rateAll(all []profiled, servers int, a act, load figures) {
+	told := func(one *profiled) float64 {
+		return quotient(one.grown["lycaon_messages_sent_total"], one.elapsed.Seconds())
 	}
-	if len(all) > 1 {
-		news *= 1.5
+	news := told(&all[0])
+	if servers > 1 {
+		news += told(&all[1]) * float64(servers-1)
 	}
 	for i := range all {
 		all[i].rate = load[rate]
