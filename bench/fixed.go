@@ -137,12 +137,30 @@ func (s *summary) tellFixed(b *strings.Builder) {
 		fmt.Fprintf(b, " %s |", c.head)
 	}
 	b.WriteString("\n|---|---|---|" + strings.Repeat("---|", len(columns)) + "\n" + rows.String() + "\n")
-	for _, n := range fixedLoads[0].servers {
-		slow, known := s.median(n, yardstick{fixedLoads[0].scene, cpuPerK}, alone)
-		quick, measured := s.median(n, yardstick{fixedLoads[1].scene, cpuPerK}, alone)
-		if known && measured && slow > 0 {
-			fmt.Fprintf(b, "- No cliff: on %d server%s each of %s costs %.2f x what each of %s does, since more share a batch.\n", n, plural(n), fixedLoads[1].load(), quick/slow, fixedLoads[0].load())
+	for _, l := range fixedLoads {
+		for _, n := range l.servers {
+			s.tellTail(b, n, l.scene, fmt.Sprintf("%s, %d server%s", l.load(), n, plural(n)))
 		}
 	}
+	s.tellRates(b)
 	b.WriteString("\n")
+}
+
+// tellRates judges what each costs at the higher of two rates.
+func (s *summary) tellRates(b *strings.Builder) {
+	low, high := &fixedLoads[0], &fixedLoads[1]
+	for _, n := range low.servers {
+		slow, known := s.median(n, yardstick{low.scene, cpuPerK}, alone)
+		quick, measured := s.median(n, yardstick{high.scene, cpuPerK}, alone)
+		if !known || !measured || slow <= 0 {
+			continue
+		}
+		verdict, why := "No cliff", ""
+		if quick > cliff*slow {
+			verdict = "**Cliff**"
+		} else if quick < slow {
+			why = ", since more share a batch"
+		}
+		fmt.Fprintf(b, "- %s: on %d server%s each of %s costs %.2f x what each of %s does%s.\n", verdict, n, plural(n), high.load(), quick/slow, low.load(), why)
+	}
 }

@@ -26,6 +26,7 @@ func (r *results) scaleMarkdown(s *summary, images []plot, folder string) string
 	b.WriteString(r.measuredAt(s) + "\n\n" + plotsMarkdown(images, folder))
 	fmt.Fprintf(&b, "A figure with * was measured while the load program, which shares the machine, took %g %% and more of all CPU: there it is the limit as much as Lycaon, a server\n"+
 		"that has the cores for itself does more, and the CPU of an operation tells more than the rate.\n\n", loadCounts*100)
+	b.WriteString(cliffRule)
 	for _, t := range scaleTables {
 		s.tellScale(&b, &t)
 		if t.title == idleTitle {
@@ -50,14 +51,9 @@ type scaleTable struct {
 	axis
 	title, about string
 	columns      []scaleColumn
-	verdict      string // whether there is a cliff, and where the figures go apart why
-	compared     []step // figures in it
-}
-
-// step is how many times as much an operation costs at one size as at another.
-type step struct {
-	load     string
-	from, to int
+	depth        func(n int) int // requests in flight on each connection, if that depends on the size
+	why          string          // the figures go apart
+	claims       []claim         // that have to be so for why to be told
 }
 
 const (
@@ -89,7 +85,7 @@ func (a axis) singly() []scaleColumn {
 		load := map[bool]string{true: readsSingle, false: writesSingle}[i < len(columns)/2]
 		together := columns[i].scene
 		columns[i].scene = func(n int) string {
-			if inFlight/n <= 1 {
+			if depthOf(n) == 1 {
 				return together(n)
 			}
 			return a.name(load, n)
@@ -98,37 +94,42 @@ func (a axis) singly() []scaleColumn {
 	return columns
 }
 
+// depthOf is how many requests are in flight on each of so many connections.
+func depthOf(n int) int { return max(1, inFlight/n) }
+
 // unmoved is the scene that is the same at all sizes.
 func unmoved(scene string) func(int) string { return func(int) string { return scene } }
 
 var scaleTables = []scaleTable{
 	{byServers, "Servers", "32 connections with 32 requests in flight each, spread over the servers, which share the machine: the CPU is that of all together. Values of 1 KiB.",
 		byServers.loads(readsScene, linearScene, writesScene),
-		"No cliff: each server logs and applies every write, and each linearizable read is confirmed by a majority, all of them on these cores, while a read is the work of one server.", nil},
+		nil, "each server logs and applies every write, and each linearizable read is confirmed by a majority, all of them on these cores, while a read is the work of one server.",
+		[]claim{byServers.costing(writesScene, 1, 5, 2, 0), byServers.costing(linearScene, 1, 5, 1.5, 0), byServers.costing(readsScene, 1, 5, 0, 1.5)}},
 	{byServers, idleTitle, fmt.Sprintf("1,000 sessions of %g s that do nothing but ping, as often as our Go client does (three in that time, to a follower six), "+
 		"for %g s that begin when all have rested for %g; resident is the largest server, at both ends of what is measured, and comes\n"+
 		"to rest within some minutes: three servers had 37.8, 45.9 and 38.2 MiB 6 s after the last session was opened, 40.3, 50.0 and 40.3 after 4 minutes, and 0.1 MiB more at most after 6.", sessionLength.Seconds(), idleLong.Seconds(), restFor.Seconds()),
 		[]scaleColumn{{"", "% of a core a server", unmoved(idleScene), idlePercent, 1}, {"", "MiB resident before", unmoved(idleScene), firstMiB, 1}, {"", "MiB resident after", unmoved(idleScene), rssMiB, 1}},
-		"No cliff: more servers have fewer sessions each, and what they say to one another takes their place.", nil},
+		nil, "more servers have fewer sessions each, and what they say to one another takes their place.", []claim{{unmoved(idleScene), idlePercent, 1, 5, 0.5, 1.5}}},
 	{byConnections, "Connections", "One server; 1,024 requests in flight on all connections together, one on each of 1,000 and of 10,000. Each connection has a session.",
 		append([]scaleColumn{{"", "opened/s", openScene, rate, 1}, {"", "KiB live each", openScene, liveBytes, kib}},
 			byConnections.loads(readsScene, writesScene)...),
-		"No cliff: from 1 to 1,000 connections the requests in flight on each fall from 1,024 to 1, and what came together shared a system call and a wake-up. From 1,000 to 10,000, one in flight on each, a read costs %.1f x and a write %.1f x as much.",
-		[]step{{readsScene, 1000, 10_000}, {writesScene, 1000, 10_000}}},
+		depthOf, "from 1 to 1,000 connections the requests in flight on each fall from 1,024 to 1, and what came together shared a system call and a wake-up.",
+		[]claim{byConnections.costing(readsScene, 1, 1000, 2, 0), byConnections.costing(writesScene, 1, 1000, 2, 0)}},
 	{byConnections, singlyTitle, "As programs ask that wait for each answer: nothing is batched but what happens to be due at once, so every request costs the system calls and\nthe wake-ups of its own, at both ends.",
 		byConnections.singly(),
-		"No cliff: a lone client pays for every wake-up, batch and sync by itself; the more ask at the same time the more share them.", nil},
+		nil, "a lone client pays for every wake-up, batch and sync by itself; the more ask at the same time the more share them.",
+		[]claim{byConnections.costing(readsSingle, 1, 10, 0, 0.7), byConnections.costing(writesSingle, 1, 10, 0, 0.7)}},
 	{byWatches, "Watches", "One server; the watches are held by 100 connections, each on a path of its own that nobody writes; 32 other connections read and write.",
 		append([]scaleColumn{{"", "set/s", watchScene, rate, 1}, {"", "bytes live each", watchScene, liveBytes, 1}},
 			byWatches.loads(readsScene, writesScene)...),
-		"No cliff: a write asks for the watches of its own path alone; the others are memory, which a collection has to mark.", nil},
+		nil, "a write asks for the watches of its own path alone; the others are memory, which a collection has to mark.", []claim{byWatches.costing(writesScene, 0, 100_000, 0, 1.5)}},
 	{byNodes, nodesTitle, fmt.Sprintf("One server; nodes of 100 bytes with paths of 37, of which any is read and written. *Live* is what the heap grew by, after a collection, *resident* what the\nprocess grew by while they were created. *Ready* is from kill -9 to an answered write, with all data in the page cache but the log, which is\nwritten past it; unlike among the goals, the log of the writes of this table is read too; *cold* with nothing in it, as after the machine's own\nrestart: MiB/s are what the start had the disk read, beside what a program gets that only reads the snapshot (a virtual\nmachine's disk may have it in the memory of its host). *%d MiB/s*: the same with a disk that gives no more, as volumes in clouds do unless more is\npaid for, beside what such a disk takes for what was read.", slowDisk),
 		append(append([]scaleColumn{{"", "created/s", createScene, rate, 1}, {"", "bytes live each", createScene, liveBytes, 1}, {"", "bytes resident each", createScene, nodeBytes, 1}},
 			byNodes.loads(readsScene, writesScene)...), scaleColumn{"", "ready s", restartScene, seconds, 1},
 			scaleColumn{"", "cold: ready s", coldScene, seconds, 1}, scaleColumn{"", "MiB/s", coldScene, startMiBs, 1}, scaleColumn{"", "snapshot alone s", coldScene, fileS, 1}, scaleColumn{"", "MiB/s", coldScene, fileMiBs, 1},
 			scaleColumn{"", fmt.Sprintf("%d MiB/s: ready s", slowDisk), slowScene, seconds, 1}, scaleColumn{"", "of the disk s", slowScene, diskS, 1}),
-		"No cliff: a write among 1,000,000 nodes costs %.1f x what it costs among 100,000, and among 5,000,000 %.1f x what among 1,000,000. The tree no longer fits the processor's caches, a collection marks ten times as much, and while a snapshot is taken, which takes longer, each node is copied before it changes.",
-		[]step{{writesScene, hundredThousand, million}, {writesScene, million, 5 * million}}},
+		nil, "the tree no longer fits the processor's caches, a collection marks ten times as much, and while a snapshot is taken, which takes longer, each node is copied before it changes.",
+		[]claim{byNodes.costing(writesScene, hundredThousand, million, 1.2, 0)}},
 }
 
 func (s *summary) tellScale(b *strings.Builder, t *scaleTable) {
@@ -156,7 +157,7 @@ func (s *summary) tellScale(b *strings.Builder, t *scaleTable) {
 	b.WriteString("\n")
 	for i := range t.columns {
 		if c := &t.columns[i]; c.figure == cpuPerK {
-			s.tellCliff(b, t, c)
+			s.tellRange(b, t, c)
 		}
 	}
 	if t.title == nodesTitle {
@@ -188,8 +189,8 @@ func (s *summary) loadIsLimit(servers int, scene string) bool {
 	return known && measured && asking >= loadCounts*(asking+serving)
 }
 
-// tellCliff says how far the CPU of one operation goes apart along an axis.
-func (s *summary) tellCliff(b *strings.Builder, t *scaleTable, c *scaleColumn) {
+// tellRange says how far the CPU of one operation goes apart along an axis.
+func (s *summary) tellRange(b *strings.Builder, t *scaleTable, c *scaleColumn) {
 	var all []float64
 	for _, n := range t.sizes {
 		if v, ok := s.median(t.servers(n), yardstick{c.scene(n), cpuPerK}, alone); ok {
@@ -202,51 +203,36 @@ func (s *summary) tellCliff(b *strings.Builder, t *scaleTable, c *scaleColumn) {
 	fmt.Fprintf(b, "- %s: %s to %s us of CPU each, the most %.1f x the least.\n", c.load, number(slices.Min(all)), number(slices.Max(all)), slices.Max(all)/slices.Min(all))
 }
 
-// tellVerdict says whether there is a cliff. Where a figure in it was not measured
-// nothing is said.
-func (s *summary) tellVerdict(b *strings.Builder, t *scaleTable) {
-	var told []any
-	for _, c := range t.compared {
-		from, known := s.median(t.servers(c.from), yardstick{t.name(c.load, c.from), cpuPerK}, alone)
-		to, measured := s.median(t.servers(c.to), yardstick{t.name(c.load, c.to), cpuPerK}, alone)
-		if !known || !measured || from <= 0 {
-			return
-		}
-		told = append(told, to/from)
-	}
-	if t.verdict != "" {
-		fmt.Fprintf(b, "- "+t.verdict+"\n", told...)
-	}
-}
-
 // tellCold says how near a start comes to reading the disk.
 func (s *summary) tellCold(b *strings.Builder) {
-	n := s.largest(byNodes, coldScene, fileMiBs)
-	took, file := s.each(coldScene(n), seconds), s.each(coldScene(n), fileS)
-	if took*file == 0 {
-		return
+	for _, n := range byNodes.sizes {
+		took, file := s.each(coldScene(n), seconds), s.each(coldScene(n), fileS)
+		if took*file == 0 {
+			continue
+		}
+		limit := "most of it is loading, not the disk"
+		if took < 2*file {
+			limit = "most of it is the disk"
+		}
+		fmt.Fprintf(b, "- A start with %s nodes and a cold page cache: %s s, in which it has the disk read %s MiB/s. To read its snapshot and do nothing else takes %s s, %s MiB/s: the start takes %.1f x as long, so %s.\n",
+			thousands(n), number(took), number(s.each(coldScene(n), startMiBs)), number(file), number(s.each(coldScene(n), fileMiBs)), took/file, limit)
 	}
-	limit := "most of it is loading, not the disk"
-	if took < 2*file {
-		limit = "most of it is the disk"
-	}
-	fmt.Fprintf(b, "- A start with %s nodes and a cold page cache: %s s, in which it has the disk read %s MiB/s. To read its snapshot and do nothing else takes %s s, %s MiB/s: the start takes %.1f x as long, so %s.\n",
-		thousands(n), number(took), number(s.each(coldScene(n), startMiBs)), number(file), number(s.each(coldScene(n), fileMiBs)), took/file, limit)
 }
 
 // tellSlow says whether a start takes as long as a disk for what it reads.
 func (s *summary) tellSlow(b *strings.Builder) {
-	n := s.largest(byNodes, slowScene, diskS)
-	took, disk := s.each(slowScene(n), seconds), s.each(slowScene(n), diskS)
-	if took*disk == 0 {
-		return
+	for _, n := range byNodes.sizes {
+		took, disk := s.each(slowScene(n), seconds), s.each(slowScene(n), diskS)
+		if took*disk == 0 {
+			continue
+		}
+		limit := fmt.Sprintf("more than the %g x up to which it is called bounded by reading the disk: loading adds to it", boundBy)
+		if took < boundBy*disk {
+			limit = "so it is bounded by reading the disk"
+		}
+		fmt.Fprintf(b, "- A start with %s nodes from a disk of %d MiB/s: %s s, where such a disk takes %s s for all that is read: %.2f x as long, %s.\n",
+			thousands(n), slowDisk, number(took), number(disk), took/disk, limit)
 	}
-	limit := "loading adds to it"
-	if took < boundBy*disk {
-		limit = "it is bounded by reading the disk"
-	}
-	fmt.Fprintf(b, "- The same from a disk of %d MiB/s: %s s, where such a disk takes %s s for all that is read: %.2f x as long, so %s.\n",
-		slowDisk, number(took), number(disk), took/disk, limit)
 }
 
 // boundBy is how much longer than its bound something takes at most that is bounded by it.
