@@ -163,7 +163,7 @@ func TestAColdStartStandsBesideReadingTheDisk(t *testing.T) {
 	}
 	require.Contains(t, told(warm, cold, slow(4.8)), " | 80 | 4.8 | 4 |\n")
 	require.Contains(t, told(warm, slow(4.8)), "- A start with 1,000,000 nodes from a disk of 125 MiB/s: 4.8 s, where such a disk takes 4 s for all that is read: 1.20 x as long, so it is bounded by reading the disk.\n")
-	require.Contains(t, told(warm, slow(6)), "1.50 x as long, so loading adds to it.\n")
+	require.Contains(t, told(warm, slow(6)), "1.50 x as long, so loading adds to it ")
 }
 
 func TestTheControlGroupOfAProcess(t *testing.T) {

@@ -56,7 +56,7 @@ func TestTheGoalsAreATableOfWhatWasMeasured(t *testing.T) {
 	text := summarizeCells(cells).goalsMarkdown()
 	for _, row := range []string{
 		"**4 of 7 goals are met in every run.** At the line, met in some runs and not in others: 1; not met: 2; not measured: 44. ",
-		"by the very program that loads ZooKeeper, the goals of\nthroughput and CPU that do not name etcd count too: met 0 of 1, at the line 0, not met 1.\n",
+		"by the very program that loads ZooKeeper, the goals of\nthroughput, CPU and idle sessions that do not name etcd count too: met 0 of 1, at the line 0, not met 1.\n",
 		"| writes, per s | at least 2.2 x ZooKeeper | 4,000 | 500 |  | 1,000 | 2.00 x ZooKeeper | **not met** | 900 | 1.80 x ZooKeeper | **not met** |\n",
 		"| writes, CPU s per 1,000 | at most 0.5 x ZooKeeper |  | 0.04 |  | 0.02 | 0.50 x ZooKeeper | met | | | |\n",
 		"| one client, reads, p50 ms | at most 0.08 ms |  | 0.2 |  | 0.4 | 5.00 x the goal | **not met** | | | |\n",
@@ -82,6 +82,26 @@ func TestBesideEtcdAGoalIsJudgedByOurGoClient(t *testing.T) {
 	require.False(t, g.throughToo())
 	beside := goal{servers: 1, scene: "reads", figure: rate, times: 5, of: "zookeeper"}
 	require.Equal(t, native, s.judged(&beside))
+}
+
+func TestWhatTheGoClientDoesNotMeetIsTold(t *testing.T) {
+	of := func(entrant string, v float64) cell {
+		return cell{Servers: 1, Scene: "one change to 1,000 watchers", Entrant: entrant, Run: 1, Figures: figures{p50Ms: v}}
+	}
+	require.NotContains(t, summarizeCells([]cell{of(native, 8)}).goalsMarkdown(), "By Lycaon's full Go client")
+	text := summarizeCells([]cell{of(native, 8), of(throughGo, 12.6)}).goalsMarkdown()
+	require.Contains(t, text, "**1 of 1 goals are met in every run.**")
+	require.Contains(t, text, "of the 1 of those that it was measured in: met 0, at the line 0,\nnot met 1 ")
+	require.Contains(t, text, "\n- 1 server, one change to 1,000 watchers, p50 ms: 12.6, 1.05 x the goal, where the goal is at most 12 ms: **not met**\n")
+	text = summarizeCells([]cell{of(native, 8), of(throughGo, 11)}).goalsMarkdown()
+	require.Contains(t, text, "met 1, at the line 0,\nnot met 0 ")
+	require.NotContains(t, text, "\n- ")
+}
+
+func TestIdleSessionsAreJudgedThroughTheProtocolOfZooKeeperToo(t *testing.T) {
+	cells := []cell{{Servers: 1, Scene: idleScene, Entrant: native, Run: 1, Figures: figures{idlePercent: 0.8}}, {Servers: 1, Scene: idleScene, Entrant: throughZK, Run: 1, Figures: figures{idlePercent: 0.9}},
+		{Servers: 1, Scene: idleScene, Entrant: throughZK, Run: 2, Figures: figures{idlePercent: 1.1}}, {Servers: 1, Scene: idleScene, Entrant: throughZK, Run: 3, Figures: figures{idlePercent: 0.9}}}
+	require.Contains(t, summarizeCells(cells).goalsMarkdown(), "| 0.8 | 0.80 x the goal | met | 0.9 | 0.90 x the goal | at the line: 2 of 3 runs |\n")
 }
 
 func TestEveryGoalIsAFigureOfAScene(t *testing.T) {

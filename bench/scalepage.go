@@ -106,8 +106,8 @@ var scaleTables = []scaleTable{
 		nil, "each server logs and applies every write, and each linearizable read is confirmed by a majority, all of them on these cores, while a read is the work of one server.",
 		[]claim{byServers.costing(writesScene, 1, 5, 2, 0), byServers.costing(linearScene, 1, 5, 1.5, 0), byServers.costing(readsScene, 1, 5, 0, 1.5)}},
 	{byServers, idleTitle, fmt.Sprintf("1,000 sessions of %g s that do nothing but ping, as often as our Go client does (three in that time, to a follower six), "+
-		"for %g s that begin when all have rested for %g; resident is the largest server, at both ends of what is measured, and comes\n"+
-		"to rest within some minutes: three servers had 37.8, 45.9 and 38.2 MiB 6 s after the last session was opened, 40.3, 50.0 and 40.3 after 4 minutes, and 0.1 MiB more at most after 6.", sessionLength.Seconds(), idleLong.Seconds(), restFor.Seconds()),
+		"for %g s that begin when all have rested for %g; resident is the largest server,\n"+
+		"at both ends of what is measured.", sessionLength.Seconds(), idleLong.Seconds(), restFor.Seconds()),
 		[]scaleColumn{{"", "% of a core a server", unmoved(idleScene), idlePercent, 1}, {"", "MiB resident before", unmoved(idleScene), firstMiB, 1}, {"", "MiB resident after", unmoved(idleScene), rssMiB, 1}},
 		nil, "more servers have fewer sessions each, and what they say to one another takes their place.", []claim{{unmoved(idleScene), idlePercent, 1, 5, 0.5, 1.5}}},
 	{byConnections, "Connections", "One server; 1,024 requests in flight on all connections together, one on each of 1,000 and of 10,000. Each connection has a session.",
@@ -164,6 +164,9 @@ func (s *summary) tellScale(b *strings.Builder, t *scaleTable) {
 		s.tellCold(b)
 		s.tellSlow(b)
 	}
+	if t.title == idleTitle {
+		s.tellGrowth(b)
+	}
 	s.tellVerdict(b, t)
 	b.WriteString("\n")
 }
@@ -203,6 +206,17 @@ func (s *summary) tellRange(b *strings.Builder, t *scaleTable, c *scaleColumn) {
 	fmt.Fprintf(b, "- %s: %s to %s us of CPU each, the most %.1f x the least.\n", c.load, number(slices.Min(all)), number(slices.Max(all)), slices.Max(all)/slices.Min(all))
 }
 
+// tellGrowth says how much the memory of servers grew while nothing was asked of them.
+func (s *summary) tellGrowth(b *strings.Builder) {
+	for _, n := range byServers.sizes {
+		before, known := s.median(n, yardstick{idleScene, firstMiB}, alone)
+		after, measured := s.median(n, yardstick{idleScene, rssMiB}, alone)
+		if known && measured {
+			fmt.Fprintf(b, "- %d server%s: %+.1f MiB in those %g s. Whether it comes to rest is not told by so short a time.\n", n, plural(n), after-before, idleLong.Seconds())
+		}
+	}
+}
+
 // tellCold says how near a start comes to reading the disk.
 func (s *summary) tellCold(b *strings.Builder) {
 	for _, n := range byNodes.sizes {
@@ -226,7 +240,7 @@ func (s *summary) tellSlow(b *strings.Builder) {
 		if took*disk == 0 {
 			continue
 		}
-		limit := fmt.Sprintf("more than the %g x up to which it is called bounded by reading the disk: loading adds to it", boundBy)
+		limit := fmt.Sprintf("so loading adds to it (up to %g x it is called bounded by the disk)", boundBy)
 		if took < boundBy*disk {
 			limit = "so it is bounded by reading the disk"
 		}
