@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"runtime"
 	"slices"
 	"syscall"
@@ -106,8 +107,15 @@ const signalled = 128
 // runUnder runs a command while held lasts. When that ends the command gets
 // SIGTERM, and SIGKILL after the grace; if ctx ends, SIGTERM alone, and what is
 // held stays so until the command has ended. What a command that got a signal
-// leaves running in its group got it too, and is given the grace to end.
+// leaves running in its group got it too, and is given the grace to end. A terminal's
+// key that stops this process would not reach that group, which would go on while
+// what is held is lost: it stops neither.
 func (e *env) runUnder(ctx, held context.Context, p program, grace time.Duration) error {
+	paused := make(chan os.Signal, 1)
+	if held.Done() != nil && !isTerminal(p.in) {
+		signal.Notify(paused, syscall.SIGTSTP)
+		defer signal.Stop(paused)
+	}
 	c, err := e.startChild(p)
 	if err != nil {
 		return usageError{err}
@@ -115,6 +123,8 @@ func (e *env) runUnder(ctx, held context.Context, p program, grace time.Duration
 	stop, lost, kill := ctx.Done(), held.Done(), (<-chan time.Time)(nil)
 	for {
 		select {
+		case <-paused:
+			e.tell(fmt.Sprintf("lycaon: not stopped: %s would go on while what it holds is lost", p.argv[0]))
 		case err := <-c.ended:
 			if stop == nil || lost == nil {
 				c.awaitGroup(kill, grace)

@@ -78,6 +78,22 @@ func waiters(t *testing.T, c *client.Client, path string, n int) {
 	}, waitLong, 5*time.Millisecond, "%d nodes below %s", n, path)
 }
 
+// What is stopped renews no session.
+func TestCtrlZDoesNotStopWhoHoldsALockForACommandThatGoesOn(t *testing.T) {
+	t.Parallel()
+	cluster := clienttest.Start(t)
+	r := beginSteady(t, cluster.Addrs()[0], "lock", "/l", "--", "sh", "-c", "echo up; exec sleep 600")
+	r.says("up")
+	for told := range 2 {
+		require.NoError(t, r.cmd.Process.Signal(syscall.SIGTSTP))
+		require.Eventually(t, func() bool {
+			return strings.Count(r.errw.String(), "lycaon: not stopped: sh would go on while what it holds is lost\n") > told
+		}, waitLong, time.Millisecond)
+	}
+	require.NoError(t, r.cmd.Process.Signal(syscall.SIGTERM))
+	require.Equal(t, signalled+int(syscall.SIGTERM), r.exits(), r.errw.String())
+}
+
 func TestALockOfAKilledProcessGoesToTheNext(t *testing.T) {
 	t.Parallel()
 	cluster := clienttest.Start(t, clienttest.WithSessionTimeouts(time.Second, time.Minute))

@@ -26,9 +26,9 @@ CMD has ended, and for up to --grace while what it left in its process group end
 it is lost (the session ended, or a person deleted its node) CMD gets SIGTERM and,
 after --grace, SIGKILL; the exit code is 6 then. Meanwhile somebody else may hold it
 already: what must not happen twice has to go by the token. Signals go to CMD's
-process group, but to CMD alone where a terminal is its input. On Linux CMD is also
-killed if this command dies. Otherwise the exit code is CMD's own, 128 and the
-signal's number if a signal ended it.
+process group, but to CMD alone where a terminal is its input; then Ctrl-Z stops both,
+else neither. On Linux CMD is also killed if this command dies. Otherwise the exit
+code is CMD's own, 128 and the signal's number if a signal ended it.
 
 A lycaon in CMD reaches the same servers as the same user: LYCAON_SERVER, LYCAON_AUTH
 and so on are set. What it writes is guarded by LYCAON_GUARD, which names what is
