@@ -164,14 +164,14 @@ func (e *env) zkSummary(z *zkImport, files *zkFiles, list *zkList, nodes int, to
 	}
 	line := fmt.Sprintf("imported %s, %d bytes from %s", counted(nodes, "node"), list.bytes, z.snapshot)
 	if files.applied > 0 {
-		line += fmt.Sprintf(" and %d transactions behind it", files.applied)
+		line += fmt.Sprintf(" and %s behind it", counted(files.applied, "transaction"))
 	}
 	line += fmt.Sprintf(", as of %s, to %s in %s", zxid, z.to, took.Round(time.Millisecond))
 	if n := list.limits(); n > 0 {
-		line += fmt.Sprintf("; %d quotas", n)
+		line += "; " + counted(n, "quota")
 	}
 	if list.ephemerals > 0 {
-		line += fmt.Sprintf("; skipped %d ephemeral nodes", list.ephemerals)
+		line += "; skipped " + counted(list.ephemerals, "ephemeral node")
 	}
 	if list.strangers > 0 {
 		line += fmt.Sprintf("; skipped %s below %s that ZooKeeper did not make", counted(list.strangers, "node"), systemNodes)

@@ -385,7 +385,7 @@ func TestTheFilesOfARealZooKeeperAreImported(t *testing.T) {
 			cluster, out, errw, code := importInto(t, part...)
 			require.Equal(t, exitOK, code, errw)
 			require.Contains(t, out, "imported 2501 nodes")
-			require.Contains(t, out, "; 1 quotas")
+			require.Contains(t, out, "; 1 quota")
 			moved := map[string]seen{}
 			for node, s := range want {
 				if rest, ok := strings.CutPrefix(node, "/wide"); ok {
@@ -563,6 +563,20 @@ func TestAnImportOfZooKeeperFilesSaysWhatItDid(t *testing.T) {
 	require.Positive(t, said.Transactions)
 	require.Len(t, said.Notices, 1)
 	require.Regexp(t, "^0x[0-9a-f]+$", said.Zxid)
+}
+
+func TestASummaryOfZooKeepersFilesCountsOneAsOne(t *testing.T) {
+	t.Parallel()
+	snapshot, dir := capturedFile(t, "plain")
+	files, err := readZooKeeper(&zkImport{snapshot: snapshot, logs: []string{dir}})
+	require.NoError(t, err)
+	files.applied = 1
+	var out bytes.Buffer
+	e := newEnv(nil, &out, &out, noEnv)
+	list := &zkList{quotas: []target.Node{{Path: quotaNodes + "/a/" + limitsName}}, ephemerals: 1}
+	require.NoError(t, e.zkSummary(&zkImport{snapshot: "snapshot.1", to: "/"}, files, list, 1, 0))
+	require.NoError(t, e.out.flush())
+	require.Regexp(t, "^imported 1 node, 0 bytes from snapshot.1 and 1 transaction behind it, .*; 1 quota; skipped 1 ephemeral node\n$", out.String())
 }
 
 // logOf is a log of transactions that did nothing.
