@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -147,8 +148,11 @@ func (f *zkFiles) findLogs(named []string) (logs []zkLog, err error) {
 	for _, path := range paths {
 		err := reading(path, func(file *os.File) error {
 			first, torn, err := zkfile.FirstZxid(file)
-			if at, ok := zxidIn(logName, path); ok && errors.Is(err, zkfile.ErrDamaged) {
-				first, err = at, nil // which is told when it is replayed, if it is not too old for that
+			if errors.Is(err, zkfile.ErrDamaged) { // which is told when it is replayed, if it is not too old for that
+				first, err = math.MaxInt64, nil
+				if at, ok := zxidIn(logName, path); ok {
+					first = max(1, at)
+				}
 			}
 			if first > 0 {
 				logs = append(logs, zkLog{path, first})

@@ -754,17 +754,20 @@ func TestAnIncompleteImportEndsALogWhereItCannotBeRead(t *testing.T) {
 	flipped[40] ^= 1 // in the first record
 	damaged := filepath.Join(t.TempDir(), "log.200000001")
 	require.NoError(t, os.WriteFile(damaged, flipped, 0o644))
-	for _, log := range []string{unknown, damaged} {
+	renamed := filepath.Join(t.TempDir(), "backup")
+	require.NoError(t, os.WriteFile(renamed, flipped, 0o644))
+	for _, log := range []string{unknown, damaged, renamed} {
 		_, err := readZooKeeper(&zkImport{snapshot: snapshot, logs: []string{dir, log}})
 		require.ErrorContains(t, err, log+": ")
 		require.ErrorContains(t, err, "damaged: ")
 	}
-	files, err := readZooKeeper(&zkImport{snapshot: snapshot, logs: []string{dir, unknown, damaged}, incomplete: true})
+	files, err := readZooKeeper(&zkImport{snapshot: snapshot, logs: []string{dir, renamed, unknown, damaged}, incomplete: true})
 	require.NoError(t, err)
 	require.EqualValues(t, 1<<32+1, files.tree.Zxid())
-	require.Len(t, files.notices, 2)
+	require.Len(t, files.notices, 3)
 	require.Equal(t, unknown+": transaction 0x100000002 of the record at byte 65: byte 32: damaged: a transaction of the unknown type 77; it ends there", files.notices[0])
 	require.Contains(t, files.notices[1], damaged+": byte 16: damaged: the checksum of a record is ")
+	require.Contains(t, files.notices[2], renamed+": byte 16: damaged: the checksum of a record is ")
 }
 
 // A log is begun with each snapshot, and ZooKeeper keeps many.
