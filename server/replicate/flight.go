@@ -80,12 +80,12 @@ func (p *proposer) gathers() bool {
 }
 
 func (p *proposer) landed(t *term, f flight, err error) {
+	now := time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	t.left = t.left[1:]
 	switch {
 	case err == nil:
-		now := time.Now()
 		p.took.Observe(now.Sub(f.left).Seconds())
 		p.waited.Observe(now.Sub(f.opened).Seconds())
 	case refused(err):
@@ -100,7 +100,7 @@ func (p *proposer) landed(t *term, f flight, err error) {
 		p.doubt()
 	default:
 		p.goOnLocked()
-		p.noticeLocked(t, f)
+		p.noticeLocked(t, f, now)
 	}
 }
 
@@ -118,27 +118,61 @@ func (p *proposer) awaiting() []*inlet {
 
 // noticeLocked has the followers told of a commit that their clients wait or
 // watch for, once the last batch has landed: until then the next one brings the
-// word.
-func (p *proposer) noticeLocked(t *term, f flight) {
+// word. Who only listens is told a moment later while writes follow each other
+// closely, since most often the next one is under way by then.
+func (p *proposer) noticeLocked(t *term, f flight, now time.Time) {
 	for _, from := range f.from {
 		t.unnoticed = including(t.unnoticed, from)
 	}
+	closely := f.opened.Sub(t.landed) < closeBehind && now.Sub(t.paused) >= promptFor
+	t.landed, t.newest = now, f.future.Index()
 	if len(t.left) > 0 {
 		return
 	}
 	if p.listeners != nil {
-		for _, other := range p.listeners() {
+		others := p.listeners()
+		if closely && len(others) > 0 {
+			p.noticeLaterLocked(t)
+			others = nil
+		}
+		for _, other := range others {
 			t.unnoticed = including(t.unnoticed, other)
 		}
 	}
-	if len(t.unnoticed) == 0 {
-		return
-	}
-	index := f.future.Index()
 	for _, to := range t.unnoticed {
-		to.notice(index)
+		to.notice(t.newest)
 	}
 	t.unnoticed = nil
+}
+
+// noticeLaterLocked has listeners told in a moment.
+func (p *proposer) noticeLaterLocked(t *term) {
+	if !t.late {
+		t.late = true
+		time.AfterFunc(noticeLater, func() { p.noticeLate(t) })
+	}
+}
+
+// noticeLate tells listeners of the newest commit unless a batch is under way: that one
+// brings the word, and when it has landed this is asked again. If no batch followed, one
+// may have waited for the word, so for a while it is not kept back.
+func (p *proposer) noticeLate(t *term) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t.late = false
+	if p.term != t || len(t.left) > 0 {
+		return
+	}
+	now := time.Now()
+	if rest := noticeLater - now.Sub(t.landed); rest > 0 {
+		t.late = true
+		time.AfterFunc(rest, func() { p.noticeLate(t) })
+		return
+	}
+	t.paused = now
+	for _, to := range p.listeners() {
+		to.notice(t.newest)
+	}
 }
 
 // goOnLocked fills the place that a batch has left.

@@ -140,6 +140,14 @@ const (
 	// clientsStay is how long a follower counts as one with clients after it has
 	// heard of one: longer than the pause between a client's heartbeats.
 	clientsStay = time.Minute
+	// closeBehind is how soon after a batch has landed the next one begins where a
+	// client writes without a pause, and noticeLater for how long the commits of such
+	// are kept from followers whose clients may watch, if nothing else brings the word:
+	// long enough for the next write to bring it. Where it does not, the next write may
+	// be what a watch brings about, and for promptFor none is kept waiting.
+	closeBehind = 500 * time.Microsecond
+	noticeLater = 2 * time.Millisecond
+	promptFor   = 100 * time.Millisecond
 
 	dialTime     = time.Second
 	minRedial    = 10 * time.Millisecond

@@ -57,10 +57,16 @@ type proposer struct {
 
 // term is one stretch of proposing, from lead to the next doubt.
 type term struct {
-	flights   chan flight // never full: it holds maxBatchesInFlight
-	left      []departure // the batches under way, oldest first; guarded by proposer.mu
+	flights chan flight // never full: it holds maxBatchesInFlight
+
+	// proposer.mu guards what follows.
+	left      []departure // the batches under way, oldest first
 	abandoned bool
-	unnoticed []*inlet // followers whose transactions were committed without a notice; guarded by proposer.mu
+	unnoticed []*inlet  // followers whose transactions were committed without a notice
+	landed    time.Time // when a batch landed last
+	newest    uint64    // entry of that
+	late      bool      // listeners will be noticed in a moment
+	paused    time.Time // when they were last, since no batch followed
 }
 
 // departure is when a batch left, and the followers with transactions in it.

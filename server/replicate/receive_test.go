@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/hashicorp/raft"
 	"github.com/stretchr/testify/require"
@@ -182,5 +183,74 @@ func TestANoticeIsSentOnceNothingElseIsUnderWay(t *testing.T) {
 		two.told.Store(105)
 		end(5)
 		require.False(t, hinted(two.notices), "it has been told, before this server had applied the batch")
+	})
+}
+
+// Where one write follows the other, the next one brings the word to those who do not wait for it.
+func TestWhoOnlyListensIsNoticedLaterWhileWritesFollowEachOther(t *testing.T) {
+	proposing(t, func(b *bench) {
+		two, three := paperInlet(b.proposer, 2), paperInlet(b.proposer, 3)
+		b.listeners = func() []*inlet { return []*inlet{two, three} }
+		var load cargo
+		seq := uint64(0)
+		begin := func() (end func()) {
+			seq++
+			require.NoError(t, load.feed(frameOf(writes(7, seq, seq)...), two))
+			return func() {
+				b.paper.futures[seq-1].index = 100 + seq
+				b.paper.end(int(seq-1), nil)
+				synctest.Wait()
+			}
+		}
+		write := func(waits, listens bool) {
+			t.Helper()
+			begin()()
+			require.Equal(t, waits, hinted(two.notices))
+			require.Equal(t, listens, hinted(three.notices))
+		}
+		write(true, true) // the first, behind a pause
+
+		// Under way when the listener's moment comes: it will bring the word, and bears its own.
+		write(true, false)
+		time.Sleep(closeBehind / 2)
+		end := begin()
+		time.Sleep(noticeLater)
+		require.False(t, hinted(three.notices))
+		end()
+		require.True(t, hinted(two.notices))
+		require.False(t, hinted(three.notices))
+
+		// Nothing follows any more, for as long.
+		time.Sleep(noticeLater - 1)
+		synctest.Wait()
+		require.False(t, hinted(three.notices))
+		time.Sleep(time.Nanosecond)
+		synctest.Wait()
+		require.True(t, hinted(three.notices))
+
+		// What follows may be what a watcher does who was kept waiting: he is not, for a while.
+		write(true, true)
+		write(true, true)
+		time.Sleep(promptFor)
+		write(true, true)
+		write(true, false)
+		time.Sleep(noticeLater / 2)
+		write(true, true) // behind a pause
+		write(true, false)
+		time.Sleep(noticeLater / 2)
+		synctest.Wait()
+		require.False(t, hinted(three.notices), "one followed closely since")
+		time.Sleep(noticeLater / 2)
+		synctest.Wait()
+		require.True(t, hinted(three.notices))
+		time.Sleep(promptFor)
+		write(true, true)
+
+		// Nor is anything told of a term that is over.
+		write(true, false)
+		b.proposer.lead()
+		time.Sleep(noticeLater)
+		synctest.Wait()
+		require.False(t, hinted(three.notices))
 	})
 }
