@@ -16,11 +16,14 @@ import (
 // after the other. When raft asks a follower for the same, it is given the answer
 // that is there already, or on its way.
 type earlies struct {
+	next chan *earlyAppend // to a goroutine that has sent one before
+
 	mu      sync.Mutex                     // guards what follows; progress.mu and the transport's are taken under it
 	unasked map[raft.ServerID]*earlyAppend // raft has not asked for the same yet
 }
 
 type earlyAppend struct {
+	id   raft.ServerID
 	to   raft.ServerAddress
 	req  *raft.AppendEntriesRequest
 	done chan struct{} // closed once what follows is set
@@ -83,14 +86,29 @@ func (t *peerTransport) sendEarly(s raft.Server, req *raft.AppendEntriesRequest)
 	if e.unasked[s.ID] != nil || !t.progress.awaits(s.ID, req.PrevLogEntry) || t.holdsBack(s.ID) {
 		return false
 	}
-	m := &earlyAppend{to: s.Address, req: req, done: make(chan struct{})}
+	m := &earlyAppend{id: s.ID, to: s.Address, req: req, done: make(chan struct{})}
 	e.unasked[s.ID] = m
-	go func() {
-		defer close(m.done)
-		m.err = t.append(s.ID, s.Address, req, &m.resp)
-		m.answered = time.Now()
-	}()
+	select {
+	case e.next <- m:
+	default:
+		go t.sendEarlies(m)
+	}
 	return true
+}
+
+// sendEarlies sends a message, and then those that come while it waits: a goroutine of
+// its own for each would grow a stack each time.
+func (t *peerTransport) sendEarlies(m *earlyAppend) {
+	for {
+		m.err = t.append(m.id, m.to, m.req, &m.resp)
+		m.answered = time.Now()
+		close(m.done)
+		select {
+		case m = <-t.earlies.next:
+		case <-t.closed:
+			return
+		}
+	}
 }
 
 // answeredEarly gives raft the answer to an early message, for which it waits, if

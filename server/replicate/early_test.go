@@ -93,7 +93,7 @@ func TestAnEarlyAnswerAnswersTheSameQuestionAlone(t *testing.T) {
 	})
 }
 
-// Who is behind, busy, out of reach or sent a snapshot is passed over: raft would
+// Who is behind, out of reach or sent a snapshot is passed over: raft would
 // not ask it for these entries next, or would wait.
 func TestAFollowerThatRaftWouldNotAskForAnEntryIsNotSentItEarly(t *testing.T) {
 	holds := func(p *progress, index uint64) {
@@ -113,6 +113,19 @@ func TestAFollowerThatRaftWouldNotAskForAnEntryIsNotSentItEarly(t *testing.T) {
 			holds(p, 7)
 			time.Sleep(time.Millisecond)
 			p.appended("2", ask(3, logID{7, 3}), nil, errWithheld)
+		}, false},
+		{"that is storing the one before", func(p *progress) { holds(p, 6); p.sends("2", ask(3, logID{6, 3}, entry(7, 3))) }, true},
+		{"that is storing earlier ones", func(p *progress) { holds(p, 5); p.sends("2", ask(3, logID{5, 3}, entry(6, 3))) }, false},
+		{"that was sent the one before in an earlier reign", func(p *progress) { p.sends("2", ask(2, logID{6, 2}, entry(7, 2))); holds(p, 6) }, false},
+		{"that was sent the one before in a reign that is over", func(p *progress) {
+			p.sends("2", ask(3, logID{6, 3}, entry(7, 3)))
+			p.begin(4)
+			p.appended("2", ask(4, logID{6, 3}), &raft.AppendEntriesResponse{Term: 4, Success: true}, nil)
+		}, false},
+		{"that has refused the one before", func(p *progress) {
+			holds(p, 6)
+			p.sends("2", ask(3, logID{6, 3}, entry(7, 3)))
+			p.appended("2", ask(3, logID{6, 3}, entry(7, 3)), &raft.AppendEntriesResponse{Term: 3}, nil)
 		}, false},
 		{"that is sent a snapshot", func(p *progress) { holds(p, 7); p.installing("2", true) }, false},
 	} {
@@ -230,6 +243,35 @@ func TestAnEarlyMessageStandsForRaftsOwn(t *testing.T) {
 			require.Equal(t, s == leader, s.Stats().EarlyAnswers > 0, "what server %d receives it does not send", s.id)
 		}
 	})
+}
+
+// A commit needs the fastest ones alone: who still writes the entry before has the next one
+// waiting for it, and raft is answered by that too if it asks for that one alone.
+func TestAFollowerThatWritesTheEntryBeforeIsSentTheNextOneEarly(t *testing.T) {
+	for written, answers := range map[uint64]uint64{2: 2 + 2, 3: 3 + 1} {
+		idle(t, func(e *ensemble, all []*writer) {
+			leader, far := e.leader(), e.follower()
+			all[leader.id-1].write(10) // so that no message of raft's without entries is under way
+			synctest.Wait()
+			before, begun, index := leader.Stats(), time.Now(), e.lastIndex(leader)
+			release := hold(far)
+			for i := range written {
+				all[leader.id-1].write(10)
+				synctest.Wait()
+				require.Zero(t, all[leader.id-1].waiting())
+				if i > 0 {
+					require.Equal(t, index+1, unaskedEarly(leader, serverID(far.id)).req.PrevLogEntry, "one at a time")
+				}
+			}
+			require.Equal(t, index, e.lastIndex(far))
+			release(false)
+			synctest.Wait()
+			require.Equal(t, index+written, e.lastIndex(far))
+			require.Zero(t, time.Since(begun))
+			require.Equal(t, answers, leader.Stats().EarlyAnswers-before.EarlyAnswers)
+			e.checked(all)
+		})
+	}
 }
 
 // A member that is sent a snapshot may lose the entries behind it, so that what

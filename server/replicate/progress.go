@@ -28,6 +28,7 @@ type progress struct {
 type follower struct {
 	match      uint64    // newest entry that it is known to hold
 	known      bool      // match has been told since this server leads
+	asked      uint64    // newest entry that it has been sent since this server leads and it failed to answer last
 	told       uint64    // the commit that it has answered to, since it failed to answer last
 	heard      time.Time // when it answered last, whatever
 	confirmed  time.Time // when the newest heartbeat was sent that it answered
@@ -117,13 +118,22 @@ func (p *progress) reachable(id raft.ServerID) bool {
 
 func (f *follower) reachable() bool { return f.failed.IsZero() || f.heard.After(f.failed) }
 
-// awaits tells whether a server holds the entries up to index, which is all that
-// it was asked for.
+// sends notes that a server is about to be sent entries.
+func (p *progress) sends(id raft.ServerID, req *raft.AppendEntriesRequest) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(req.Entries) > 0 && req.Term == p.term {
+		p.memberLocked(id).asked = newestShown(req)
+	}
+}
+
+// awaits tells whether a server holds the entries up to index or is storing them, and
+// that is all that it was asked for.
 func (p *progress) awaits(id raft.ServerID, index uint64) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	f := p.memberLocked(id)
-	return f.known && f.match == index && f.reachable() && !f.installing
+	return f.known && (f.match == index || f.match < index && f.asked == index) && f.reachable() && !f.installing
 }
 
 func (p *progress) appended(id raft.ServerID, req *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse, err error) {

@@ -104,8 +104,8 @@ func (p *progress) stirLocked() {
 	}
 }
 
-// forgetLocked: a follower that failed to answer may have forgotten what it was told.
+// forgetLocked: a follower that failed to answer may have forgotten what it was told, or never had what it was sent.
 func (p *progress) forgetLocked(f *follower) {
-	f.told = 0
+	f.told, f.asked = 0, 0
 	p.stirLocked()
 }

@@ -85,7 +85,7 @@ func newPeerTransport(n *Node, g *gate) *peerTransport {
 		bulk:  networkTransport(conns.accepting(), bulkTimeout, logger),
 		brief: networkTransport(conns.dialing(), briefTimeout, logger),
 		rpcs:  make(chan raft.RPC), words: make(chan struct{}, 1), closed: make(chan struct{}), silenced: map[raft.ServerID]chan struct{}{},
-		earlies: earlies{unasked: map[raft.ServerID]*earlyAppend{}},
+		earlies: earlies{next: make(chan *earlyAppend), unasked: map[raft.ServerID]*earlyAppend{}},
 	}
 	go t.relay()
 	return t
@@ -183,6 +183,7 @@ func (t *peerTransport) AppendEntries(id raft.ServerID, to raft.ServerAddress, r
 }
 
 func (t *peerTransport) append(id raft.ServerID, to raft.ServerAddress, req *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
+	t.progress.sends(id, req)
 	err := t.bulk.AppendEntries(id, target(id, to), req, resp)
 	t.progress.appended(id, req, resp, err)
 	return err
