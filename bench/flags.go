@@ -7,12 +7,21 @@ import (
 
 // flagsOf are those of one command, whose help begins with the text.
 func flagsOf(command, help string) *flag.FlagSet {
-	f := flag.NewFlagSet(command, flag.ContinueOnError)
+	f := flag.NewFlagSet(command, flag.ExitOnError)
 	f.Usage = func() {
 		fmt.Fprint(f.Output(), help)
 		f.PrintDefaults()
 	}
 	return f
+}
+
+// parse refuses whatever is no flag: a run of hours would begin that was not asked for.
+func parse(f *flag.FlagSet, args []string) error {
+	f.Parse(args) // which ends the program if a flag is wrong
+	if f.NArg() > 0 {
+		return fmt.Errorf("%q is no flag: -h tells what there is", f.Arg(0))
+	}
+	return nil
 }
 
 // unlessGiven sets flags that the command line does not.

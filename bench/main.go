@@ -24,7 +24,7 @@ func main() {
 	strikes := flag.String("fault", "kill,stop,term,disk", "of -failover: kill -9, SIGSTOP, SIGTERM, a hanging disk")
 	file := flag.String("json", "", "of -failover and -rolling: write the figures to this file too")
 	flag.Usage = func() {
-		fmt.Fprintf(flag.CommandLine.Output(), "usage: bench %s [flags], which -h lists of each\n   or: bench -failover or -rolling, with these flags:\n", strings.Join(sortedNames(commands), "|"))
+		fmt.Fprintf(flag.CommandLine.Output(), "usage: go run . %s [flags], which -h lists of each\n   or: go run . -failover or -rolling, with these flags:\n", strings.Join(sortedNames(commands), "|"))
 		flag.PrintDefaults()
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -36,9 +36,9 @@ func main() {
 		exit(commands[os.Args[1]](ctx, os.Args[2:]))
 		return
 	}
-	flag.Parse()
-	var err error
+	err := parse(flag.CommandLine, os.Args[1:])
 	switch {
+	case err != nil:
 	case *floorAddr != "":
 		err = serveFloor(ctx, *floorAddr, *dir)
 	case *failing:
@@ -61,7 +61,7 @@ var commands = map[string]func(ctx context.Context, args []string) error{"peers"
 
 func exit(err error) {
 	switch {
-	case err == nil, errors.Is(err, flag.ErrHelp):
+	case err == nil:
 	case errors.Is(err, context.Canceled):
 		fmt.Fprintln(os.Stderr, "bench: ended early")
 		os.Exit(1)
@@ -93,7 +93,13 @@ func playFailover(ctx context.Context, dir, binary, only, strikes string, rounds
 	if err != nil {
 		return err
 	}
-	trials, err := failover(ctx, dir, systems, strings.Split(strikes, ","), rounds)
+	chosen := strings.Split(strikes, ",")
+	for _, name := range chosen {
+		if !slices.ContainsFunc(faults, func(f fault) bool { return f.name == name }) {
+			return fmt.Errorf("no fault %q: want kill, stop, term or disk", name)
+		}
+	}
+	trials, err := failover(ctx, dir, systems, chosen, rounds)
 	rows := summarize(trials) // also of a run that was cut short
 	tabulate(rows)
 	return errors.Join(err, save(file, map[string]any{"rows": rows, "trials": trials}))

@@ -22,11 +22,8 @@ func playReport(_ context.Context, args []string) error {
 	f := flagsOf("report", reportHelp)
 	page := f.String("page", "", "the page whose marked parts are written anew (default: print them)")
 	plots := f.String("plots", "", "the folder for the plots, everything.md and a copy of all results")
-	if err := f.Parse(args); err != nil {
-		return err
-	}
+	f.Parse(args)
 	if f.NArg() == 0 {
-		f.Usage()
 		return errors.New("report wants a file of results")
 	}
 	all := &results{done: map[cellKey]bool{}}

@@ -71,7 +71,7 @@ func playPeers(ctx context.Context, args []string) error {
 	f.DurationVar(&c.length, "length", 5*time.Second, "of one run")
 	f.StringVar(&c.only, "only", "", "run the scenes whose name contains this")
 	f.StringVar(&c.names, "entrants", "", "run these alone, separated by semicolons")
-	if err := f.Parse(args); err != nil {
+	if err := parse(f, args); err != nil {
 		return err
 	}
 	if *short {
@@ -155,6 +155,9 @@ func (c *comparison) twice(through func() error) error {
 		return err
 	}
 	c.planning = false
+	if len(c.outlook.ahead) == 0 {
+		fmt.Fprintf(os.Stderr, "nothing to measure: %s has it all, or no scene has that name\n", c.results.file.Name())
+	}
 	c.outlook.begin(time.Now())
 	return through()
 }

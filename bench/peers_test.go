@@ -47,3 +47,11 @@ func TestServersThatAreNotPreparedTellWhyTheyWereNotAtFirst(t *testing.T) {
 	}
 	require.False(t, v.ready)
 }
+
+func TestAWordThatIsNoFlagBeginsNoRun(t *testing.T) {
+	f := flagsOf("peers", peersHelp)
+	f.String("only", "", "")
+	require.NoError(t, parse(f, []string{"-only", "reads"}))
+	require.ErrorContains(t, parse(f, []string{"-only", "reads", "writes"}), `"writes" is no flag`)
+	require.ErrorContains(t, playFailover(t.Context(), "", "", "", "kill,freeze", 1, ""), `no fault "freeze"`)
+}

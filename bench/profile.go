@@ -72,7 +72,7 @@ func playProfile(ctx context.Context, args []string) error {
 	scenes := f.String("scenes", mainScenes, "those of the comparison, separated by semicolons, or all, and what is no scene")
 	page := f.String("page", "", "the page whose marked part is written anew (default: print it)")
 	folder := f.String("details", "", "the folder for profile.md, with the system calls, who allocates and who waits, and profile-all.md, of all scenes (default: print them)")
-	if err := f.Parse(args); err != nil {
+	if err := parse(f, args); err != nil {
 		return err
 	}
 	if p.length <= 0 {

@@ -86,7 +86,7 @@ func playScale(ctx context.Context, args []string) error {
 	f.IntVar(&c.runs, "runs", 3, "of each scene, in turn")
 	f.DurationVar(&c.length, "length", 5*time.Second, "of each load")
 	f.StringVar(&c.only, "only", "", "run the scenes whose name contains this")
-	if err := f.Parse(args); err != nil {
+	if err := parse(f, args); err != nil {
 		return err
 	}
 	if *short {
