@@ -29,6 +29,7 @@ type resting struct {
 	stop     context.CancelFunc
 	breathed sync.WaitGroup
 	failed   []error
+	weigh    func() (float64, error) // what lives in a server, in bytes, if that is wanted
 }
 
 // rest opens the sessions, each with an ephemeral node. Signs of life come from then
@@ -89,16 +90,26 @@ func (r *resting) wake() error {
 
 // usage is what servers have used so far, and hold.
 type usage struct {
-	at  time.Time
-	cpu time.Duration
-	rss int
-	err error
+	at   time.Time
+	cpu  time.Duration
+	rss  int
+	live float64 // 0: nobody weighed it
+	err  error
 }
 
 func (r *resting) used() usage {
 	cpu, err := cpuOf(r.v.pids())
 	rss, _, failed := r.v.memory()
-	return usage{time.Now(), cpu, rss, cmp.Or(err, failed)}
+	return usage{at: time.Now(), cpu: cpu, rss: rss, err: cmp.Or(err, failed)}
+}
+
+// alive is what lives, if that is wanted. The collection that it takes is in nothing
+// that is measured.
+func (r *resting) alive() (float64, error) {
+	if r.weigh == nil {
+		return 0, nil
+	}
+	return r.weigh()
 }
 
 // measureRest lets the sessions of several systems rest, all at once, measures what
@@ -107,11 +118,15 @@ func measureRest(ctx context.Context, all []*resting, before, length time.Durati
 	begin, end := make([]usage, len(all)), make([]usage, len(all))
 	ended := pause(ctx, before)
 	for i, r := range all {
+		live, err := r.alive()
 		begin[i] = r.used()
+		begin[i].live, begin[i].err = live, cmp.Or(begin[i].err, err)
 	}
 	ended = cmp.Or(ended, pause(ctx, length))
 	for i, r := range all {
 		end[i] = r.used()
+		live, err := r.alive()
+		end[i].live, end[i].err = live, cmp.Or(end[i].err, err)
 	}
 	measured, failed := make([]figures, len(all)), make([]error, len(all))
 	eachOf(len(all), func(i int) error {
@@ -125,17 +140,23 @@ func measureRest(ctx context.Context, all []*resting, before, length time.Durati
 // spent is what so many servers took, each.
 func spent(before, after usage, servers int) figures {
 	cores := (after.cpu - before.cpu).Seconds() / after.at.Sub(before.at).Seconds()
-	return figures{idlePercent: cores / float64(servers) * 100, firstMiB: float64(before.rss) / (1 << 20), rssMiB: float64(after.rss) / (1 << 20),
+	f := figures{idlePercent: cores / float64(servers) * 100, firstMiB: float64(before.rss) / (1 << 20), rssMiB: float64(after.rss) / (1 << 20),
 		refusals: 0} // with one the scene has failed
+	if before.live > 0 && after.live > 0 {
+		f[firstLive], f[liveMiB] = before.live/(1<<20), after.live/(1<<20)
+	}
+	return f
 }
 
-// idle measures the sessions of one system.
-func idle(ctx context.Context, v *venue, e entrant, before, length time.Duration) (figures, error) {
+// idle measures the sessions of one system, and what lives in a server at both ends if
+// there is a weigh.
+func idle(ctx context.Context, v *venue, e entrant, before, length time.Duration, weigh func() (float64, error)) (figures, error) {
 	r, err := rest(v, e)
 	if err != nil {
 		return nil, err
 	}
 	v.begun()
+	r.weigh = weigh
 	measured, failed := measureRest(ctx, []*resting{r}, before, length)
 	return measured[0], failed[0]
 }
@@ -220,5 +241,5 @@ func measureSleep(ctx context.Context, sleepers []*sleeper, length time.Duration
 
 // stayIdle is for a profile, which wants load from its beginning.
 func stayIdle(v *venue, e entrant, length time.Duration) (figures, error) {
-	return idle(context.Background(), v, e, 0, length)
+	return idle(context.Background(), v, e, 0, length, nil)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"os/exec"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -65,6 +66,28 @@ func TestWhatServersTakeIsTakenOverTheSpan(t *testing.T) {
 	begin := time.Unix(1000, 0)
 	got := spent(usage{at: begin, cpu: time.Second, rss: 64 << 20}, usage{at: begin.Add(10 * time.Second), cpu: 1600 * time.Millisecond, rss: 65 << 20}, 3)
 	require.InDeltaMapValues(t, figures{idlePercent: 2, firstMiB: 64, rssMiB: 65, refusals: 0}, got, 1e-9)
+}
+
+func TestWhatLivesInAnIdleServerIsJudged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		at := &breathing{}
+		lives := []float64{20 << 20, 21 << 20}
+		weigh := func() (float64, error) {
+			live := lives[0]
+			lives = lives[1:]
+			return live, nil
+		}
+		got, err := idle(t.Context(), here(1), entrant{signs: signs{leader: 2}, dial: func(string) (actor, error) { return at, nil }}, restFor, idleFor, weigh)
+		require.NoError(t, err)
+		require.InDelta(t, 20, got[firstLive], 1e-9)
+		require.InDelta(t, 21, got[liveMiB], 1e-9)
+	})
+	for last, want := range map[float64]string{21: "- 1 server: +3.0 MiB resident in those 30 s, +1.00 MiB of what lives in one after a collection: **it grows**, by more than 0.5 MiB.\n",
+		20.25: "+0.25 MiB of what lives in one after a collection: at rest, within 0.5 MiB.\n"} {
+		var b strings.Builder
+		summarizeCells([]cell{{Servers: 1, Scene: idleScene, Entrant: alone, Run: 1, Figures: figures{firstMiB: 50, rssMiB: 53, firstLive: 20, liveMiB: last}}}).tellGrowth(&b)
+		require.Contains(t, b.String(), want)
+	}
 }
 
 func TestWhereNobodyIsToRestNobodyWaits(t *testing.T) {

@@ -29,6 +29,8 @@ const (
 	cpuPerK    = "cpu_s_per_1000" // of all servers
 	rssMiB     = "rss_mib"        // of the largest server
 	firstMiB   = "first_rss_mib"  // before the scene
+	liveMiB    = "live_mib"       // of one server after a collection: its heap and the stacks of Go
+	firstLive  = "first_live_mib" // before the scene
 	refusals   = "errors"
 	seconds    = "s"
 	cpuS       = "cpu_s" // of all servers: what a restart takes, or a snapshot beside the load

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/lycaon-io/lycaon/protocol"
@@ -237,7 +238,7 @@ func (s *scaling) servers(ctx context.Context, n, run int) error {
 	})
 }
 
-// idle measures sessions that do nothing for long enough to see memory grow.
+// idle measures sessions that do nothing, and whether what lives in a server grows meanwhile.
 func (s *scaling) idle(ctx context.Context, v *venue, run int) error {
 	if !s.wanted(len(v.members), idleScene, alone, run) {
 		return nil
@@ -246,7 +247,7 @@ func (s *scaling) idle(ctx context.Context, v *venue, run int) error {
 		if err := v.quiet(ctx); err != nil {
 			return nil, err
 		}
-		return idle(ctx, v, entrants(binaries{lycaon: s.lycaon})[0], restFor, idleLong)
+		return idle(ctx, v, entrants(binaries{lycaon: s.lycaon})[0], restFor, idleLong, func() (float64, error) { return v.live(ctx) })
 	})
 }
 
@@ -310,13 +311,23 @@ func (f figures) weigh(grown float64, n int) {
 	}
 }
 
-// live is what the first server holds after a collection: its heap and the stacks.
+// live is what the first server holds after a collection: its heap and the stacks. The
+// page tells it of the moment before it is written, and so without what writing it takes.
 func (v *venue) live(ctx context.Context) (float64, error) {
-	if _, err := page(ctx, v.members[0], "/debug/pprof/heap?gc=1", time.Minute); err != nil {
+	text, err := page(ctx, v.members[0], "/debug/pprof/heap?debug=1&gc=1", time.Minute)
+	if err != nil {
 		return 0, err
 	}
-	all, err := counters(ctx, v.members[0])
-	return all["go_memstats_heap_alloc_bytes"] + all["go_memstats_stack_inuse_bytes"], err
+	var sum float64
+	for _, name := range []string{"# HeapAlloc = ", "# Stack = "} {
+		_, told, _ := strings.Cut(string(text), "\n"+name)
+		var bytes float64
+		if _, err := fmt.Sscan(told, &bytes); err != nil {
+			return 0, fmt.Errorf("no %q in the heap's profile: %w", name, err)
+		}
+		sum += bytes
+	}
+	return sum, nil
 }
 
 // watches measures the usual loads beside watches on other nodes.

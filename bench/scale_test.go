@@ -84,7 +84,7 @@ func TestTheTablesOfScaleTellEachSize(t *testing.T) {
 		"| 1 | 20 k | 0.05 | 0.1 | 8 | 2,500 |  |  |  |\n| 10 |  |  |  |  |  |  |  |  |\n",
 		"- reads: 4 to 8 us of CPU each, the most 2.0 x the least.\n",
 		"| 3 | 0.5 | 80 | 81 |\n",
-		"- 3 servers: +1.0 MiB in those 30 s. ",
+		"- 3 servers: +1.0 MiB resident in those 30 s; whether it comes to rest is not told by so short a time.\n",
 		"create 5,000,000 nodes, lycaon alone, run 1: left out\n",
 		"(performance/scale-cpu.svg)",
 	} {

@@ -206,13 +206,31 @@ func (s *summary) tellRange(b *strings.Builder, t *scaleTable, c *scaleColumn) {
 	fmt.Fprintf(b, "- %s: %s to %s us of CPU each, the most %.1f x the least.\n", c.load, number(slices.Min(all)), number(slices.Max(all)), slices.Max(all)/slices.Min(all))
 }
 
+// atRest is by how many MiB what lives in an idle server may differ after idleLong: the
+// stacks and caches of what happens to be under way.
+const atRest = 0.5
+
 // tellGrowth says how much the memory of servers grew while nothing was asked of them.
+// What is resident follows the garbage; what lives after a collection shows a leak.
 func (s *summary) tellGrowth(b *strings.Builder) {
+	grown := func(n int, first, last string) (float64, bool) {
+		before, known := s.median(n, yardstick{idleScene, first}, alone)
+		after, measured := s.median(n, yardstick{idleScene, last}, alone)
+		return after - before, known && measured
+	}
 	for _, n := range byServers.sizes {
-		before, known := s.median(n, yardstick{idleScene, firstMiB}, alone)
-		after, measured := s.median(n, yardstick{idleScene, rssMiB}, alone)
-		if known && measured {
-			fmt.Fprintf(b, "- %d server%s: %+.1f MiB in those %g s. Whether it comes to rest is not told by so short a time.\n", n, plural(n), after-before, idleLong.Seconds())
+		resident, known := grown(n, firstMiB, rssMiB)
+		if !known {
+			continue
+		}
+		fmt.Fprintf(b, "- %d server%s: %+.1f MiB resident in those %g s", n, plural(n), resident, idleLong.Seconds())
+		switch live, weighed := grown(n, firstLive, liveMiB); {
+		case !weighed:
+			b.WriteString("; whether it comes to rest is not told by so short a time.\n")
+		case live > atRest:
+			fmt.Fprintf(b, ", %+.2f MiB of what lives in one after a collection: **it grows**, by more than %g MiB.\n", live, atRest)
+		default:
+			fmt.Fprintf(b, ", %+.2f MiB of what lives in one after a collection: at rest, within %g MiB.\n", live, atRest)
 		}
 	}
 }

@@ -23,7 +23,7 @@ var figureNames = map[string]string{
 	rate: "per s", p50Ms: "p50 ms", p95Ms: "p95 ms", p99Ms: "p99 ms", cpuPerK: "CPU s per 1,000", rssMiB: "MiB resident", refusals: "errors",
 	seconds: "s", cpuS: "CPU s", leaderS: "s, client at the leader", nodeBytes: "bytes a node", nodeAnon: "anonymous bytes a node",
 	loadPerK: "CPU s per 1,000 of the load program", liveBytes: "live bytes each", perSync: "writes a sync",
-	idlePercent: "% of a core a server", busiestPercent: "% of a core the busiest", firstMiB: "MiB resident at its beginning", quietP99Ms: "p99 ms without", snapshotS: "s of snapshot",
+	idlePercent: "% of a core a server", busiestPercent: "% of a core the busiest", firstMiB: "MiB resident at its beginning", liveMiB: "MiB live", firstLive: "MiB live at its beginning", quietP99Ms: "p99 ms without", snapshotS: "s of snapshot",
 	startMiBs: "MiB read a second", fileMiBs: "MiB/s of the snapshot alone", fileS: "s to read the snapshot alone", diskS: "s of the disk for what is read",
 }
 
