@@ -118,7 +118,11 @@ func (t *peerTransport) answeredEarly(id raft.ServerID, to raft.ServerAddress, r
 		return false // word of a commit, which may go beside
 	}
 	m := t.earlies.take(id)
-	if m == nil || !m.asks(to, req) {
+	if m == nil {
+		return false
+	}
+	if !m.asks(to, req) {
+		t.progress.outruns(id, true)
 		return false
 	}
 	select {
@@ -130,6 +134,7 @@ func (t *peerTransport) answeredEarly(id raft.ServerID, to raft.ServerAddress, r
 		return false
 	}
 	t.progress.answeredEarly.Add(1)
+	t.progress.outruns(id, false)
 	*resp = m.resp
 	return true
 }

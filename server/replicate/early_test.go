@@ -127,7 +127,26 @@ func TestAFollowerThatRaftWouldNotAskForAnEntryIsNotSentItEarly(t *testing.T) {
 			p.sends("2", ask(3, logID{6, 3}, entry(7, 3)))
 			p.appended("2", ask(3, logID{6, 3}, entry(7, 3)), &raft.AppendEntriesResponse{Term: 3}, nil)
 		}, false},
+		{"that has failed to answer the one before", func(p *progress) {
+			holds(p, 6)
+			p.sends("2", ask(3, logID{6, 3}, entry(7, 3)))
+			p.appended("2", ask(3, logID{6, 3}, entry(7, 3)), nil, errWithheld)
+			time.Sleep(time.Millisecond)
+			p.heartbeat("2", time.Now(), nil) // it can be reached again
+		}, false},
+		{"that is slower than others, and is storing the one before", func(p *progress) {
+			holds(p, 6)
+			p.sends("2", ask(3, logID{6, 3}, entry(7, 3)))
+			p.outruns("2", true)
+		}, false},
+		{"that is slower than others, and has caught up", func(p *progress) { holds(p, 7); p.outruns("2", true) }, true},
 		{"that is sent a snapshot", func(p *progress) { holds(p, 7); p.installing("2", true) }, false},
+		{"that was sent a snapshot over the one before", func(p *progress) {
+			holds(p, 6)
+			p.sends("2", ask(3, logID{6, 3}, entry(7, 3)))
+			p.installing("2", true)
+			p.installing("2", false)
+		}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -272,6 +291,51 @@ func TestAFollowerThatWritesTheEntryBeforeIsSentTheNextOneEarly(t *testing.T) {
 			e.checked(all)
 		})
 	}
+}
+
+// What waits for a slower follower is written at one go.
+func TestAFollowerThatIsOutrunIsSentNothingBeside(t *testing.T) {
+	idle(t, func(e *ensemble, all []*writer) {
+		leader, far := e.leader(), e.follower()
+		all[leader.id-1].write(10)
+		synctest.Wait()
+		round := func() (stores int64) {
+			before := far.store.calls.Load()
+			release := hold(far)
+			for range 4 {
+				all[leader.id-1].write(10)
+				synctest.Wait()
+			}
+			release(false)
+			synctest.Wait()
+			return far.store.calls.Load() - before
+		}
+		require.EqualValues(t, 3, round(), "the first entry, the second beside it, and the others")
+		require.EqualValues(t, 2, round(), "the first entry, and all behind it")
+		e.checked(all)
+	})
+}
+
+func TestAnEarlyMessageThatOvertakesTheOneBeforeIsSentAgainByRaft(t *testing.T) {
+	idle(t, func(e *ensemble, all []*writer) {
+		leader, far := e.leader(), e.follower()
+		all[leader.id-1].write(10)
+		synctest.Wait()
+		before, index := leader.Stats(), e.lastIndex(leader)
+		e.net.Delay(hostOf(leader.id), hostOf(far.id), 10*time.Millisecond)
+		all[leader.id-1].write(10)
+		synctest.Wait()
+		e.net.Delay(hostOf(leader.id), hostOf(far.id), 0)
+		all[leader.id-1].write(10)
+		synctest.Wait()
+		require.Zero(t, all[leader.id-1].waiting())
+		require.Equal(t, index, e.lastIndex(far), "it refuses what it has not the one before of")
+		time.Sleep(10 * time.Millisecond)
+		synctest.Wait()
+		require.Equal(t, index+2, e.lastIndex(far), "raft sends that again, at once")
+		require.EqualValues(t, 2+1, leader.Stats().EarlyAnswers-before.EarlyAnswers)
+		e.checked(all)
+	})
 }
 
 // A member that is sent a snapshot may lose the entries behind it, so that what

@@ -3,6 +3,7 @@ package replicate
 import (
 	"errors"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -118,13 +119,14 @@ func (p *proposer) awaiting() []*inlet {
 
 // noticeLocked has the followers told of a commit that their clients wait or
 // watch for, once the last batch has landed: until then the next one brings the
-// word. Who only listens is told a moment later while writes follow each other
-// closely, since most often the next one is under way by then.
+// word. Who only listens is told a moment later while quick writes follow each other
+// closely, since most often the next one is under way by then. But a follower stores
+// that one before it looks at the word in it: where that takes long, it is told at once.
 func (p *proposer) noticeLocked(t *term, f flight, now time.Time) {
 	for _, from := range f.from {
 		t.unnoticed = including(t.unnoticed, from)
 	}
-	closely := f.opened.Sub(t.landed) < closeBehind && now.Sub(t.paused) >= promptFor
+	closely := f.opened.Sub(t.landed) < closeBehind && now.Sub(f.left) < noticeLater && now.Sub(t.paused) >= promptFor
 	t.landed, t.newest = now, f.future.Index()
 	if len(t.left) > 0 {
 		return
@@ -133,7 +135,7 @@ func (p *proposer) noticeLocked(t *term, f flight, now time.Time) {
 		others := p.listeners()
 		if closely && len(others) > 0 {
 			p.noticeLaterLocked(t)
-			others = nil
+			others = slices.DeleteFunc(others, func(i *inlet) bool { return !i.outrun() })
 		}
 		for _, other := range others {
 			t.unnoticed = including(t.unnoticed, other)

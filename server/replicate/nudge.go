@@ -16,7 +16,7 @@ type logID struct{ index, term uint64 }
 // hashicorp/raft tells followers of a commit with the next entry or after up to
 // twice its commit timeout. Those whose clients wait for it are told here, when no
 // other batch is under way that brings the word; those whose clients may watch, when
-// nothing is queued either.
+// nothing is queued either, and where one write follows the other a moment later.
 
 // committing is told by raft's goroutine for the machine of an entry that is
 // committed and about to be applied here: a follower's client need not wait for that.
@@ -35,6 +35,9 @@ func (i *inlet) notice(index uint64) {
 		hint(i.notices)
 	}
 }
+
+// outrun tells whether the follower is slower than the others.
+func (i *inlet) outrun() bool { return i.s.n.progress.isOutrun(serverID(i.member)) }
 
 // nudges tells of batches that have been applied. The newest entry stands for all
 // before it.

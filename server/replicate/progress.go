@@ -29,6 +29,7 @@ type follower struct {
 	match      uint64    // newest entry that it is known to hold
 	known      bool      // match has been told since this server leads
 	asked      uint64    // newest entry that it has been sent since this server leads and it failed to answer last
+	outrun     bool      // it is slower: when it could be asked for what it was sent early last, raft had more for it
 	told       uint64    // the commit that it has answered to, since it failed to answer last
 	heard      time.Time // when it answered last, whatever
 	confirmed  time.Time // when the newest heartbeat was sent that it answered
@@ -128,12 +129,26 @@ func (p *progress) sends(id raft.ServerID, req *raft.AppendEntriesRequest) {
 }
 
 // awaits tells whether a server holds the entries up to index or is storing them, and
-// that is all that it was asked for.
+// that is all that it was asked for. One that is outrun is not sent the next one beside:
+// all that waits for it is written at one go.
 func (p *progress) awaits(id raft.ServerID, index uint64) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	f := p.memberLocked(id)
-	return f.known && (f.match == index || f.match < index && f.asked == index) && f.reachable() && !f.installing
+	return f.known && (f.match == index || f.match < index && f.asked == index && !f.outrun) && f.reachable() && !f.installing
+}
+
+// outruns notes whether raft had more for a server than it was sent early.
+func (p *progress) outruns(id raft.ServerID, outrun bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.memberLocked(id).outrun = outrun
+}
+
+func (p *progress) isOutrun(id raft.ServerID) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.memberLocked(id).outrun
 }
 
 func (p *progress) appended(id raft.ServerID, req *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse, err error) {
@@ -179,6 +194,7 @@ func (p *progress) installing(id raft.ServerID, now bool) {
 	defer p.mu.Unlock()
 	f := p.memberLocked(id)
 	if f.installing = now; now {
+		f.asked = 0 // a snapshot empties its log
 		p.installs++
 	}
 }

@@ -16,7 +16,7 @@ import (
 // paperInlet is a follower's stream without a socket.
 func paperInlet(p *proposer, member uint64) *inlet {
 	i := &inlet{
-		s: &streams{n: &Node{prop: p}}, member: member,
+		s: &streams{n: &Node{prop: p, progress: newProgress()}}, member: member,
 		doubts: make(chan struct{}, 1), echo: make(chan uint64, 1), notices: make(chan struct{}, 1),
 	}
 	i.ctx, i.end = context.WithCancel(context.Background())
@@ -214,7 +214,7 @@ func TestWhoOnlyListensIsNoticedLaterWhileWritesFollowEachOther(t *testing.T) {
 		write(true, false)
 		time.Sleep(closeBehind / 2)
 		end := begin()
-		time.Sleep(noticeLater)
+		time.Sleep(noticeLater - 1) // the moment passes
 		require.False(t, hinted(three.notices))
 		end()
 		require.True(t, hinted(two.notices))
@@ -245,6 +245,17 @@ func TestWhoOnlyListensIsNoticedLaterWhileWritesFollowEachOther(t *testing.T) {
 		require.True(t, hinted(three.notices))
 		time.Sleep(promptFor)
 		write(true, true)
+
+		// What takes longer than that would bring the word too late, and so would it to who is slower than others.
+		end = begin()
+		time.Sleep(noticeLater)
+		end()
+		require.True(t, hinted(two.notices))
+		require.True(t, hinted(three.notices))
+		write(true, false)
+		three.s.n.progress.outruns("3", true)
+		write(true, true)
+		three.s.n.progress.outruns("3", false)
 
 		// Nor is anything told of a term that is over.
 		write(true, false)

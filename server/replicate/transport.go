@@ -334,7 +334,7 @@ func (t *peerTransport) relay() {
 			}
 			switch c := rpc.Command.(type) {
 			case *raft.AppendEntriesRequest:
-				if len(c.Entries) > 0 {
+				if len(c.Entries) > 0 && c.PrevLogEntry <= max(shown, t.last()) { // else raft refuses them
 					shown = max(shown, newestShown(c))
 				}
 				t.placeBehindSnapshot(c)
