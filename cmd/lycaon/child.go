@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"runtime"
 	"slices"
 	"syscall"
@@ -113,8 +112,9 @@ const signalled = 128
 func (e *env) runUnder(ctx, held context.Context, p program, grace time.Duration) error {
 	paused := make(chan os.Signal, 1)
 	if held.Done() != nil && !isTerminal(p.in) {
-		signal.Notify(paused, syscall.SIGTSTP)
-		defer signal.Stop(paused)
+		catchStopKey()
+		notStopped.Store(&paused)
+		defer notStopped.CompareAndSwap(&paused, nil)
 	}
 	c, err := e.startChild(p)
 	if err != nil {

@@ -40,6 +40,7 @@ func runPrompt(ctx context.Context, e *env) error {
 	// From here on Ctrl-C belongs to the line or the command, not to the shell.
 	ctx, stop := signal.NotifyContext(context.WithoutCancel(ctx), endSignals()...)
 	defer stop()
+	catchStopKey() // the line editor waits for SIGCONT also where the kernel stops nobody
 	p := &prompt{env: e}
 	history, tab := e.historyFile(), &completer{env: e}
 	rl, err := readline.NewFromConfig(&readline.Config{

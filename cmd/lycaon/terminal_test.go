@@ -35,6 +35,7 @@ const (
 	keyCtrlC = "\x03"
 	keyCtrlD = "\x04"
 	keyCtrlU = "\x15"
+	keyCtrlZ = "\x1a"
 	keyTab   = "\t"
 	keyEnter = "\r"
 
@@ -262,6 +263,34 @@ func TestSIGTERMEndsTheShellAtItsPrompt(t *testing.T) {
 	st, err := cluster.Client(t).Exists(t.Context(), "/mine")
 	require.NoError(t, err)
 	require.Nil(t, st, "the session was not closed")
+}
+
+// After Go's signal.Stop the key does nothing, and the line editor waits for SIGCONT.
+func TestCtrlZAtThePromptStopsTheShellAlsoAfterALock(t *testing.T) {
+	cluster := clienttest.Start(t)
+	cmd := lycaon("-s", cluster.Addrs()[0], "shell")
+	cmd.Args = append([]string{"sh", "-c", `set -m; "$0" "$@"; echo "stopped: $?"; fg`, cmd.Path}, cmd.Args[1:]...)
+	cmd.Path = "/bin/sh"
+	term := startTerminal(t, cmd)
+	term.shows("0] ")
+	term.types("lock /l -- true" + keyEnter)
+	term.shows("1] ")
+	term.types(keyCtrlZ)
+	term.shows("stopped: ")
+	term.shows("1] ")
+	term.types("quit" + keyEnter)
+	require.Zero(t, term.exits())
+}
+
+// The kernel stops nobody there.
+func TestCtrlZAtThePromptOfASessionsFirstProcessIsPassedOver(t *testing.T) {
+	cluster := clienttest.Start(t)
+	term := startTerminal(t, lycaon("-s", cluster.Addrs()[0], "shell"))
+	term.shows("0] ")
+	term.types(keyCtrlZ + "version" + keyEnter)
+	term.shows("go1.")
+	term.types(keyCtrlD)
+	require.Zero(t, term.exits())
 }
 
 func TestTabCompletesANameWithBlanksToOneWord(t *testing.T) {
