@@ -114,12 +114,14 @@ func refuse(w *protocol.Welcome, code protocol.Code, detail string) *protocol.We
 const behind = "this server has not reached what the client has seen"
 
 func (c *conn) welcomeGuest(h *protocol.Hello, w *protocol.Welcome, timeout time.Duration) *protocol.Welcome {
-	if h.LastZxid > w.Zxid {
-		return refuse(w, protocol.NotReady, behind)
-	}
 	l := c.Core().Guest(c, c.ids)
 	if l == nil {
 		return refuse(w, protocol.Throttled, "too many requests wait in this server")
+	}
+	w.Zxid = c.Core().Zxid() // of the lane's machine, or of one whose coming ends the lane
+	if h.LastZxid > w.Zxid {
+		l.Detach()
+		return refuse(w, protocol.NotReady, behind)
 	}
 	c.SetLane(l, timeout)
 	return w
