@@ -33,7 +33,7 @@ type call struct {
 	cost      int  // bytes of its answer that a server may have to keep
 	sentAt    time.Duration
 	seen      uint64     // newest zxid that the client had been shown by then
-	garbled   int        // answers that did not decode
+	garbled   int        // answers that made no sense
 	bytes     int        // as it was sent
 	watch     *Watch     // of OpWatch: goes live with the answer
 	replay    *replay    // of OpResume: its watches go live when it is sent

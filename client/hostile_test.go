@@ -258,6 +258,26 @@ func TestAnAnswerThatNeverDecodesFailsItsCallAlone(t *testing.T) {
 	})
 }
 
+func TestAReadThatIsAlwaysAnsweredTooOldFailsAlone(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		c := f.open()
+		old := func(m *protocol.Message) { m.Zxid = 7 }
+		p := f.serve(func(w *protocol.Welcome) { w.Zxid = 40 })
+		read, write := c.getAsync(t.Context(), "/b"), c.createAsync(t.Context(), "/a")
+		for range 2 {
+			p.answer(p.next(), old)
+			p = f.serve()
+		}
+		again := p.next()
+		require.Equal(t, protocol.OpCreate, again.Op)
+		p.answer(again)
+		require.NoError(t, (<-write).err)
+		err := (<-read).err
+		require.ErrorIs(t, err, ErrProtocol)
+		require.ErrorContains(t, err, "a:1: ")
+	})
+}
+
 func TestAnAnswerThatDoesNotDecodeIsAskedForOnceMore(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
 		c := f.open()

@@ -39,7 +39,7 @@ const (
 	maxContactMs = 24 * 60 * 60 * 1000 // a day, beyond which older says no more
 	scoutEvery   = 2 * time.Second     // while that lasts
 
-	maxGarbled   = 2           // answers to one call that do not decode, until it fails
+	maxGarbled   = 2           // answers to one call that make no sense, until it fails
 	maxSigns     = 16          // pings kept until the leader is known to have heard of them
 	membersEvery = time.Minute // how often the servers are asked for
 

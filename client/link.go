@@ -202,13 +202,13 @@ func (c *Client) encodeNext(buf []byte, now time.Duration) []byte {
 func (l *link) read() error {
 	for {
 		m, err := l.receive()
+		if err == nil {
+			err = l.handle(m)
+		}
 		if err != nil {
-			if m != nil {
+			if m != nil && errors.Is(err, ErrProtocol) {
 				l.c.garbled(m, fmt.Errorf("%s: %w", l.addr, err))
 			}
-			return err
-		}
-		if err := l.handle(m); err != nil {
 			return err
 		}
 		l.useful.Store(true)
@@ -243,9 +243,9 @@ func readFrame(r *bufio.Reader, buf []byte, most uint32) ([]byte, error) {
 	return frame, err
 }
 
-// garbled fails the call whose answer does not decode, once another connection has
-// brought none that does: or it would be sent again without an end, and what is
-// behind it would never be answered.
+// garbled fails the call whose answer does not decode, or is none that a server gives,
+// once another connection has brought no better: or it would be sent again without an
+// end, and what is behind it would never be answered.
 func (c *Client) garbled(m *protocol.Message, why error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
