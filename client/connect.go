@@ -334,7 +334,7 @@ func (c *Client) taken(by uint64) {
 // checkWelcome distrusts the server: what it grants must be usable.
 func (c *Client) checkWelcome(w *protocol.Welcome) error {
 	c.mu.Lock()
-	id := c.sess.id
+	id, seen := c.sess.id, c.lastZxid // as in the hello: no connection was up since
 	c.mu.Unlock()
 	guest := c.cfg.mode == protocol.HelloGuest
 	switch {
@@ -344,7 +344,7 @@ func (c *Client) checkWelcome(w *protocol.Welcome) error {
 		return fmt.Errorf("%w: a session password of %d bytes", ErrProtocol, len(w.Password))
 	case w.TimeoutMs < min(leastTimeout, c.cfg.sessionTimeout).Milliseconds() || w.TimeoutMs > (24*time.Hour).Milliseconds():
 		return fmt.Errorf("%w: a session timeout of %d ms", ErrProtocol, w.TimeoutMs)
-	case w.Zxid > maxZxid:
+	case w.Zxid > maxZxid || w.Zxid < seen:
 		return fmt.Errorf("%w: a state of zxid %d", ErrProtocol, w.Zxid)
 	case w.HighXid >= protocol.MaxXid && id != 0:
 		return fmt.Errorf("%w: one has run as %d", errXidsSpent, w.HighXid)

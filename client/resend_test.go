@@ -518,6 +518,19 @@ func TestAWritesAnswerMayBeOld(t *testing.T) {
 	})
 }
 
+func TestAWelcomeOfLessThanWasSeenIsRefused(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		c := f.open()
+		f.serve(func(w *protocol.Welcome) { w.Zxid = 40 }).nc.Close()
+		done := c.getAsync(t.Context(), "/")
+		_, err := f.serve(func(w *protocol.Welcome) { w.Zxid = 39 }).take()
+		require.Error(t, err, "the connection stands")
+		p := f.serve()
+		p.answer(p.next())
+		require.NoError(t, (<-done).err)
+	})
+}
+
 func TestAWelcomeThatMakesNoSenseIsRefused(t *testing.T) {
 	for name, spoil := range map[string]func(*protocol.Welcome){
 		"another version":    func(w *protocol.Welcome) { w.Version = 2 },

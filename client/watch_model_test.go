@@ -65,7 +65,7 @@ func (m *watchModel) connect() {
 	m.left, m.resumed, m.up, m.down = map[watchKey]bool{}, map[*Watch]bool{}, nil, nil
 	m.c.narrow = m.rand.IntN(3)
 	m.l = newLink(m.c, sayer{bytes.NewReader(nil)}, "a:1")
-	w := &protocol.Welcome{Version: 1, Session: 1, Password: make([]byte, passwordSize), TimeoutMs: 1000, Limits: protocol.DefaultLimits()}
+	w := &protocol.Welcome{Version: 1, Session: 1, Password: make([]byte, passwordSize), TimeoutMs: 1000, Zxid: m.c.lastZxid, Limits: protocol.DefaultLimits()}
 	w.Limits.MaxFrame = 120
 	require.NoError(m.t, m.c.welcomed(m.l, w, m.c.now()))
 }
