@@ -80,6 +80,8 @@ func TestTheServerBearsItsWatchesAndNoMore(t *testing.T) {
 	}
 	require.Equal(t, protocol.TooManyWatches, resume("/3"))
 	require.Equal(t, protocol.OK, resume("/2"))
+	c.watches.Add(a.watcher(), "/over", protocol.WatchData) // as of two lanes that looked at one time
+	require.Equal(t, protocol.OK, resume("/2"))
 	r := readRequest(protocol.OpExists, 3, "/3")
 	r.Read.Watch = true
 	b.TrySubmit(r)

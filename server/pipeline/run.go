@@ -182,10 +182,11 @@ func (l *Lane) mayWatch(m *protocol.Message, path string, mode protocol.WatchMod
 	return false
 }
 
-// tooMany tells whether so many watches more are beyond what the connection or the server may have.
+// tooMany tells whether so many watches more are beyond what the connection or the server may have:
+// none is not, also where lanes that looked at one time have come beyond it.
 func (l *Lane) tooMany(more int) bool {
 	c := l.core
-	return c.watches.CountOf(l.watcher())+more > c.cfg.MaxWatches || c.watches.Len()+more > c.cfg.MaxServerWatches
+	return more > 0 && (c.watches.CountOf(l.watcher())+more > c.cfg.MaxWatches || c.watches.Len()+more > c.cfg.MaxServerWatches)
 }
 
 func (l *Lane) tooManyWatches(m *protocol.Message) {
