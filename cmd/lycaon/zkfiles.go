@@ -33,7 +33,7 @@ func readZooKeeper(z *zkImport) (*zkFiles, error) {
 		return nil, usageError{fmt.Errorf("%s: the name of a snapshot is snapshot.HEX, the transaction that it was begun at", z.snapshot)}
 	}
 	files := &zkFiles{notices: []string{}}
-	logs, err := files.findLogs(z.logs)
+	logs, err := files.findLogs(z.logs, z.incomplete)
 	if err != nil {
 		return nil, err
 	}
@@ -127,8 +127,9 @@ func (l zkLog) tooOld(later []zkLog, snapshot int64) bool {
 }
 
 // findLogs lists the logs that are named, and those in directories that are
-// named, in the order of their transactions. Those without any are left out.
-func (f *zkFiles) findLogs(named []string) (logs []zkLog, err error) {
+// named, in the order of their transactions. Those without any are left out. A
+// damaged one whose name does not tell its first is the last, or an error if not lenient.
+func (f *zkFiles) findLogs(named []string, lenient bool) (logs []zkLog, err error) {
 	var paths []string
 	for _, path := range named {
 		info, err := os.Stat(path)
@@ -149,9 +150,10 @@ func (f *zkFiles) findLogs(named []string) (logs []zkLog, err error) {
 		err := reading(path, func(file *os.File) error {
 			first, torn, err := zkfile.FirstZxid(file)
 			if errors.Is(err, zkfile.ErrDamaged) { // which is told when it is replayed, if it is not too old for that
-				first, err = math.MaxInt64, nil
 				if at, ok := zxidIn(logName, path); ok {
-					first = max(1, at)
+					first, err = max(1, at), nil
+				} else if lenient {
+					first, err = math.MaxInt64, nil
 				}
 			}
 			if first > 0 {

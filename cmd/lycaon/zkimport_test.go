@@ -761,6 +761,10 @@ func TestAnIncompleteImportEndsALogWhereItCannotBeRead(t *testing.T) {
 		require.ErrorContains(t, err, log+": ")
 		require.ErrorContains(t, err, "damaged: ")
 	}
+	gap := filepath.Join(t.TempDir(), "gap")
+	require.NoError(t, os.WriteFile(gap, logOf(1<<32+9), 0o644))
+	_, err := readZooKeeper(&zkImport{snapshot: snapshot, logs: []string{dir, renamed, gap}})
+	require.ErrorContains(t, err, renamed+": byte 16: damaged: ")
 	files, err := readZooKeeper(&zkImport{snapshot: snapshot, logs: []string{dir, renamed, unknown, damaged}, incomplete: true})
 	require.NoError(t, err)
 	require.EqualValues(t, 1<<32+1, files.tree.Zxid())
