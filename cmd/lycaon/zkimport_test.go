@@ -628,6 +628,7 @@ func TestAllNodesThatLycaonMayNotHaveAreNamedAtOnce(t *testing.T) {
 	require.NotZero(t, code)
 	require.Contains(t, errw, snapshot+": 25 nodes cannot be imported: node \"/huge\": ")
 	require.Contains(t, errw, `; node "/own": `)
+	require.Contains(t, errw, `; node "/deep`+strings.Repeat("/d", 130)+`": `)
 	require.Regexp(t, `; node "/deep/d.*; and 5 more\n$`, errw)
 	require.Equal(t, 20, strings.Count(errw, `node "`))
 	require.Equal(t, []string{"/"}, slices.Collect(maps.Keys(seenByLycaon(t, cluster, "/"))), "nothing was written")

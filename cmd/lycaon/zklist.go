@@ -39,7 +39,7 @@ func (z *zkImport) list(tree *zkfile.Tree) (*zkList, error) {
 		switch err := z.take(list, children, n, err); {
 		case err == nil:
 		case len(list.refused) < shownRefusals:
-			list.refused = append(list.refused, fmt.Errorf("node %.200q: %w", n.Path, err))
+			list.refused = append(list.refused, fmt.Errorf("node %.*q: %w", znode.MaxPathBytes, n.Path, err))
 		default:
 			list.moreRefused++
 		}
