@@ -645,12 +645,14 @@ func TestAllNodesThatLycaonMayNotHaveAreNamedAtOnce(t *testing.T) {
 func TestAPartOfADamagedTreeIsImported(t *testing.T) {
 	t.Parallel()
 	header := append([]byte("ZKSN"), 0, 0, 0, 2, 255, 255, 255, 255, 255, 255, 255, 255, 0, 0, 0, 0, 0, 0, 0, 0) // no sessions, no ACLs
-	node := func(b []byte, path string, acl int64) []byte {
+	node := func(b []byte, path string, acl, owner int64) []byte {
 		b = append(binary.BigEndian.AppendUint32(b, uint32(len(path))), path...)
 		b = binary.BigEndian.AppendUint64(append(b, 0, 0, 0, 0), uint64(acl))
-		return append(b, make([]byte, 4*8+3*4+2*8)...)
+		b = binary.BigEndian.AppendUint64(append(b, make([]byte, 4*8+3*4)...), uint64(owner))
+		return append(b, make([]byte, 8)...)
 	}
-	body := node(node(node(header, "", -1), "/bad", 7), "/good", -1)
+	body := node(node(header, "", -1, 0), "/bad", 7, 0)
+	body = node(node(body, "/good", -1, 0), "/left-out", 7, 9) // ephemeral
 	body = append(body, 0, 0, 0, 1, '/')
 	body = binary.BigEndian.AppendUint64(body, uint64(adler32.Checksum(body)))
 	file := filepath.Join(t.TempDir(), "snapshot.0")

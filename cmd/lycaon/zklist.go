@@ -67,11 +67,11 @@ func (z *zkImport) take(list *zkList, children map[string]int64, n *zkfile.Node,
 	switch {
 	case !ok:
 		return nil
-	case wrong != nil:
-		return wrong
 	case n.Kind == znode.Ephemeral:
 		list.ephemerals++
 		return nil
+	case wrong != nil:
+		return wrong
 	}
 	node := target.Node{Path: path, Data: n.Data, ACL: n.ACL, Kind: n.Kind, TTLMs: n.TTLMs, Sequence: n.Created}
 	if err := checkNode(&node); err != nil {

@@ -21,7 +21,7 @@ type Node struct {
 
 // Walk yields the nodes, parents before children, level by level and names in
 // order. The error says of a node what cannot be read of it; then it has its path
-// alone.
+// alone, and its kind if that can be.
 func (t *Tree) Walk() iter.Seq2[*Node, error] {
 	type level struct {
 		path string
@@ -47,13 +47,13 @@ func (t *Tree) export(path string, n *node) (*Node, error) {
 	if path == "" {
 		path = "/"
 	}
-	acl, ok := t.aclOf(n)
-	if !ok {
-		return &Node{Path: path}, fmt.Errorf("its ACL, number %d, is not in the snapshot: %w", n.aclID, ErrDamaged)
-	}
 	kind, ttlMs, err := t.kind(n)
 	if err != nil {
 		return &Node{Path: path}, err
+	}
+	acl, ok := t.aclOf(n)
+	if !ok {
+		return &Node{Path: path, Kind: kind}, fmt.Errorf("its ACL, number %d, is not in the snapshot: %w", n.aclID, ErrDamaged)
 	}
 	return &Node{Path: path, Data: n.data, ACL: acl, Kind: kind, TTLMs: ttlMs, Created: int64(uint32(n.cversion))}, nil
 }
