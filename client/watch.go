@@ -142,6 +142,9 @@ func (w *Watch) request(path string) (cl *call, err error) {
 	if w.types == 0 || w.types&^modeTypes[w.mode] != 0 && w.types != changeTypes {
 		return nil, fmt.Errorf("%w: the watch never tells one of these types", ErrBadArguments)
 	}
+	if w.from != nil && *w.from > maxZxid {
+		return nil, fmt.Errorf("%w: no zxid is above 2^62", ErrBadArguments)
+	}
 	w.mode = w.chooseMode()
 	if w.snapshot {
 		w.resync.start(w.path)

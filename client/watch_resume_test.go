@@ -5,11 +5,22 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/lycaon-io/lycaon/protocol"
 )
+
+// Its gap would be of that zxid, and an event of one that there is not costs the connection.
+func TestAWatchFromAZxidThatThereIsNotIsRefused(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := f.open().Watch(ctx, "/d", FromZxid(maxZxid+1))
+		require.ErrorIs(t, err, ErrBadArguments)
+	})
+}
 
 // A watch from a zxid that is cut off before its answer is resumed by the call that
 // is sent again, and by nothing else: twice, it would not fit among as many watches as
