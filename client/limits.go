@@ -49,7 +49,7 @@ const (
 	maxHost   = 255 // bytes of a name, of a server that is learned of
 	maxPort   = 5
 	maxDetail = 1 << 10 // bytes of a server's text in an error, as servers cut it
-	maxZxid   = 1 << 62 // a century of a billion transactions a second
+	maxZxid   = 1 << 62 // a century of a billion transactions a second; below it a liar may still name one to which the others come in years
 
 	bufferSize       = 64 << 10 // of the sender: what one write call takes
 	readBufferSize   = 64 << 10
