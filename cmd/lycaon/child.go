@@ -124,7 +124,7 @@ func (e *env) runUnder(ctx, held context.Context, p program, grace time.Duration
 	for {
 		select {
 		case <-paused:
-			e.tell(fmt.Sprintf("lycaon: not stopped: %s would go on while what it holds is lost", p.argv[0]))
+			e.tell(fmt.Sprintf("lycaon: not stopped: %s would go on while what it holds is lost; Ctrl-C ends it", p.argv[0]))
 		case err := <-c.ended:
 			if stop == nil || lost == nil {
 				c.awaitGroup(kill, grace)

@@ -87,7 +87,7 @@ func TestCtrlZDoesNotStopWhoHoldsALockForACommandThatGoesOn(t *testing.T) {
 	for told := range 2 {
 		require.NoError(t, r.cmd.Process.Signal(syscall.SIGTSTP))
 		require.Eventually(t, func() bool {
-			return strings.Count(r.errw.String(), "lycaon: not stopped: sh would go on while what it holds is lost\n") > told
+			return strings.Count(r.errw.String(), "lycaon: not stopped: sh would go on while what it holds is lost; Ctrl-C ends it\n") > told
 		}, waitLong, time.Millisecond)
 	}
 	require.NoError(t, r.cmd.Process.Signal(syscall.SIGTERM))
