@@ -45,6 +45,9 @@ type Event struct {
 	Stat znode.Stat // of EventPresent
 }
 
+// String is for people, and leaves the Stat out.
+func (e Event) String() string { return fmt.Sprintf("%s %s zxid %#x", e.Type, e.Path, e.Zxid) }
+
 // bit is the place of t in a set of types.
 func (t EventType) bit() uint32 { return 1 << t }
 

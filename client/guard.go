@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/lycaon-io/lycaon/protocol"
@@ -27,6 +28,9 @@ func (g Guard) Path() string { return g.path }
 // Token is a fencing token: it rises with every node that is created, so that of
 // two holders of a lock the later one has the higher.
 func (g Guard) Token() uint64 { return g.czxid }
+
+// String is PATH@CZXID, as LYCAON_GUARD has it.
+func (g Guard) String() string { return fmt.Sprintf("%s@%d", g.path, g.czxid) }
 
 type guardKey struct{}
 

@@ -43,6 +43,9 @@ func (s State) String() string {
 // lost. A lost session is never replaced; open another Client.
 type Session struct{ c *Client }
 
+// String is for people: the ID and the present state.
+func (s *Session) String() string { return fmt.Sprintf("session %s, %s", s.ID(), s.State()) }
+
 // ID is 0 until a lazily opened client has its session, and for guests.
 func (s *Session) ID() SessionID {
 	s.c.mu.Lock()

@@ -3,6 +3,7 @@ package recipes
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 
 	"github.com/lycaon-io/lycaon/client"
@@ -25,6 +26,11 @@ type Leader struct {
 	Value   []byte // what it campaigned with
 	Session client.SessionID
 	Token   uint64 // of its grant: rises from leader to leader
+}
+
+// String is for people.
+func (l Leader) String() string {
+	return fmt.Sprintf("%q leads, token %d, session %s", l.Value, l.Token, l.Session)
 }
 
 // Campaign waits to be the leader, as long as ctx and the session last, and

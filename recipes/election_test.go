@@ -3,6 +3,7 @@ package recipes_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -35,6 +36,18 @@ func TestLeadershipPassesOn(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "b", string(l.Value))
 	require.NoError(t, h.Release(ctx))
+}
+
+func TestALeaderPrintsForPeople(t *testing.T) {
+	t.Parallel()
+	for want, l := range map[string]recipes.Leader{
+		`"10.0.0.7:80" leads, token 15533, session 0x3c98`: {Value: []byte("10.0.0.7:80"), Session: 0x3c98, Token: 15533},
+		`"\x00\n\xff" leads, token 1, session 0x2`:         {Value: []byte("\x00\n\xff"), Session: 2, Token: 1},
+		`"" leads, token 1, session 0x2`:                   {Session: 2, Token: 1},
+	} {
+		require.Equal(t, want, fmt.Sprint(l))
+		require.Equal(t, want, fmt.Sprint(&l))
+	}
 }
 
 func TestObserversSeeEveryLeaderThatStays(t *testing.T) {

@@ -187,6 +187,6 @@ func (e *env) heldEnviron(kind, path string, g client.Guard) []string {
 		prefix + "_PATH=" + path,
 		prefix + "_NODE=" + g.Path(),
 		fmt.Sprintf("%s_TOKEN=%d", prefix, g.Token()),
-		variable("guard", append(slices.Clip(e.target.guards), fmt.Sprintf("%s@%d", g.Path(), g.Token()))...),
+		variable("guard", append(slices.Clip(e.target.guards), g.String())...),
 	}
 }

@@ -162,5 +162,5 @@ func (p printer) event(event client.Event) error {
 	if p.compat() {
 		return p.zooEvent(event)
 	}
-	return p.line("WATCH %s %s zxid 0x%x", event.Type, event.Path, event.Zxid)
+	return p.line("WATCH %s", event)
 }
