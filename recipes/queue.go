@@ -120,6 +120,7 @@ type Item struct {
 	held   *Held
 	entry  client.Guard  // an item that is put after this one was deleted may have its path
 	acking chan struct{} // of one place, taken by the Ack that is under way
+	tried  bool          // by an Ack before; of who has that place
 	nacked atomic.Bool
 }
 
@@ -332,12 +333,15 @@ func (q *Queue) tryClaim(ctx context.Context, a *attempt, entry string) (*client
 // anyVersion is what ZooKeeper has for it too.
 const anyVersion = -1
 
+// ErrGivenBack is the ErrLost of an Ack that comes after the taker's own Nack.
+var ErrGivenBack = fmt.Errorf("%w: the item was given back by Nack", ErrLost)
+
 // Ack takes the item out of the queue for good, if it is still this taker's. Without
 // a deadline it waits for the answer as long as the session lives. ErrLost says that
 // somebody else has the item now, or will, or that somebody has deleted it, or that it was
 // acknowledged before; but if there is a client.Error with Maybe in it, or was in the error
-// of an Ack before, the item may be out of the queue. Of two Acks at once one waits for the
-// other.
+// of an Ack before, the item may be out of the queue. After a Nack it does nothing and
+// returns ErrGivenBack. Of two Acks at once one waits for the other.
 func (i *Item) Ack(ctx context.Context) error {
 	ctx = patient{bare{ctx}}
 	select {
@@ -348,6 +352,10 @@ func (i *Item) Ack(ctx context.Context) error {
 	}
 	h := i.held
 	settled := h.released.Swap(true)
+	if settled && !i.tried && context.Cause(h.ctx) == ErrReleased { // by Nack, and not lost before
+		return wrap("ack", i.entry.Path(), ErrGivenBack)
+	}
+	i.tried = true
 	under := client.WithGuard(client.WithGuard(ctx, h.guard), i.entry)
 	_, err := i.q.c.Multi(under, client.OpDelete(i.entry.Path()), client.OpDelete(h.guard.Path()))
 	switch {
@@ -368,7 +376,8 @@ func (i *Item) Ack(ctx context.Context) error {
 }
 
 // Nack gives the item back: it is the next one of its priority again. While an Ack is under
-// way it returns at once, and the item is given back if that fails.
+// way it returns at once, and the item is given back if that fails. It does nothing, and is no
+// error, once the item is acknowledged, found lost by an Ack, or given back.
 func (i *Item) Nack(ctx context.Context) error {
 	i.nacked.Store(true) // before released is asked
 	return wrap("nack", i.entry.Path(), i.held.Release(ctx))

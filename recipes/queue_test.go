@@ -71,6 +71,52 @@ func TestAnItemThatIsGivenBackComesAgain(t *testing.T) {
 	require.ErrorIs(t, again.Ack(ctx), recipes.ErrLost)
 }
 
+func TestAnAckAfterANackSaysThatTheItemWasGivenBack(t *testing.T) {
+	t.Parallel()
+	ctx := limited(t)
+	c, i := takeOne(t)
+	require.NoError(t, i.Nack(ctx))
+	require.NoError(t, i.Nack(ctx), "it is settled")
+	for range 2 {
+		err := i.Ack(ctx)
+		require.ErrorIs(t, err, recipes.ErrGivenBack)
+		require.ErrorIs(t, err, recipes.ErrLost)
+		require.EqualError(t, err, "ack "+place(t)+"/entries/entry-100-0000000000: the grant is lost: the item was given back by Nack")
+	}
+	require.Len(t, children(t, c, place(t)+"/entries"), 1)
+	again, err := recipes.NewQueue(c, place(t)).TryTake(ctx)
+	require.NoError(t, err)
+	require.NoError(t, again.Ack(ctx))
+}
+
+func TestAnItemThatWasLostOrAcknowledgedWasNotGivenBack(t *testing.T) {
+	t.Parallel()
+	for name, settle := range map[string]func(t *testing.T, c *tampered, i *recipes.Item){
+		"lost before the Nack": func(t *testing.T, _ *tampered, i *recipes.Item) {
+			require.NoError(t, one.Client(t).Delete(limited(t), i.Guard().Path()))
+			<-i.Context().Done()
+			require.ErrorIs(t, i.Nack(limited(t)), recipes.ErrLost)
+		},
+		"acknowledged, with a Nack amid it": func(t *testing.T, c *tampered, i *recipes.Item) {
+			c.multi = func(do func() error) error { return errors.Join(i.Nack(limited(t)), do()) }
+			require.NoError(t, i.Ack(limited(t)))
+		},
+		"acknowledged, with a Nack behind it": func(t *testing.T, _ *tampered, i *recipes.Item) {
+			require.NoError(t, i.Ack(limited(t)))
+			require.NoError(t, i.Nack(limited(t)), "it is settled")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, i := takeOne(t)
+			settle(t, c, i)
+			err := i.Ack(limited(t))
+			require.ErrorIs(t, err, recipes.ErrLost)
+			require.NotErrorIs(t, err, recipes.ErrGivenBack)
+		})
+	}
+}
+
 func TestADelayedItemComesWhenItsTimeHasCome(t *testing.T) {
 	t.Parallel()
 	ctx := limited(t)
