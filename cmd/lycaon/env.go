@@ -327,6 +327,8 @@ func describe(err error) string {
 		}
 	case errors.As(err, &call) && call.Op == "create" && errors.Is(err, client.ErrNoNode):
 		return fmt.Sprintf("%s: the parent %s (create -p makes missing parents)", text, path.Dir(call.Path))
+	case errors.As(err, &call) && call.Op == "delete" && errors.Is(err, client.ErrNotEmpty):
+		return text + " (deleteall deletes it with all below it)"
 	}
 	return text
 }

@@ -82,6 +82,7 @@ func TestAnErrorIsToldWithWhatHelps(t *testing.T) {
 		"open: no connection to a server: too many connections: 2 are":                                             noServer(errors.New("too many connections: 2 are")),
 		"create /a/b: node does not exist: the parent /a (create -p makes missing parents)":                        &client.Error{Op: "create", Path: "/a/b", Err: client.ErrNoNode},
 		"create /a: node does not exist: the parent / (create -p makes missing parents)":                           &client.Error{Op: "create", Path: "/a", Err: client.ErrNoNode}, // below a chroot that is not there
+		"delete /a: node has children (deleteall deletes it with all below it)":                                    &client.Error{Op: "delete", Path: "/a", Err: client.ErrNotEmpty},
 		"get /a/b: node does not exist": &client.Error{Op: "get", Path: "/a/b", Err: client.ErrNoNode},
 	} {
 		require.Equal(t, want, describe(err))
