@@ -160,7 +160,7 @@ func (e *env) cutOver(m *migration) (<-chan struct{}, error) {
 	ask := e.askTerminal()
 	if ask == nil {
 		if m.idle == 0 {
-			return nil, usageError{errors.New("without a terminal to say when to cut over, --once or --cut-over-when-idle TIME must")}
+			return nil, usageError{errors.New("without a terminal to say when to cut over, one of --once and --cut-over-when-idle TIME is needed")}
 		}
 		return nil, nil
 	}
