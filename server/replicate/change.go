@@ -317,7 +317,7 @@ func (n *Node) checkQuorum(now *configuration, c protocol.MemberChange) error {
 		}
 	}
 	if answering < len(left)/2+1 {
-		return rule("only %d of the %d voters that would be left answer", answering, len(left))
+		return rule("too few of the voters that would be left answer: %d of %d", answering, len(left))
 	}
 	return nil
 }

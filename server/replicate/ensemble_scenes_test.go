@@ -178,7 +178,7 @@ func TestNoVoteIsTakenThatTheOthersNeed(t *testing.T) {
 			for _, s := range []*server{leader, e.follower()} {
 				err := e.change(leader, action, s.id, "")
 				require.ErrorIs(t, err, znode.ErrBadArguments)
-				require.ErrorContains(t, err, "only 1 of the 2 voters that would be left answer")
+				require.ErrorContains(t, err, "too few of the voters that would be left answer: 1 of 2")
 			}
 		}
 		require.NoError(t, e.change(leader, protocol.RemoveMember, dead.id, ""), "the dead one is")
