@@ -262,6 +262,10 @@ func (n *Node) adoptOne(a announcement) error {
 	case inTheWay(now, a.ID, want.addr) != "":
 		return fmt.Errorf("replicate: %s is the address of server %s, too", want.addr, inTheWay(now, a.ID, want.addr))
 	}
-	n.cfg.Logger.Info("a member shows where it is and with which data", "server", a.ID, "addr", want.addr)
+	news := "a member has moved"
+	if known.addr == want.addr {
+		news = "a member shows its data directory for the first time"
+	}
+	n.cfg.Logger.Info(news, "server", a.ID, "addr", want.addr, "was", known.addr)
 	return n.moveMember(ctx, now, s, want)
 }
