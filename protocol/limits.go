@@ -18,6 +18,11 @@ const (
 // whoever takes the session over begins above both.
 const MaxXid uint64 = 1 << 63
 
+// Leap is more than the zxids of a cluster rise while a client is away, and less than they
+// do over a restore of a backup: a watch that is resumed from further below may have seen
+// a history that is no more, of which the zxids of nodes tell nothing.
+const Leap uint64 = 1 << 32
+
 // What no setting can raise: the bounds of what a decoder makes of one frame.
 const (
 	maxDepth       = 32      // arrays within arrays

@@ -11,9 +11,10 @@ import (
 // Renew sets w's watches again by ZooKeeper's rules. Each one-shot is compared
 // with its node as it is: one that ZooKeeper would answer at once is told, in the
 // order of watches, and used up; every other is left in t. So a client that is
-// wrong about what it had seen hears of it here as it would there. One thing the
-// comparison cannot see, and ZooKeeper misses: a node that came and went. The
-// ring tells of it.
+// wrong about what it had seen hears of it here as it would there. Two things the
+// comparison cannot see, and ZooKeeper misses: a node that came and went, of which the
+// ring tells, and what a restore of a backup has undone. Watches that may be of before one
+// are told.
 //
 // A staying watch is left and told nothing. Since is the zxid of the last reply
 // that the client got, which events do not raise: to replay from there would tell
@@ -25,7 +26,7 @@ func Renew(t *Table, r *Ring, tree Peeker, w Watcher, watches []protocol.Watch, 
 	passed := passed(r, tree, watches)
 	for _, watch := range watches {
 		stat, acl, there := tree.Peek(watch.Path)
-		what := answerTo(watch, stat, there)
+		what := answerTo(watch, stat, there, r.foreign(watch.Since))
 		if what == 0 && watch.Mode == protocol.WatchExists {
 			if made := passed[watch.Path]; made != nil && w.Allowed(made.ACL) {
 				what, acl, there = protocol.EventCreated, made.ACL, true
@@ -41,8 +42,9 @@ func Renew(t *Table, r *Ring, tree Peeker, w Watcher, watches []protocol.Watch, 
 	}
 }
 
-// answerTo is what ZooKeeper answers a watch with, 0 for nothing.
-func answerTo(watch protocol.Watch, stat znode.Stat, there bool) protocol.EventType {
+// answerTo is what ZooKeeper answers a watch with, 0 for nothing; to one of another
+// history, that the node has changed.
+func answerTo(watch protocol.Watch, stat znode.Stat, there, foreign bool) protocol.EventType {
 	switch {
 	case watch.Mode == protocol.WatchPersistent || watch.Mode == protocol.WatchRecursive:
 		return 0
@@ -52,9 +54,9 @@ func answerTo(watch protocol.Watch, stat znode.Stat, there bool) protocol.EventT
 		return 0
 	case !there:
 		return protocol.EventDeleted
-	case watch.Mode == protocol.WatchChildren && stat.Pzxid > watch.Since:
+	case watch.Mode == protocol.WatchChildren && (foreign || stat.Pzxid > watch.Since):
 		return protocol.EventChildrenChanged
-	case watch.Mode == protocol.WatchData && stat.Mzxid > watch.Since:
+	case watch.Mode == protocol.WatchData && (foreign || stat.Mzxid > watch.Since):
 		return protocol.EventDataChanged
 	}
 	return 0

@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -45,6 +46,24 @@ func TestRenewAnswersAsZooKeeperDoes(t *testing.T) {
 			require.Equal(t, tt.stands, table.Has(l, "/p/n", tt.mode))
 			requireSound(t, table)
 		})
+	}
+}
+
+func TestRenewTellsAOneShotThatMayBeOfAnotherHistory(t *testing.T) {
+	const since = 10
+	tree := nodes{"/n": {znode.Stat{Czxid: 5, Mzxid: 6, Pzxid: 7}, public}}
+	for mode, what := range map[protocol.WatchMode]string{protocol.WatchData: "changed", protocol.WatchChildren: "children"} {
+		for floor, foreign := range map[uint64]bool{since + protocol.Leap: false, since + 1 + protocol.Leap: true} {
+			table, l := NewTable(), &listener{}
+			Renew(table, ringOf(floor), tree, l, watchesOf("/n", mode, since), floor)
+			var want []string
+			if foreign {
+				want = []string{fmt.Sprintf("%d %s /n", floor, what)}
+			}
+			require.Equal(t, want, l.take())
+			require.Equal(t, !foreign, table.Has(l, "/n", mode))
+			requireSound(t, table)
+		}
 	}
 }
 

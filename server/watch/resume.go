@@ -21,11 +21,11 @@ type Peeker interface {
 // A watch whose Since the ring covers gets exactly the events it missed, in
 // order of zxid. Of any other only the outcome can be told: a staying watch
 // gets EventGap with its Since as the zxid, a one-shot is compared with its
-// node, and if something happened the zxid is Since+1, the first that it may
-// have happened at. These come first. Their zxids are as low as they are
-// because a client that is cut off before EventReplayDone may resume its other
-// watches below the zxid of the last event it heard, and must not skip what
-// these have not been told.
+// node, or told anyhow if it may be of another history, and if something happened
+// the zxid is Since+1, the first that it may have happened at. These come first.
+// Their zxids are as low as they are because a client that is cut off before
+// EventReplayDone may resume its other watches below the zxid of the last event it
+// heard, and must not skip what these have not been told.
 //
 // What is told stands between an EventProgress of zxid 0 and EventReplayDone: a
 // client with other watches may have heard it as it happened.
@@ -189,22 +189,29 @@ func (rs *resume) compare(watch protocol.Watch) (what protocol.EventType, acl zn
 		return protocol.EventGap, nil, false
 	}
 	stat, acl, there := rs.tree.Peek(watch.Path)
+	foreign := rs.ring.foreign(watch.Since)
 	switch {
 	case !there:
-		if rs.absentSince(watch.Path, watch.Since) {
+		if !foreign && rs.absentSince(watch.Path, watch.Since) {
 			return 0, nil, false
 		}
 		return protocol.EventDeleted, nil, false
 	case watch.Mode == protocol.WatchChildren:
-		if stat.Pzxid > watch.Since {
+		if foreign || stat.Pzxid > watch.Since {
 			what = protocol.EventChildrenChanged
 		}
 	case watch.Mode == protocol.WatchExists && stat.Czxid > watch.Since:
 		what = protocol.EventCreated
-	case stat.Mzxid > watch.Since:
+	case foreign || stat.Mzxid > watch.Since:
 		what = protocol.EventDataChanged
 	}
 	return what, acl, true
+}
+
+// foreign tells whether since may be of a history that a restore of a backup has undone.
+// Then a node that looks untouched since may have been another when its watcher saw it.
+func (r *Ring) foreign(since uint64) bool {
+	return since < r.floor && r.floor-since > protocol.Leap
 }
 
 // absentSince tells whether a node that is not there was not there at zxid

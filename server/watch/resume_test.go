@@ -106,6 +106,36 @@ func TestResumeBelowTheFloorComparesStats(t *testing.T) {
 	}
 }
 
+// What a restore has undone leaves nodes older than their watches, which saw others.
+func TestAOneShotThatMayBeOfAnotherHistoryIsTold(t *testing.T) {
+	const since = 10
+	tree := nodes{"/": {znode.Stat{Pzxid: 5}, public}, "/n": {znode.Stat{Czxid: 5, Mzxid: 6, Pzxid: 7}, public}}
+	for _, tt := range []struct {
+		path string
+		mode protocol.WatchMode
+		want string
+	}{
+		{"/n", protocol.WatchData, "11 changed /n"},
+		{"/n", protocol.WatchExists, "11 changed /n"},
+		{"/n", protocol.WatchChildren, "11 children /n"},
+		{"/none", protocol.WatchData, "11 deleted /none"},
+		{"/none", protocol.WatchExists, "11 deleted /none"},
+		{"/none", protocol.WatchChildren, "11 deleted /none"},
+	} {
+		for floor, foreign := range map[uint64]bool{since + protocol.Leap: false, since + 1 + protocol.Leap: true} {
+			table, l := NewTable(), &listener{}
+			Resume(table, ringOf(floor), tree, l, watchesOf(tt.path, tt.mode, since), floor)
+			want := []string{fmt.Sprintf("%d done", floor)}
+			if foreign {
+				want = append([]string{tt.want}, want...)
+			}
+			require.Equal(t, want, l.replayed(t))
+			require.Equal(t, !foreign, table.Has(l, tt.path, tt.mode))
+			requireSound(t, table)
+		}
+	}
+}
+
 func TestEventsOfOneResumeComeByRisingZxidAboveTheirSince(t *testing.T) {
 	r := ringOf(20, changed(21, "/a"), changed(22, "/b"))
 	var watches []protocol.Watch
