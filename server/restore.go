@@ -10,9 +10,11 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"github.com/hashicorp/raft"
 
+	"github.com/lycaon-io/lycaon/protocol"
 	"github.com/lycaon-io/lycaon/server/raftlog"
 	"github.com/lycaon-io/lycaon/server/state"
 )
@@ -20,16 +22,21 @@ import (
 // InspectSnapshot verifies a saved state and tells what is in it. It builds
 // what a server would, so that none refuses later what was accepted here.
 func InspectSnapshot(file string) (state.Info, error) {
+	_, info, err := readSaved(file)
+	return info, err
+}
+
+func readSaved(file string) (*state.Machine, state.Info, error) {
 	f, err := os.Open(file)
 	if err != nil {
-		return state.Info{}, fmt.Errorf("%w: %w", ErrConfig, err)
+		return nil, state.Info{}, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
 	defer f.Close()
-	_, info, err := state.ReadImage(f)
+	m, info, err := state.ReadImage(f)
 	if err != nil {
-		return info, fmt.Errorf("%w: %s: %w", ErrDamaged, file, err)
+		return nil, info, fmt.Errorf("%w: %s: %w", ErrDamaged, file, err)
 	}
-	return info, nil
+	return m, info, nil
 }
 
 // A restored state stands in the log where a first entry would. The term it
@@ -40,21 +47,44 @@ const (
 	startTerm     = 2
 )
 
+// Where the zxids of a restored state go on. Its clients may have seen what came after the
+// backup, and what came after an earlier restore, of this backup or of another. What is above
+// all of that, as far as the clocks are right, is the time.
+const (
+	zxidsSince = 1_767_225_600     // 2026, in seconds since 1970
+	zxidsBits  = 24                // 2^24 changes a second are more than a cluster can make
+	maxSeconds = 1 << 33           // whatever a clock says
+	leastLeap  = 2 * protocol.Leap // and whatever it does not say
+	mostSaved  = 1 << 61           // clients leave who tells one of 2^62
+)
+
+// restoredZxid is that of a state of zxid saved which is restored now.
+func restoredZxid(saved uint64, now time.Time) uint64 {
+	seconds := min(max(now.Unix()-zxidsSince, 0), maxSeconds)
+	return max(saved+leastLeap, uint64(seconds)<<zxidsBits)
+}
+
 // stable keys of raft.
 var currentTermKey = []byte("CurrentTerm")
 
 // RestoreSnapshot verifies a saved state and makes from it cfg.DataDir, the
-// data directory of a new cluster of one server. The directory must be absent
-// or empty, and appears whole or not at all.
+// data directory of a new cluster of one server, and tells what was saved. Its zxids
+// go on above those that clients of a former cluster may have seen, so that these are
+// welcome, hear that their watches have a gap, and get higher fencing tokens. The
+// directory must be absent or empty, and appears whole or not at all.
 func RestoreSnapshot(ctx context.Context, file string, cfg Config) (state.Info, error) {
 	if err := cfg.Validate(); err != nil {
 		return state.Info{}, err
 	}
 	cfg = cfg.withPeerAddr() // raft refuses every change of members beside one without an address
-	info, err := InspectSnapshot(file)
+	m, info, err := readSaved(file)
 	if err != nil {
 		return info, err
 	}
+	if info.Zxid > mostSaved {
+		return info, fmt.Errorf("%w: %s: no cluster comes to a zxid of %d", ErrDamaged, file, info.Zxid)
+	}
+	m.Leap(restoredZxid(info.Zxid, time.Now()))
 	entries, err := os.ReadDir(cfg.DataDir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return info, unwritable(cfg.DataDir, err)
@@ -70,7 +100,7 @@ func RestoreSnapshot(ctx context.Context, file string, cfg Config) (state.Info, 
 	if err != nil {
 		return info, unwritable(parent, err)
 	}
-	if err := build(ctx, building, file, cfg); err != nil {
+	if err := build(ctx, building, m.Freeze(), cfg); err != nil {
 		return info, errors.Join(storageError(err), os.RemoveAll(building))
 	}
 	if err := appear(building, cfg.DataDir); err != nil {
@@ -96,13 +126,13 @@ func appear(building, name string) error {
 
 // build makes the directory: identity, a snapshot, and a log that begins
 // after it.
-func build(ctx context.Context, dir, file string, cfg Config) error {
+func build(ctx context.Context, dir string, image *state.Image, cfg Config) error {
 	d, err := openDataDir(dir, cfg.ID, origin{})
 	if err != nil {
 		return err
 	}
 	defer d.close()
-	if err := saveAsSnapshot(ctx, d.join(snapshotsName), file, cfg); err != nil {
+	if err := saveAsSnapshot(ctx, d.join(snapshotsName), image, cfg); err != nil {
 		return err
 	}
 	store, err := raftlog.Open(raftlog.Options{Dir: d.join(logName), Logger: cfg.Logger})
@@ -112,7 +142,7 @@ func build(ctx context.Context, dir, file string, cfg Config) error {
 	return errors.Join(store.SetUint64(currentTermKey, startTerm), store.Close(), d.noteLog())
 }
 
-func saveAsSnapshot(ctx context.Context, dir, file string, cfg Config) error {
+func saveAsSnapshot(ctx context.Context, dir string, image *state.Image, cfg Config) error {
 	log := cfg.Logger
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -129,12 +159,7 @@ func saveAsSnapshot(ctx context.Context, dir, file string, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.Open(file)
-	if err == nil {
-		defer f.Close()
-		_, err = io.Copy(sink, stopping{ctx, f})
-	}
-	if err != nil {
+	if err := state.WriteImage(stoppingWriter{ctx, sink}, image, ctx.Err); err != nil {
 		return errors.Join(err, sink.Cancel())
 	}
 	return sink.Close()
@@ -151,4 +176,16 @@ func (s stopping) Read(b []byte) (int, error) {
 		return 0, err
 	}
 	return s.r.Read(b)
+}
+
+type stoppingWriter struct {
+	ctx context.Context
+	w   io.Writer
+}
+
+func (s stoppingWriter) Write(b []byte) (int, error) {
+	if err := s.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return s.w.Write(b)
 }

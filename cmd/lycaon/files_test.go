@@ -225,7 +225,7 @@ func TestRestoreDrill(t *testing.T) {
 	s.kill()
 
 	restored := filepath.Join(dir, "restored")
-	mustShot(t, s.addr, "snapshot", "restore", backup, "--data-dir", restored)
+	require.Contains(t, mustShot(t, s.addr, "snapshot", "restore", backup, "--data-dir", restored), facts)
 	_, errw, code = oneShot(t, s.addr, "snapshot", "restore", backup, "--data-dir", restored)
 	require.NotZero(t, code, "restoring into a full directory")
 	require.Contains(t, errw, restored)

@@ -111,7 +111,9 @@ func newSnapshotRestore(e *env) *cobra.Command {
 		Short: "Make a new data directory from a saved state",
 		Long: `Verify FILE and make from it the data directory of a new cluster of one server, which
 serve then starts from. DIR must be absent or empty. Sessions come along, and get
-their full timeout when the server starts.`,
+their full timeout when the server starts. What is told is of FILE; the zxids of the
+new cluster go on far above it, so that clients that have seen more come back at once
+and hear that their watches missed something. This machine's clock should be right.`,
 		Example: "  lycaon snapshot restore backup.lycaon --data-dir /var/lib/lycaon\n  lycaon serve --id 1 --data-dir /var/lib/lycaon",
 		Args:    exactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

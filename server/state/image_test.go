@@ -74,6 +74,28 @@ func TestAnImageGivesBackTheMachine(t *testing.T) {
 	require.Equal(t, b.m.Digest(), m.Digest())
 }
 
+func TestAMachineThatLeapsChangesNothingButItsZxid(t *testing.T) {
+	b := sampleMachine(t)
+	image := imageOf(t, b.m)
+	leapt, before, err := ReadImage(bytes.NewReader(image))
+	require.NoError(t, err)
+	const far = 1 << 49
+	leapt.Leap(far)
+	m, info, err := ReadImage(bytes.NewReader(imageOf(t, leapt)))
+	require.NoError(t, err)
+	require.EqualValues(t, far, info.Zxid)
+	require.EqualValues(t, far, m.Zxid())
+	require.NotEqual(t, before.Digest, info.Digest)
+	require.Equal(t, b.m.Tree().Digest(), m.Tree().Digest())
+	require.Equal(t, b.m.Sessions().Digest(), m.Sessions().Digest())
+	require.Equal(t, b.m.ClockMs(), m.ClockMs())
+
+	b.m = m
+	b.done(create("/next", ""))
+	require.EqualValues(t, far+1, b.m.Zxid())
+	require.EqualValues(t, far+1, b.read(protocol.Read{Op: protocol.OpExists, Path: "/next"}).Stat.Czxid)
+}
+
 func TestAFrozenMachineStaysAsItWas(t *testing.T) {
 	b := sampleMachine(t)
 	before := imageOf(t, b.m)

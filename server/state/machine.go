@@ -40,6 +40,10 @@ func newMachine(tree *znode.Tree, sessions *session.Table) *Machine {
 // Zxid returns the number of the newest transaction that changed something.
 func (m *Machine) Zxid() uint64 { return m.zxid }
 
+// Leap has the zxids go on behind a higher one. It is no transaction: only who makes a
+// machine that no log has led on may call it.
+func (m *Machine) Leap(zxid uint64) { m.zxid = zxid }
+
 // ClockMs returns the machine's time: the highest stamp of any batch so far.
 func (m *Machine) ClockMs() int64 { return m.clockMs }
 
