@@ -21,8 +21,11 @@ var errPoisoned = errors.New("replicate: not an entry that raft can take")
 func (t *peerTransport) check(command any) error {
 	switch c := command.(type) {
 	case *raft.AppendEntriesRequest:
+		if err := checkEntries(c.Entries); err != nil {
+			return err
+		}
 		boundCommit(c)
-		return checkEntries(c.Entries)
+		return nil
 	case *raft.InstallSnapshotRequest:
 		if c.SnapshotVersion < 1 {
 			return fmt.Errorf("%w: snapshot version %d", errPoisoned, c.SnapshotVersion)
@@ -81,6 +84,9 @@ func (t *peerTransport) checkTransfer(h raft.RPCHeader) error {
 
 func checkEntries(entries []*raft.Log) error {
 	for _, e := range entries {
+		if e == nil { // which raft's codec reads where it says so
+			return fmt.Errorf("%w: an entry that is none", errPoisoned)
+		}
 		switch e.Type {
 		case raft.LogCommand, raft.LogNoop, raft.LogBarrier:
 		case raft.LogConfiguration:

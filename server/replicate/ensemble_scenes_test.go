@@ -610,6 +610,7 @@ func TestPoisonIsRefusedBeforeRaftSeesIt(t *testing.T) {
 		ok      bool
 	}{
 		"a command":                          {entry(raft.LogCommand, []byte{1, 2}), true},
+		"no entry":                           {&raft.AppendEntriesRequest{Entries: []*raft.Log{nil}}, false},
 		"a configuration":                    {entry(raft.LogConfiguration, good), true},
 		"a configuration that is none":       {entry(raft.LogConfiguration, []byte{0xff, 1, 2}), false},
 		"a member without an id":             {entry(raft.LogConfiguration, raft.EncodeConfiguration(raft.Configuration{Servers: []raft.Server{{ID: "x", Address: "a:1"}}})), false},
