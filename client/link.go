@@ -223,10 +223,11 @@ func (l *link) receive() (*protocol.Message, error) {
 	if err != nil {
 		return nil, err
 	}
+	decode := protocol.DecodeMessage
 	if l.frame = frame; cap(frame) > readBufferSize {
-		l.frame = nil
+		l.frame, decode = nil, protocol.TakeMessage
 	}
-	m, err := protocol.DecodeMessage(frame)
+	m, err := decode(frame)
 	if err != nil {
 		return &m, fmt.Errorf("%w: %w", ErrProtocol, err)
 	}

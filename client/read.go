@@ -184,14 +184,15 @@ func (c *Client) pages(ctx context.Context, op protocol.Op, full string, r readC
 		if err != nil {
 			return m, nil, err
 		}
-		if page == 0 {
-			first = m
-		}
 		names, truncated := pageOf(&m)
 		if truncated && (len(names) == 0 || names[len(names)-1] <= after) || limit > 0 && len(names) > limit-len(all) {
 			return m, nil, ErrProtocol // it would never end, or is more than was asked for
 		}
-		all = append(all, names...)
+		if page == 0 {
+			first, all = m, names // most often that is all
+		} else {
+			all = append(all, names...)
+		}
 		if !truncated || limit > 0 && len(all) >= limit {
 			return first, all, nil
 		}

@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -9,8 +10,11 @@ import (
 )
 
 // DecodeMessage decodes what ReadFrame returned, for a client. The result is
-// in memory of its own: one copy of the body, which its strings and data share.
-func DecodeMessage(frame []byte) (Message, error) {
+// in memory of its own: one copy of the frame, which its strings and data share.
+func DecodeMessage(frame []byte) (Message, error) { return TakeMessage(bytes.Clone(frame)) }
+
+// TakeMessage decodes a frame that is given away: strings and data of the result are its bytes.
+func TakeMessage(frame []byte) (Message, error) {
 	if len(frame) < messageHeaderBytes {
 		return Message{}, errShortFrame
 	}
@@ -21,7 +25,7 @@ func DecodeMessage(frame []byte) (Message, error) {
 		Xid:     binary.BigEndian.Uint64(frame[8:]),
 		Zxid:    binary.BigEndian.Uint64(frame[16:]),
 	}
-	d := newOwnedDecoder(frame[messageHeaderBytes:])
+	d := newDecoder(frame[messageHeaderBytes:])
 	switch m.Kind {
 	case Reply:
 		m.Op = Op(frame[1])
