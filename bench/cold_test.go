@@ -155,9 +155,9 @@ func TestAColdStartStandsBesideReadingTheDisk(t *testing.T) {
 	warm := cell{Servers: 1, Scene: restartScene(million), Entrant: alone, Run: 1, Figures: figures{seconds: 2}}
 	require.Contains(t, told(warm), "| 1,000,000 |  |  |  |  |  |  |  |  |  |  |  | 2 |  |  |  |  |  |  |\n")
 	require.NotContains(t, told(warm), "cold page cache:", "it was not permitted")
-	cold := cell{Servers: 1, Scene: coldScene(million), Entrant: alone, Run: 1, Figures: figures{seconds: 3, startMiBs: 100, fileS: 1.5, fileMiBs: 80}}
-	require.Contains(t, told(warm, cold), " | 2 | 3 | 100 | 1.5 | 80 |  |  |\n")
-	require.Contains(t, told(warm, cold), "- A start with 1,000,000 nodes and a cold page cache: 3 s, in which it has the disk read 100 MiB/s. To read its snapshot and do nothing else takes 1.5 s, 80 MiB/s: the start takes 2.0 x as long, so most of it is loading, not the disk.\n")
+	cold := cell{Servers: 1, Scene: coldScene(million), Entrant: alone, Run: 1, Figures: figures{seconds: 3, startMiBs: 32, fileS: 1.5, fileMiBs: 80}}
+	require.Contains(t, told(warm, cold), " | 2 | 3 | 32 | 1.5 | 80 |  |  |\n")
+	require.Contains(t, told(warm, cold), "- A start with 1,000,000 nodes and a cold page cache: 3 s, in which it has the disk read 32 MiB/s, its log too. To read its snapshot and do nothing else takes 1.5 s, 80 MiB/s; all that it reads would take 1.2 s: most of it is loading, not the disk.\n")
 	slow := func(took float64) cell {
 		return cell{Servers: 1, Scene: slowScene(million), Entrant: alone, Run: 1, Figures: figures{seconds: took, diskS: 4}}
 	}

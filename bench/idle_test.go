@@ -82,8 +82,8 @@ func TestWhatLivesInAnIdleServerIsJudged(t *testing.T) {
 		require.InDelta(t, 20, got[firstLive], 1e-9)
 		require.InDelta(t, 21, got[liveMiB], 1e-9)
 	})
-	for last, want := range map[float64]string{21: "- 1 server: +3.0 MiB resident in those 30 s, +1.00 MiB of what lives in one after a collection: **it grows**, by more than 0.5 MiB.\n",
-		20.25: "+0.25 MiB of what lives in one after a collection: at rest, within 0.5 MiB.\n"} {
+	for last, want := range map[float64]string{21: "- 1 server: +3.0 MiB resident in those 30 s, +1.00 MiB of what lives in one after a collection: **it grows**, by more than 0.1 MiB.\n",
+		20.05: "+0.05 MiB of what lives in one after a collection: at rest, within 0.1 MiB.\n"} {
 		var b strings.Builder
 		summarizeCells([]cell{{Servers: 1, Scene: idleScene, Entrant: alone, Run: 1, Figures: figures{firstMiB: 50, rssMiB: 53, firstLive: 20, liveMiB: last}}}).tellGrowth(&b)
 		require.Contains(t, b.String(), want)

@@ -208,7 +208,7 @@ func (s *summary) tellRange(b *strings.Builder, t *scaleTable, c *scaleColumn) {
 
 // atRest is by how many MiB what lives in an idle server may differ after idleLong: the
 // stacks and caches of what happens to be under way.
-const atRest = 0.5
+const atRest = 0.1
 
 // tellGrowth says how much the memory of servers grew while nothing was asked of them.
 // What is resident follows the garbage; what lives after a collection shows a leak.
@@ -242,12 +242,13 @@ func (s *summary) tellCold(b *strings.Builder) {
 		if took*file == 0 {
 			continue
 		}
+		asked, given := s.each(coldScene(n), startMiBs), s.each(coldScene(n), fileMiBs)
 		limit := "most of it is loading, not the disk"
-		if took < 2*file {
+		if asked > given/2 {
 			limit = "most of it is the disk"
 		}
-		fmt.Fprintf(b, "- A start with %s nodes and a cold page cache: %s s, in which it has the disk read %s MiB/s. To read its snapshot and do nothing else takes %s s, %s MiB/s: the start takes %.1f x as long, so %s.\n",
-			thousands(n), number(took), number(s.each(coldScene(n), startMiBs)), number(file), number(s.each(coldScene(n), fileMiBs)), took/file, limit)
+		fmt.Fprintf(b, "- A start with %s nodes and a cold page cache: %s s, in which it has the disk read %s MiB/s, its log too. To read its snapshot and do nothing else takes %s s, %s MiB/s; all that it reads would take %s s: %s.\n",
+			thousands(n), number(took), number(asked), number(file), number(given), number(took*asked/given), limit)
 	}
 }
 

@@ -38,7 +38,7 @@ func yardsticksOf(scene string) []yardstick {
 	case strings.HasPrefix(scene, "open loop"):
 		names = []string{p95Ms, p99Ms, cpuPerK}
 	case scene == snapshotScene:
-		names = []string{p99Ms, snapshotS, cpuS}
+		names = []string{p99Ms, snapshotS}
 	case strings.HasPrefix(scene, "kill"):
 		names = []string{seconds, cpuS}
 	case scene == killScene, scene == pauseScene:
