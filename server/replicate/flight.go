@@ -134,7 +134,7 @@ func (p *proposer) noticeLocked(t *term, f flight, now time.Time) {
 	if p.listeners != nil {
 		others := p.listeners()
 		if closely && len(others) > 0 {
-			p.noticeLaterLocked(t)
+			p.noticeLaterLocked(t, noticeLater)
 			others = slices.DeleteFunc(others, func(i *inlet) bool { return !i.outrun() })
 		}
 		for _, other := range others {
@@ -148,10 +148,10 @@ func (p *proposer) noticeLocked(t *term, f flight, now time.Time) {
 }
 
 // noticeLaterLocked has listeners told in a moment.
-func (p *proposer) noticeLaterLocked(t *term) {
+func (p *proposer) noticeLaterLocked(t *term, moment time.Duration) {
 	if !t.late {
 		t.late = true
-		time.AfterFunc(noticeLater, func() { p.noticeLate(t) })
+		time.AfterFunc(moment, func() { p.noticeLate(t) })
 	}
 }
 
@@ -167,8 +167,7 @@ func (p *proposer) noticeLate(t *term) {
 	}
 	now := time.Now()
 	if rest := noticeLater - now.Sub(t.landed); rest > 0 {
-		t.late = true
-		time.AfterFunc(rest, func() { p.noticeLate(t) })
+		p.noticeLaterLocked(t, rest)
 		return
 	}
 	t.paused = now
