@@ -273,17 +273,12 @@ func (v *venue) writeThroughSnapshot(ctx context.Context, e entrant) (figures, e
 	look := watchSpans(active)
 	defer look.stop()
 	triggered := make(chan error, 1)
-	w := workload{conns: 8, writes: 100}
-	loaders, err := v.connect(e, w)
-	defer func() {
-		for _, l := range loaders {
-			l.Close()
-		}
-	}()
+	load, end, err := v.steady(e)
+	defer end()
 	if err != nil {
 		return nil, err
 	}
-	load, begin := pace(loaders, w), time.Now()
+	begin := time.Now()
 	var during, beside []time.Duration // the CPU of each second, by whether a snapshot was taken in it
 	for second := 0; !look.over() || len(beside) < enoughQuiet(second, look.longest()); second++ {
 		if second == quietSeconds && trigger != nil {
@@ -316,6 +311,21 @@ func (v *venue) writeThroughSnapshot(ctx context.Context, e entrant) (figures, e
 	rss, _, err := v.memory()
 	f[rate], f[rssMiB], f[cpuS] = float64(len(load.whole.answered))/elapsed.Seconds(), float64(rss>>20), surplus(during, beside).Seconds()
 	return f, err
+}
+
+// steady has clients write at snapshotRate until that is stopped; end closes them.
+func (v *venue) steady(e entrant) (load *pacing, end func(), err error) {
+	w := workload{conns: 8, writes: 100}
+	loaders, err := v.connect(e, w)
+	end = func() {
+		for _, l := range loaders {
+			l.Close()
+		}
+	}
+	if err != nil {
+		return nil, end, err
+	}
+	return pace(loaders, w), end, nil
 }
 
 // surplus is how much some seconds took beyond as many of others with the same load, of

@@ -80,16 +80,11 @@ func (v *venue) snapshotLooked(ctx context.Context, e entrant) []profiled {
 			return failedLook(errors.New("no snapshot was taken"))
 		}
 	}
-	loaders, err := v.connect(e, workload{conns: 8, writes: 100})
-	defer func() {
-		for _, l := range loaders {
-			l.Close()
-		}
-	}()
+	load, end, err := v.steady(e)
+	defer end()
 	if err != nil {
 		return failedLook(err)
 	}
-	load := pace(loaders, workload{conns: 8, writes: 100})
 	one := lookAt(ctx, v.members[0], snapshotLook)
 	if !active() {
 		one.err = errors.Join(one.err, errors.New("the snapshot was over before"))
