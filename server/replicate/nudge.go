@@ -1,6 +1,7 @@
 package replicate
 
 import (
+	"context"
 	"sync/atomic"
 	"time"
 
@@ -92,8 +93,17 @@ func (i *inlet) sendWord(e logID) error {
 	return nil
 }
 
-// sendAppend says so to a server of an older program, in raft's own way.
-func (i *inlet) sendAppend(e logID) error { return i.s.n.appendTo(i.member, wordOf(e)) }
+// sendAppend says so to a server of an older program, in raft's own way. Raft there
+// refuses it before the entry, which may come over another connection, and a word
+// that is refused is not said again.
+func (i *inlet) sendAppend(e logID) error {
+	select {
+	case <-i.s.n.progress.holds(serverID(i.member), e.index):
+		return i.s.n.appendTo(i.member, wordOf(e))
+	case <-i.ctx.Done():
+		return context.Cause(i.ctx)
+	}
+}
 
 // wordOf is the empty AppendEntries that a leader might have sent anyway: the entry
 // before it is committed, and its term is that of the leader, so it was his to

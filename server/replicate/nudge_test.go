@@ -2,6 +2,7 @@ package replicate
 
 import (
 	"net"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -103,6 +104,33 @@ func TestAFollowerThatTakesNoWordsIsToldOfCommitsNevertheless(t *testing.T) {
 			all[far.id-1].write(10)
 			synctest.Wait()
 			require.Zero(t, all[far.id-1].waiting())
+		}
+		require.Zero(t, time.Since(begun))
+		e.checked(all)
+	})
+}
+
+// Raft refuses the word of a commit before the entry, and nobody would say it again.
+func TestAFollowerThatTakesNoWordsIsToldOfNothingThatItLacks(t *testing.T) {
+	idle(t, func(e *ensemble, all []*writer) {
+		leader, far := e.leader(), e.follower()
+		inlets := leader.streams.reign().followers()
+		i := inlets[slices.IndexFunc(inlets, func(i *inlet) bool { return i.member == far.id })]
+		i.takesWords = false
+		begun := time.Now()
+		for n := range uint64(5) {
+			next := logID{e.lastIndex(far) + 1, leader.leadTerm.Load()}
+			told := make(chan struct{})
+			go func() {
+				defer close(told)
+				i.tellOf(next)
+			}()
+			synctest.Wait()
+			require.False(t, far.has(all[leader.id-1].path(n+1)))
+			all[leader.id-1].write(10) // nobody waits for it at the follower
+			<-told
+			synctest.Wait()
+			require.True(t, far.has(all[leader.id-1].path(n+1)))
 		}
 		require.Zero(t, time.Since(begun))
 		e.checked(all)

@@ -36,6 +36,8 @@ type follower struct {
 	moved      time.Time // when match rose last, or there was nothing to send
 	failed     time.Time // when entries or a snapshot could not be sent last
 	installing bool
+	awaited    uint64        // entry of which somebody waits to hear that it holds it
+	held       chan struct{} // closed then; nil: nobody waits
 }
 
 // poll is when this server first asked for votes in a term.
@@ -187,6 +189,25 @@ func (p *progress) matchLocked(f *follower, match uint64) {
 		f.match, f.moved = match, time.Now()
 	}
 	f.known = true
+	if f.held != nil && f.match >= f.awaited {
+		close(f.held)
+		f.held = nil
+	}
+}
+
+// holds returns what is closed once a server is known to hold the entries up to index;
+// it may never be. One waits for a server at a time: whoever comes takes the place of
+// who waited before.
+func (p *progress) holds(id raft.ServerID, index uint64) <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f, held := p.memberLocked(id), make(chan struct{})
+	if f.match >= index {
+		close(held)
+	} else {
+		f.awaited, f.held = index, held
+	}
+	return held
 }
 
 func (p *progress) installing(id raft.ServerID, now bool) {
