@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -225,6 +226,43 @@ func TestAServerThatTalksButAnswersNoPingIsLeftInTime(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Whether any other server would answer it cannot know, but its caller may.
+func TestCallsOfAServerThatAnswersPingsAloneEndByThemselves(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		c := f.openAt([]string{"a:1", "b:2"}, WithRequestTimeout(2*fakeTimeout))
+		p := f.serve()
+		go func() { // take answers pings and no more
+			for err := error(nil); err == nil; _, err = p.take() {
+			}
+		}()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		write, read := c.createAsync(ctx, "/x"), c.getAsync(t.Context(), "/")
+		err := (<-write).err
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, time.Second, time.Since(begin))
+		var e *Error
+		require.ErrorAs(t, err, &e)
+		require.True(t, e.Maybe)
+		err = (<-read).err
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.NotErrorIs(t, err, ErrDisconnected)
+		require.Equal(t, 2*fakeTimeout, time.Since(begin))
+		require.Equal(t, Connected, c.Session().State())
+		require.Len(t, f.dials, 1)
+
+		other := slices.DeleteFunc([]string{"a:1", "b:2"}, func(addr string) bool { return addr == p.addr })
+		token := c.Session().Token()
+		c.Abandon()
+		heir := f.openAt(other, WithResume(token))
+		q := f.serve()
+		require.Equal(t, token.ID, SessionID(q.hello.Session))
+		again := heir.getAsync(t.Context(), "/")
+		q.answer(q.next())
+		require.NoError(t, (<-again).err)
+	})
 }
 
 // Else it would be sent again without an end, and what is behind it never be answered.
