@@ -164,19 +164,29 @@ type verdict struct {
 	value    float64
 	multiple float64 // of what the goal stands beside
 	met      bool    // by the median
-	runs     int     // that were judged each by itself
+	runs     int     // that were judged each by itself, and those that failed
 	good     int     // runs that met it
+	failed   int     // runs that gave nothing
 }
 
 func (g *goal) judge(s *summary, entrant string) verdict {
 	v, ok := g.value(s, entrant)
+	played := cellKey{g.servers, g.scene, entrant, 0}
+	failed := s.failures[played]
+	if failed > 0 && s.runs[played] == 0 {
+		return verdict{known: true, runs: failed, failed: failed}
+	}
 	standard, comparable := g.measure(s, entrant)
 	if !ok || !comparable || standard <= 0 {
 		return verdict{value: v}
 	}
-	d := verdict{known: true, value: v, multiple: v / standard, met: g.meets(v / standard)}
+	d := verdict{known: true, value: v, multiple: v / standard, met: g.meets(v / standard), failed: failed}
 	if !g.worst { // of which there is one
 		d.runs, d.good = g.byRun(s, entrant)
+		d.runs += failed
+	} else if d.met && failed > 0 { // all that gave something are within their worst
+		d.good = s.runs[played]
+		d.runs = d.good + failed
 	}
 	return d
 }
@@ -218,22 +228,29 @@ func (d *verdict) atTheLine() bool {
 	return d.known && d.runs > 0 && d.good != map[bool]int{true: d.runs, false: 0}[d.met]
 }
 
+// gaveNothing tells that every run failed.
+func (d *verdict) gaveNothing() bool { return d.failed > 0 && d.failed == d.runs }
+
 func (d *verdict) text() string {
+	failed := ""
+	if d.failed > 0 {
+		failed = fmt.Sprintf(", %d failed", d.failed)
+	}
 	switch {
 	case !d.known:
 		return "not measured"
 	case d.atTheLine():
-		return fmt.Sprintf("at the line: %d of %d runs", d.good, d.runs)
+		return fmt.Sprintf("at the line: %d of %d runs", d.good, d.runs) + failed
 	case d.met:
 		return "met"
 	}
-	return "**not met**"
+	return "**not met**" + failed
 }
 
 // judged is the entrant that a goal is judged by: the minimal client, beside etcd and
 // where that takes no part the Go client.
 func (s *summary) judged(g *goal) string {
-	if g.of == "etcd" || len(s.spreads[g.servers][g.scene][native]) == 0 {
+	if g.of == "etcd" || !s.tookPart(g.servers, g.scene, native) {
 		return s.besideGo(g.servers, g.scene)
 	}
 	return native
@@ -285,7 +302,9 @@ func (s *summary) tellByGoClient(b *strings.Builder) {
 		}
 		d := g.judge(s, throughGo)
 		c.add(d)
-		if d.known && d.text() != "met" {
+		if d.gaveNothing() {
+			fmt.Fprintf(&missed, "- %d server%s, %s: %s\n", g.servers, plural(g.servers), g.yardstick().label(), d.text())
+		} else if d.known && d.text() != "met" {
 			fmt.Fprintf(&missed, "- %d server%s, %s: %s, %s, where the goal is %s: %s\n", g.servers, plural(g.servers), g.yardstick().label(), number(d.value), g.multipleText(d), g.words(), d.text())
 		}
 	}
@@ -339,6 +358,8 @@ func (g *goal) row(b *strings.Builder, s *summary, d, through verdict) {
 	}
 	fmt.Fprintf(b, " %s | %s |", g.multipleText(d), d.text())
 	switch v, ok := g.value(s, throughZK); {
+	case through.known && !ok:
+		fmt.Fprintf(b, " | | %s |\n", through.text())
 	case through.known:
 		fmt.Fprintf(b, " %s | %s | %s |\n", number(v), g.multipleText(through), through.text())
 	case ok: // no goal, but measured
@@ -349,7 +370,7 @@ func (g *goal) row(b *strings.Builder, s *summary, d, through verdict) {
 }
 
 func (g *goal) multipleText(d verdict) string {
-	if !d.known {
+	if !d.known || d.gaveNothing() {
 		return ""
 	}
 	return fmt.Sprintf("%.2f x %s", d.multiple, g.standard())

@@ -13,6 +13,12 @@ func TestAGoalIsJudgedByWhatItStandsBeside(t *testing.T) {
 		}
 		return all
 	}
+	failing := func(entrant string, runs ...int) (all []cell) {
+		for _, run := range runs {
+			all = append(all, cell{Servers: 1, Scene: "scene", Entrant: entrant, Run: run, Error: "no answer"})
+		}
+		return all
+	}
 	join := func(parts ...[]cell) (all []cell) {
 		for _, p := range parts {
 			all = append(all, p...)
@@ -38,6 +44,12 @@ func TestAGoalIsJudgedByWhatItStandsBeside(t *testing.T) {
 		{"each run beside its own", join(of(native, rate, 20, 40, 60), of("zookeeper", rate, 10, 20, 30)), goal{figure: rate, times: 2, of: "zookeeper"}, "met", 2},
 		{"a run that the other lacks", join(of(native, rate, 10, 40, 60), of("zookeeper", rate, 10, 20, 30)[1:]), goal{figure: rate, times: 1.5, of: "zookeeper"}, "met", 1.6},
 		{"the worst", of(native, seconds, 1, 1, 3), goal{figure: seconds, limit: 2, worst: true}, "**not met**", 1.5},
+		{"a run that failed", join(of(native, seconds, 1, 1, 1), failing(native, 4)), goal{figure: seconds, limit: 2}, "at the line: 3 of 4 runs, 1 failed", 0.5},
+		{"one that failed beside some that do not meet it", join(of(native, seconds, 3, 3), failing(native, 3)), goal{figure: seconds, limit: 2}, "**not met**, 1 failed", 1.5},
+		{"every run failed", join(failing(native, 1, 2), of("zookeeper", rate, 10, 10)), goal{figure: rate, times: 2, of: "zookeeper"}, "**not met**, 2 failed", 0},
+		{"a failure in another's run", join(of(native, rate, 20, 20), of("zookeeper", rate, 10), failing("zookeeper", 2)), goal{figure: rate, times: 2, of: "zookeeper"}, "met", 2},
+		{"the worst of all but one that failed", join(of(native, seconds, 1, 1.5), failing(native, 3)), goal{figure: seconds, limit: 2, worst: true}, "at the line: 2 of 3 runs, 1 failed", 0.75},
+		{"the worst, and one that failed", join(of(native, seconds, 1, 3), failing(native, 3)), goal{figure: seconds, limit: 2, worst: true}, "**not met**, 1 failed", 1.5},
 		{"nothing of it", of(native, rate, 3), goal{figure: seconds, limit: 2}, "not measured", 0},
 		{"beside another figure of itself", []cell{{Servers: 1, Scene: "scene", Entrant: native, Run: 1, Figures: figures{p99Ms: 6, quietP99Ms: 4}}},
 			goal{figure: p99Ms, times: 2, of: itself, beside: quietP99Ms}, "met", 1.5},
@@ -82,6 +94,32 @@ func TestBesideEtcdAGoalIsJudgedByOurGoClient(t *testing.T) {
 	require.False(t, g.throughToo())
 	beside := goal{servers: 1, scene: "reads", figure: rate, times: 5, of: "zookeeper"}
 	require.Equal(t, native, s.judged(&beside))
+}
+
+func TestNobodyIsJudgedInPlaceOfWhoFailed(t *testing.T) {
+	for _, c := range []struct{ failed, gave, of string }{{native, throughGo, "zookeeper"}, {throughGo, native, "etcd"}} {
+		g := goal{servers: 1, scene: "reads", figure: rate, times: 5, of: c.of}
+		s := summarizeCells([]cell{{Servers: 1, Scene: "reads", Entrant: c.failed, Run: 1, Error: "no answer"}, {Servers: 1, Scene: "reads", Entrant: c.gave, Run: 1, Figures: figures{rate: 600}},
+			{Servers: 1, Scene: "reads", Entrant: c.of, Run: 1, Figures: figures{rate: 100}}})
+		require.Equal(t, c.failed, s.judged(&g))
+		d := g.judge(s, s.judged(&g))
+		require.Equal(t, "**not met**, 1 failed", d.text())
+		require.Empty(t, g.multipleText(d))
+	}
+}
+
+func TestAFailedRunIsToldInTheTableOfTheGoals(t *testing.T) {
+	of := func(entrant string, run int, f figures, failure string) cell {
+		return cell{Servers: 1, Scene: "writes", Entrant: entrant, Run: run, Figures: f, Error: failure}
+	}
+	both := func(more ...cell) string {
+		return summarizeCells(append(more, of("zookeeper", 1, figures{rate: 100}, ""), of("zookeeper", 2, figures{rate: 100}, ""), of(native, 1, figures{rate: 300}, ""))).goalsMarkdown()
+	}
+	require.Contains(t, both(of(native, 2, figures{rate: 300}, "")), "**1 of 1 goals are met in every run.** At the line, met in some runs and not in others: 0; not met: 0; ")
+	text := both(of(native, 2, nil, "no answer"), of(throughZK, 1, nil, "no answer"), of(throughGo, 1, nil, "no answer"))
+	require.Contains(t, text, "**0 of 1 goals are met in every run.** At the line, met in some runs and not in others: 1; not met: 0; ")
+	require.Contains(t, text, "| 300 | 3.00 x ZooKeeper | at the line: 1 of 2 runs, 1 failed | | | **not met**, 1 failed |\n")
+	require.Contains(t, text, "\n- 1 server, writes, per s: **not met**, 1 failed\n")
 }
 
 func TestWhatTheGoClientDoesNotMeetIsTold(t *testing.T) {

@@ -114,10 +114,15 @@ func (s *summary) pairs(servers int, scene string) []pair {
 // besideGo is the entrant that stands beside what is loaded by a Go client that calls:
 // ours; where it takes no part, as where the client is none of the matter, the minimal one.
 func (s *summary) besideGo(servers int, scene string) string {
-	if len(s.spreads[servers][scene][throughGo]) == 0 {
+	if !s.tookPart(servers, scene, throughGo) {
 		return native
 	}
 	return throughGo
+}
+
+// tookPart tells whether an entrant was asked for a scene, even if that failed.
+func (s *summary) tookPart(servers int, scene, entrant string) bool {
+	return len(s.spreads[servers][scene][entrant]) > 0 || s.failures[cellKey{servers, scene, entrant, 0}] > 0
 }
 
 // besideText is the ratio to such a peer, in brackets if it is that of the minimal client.

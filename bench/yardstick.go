@@ -68,17 +68,20 @@ type summary struct {
 	runs    map[cellKey]int // of each but its run
 	ofRun   map[cellKey]figures
 	failed  []cell
+
+	failures map[cellKey]int // as runs
 }
 
 func summarizeCells(cells []cell) *summary {
-	s := &summary{spreads: map[int]map[string]map[string]map[string]spread{}, runs: map[cellKey]int{}, ofRun: map[cellKey]figures{}}
+	s := &summary{spreads: map[int]map[string]map[string]map[string]spread{}, runs: map[cellKey]int{}, ofRun: map[cellKey]figures{}, failures: map[cellKey]int{}}
 	values := map[cellKey]map[string][]float64{}
 	for _, c := range cells {
+		k := c.key().like()
 		if c.Error != "" {
 			s.failed = append(s.failed, c)
+			s.failures[k]++
 			continue
 		}
-		k := cellKey{servers: c.Servers, scene: c.Scene, entrant: c.Entrant}
 		s.runs[k]++
 		s.ofRun[c.key()] = c.Figures
 		if values[k] == nil {
