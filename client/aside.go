@@ -139,7 +139,8 @@ func (l *link) ask(op protocol.Op, body []byte) (*protocol.Message, error) {
 
 // hear takes an answer to the only request of a connection.
 func (l *link) hear(op protocol.Op, xid uint64) (*protocol.Message, error) {
-	m, err := l.receive()
+	m := new(protocol.Message)
+	err := l.receive(m)
 	switch {
 	case err != nil:
 	case m.Kind == protocol.Goodbye:

@@ -200,14 +200,15 @@ func (c *Client) encodeNext(buf []byte, now time.Duration) []byte {
 
 // read is the reader: it returns why the connection ended.
 func (l *link) read() error {
+	var m protocol.Message // one for all: whoever keeps an answer copies it
 	for {
-		m, err := l.receive()
+		err := l.receive(&m)
 		if err == nil {
-			err = l.handle(m)
+			err = l.handle(&m)
 		}
 		if err != nil {
-			if m != nil && errors.Is(err, ErrProtocol) {
-				l.c.garbled(m, fmt.Errorf("%s: %w", l.addr, err))
+			if errors.Is(err, ErrProtocol) {
+				l.c.garbled(&m, fmt.Errorf("%s: %w", l.addr, err))
 			}
 			return err
 		}
@@ -215,23 +216,25 @@ func (l *link) read() error {
 	}
 }
 
-// receive reads one message. The limit of the Welcome is for requests; a reply
-// may be a little larger than what was once asked to be kept. Of a message that
-// does not decode it returns the header, too.
-func (l *link) receive() (*protocol.Message, error) {
-	frame, err := readFrame(l.r, l.frame, min(2*l.limit, maxFrame))
-	if err != nil {
-		return nil, err
+// receive reads one message into m. The limit of the Welcome is for requests; a
+// reply may be a little larger than what was once asked to be kept. Of a message that
+// does not decode m is the header, without a frame it is zero.
+func (l *link) receive(m *protocol.Message) (err error) {
+	*m = protocol.Message{}
+	most, decode := min(2*l.limit, maxFrame), protocol.DecodeMessage
+	frame, whole := protocol.BufferedFrame(l.r, most)
+	if !whole {
+		if frame, err = readFrame(l.r, l.frame, most); err != nil {
+			return err
+		}
+		if l.frame = frame; cap(frame) > readBufferSize {
+			l.frame, decode = nil, protocol.TakeMessage
+		}
 	}
-	decode := protocol.DecodeMessage
-	if l.frame = frame; cap(frame) > readBufferSize {
-		l.frame, decode = nil, protocol.TakeMessage
+	if *m, err = decode(frame); err != nil {
+		return fmt.Errorf("%w: %w", ErrProtocol, err)
 	}
-	m, err := decode(frame)
-	if err != nil {
-		return &m, fmt.Errorf("%w: %w", ErrProtocol, err)
-	}
-	return &m, nil
+	return nil
 }
 
 // readFrame words a frame that is too large as the server's fault: ErrTooLarge is

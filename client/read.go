@@ -76,6 +76,9 @@ func Limit(n int) ListOption { return listOption(func(c *listConfig) { c.limit =
 func After(cursor string) ListOption { return listOption(func(c *listConfig) { c.after = cursor }) }
 
 func (c *Client) readConfig(opts []GetOption) readConfig {
+	if len(opts) == 0 {
+		return c.defaultRead() // without r, which options make escape
+	}
 	r := c.defaultRead()
 	for _, o := range opts {
 		o.applyGet(&r)

@@ -117,12 +117,17 @@ func (c *Client) createOp(path string, data []byte, opts []CreateOption) (protoc
 }
 
 func (c *Client) setOp(path string, data []byte, opts []SetOption) (protocol.WriteOp, error) {
-	v := versionConfig{znode.AnyVersion}
+	full, err := c.cfg.full(path)
+	w := protocol.WriteOp{Op: protocol.OpSet, Path: full, Data: data, Version: znode.AnyVersion}
+	if len(opts) == 0 {
+		return w, err // without v, which options make escape
+	}
+	v := versionConfig{w.Version}
 	for _, o := range opts {
 		o.applySet(&v)
 	}
-	full, err := c.cfg.full(path)
-	return protocol.WriteOp{Op: protocol.OpSet, Path: full, Data: data, Version: v.version}, err
+	w.Version = v.version
+	return w, err
 }
 
 func (c *Client) setACLOp(path string, acl ACL, opts []SetOption) (protocol.WriteOp, error) {
@@ -190,7 +195,8 @@ func (c *Client) Set(ctx context.Context, path string, data []byte, opts ...SetO
 	if err != nil {
 		return nil, err
 	}
-	return &m.Stat, nil
+	stat := m.Stat // or all of m would escape
+	return &stat, nil
 }
 
 // SetACL replaces a node's ACL.
