@@ -70,7 +70,7 @@ bench-peers:
 bench-profile: build
 	cd bench && $(GO) build -o ../bin/bench . && exec ../bin/bench profile -lycaon ../bin/lycaon -scenes all -page ../docs/PERFORMANCE.md -details ../docs/performance $(ARGS)
 
-## bench-scale: Lycaon alone at up to 10,000 connections, 5 million nodes, 5 servers, 100,000 watches, into docs/PERFORMANCE.md; 30 minutes, or 6 with ARGS=-short
+## bench-scale: Lycaon alone at up to 10,000 connections, 5 million nodes, 5 servers, 100,000 watches, into docs/PERFORMANCE.md; 50 minutes, or 6 with ARGS=-short
 bench-scale:
 	./.ci/bench-scale $(ARGS)
 

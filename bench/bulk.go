@@ -24,7 +24,6 @@ const (
 	snapshotWithin = 3 * time.Minute // until all servers have taken one by themselves; three of Lycaon take 50 to 67 s in a row, and as long is measured beside
 	quietSeconds   = 3               // of the load beside it, at least
 	quietPatience  = 75              // seconds of load, after which so many are enough
-	coldRuns       = 3               // at most: a start from the disk takes longest, and gives much the same each time
 	lookForFiles   = 10 * time.Millisecond
 	readyWithin    = 3 * time.Minute
 	bulkWithin     = 15 * time.Minute // all scenes on the same nodes
@@ -49,14 +48,14 @@ func thousands(n int) string {
 }
 
 // bulkScenes are those of so many nodes, in the order that they come.
-func (c *comparison) bulkScenes(e entrant, count, run int) []string {
+func (c *comparison) bulkScenes(e entrant, count int) []string {
 	scenes := []string{createScene(count)}
 	if count == million {
 		scenes = []string{batchScene(count), snapshotScene}
 	}
 	if e.name != floorName { // which forgets everything
 		scenes = append(scenes, restartScene(count))
-		if c.forgets && run <= coldRuns {
+		if c.forgets {
 			scenes = append(scenes, diskScene(count))
 		}
 	}
@@ -65,7 +64,7 @@ func (c *comparison) bulkScenes(e entrant, count, run int) []string {
 
 // bulk is what is measured of many nodes, on servers that it ends.
 func (c *comparison) bulk(ctx context.Context, ensemble *ensemble, servers, count, run int, e entrant) (err error) {
-	scenes := c.bulkScenes(e, count, run)
+	scenes := c.bulkScenes(e, count)
 	if c.plan(servers, scenes, e.name, run) {
 		return nil
 	}

@@ -437,7 +437,7 @@ func (c *comparison) many(ctx context.Context, servers, count, run int) error {
 	}
 	systems := map[string]system{} // by entrant
 	by := slices.DeleteFunc(inTurn(all, run), func(e entrant) bool {
-		return leftOut(e.name, count) || !slices.ContainsFunc(c.bulkScenes(e, count, run), func(scene string) bool { return c.wanted(servers, scene, e.name, run) })
+		return leftOut(e.name, count) || !slices.ContainsFunc(c.bulkScenes(e, count), func(scene string) bool { return c.wanted(servers, scene, e.name, run) })
 	})
 	memory := statusKiB(contents("/proc/meminfo"), "MemTotal")
 	for i, e := range by {
@@ -447,7 +447,7 @@ func (c *comparison) many(ctx context.Context, servers, count, run int) error {
 	raised := c.ensembles(ctx, systems, servers)
 	defer func() { endAll(raised) }()
 	for _, e := range by {
-		scenes := c.bulkScenes(e, count, run)
+		scenes := c.bulkScenes(e, count)
 		if err := c.guarded(ctx, servers, scenes, e.name, run, func() error {
 			return c.bulk(ctx, raised[e.name], servers, count, run, e)
 		}); err != nil {

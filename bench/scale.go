@@ -84,7 +84,7 @@ func playScale(ctx context.Context, args []string) error {
 	page := f.String("page", "", "the page whose marked part is written anew")
 	plots := f.String("plots", "", "the folder for the plots and a copy of all results")
 	f.StringVar(&c.lycaon, "lycaon", "../bin/lycaon", "the server's binary")
-	f.IntVar(&c.runs, "runs", 3, "of each scene, in turn")
+	f.IntVar(&c.runs, "runs", 5, "of each scene, in turn")
 	f.DurationVar(&c.length, "length", 5*time.Second, "of each load")
 	f.StringVar(&c.only, "only", "", "run the scenes whose name contains this")
 	if err := parse(f, args); err != nil {
