@@ -125,9 +125,15 @@ func (s *summary) tellExampleCPU(b *strings.Builder) {
 		b.WriteString("- CPU: that load at its fixed rate was not measured; the CPU of a saturated server says too little, since its batches are of hundreds of requests.\n")
 		return
 	}
+	load, beside, besides := most*up/left, "", fmt.Sprintf(", and the pings of %s sessions", thousands(exampleClients))
+	if idle := s.each(idleScene, idlePercent); idle > 0 {
+		pings := idle * exampleClients / left / idlers
+		beside = fmt.Sprintf(", %s %%, beside the pings of %s sessions, %s %% if %s on one server are %s %% ([idle](#idle))", number(load), thousands(exampleClients/left), number(pings), thousands(idlers), number(idle))
+		load, besides = load+pings, ""
+	}
 	fmt.Fprintf(b, "- CPU: that load, put on three servers at its fixed rate by %s connections, took %s %% of a core a server and %s %% of the busiest. With one of them down two have the\n"+
-		"  work of three, so **%s %% of a core** at least, and the pings of %s sessions. The CPU of a saturated server, whose batches are of hundreds of requests, would have said far less.\n",
-		thousands(exampleLoad.conns), number(mean), number(most), number(most*up/left), thousands(exampleClients))
+		"  work of three%s: so **%s %% of a core** at least%s. The CPU of a saturated server, whose batches are of hundreds of requests, would have said far less.\n",
+		thousands(exampleLoad.conns), number(mean), number(most), beside, number(load), besides)
 }
 
 // each is a figure of one server; 0 if there is none.

@@ -198,7 +198,8 @@ func (p *profiling) everything(measuredOn string) string {
 		"The scenes are those of [the comparison](../PERFORMANCE.md#how-it-was-measured); profiles of %v of the main ones, %v of the others, %v of idle sessions. The groups are those of\n"+
 		"[where the CPU goes](../PERFORMANCE.md#where-the-cpu-goes), in per cent; *samples*, of 10 ms of CPU each, say how far they can be trusted: of 100 samples a tenth is 10 %% give or take 3.\n"+
 		"Counted is for 1,000 operations of all servers. With watchers an operation is one piece of news, with sessions one session. *Idle* and a start have none: there it is for a second, and its line says so.\n"+
-		"System calls, who allocates and who waits are of a second look under the same load, which what is done once does without (`-`): a million nodes, a snapshot, a start, a leader killed.\n\n",
+		"System calls, who allocates and who waits are of a second look under the same load, which what is done once does without (`-`): a million nodes, a snapshot, a start, a leader killed.\n"+
+		"No profile is taken of 100,000 nodes created, of a leader paused, nor, on three servers, of a million nodes, a snapshot and a start.\n\n",
 		measuredOn, p.length, min(p.length, briefly), idleTimes*p.length)
 	p.tellFailed(&b)
 	for _, kind := range []string{"one server", "leader of 3", "follower of 3"} {

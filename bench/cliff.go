@@ -99,10 +99,64 @@ func (s *summary) tellVerdict(b *strings.Builder, t *scaleTable) {
 		tellCliffs(b, all)
 	}
 	if unlike > 0 {
-		fmt.Fprintf(b, "- Not judged: %s from one size to the next between which the requests in flight on a connection differ.\n", count(unlike, "no figure", "one figure", "%d figures"))
+		fmt.Fprintf(b, "- Not judged: %s from one size to the next between which the requests in flight on a connection differ.%s\n", count(unlike, "no figure", "one figure", "%d figures"), s.likeText())
 	}
+	s.tellStarred(b, t)
 	if t.why != "" && s.bears(t) {
 		fmt.Fprintf(b, "- Why: %s\n", t.why)
+	}
+}
+
+// likeText says why those hide no cliff, if the figures bear it: with one request in flight on
+// each connection at all sizes there is none.
+func (s *summary) likeText() string {
+	var told []string
+	for i := range scaleTables {
+		t := &scaleTables[i]
+		if t.title != singlyTitle {
+			continue
+		}
+		all, _ := s.steps(t)
+		if len(all) == 0 || slices.ContainsFunc(all, func(p step) bool { return p.cliff() }) {
+			return ""
+		}
+		for _, p := range all {
+			if p.column.figure == cpuPerK && p.from == 100 {
+				told = append(told, fmt.Sprintf("%s %.2f x", p.column.load, p.times))
+			}
+		}
+	}
+	if len(told) == 0 {
+		return ""
+	}
+	return " They hide none: with one request in flight on each at all sizes (the next table) the CPU from 100 to 1,000 is, of " + strings.Join(told, ", of ") + "."
+}
+
+// tellStarred says why rates that are not judged for their * hide no cliff, if the
+// figures bear it: what each costs in CPU is judged in the same steps.
+func (s *summary) tellStarred(b *strings.Builder, t *scaleTable) {
+	starred, most := 0, 0.0
+	for i := range t.columns {
+		c := &t.columns[i]
+		if c.figure != rate || c.load == "" {
+			continue
+		}
+		cpu := *c
+		cpu.figure = cpuPerK
+		for j := range len(t.sizes) - 1 {
+			from, to := t.sizes[j], t.sizes[j+1]
+			if !s.loadIsLimit(t.servers(to), c.scene(to)) || t.depth != nil && t.depth(from) != t.depth(to) {
+				continue
+			}
+			times, ok := s.times(t, cpu.scene, cpu.figure, from, to)
+			if !ok {
+				continue
+			}
+			starred, most = starred+1, max(most, times)
+		}
+	}
+	if starred > 0 && most <= cliff {
+		fmt.Fprintf(b, "- Rates not judged for their *: %d. They hide none: the CPU of each, which is judged there, is at most %.2f x.\n", starred, most)
 	}
 }
 

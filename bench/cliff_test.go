@@ -85,6 +85,27 @@ func TestARateThatTheLoadProgramLimitsIsNotJudged(t *testing.T) {
 	require.Contains(t, told(0.001), "No cliff in the 1 step judged; the nearest to one: reads, CPU us each 1.00 x")
 }
 
+func TestWhatIsNotJudgedHidesNoCliffWhereTheFiguresBearIt(t *testing.T) {
+	told := func(of *scaleTable, cells ...cell) string {
+		var b strings.Builder
+		summarizeCells(cells).tellVerdict(&b, of)
+		return b.String()
+	}
+	singly := func(thousand float64) []cell {
+		return append(along(byConnections, readsSingle, cpuPerK, map[int]float64{100: 0.008}), along(byConnections, readsScene, cpuPerK, map[int]float64{100: 0.001, 1000: thousand})...)
+	}
+	connections := tableOf(t, "Connections")
+	require.Contains(t, told(connections, singly(0.012)...), "differ. They hide none: with one request in flight on each at all sizes (the next table) the CPU from 100 to 1,000 is, of reads 1.50 x.\n")
+	require.Contains(t, told(connections, singly(0.02)...), "in flight on a connection differ.\n")
+
+	starred := func(n int, each float64) cell {
+		return cell{Servers: 1, Scene: byNodes.name(readsScene, n), Entrant: alone, Run: 1, Figures: figures{rate: 1000, cpuPerK: each, loadPerK: each}}
+	}
+	nodes := tableOf(t, nodesTitle)
+	require.Contains(t, told(nodes, starred(10_000, 0.001), starred(100_000, 0.0015)), "- Rates not judged for their *: 1. They hide none: the CPU of each, which is judged there, is at most 1.50 x.\n")
+	require.NotContains(t, told(nodes, starred(10_000, 0.001), starred(100_000, 0.003)), "hide none")
+}
+
 func TestAnExplanationIsToldWhereTheFiguresBearIt(t *testing.T) {
 	why := func(title string, cells []cell) bool {
 		var b strings.Builder
@@ -123,8 +144,10 @@ func TestAColdStartIsToldOfEverySize(t *testing.T) {
 	})
 	s.tellCold(&b)
 	s.tellSlow(&b)
+	s.tellUnbound(&b)
 	for _, part := range []string{"- A start with 1,000,000 nodes and a cold page cache: 1.5 s", "would take 0.3 s: most of it is loading, not the disk.\n- A start with 5,000,000 nodes and", "would take 1.2 s: most of it is the disk.\n",
-		"- A start with 1,000,000 nodes from a disk of 125 MiB/s: 3.6 s", "1.38 x as long, so loading adds to it (up to 1.25 x it", "- A start with 5,000,000 nodes from a disk", "1.10 x as long, so it is bounded by reading the disk.\n"} {
+		"- A start with 1,000,000 nodes from a disk of 125 MiB/s: 3.6 s", "1.38 x as long, so loading adds to it (up to 1.25 x it", "- A start with 5,000,000 nodes from a disk", "1.10 x as long, so it is bounded by reading the disk.\n",
+		"is a start from a disk of 125 MiB/s with 5,000,000 nodes, and not with 1,000,000; from the disk of this machine not with 1,000,000 nor 5,000,000 nodes. What"} {
 		require.Contains(t, b.String(), part)
 	}
 }

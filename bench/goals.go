@@ -275,26 +275,37 @@ func (s *summary) goalsMarkdown() string {
 		}
 		g.row(&rows, s, d, t)
 	}
-	fmt.Fprintf(&b, "**%d of %d goals are met in every run.** At the line, met in some runs and not in others: %d; not met: %d", own.met, own.known(), own.line, own.missed)
+	byGo, missed := s.byGoClient()
+	fmt.Fprintf(&b, "**%d of %d goals are met in every run", own.met, own.known())
+	if byGo.known() > 0 {
+		fmt.Fprintf(&b, "; by Lycaon's full Go client %d of the %d that are judged by a minimal one and that it was measured in", byGo.met, byGo.known())
+	}
+	fmt.Fprintf(&b, ".** At the line, met in some runs and not in others: %d; not met: %d", own.line, own.missed)
 	if own.unknown > 0 {
 		fmt.Fprintf(&b, "; not measured: %d", own.unknown)
 	}
 	fmt.Fprintf(&b, ". Through the protocol of ZooKeeper, by the very program that loads ZooKeeper, the goals of\n"+
 		"throughput, CPU and idle sessions that do not name etcd count too: met %d of %d, at the line %d, not met %d.\n\n", through.met, through.known(), through.line, through.missed)
-	s.tellByGoClient(&b)
+	if byGo.known() > 0 {
+		fmt.Fprintf(&b, "By Lycaon's full Go client, which takes more of the same cores than the minimal one that most goals are judged by, of the %d of those that it was measured in: met %d, at the line %d,\n"+
+			"not met %d (ZooKeeper's side is the minimal client here too).\n\n", byGo.known(), byGo.met, byGo.line, byGo.missed)
+	}
+	if missed != "" {
+		b.WriteString(missed + "\n")
+	}
 	b.WriteString("A goal is a multiple of what a peer gave in the same runs, or a figure of its own, which was set on one machine and is judged on any as it is written. The figures are medians of the\n" +
-		"runs, unless it says the worst. Lycaon stands beside etcd by its Go client, where that takes part. *Idle* is what each server takes, not the cluster. No goal is set for the latency at a fixed\n" +
+		"runs, unless it says the worst. Lycaon stands beside etcd by its Go client, where that takes part. No goal is set for the latency at a fixed\n" +
 		"rate, which is what most clusters live on: how Lycaon stands in it is in [the tables](#beside-zookeeper-etcd-and-consul), and where it is behind [in short](#in-short).\n" +
-		"Goals with + were added beyond the first list.\n\n")
+		"Goals with + were added beyond the first list. *No cliff* is a goal too, and has no row: it is judged by another run, of Lycaon alone ([how it scales](#how-it-scales)).\n\n")
+	s.tellIdle(&b)
 	b.WriteString("| | goal | floor | ZooKeeper | etcd | Lycaon | which is | | as ZooKeeper | which is | |\n|---|---|---|---|---|---|---|---|---|---|---|\n")
 	b.WriteString(rows.String())
 	return b.String()
 }
 
-// tellByGoClient lists the goals that the full Go client does not meet, of those that
-// are judged by the minimal one.
-func (s *summary) tellByGoClient(b *strings.Builder) {
-	var c score
+// byGoClient judges the full Go client by the goals that the minimal one is judged by,
+// and lists those that it does not meet.
+func (s *summary) byGoClient() (c score, list string) {
 	var missed strings.Builder
 	for _, g := range goals() {
 		if s.judged(&g) != native {
@@ -308,13 +319,28 @@ func (s *summary) tellByGoClient(b *strings.Builder) {
 			fmt.Fprintf(&missed, "- %d server%s, %s: %s, %s, where the goal is %s: %s\n", g.servers, plural(g.servers), g.yardstick().label(), number(d.value), g.multipleText(d), g.words(), d.text())
 		}
 	}
-	if c.known() == 0 {
-		return
+	return c, missed.String()
+}
+
+// idlePrice is what idle sessions are cheap for (front/doze.go).
+const idlePrice = "It has a price: a server answers the pings of connections at rest up to 250 ms late, to wake up once for many (`lookEvery` in `server/front/limits.go`)."
+
+// tellIdle says what all servers together take for idle sessions, which the goal is not of.
+func (s *summary) tellIdle(b *strings.Builder) {
+	var told []string
+	for _, n := range s.serverCounts() {
+		var sums []string
+		for _, e := range []string{native, throughZK, "zookeeper", "etcd"} {
+			if v, ok := s.median(n, yardstick{idleScene, idlePercent}, e); ok && n > 1 {
+				sums = append(sums, fmt.Sprintf("%s %s", e, number(v*float64(n))))
+			}
+		}
+		if len(sums) > 0 {
+			told = append(told, fmt.Sprintf("; all %d servers together take, in %% of a core: %s", n, strings.Join(sums, ", ")))
+		}
 	}
-	fmt.Fprintf(b, "By Lycaon's full Go client, which takes more of the same cores than the minimal one that most goals are judged by, of the %d of those that it was measured in: met %d, at the line %d,\n"+
-		"not met %d (ZooKeeper's side is the minimal client here too).\n\n", c.known(), c.met, c.line, c.missed)
-	if missed.Len() > 0 {
-		b.WriteString(missed.String() + "\n")
+	if len(told) > 0 {
+		fmt.Fprintf(b, "*Idle* is what each server takes, and so is its goal%s. %s\n\n", strings.Join(told, ""), idlePrice)
 	}
 }
 

@@ -128,7 +128,7 @@ func TestWhatTheGoClientDoesNotMeetIsTold(t *testing.T) {
 	}
 	require.NotContains(t, summarizeCells([]cell{of(native, 8)}).goalsMarkdown(), "By Lycaon's full Go client")
 	text := summarizeCells([]cell{of(native, 8), of(throughGo, 12.6)}).goalsMarkdown()
-	require.Contains(t, text, "**1 of 1 goals are met in every run.**")
+	require.Contains(t, text, "**1 of 1 goals are met in every run; by Lycaon's full Go client 0 of the 1 that are judged by a minimal one and that it was measured in.** At")
 	require.Contains(t, text, "of the 1 of those that it was measured in: met 0, at the line 0,\nnot met 1 ")
 	require.Contains(t, text, "\n- 1 server, one change to 1,000 watchers, p50 ms: 12.6, 1.05 x the goal, where the goal is at most 12 ms: **not met**\n")
 	text = summarizeCells([]cell{of(native, 8), of(throughGo, 11)}).goalsMarkdown()
@@ -140,6 +140,15 @@ func TestIdleSessionsAreJudgedThroughTheProtocolOfZooKeeperToo(t *testing.T) {
 	cells := []cell{{Servers: 1, Scene: idleScene, Entrant: native, Run: 1, Figures: figures{idlePercent: 0.8}}, {Servers: 1, Scene: idleScene, Entrant: throughZK, Run: 1, Figures: figures{idlePercent: 0.9}},
 		{Servers: 1, Scene: idleScene, Entrant: throughZK, Run: 2, Figures: figures{idlePercent: 1.1}}, {Servers: 1, Scene: idleScene, Entrant: throughZK, Run: 3, Figures: figures{idlePercent: 0.9}}}
 	require.Contains(t, summarizeCells(cells).goalsMarkdown(), "| 0.8 | 0.80 x the goal | met | 0.9 | 0.90 x the goal | at the line: 2 of 3 runs |\n")
+}
+
+func TestWhatIdleSessionsTakeOfAllServersIsToldBesideTheGoal(t *testing.T) {
+	of := func(servers int, entrant string, v float64) cell {
+		return cell{Servers: servers, Scene: idleScene, Entrant: entrant, Run: 1, Figures: figures{idlePercent: v}}
+	}
+	text := summarizeCells([]cell{of(1, native, 0.8), of(3, native, 0.7), of(3, "etcd", 7)}).goalsMarkdown()
+	require.Contains(t, text, "*Idle* is what each server takes, and so is its goal; all 3 servers together take, in % of a core: lycaon 2.1, etcd 21. It has a price")
+	require.NotContains(t, summarizeCells([]cell{of(1, native, 0.8)}).goalsMarkdown(), "*Idle* is what", "of one server there is no sum")
 }
 
 func TestEveryGoalIsAFigureOfAScene(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -156,6 +157,33 @@ func TestHowLongRequestsTookIsComparedInEveryScene(t *testing.T) {
 	require.Contains(t, everything, "| "+loop+" | lycaon | 1 | 1,999 | **1.2** | 1 | 2 |")
 	require.Contains(t, everything, "| "+lone+" | lycaon, Go client | 1 | 10 | 1 | **3** | 9 |", "a rate that is no yardstick of its scene is not marked")
 	require.Equal(t, 3, strings.Count(everything, "| **"))
+}
+
+func TestWhereTheGoClientIsBehindZooKeeperIsToldApart(t *testing.T) {
+	of := func(entrant, scene string, f figures) cell {
+		return cell{Servers: 1, Scene: scene, Entrant: entrant, Run: 1, Figures: f}
+	}
+	s := summarizeCells([]cell{of(throughGo, "sessions", figures{rate: 80, p99Ms: 4}), of("zookeeper", "sessions", figures{rate: 100, p99Ms: 2}),
+		of(throughGo, "writes", figures{rate: 200}), of("zookeeper", "writes", figures{rate: 100})})
+	short := (&results{}).short(s)
+	require.Contains(t, short, "is not like with like, since ours takes more of the same cores: behind in 2 of 3 such medians, the worst: sessions, p99 ms on 1 server 0.50 x; sessions, per s on 1 server 0.80 x.\n")
+	require.Contains(t, short, "): in none.\n", "and is in no list")
+	require.NotContains(t, (&results{}).short(summarizeCells(someCells())), "beside the minimal client that loads ZooKeeper", "where it was not measured there")
+}
+
+func TestTheCPUOfASnapshotIsToldWhereItIsMoreThanThatOfAPeer(t *testing.T) {
+	of := func(entrant string, values ...float64) (all []cell) {
+		for run, v := range values {
+			all = append(all, cell{Servers: 3, Scene: snapshotScene, Entrant: entrant, Run: run + 1, Figures: figures{cpuS: v}})
+		}
+		return all
+	}
+	short := func(cells ...[]cell) string { return (&results{}).short(summarizeCells(slices.Concat(cells...))) }
+	text := short(of(native, 2, 1, 4), of("zookeeper", 0.5, -0.5, 1.5), of("etcd", -0.1, -0.2, 0.3))
+	require.Contains(t, text, "**What a snapshot costs, 3 servers**, is more than of a peer: 2 (1 to 4) CPU s of Lycaon beyond as many seconds without one; 0.5 (-0.5 to 1.5) of ZooKeeper, -0.1 (-0.2 to 0.3) of etcd")
+	require.Contains(t, text, "; the ranges of the runs overlap, except with those of etcd.\n")
+	require.Contains(t, short(of(native, 2, 1, 4), of("zookeeper", 0.5, -0.5, 1.5)), "; the ranges of the runs overlap.\n")
+	require.NotContains(t, short(of(native, 0.2), of("zookeeper", 0.5)), "What a snapshot costs")
 }
 
 func TestAPageKeepsWhatIsOutsideTheMarks(t *testing.T) {

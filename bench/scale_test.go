@@ -162,4 +162,6 @@ func TestACoreAndAGiBAreReckonedFromTheLargestSizes(t *testing.T) {
 	for _, part := range []string{"took 30 % of a core a server and 40 % of the busiest", "**60 % of a core** at least, and the pings of 30,000 sessions."} { // 40 x 3 / 2
 		require.Contains(t, text, part)
 	}
+	cells = append(cells, cell{Servers: 1, Scene: idleScene, Entrant: alone, Run: 1, Figures: figures{idlePercent: 0.9}})
+	require.Contains(t, summarizeCells(cells).capacityMarkdown(), "of three, 60 %, beside the pings of 15,000 sessions, 13.5 % if 1,000 on one server are 0.9 % ([idle](#idle)): so **73.5 % of a core** at least. ")
 }

@@ -163,9 +163,11 @@ func (s *summary) tellScale(b *strings.Builder, t *scaleTable) {
 	if t.title == nodesTitle {
 		s.tellCold(b)
 		s.tellSlow(b)
+		s.tellUnbound(b)
 	}
 	if t.title == idleTitle {
 		s.tellGrowth(b)
+		s.tellIdleSum(b)
 	}
 	s.tellVerdict(b, t)
 	b.WriteString("\n")
@@ -235,6 +237,19 @@ func (s *summary) tellGrowth(b *strings.Builder) {
 	}
 }
 
+// tellIdleSum says what all servers together take for the same sessions.
+func (s *summary) tellIdleSum(b *strings.Builder) {
+	var told []string
+	for _, n := range byServers.sizes {
+		if v, ok := s.median(n, yardstick{idleScene, idlePercent}, alone); ok && n > 1 {
+			told = append(told, fmt.Sprintf("%s %% of a core where they are %d", number(v*float64(n)), n))
+		}
+	}
+	if len(told) > 0 {
+		fmt.Fprintf(b, "- All servers together take %s; the goal of 1 %% is of a server. %s\n", strings.Join(told, ", "), idlePrice)
+	}
+}
+
 // tellCold says how near a start comes to reading the disk.
 func (s *summary) tellCold(b *strings.Builder) {
 	for _, n := range byNodes.sizes {
@@ -266,6 +281,43 @@ func (s *summary) tellSlow(b *strings.Builder) {
 		fmt.Fprintf(b, "- A start with %s nodes from a disk of %d MiB/s: %s s, where such a disk takes %s s for all that is read: %.2f x as long, %s.\n",
 			thousands(n), slowDisk, number(took), number(disk), took/disk, limit)
 	}
+}
+
+// tellUnbound says of which sizes a start takes longer than reading the disk, and what for.
+func (s *summary) tellUnbound(b *strings.Builder) {
+	slow := s.bound(slowScene, func(n int) float64 { return s.each(slowScene(n), diskS) })
+	own := s.bound(coldScene, func(n int) float64 {
+		return quotient(s.each(coldScene(n), seconds)*s.each(coldScene(n), startMiBs), s.each(coldScene(n), fileMiBs))
+	})
+	if slow == "" || own == "" {
+		return
+	}
+	fmt.Fprintf(b, "- **Bounded by reading the disk** (at most %g x as long) is a start from a disk of %d MiB/s %s; from the disk of this machine %s. What takes the rest of the time is making nodes of the snapshot and the index\n"+
+		"  of their paths, the collections that mark them, and applying the log behind it ([the first second of a start](performance/profile-all.md#one-server)).\n", boundBy, slowDisk, slow, own)
+}
+
+// bound says with how many nodes a scene is bounded by the disk, of which it is told what it would take.
+func (s *summary) bound(scene func(n int) string, disk func(n int) float64) string {
+	var by, beyond []string
+	for _, n := range byNodes.sizes {
+		took, least := s.each(scene(n), seconds), disk(n)
+		switch {
+		case took*least == 0:
+		case took < boundBy*least:
+			by = append(by, thousands(n))
+		default:
+			beyond = append(beyond, thousands(n))
+		}
+	}
+	switch {
+	case len(by) > 0 && len(beyond) > 0:
+		return "with " + strings.Join(by, " and ") + " nodes, and not with " + strings.Join(beyond, " and ")
+	case len(by) > 0:
+		return "with " + strings.Join(by, " and ") + " nodes"
+	case len(beyond) > 0:
+		return "not with " + strings.Join(beyond, " nor ") + " nodes"
+	}
+	return ""
 }
 
 // boundBy is how much longer than its bound something takes at most that is bounded by it.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -120,8 +121,76 @@ func (s *summary) tellBehind(b *strings.Builder) {
 	if len(all) > 0 {
 		b.WriteString("\n")
 	}
+	s.tellGoBehind(b)
 	if slow {
 		b.WriteString(whySlow)
+	}
+	s.tellSnapshotCPU(b)
+}
+
+// worstTold are so many of the figures in which the Go client is behind.
+const worstTold = 5
+
+// tellGoBehind says how the Go client stands beside the minimal client that loads
+// ZooKeeper: it is not like with like, so it is in no list of what is behind.
+func (s *summary) tellGoBehind(b *strings.Builder) {
+	var behind []shortfall
+	compared := 0
+	for _, n := range s.serverCounts() {
+		for _, y := range s.compared(n) {
+			ratio, ok := s.ratio(n, y, throughGo, "zookeeper")
+			if !ok {
+				continue
+			}
+			if compared++; ratio < 1 {
+				behind = append(behind, shortfall{servers: n, y: y, worst: ratio})
+			}
+		}
+	}
+	if compared == 0 {
+		return
+	}
+	fmt.Fprintf(b, "**Lycaon's full Go client beside the minimal client that loads ZooKeeper**, which is not like with like, since ours takes more of the same cores: behind in %d of %d such medians", len(behind), compared)
+	slices.SortStableFunc(behind, func(f, g shortfall) int { return cmp.Compare(f.worst, g.worst) })
+	var worst []string
+	for _, f := range behind[:min(len(behind), worstTold)] {
+		worst = append(worst, fmt.Sprintf("%s on %d server%s %.2f x", f.y.label(), f.servers, plural(f.servers), f.worst))
+	}
+	if len(worst) > 0 {
+		fmt.Fprintf(b, ", the worst: %s", strings.Join(worst, "; "))
+	}
+	b.WriteString(".\n\n")
+}
+
+// tellSnapshotCPU tells what a snapshot costs where that of a peer costs less, by a
+// figure that is in no verdict.
+func (s *summary) tellSnapshotCPU(b *strings.Builder) {
+	for _, n := range s.serverCounts() {
+		of := s.spreads[n][snapshotScene]
+		ours, measured := of[native][cpuS]
+		var told, apart []string
+		less := false
+		for _, peer := range []string{"zookeeper", "etcd"} {
+			theirs, known := of[peer][cpuS]
+			if !measured || !known {
+				continue
+			}
+			told = append(told, fmt.Sprintf("%s of %s", spreadText(of[peer], cpuS), peerNames[peer]))
+			less = less || theirs.Median < ours.Median
+			if theirs.Max < ours.Min {
+				apart = append(apart, peerNames[peer])
+			}
+		}
+		if !less {
+			continue
+		}
+		overlap := "the ranges of the runs overlap"
+		if len(apart) > 0 {
+			overlap += ", except with those of " + strings.Join(apart, " and of ")
+		}
+		fmt.Fprintf(b, "**What a snapshot costs, %d server%s**, is more than of a peer: %s CPU s of Lycaon beyond as many seconds without one; %s (median, least and most of all runs). It is in no\n"+
+			"verdict: a small difference of large sums, of however many snapshots fell into what was looked at, may be below 0, so that there is no ratio; %s.\n\n",
+			n, plural(n), spreadText(of[native], cpuS), strings.Join(told, ", "), overlap)
 	}
 }
 
