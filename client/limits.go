@@ -53,6 +53,7 @@ const (
 
 	bufferSize       = 64 << 10 // of the sender: what one write call takes
 	readBufferSize   = 64 << 10
+	smallReadBuffer  = 4 << 10          // until a connection brings more at once: most never do
 	keptBody         = 16 << 10         // a recycled call keeps no larger body
 	keptCalls        = 1024             // recycled calls
 	maxWatchQueue    = 4096             // events one watch holds before it coalesces, then resyncs

@@ -21,6 +21,7 @@ type link struct {
 	conn   net.Conn
 	addr   string // as it was dialled
 	r      *bufio.Reader
+	busy   bool         // a read has filled its buffer: a large one is due
 	frame  []byte       // reused by the reader
 	limit  uint32       // of a frame, as the Welcome said
 	heard  atomic.Int64 // time.Duration of the newest bytes from the server
@@ -52,13 +53,14 @@ func (h heardConn) Read(p []byte) (int, error) {
 	if n > 0 {
 		h.heard.Store(int64(h.c.now()))
 	}
+	h.busy = h.busy || n == len(p)
 	return n, err
 }
 
 func newLink(c *Client, conn net.Conn, addr string) *link {
 	l := &link{c: c, conn: conn, addr: addr, wake: sync.NewCond(&c.mu)}
 	l.heard.Store(int64(c.now()))
-	l.r = bufio.NewReaderSize(heardConn{l}, readBufferSize)
+	l.r = bufio.NewReaderSize(heardConn{l}, smallReadBuffer)
 	return l
 }
 
@@ -106,7 +108,7 @@ func (c *Client) kick() {
 // its buffer take, and writes it in one call.
 func (l *link) send() {
 	c := l.c
-	buf := make([]byte, 0, bufferSize)
+	var buf []byte
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for {
@@ -132,7 +134,7 @@ func (l *link) send() {
 			return
 		}
 		if cap(buf) > 4*bufferSize {
-			buf = make([]byte, 0, bufferSize)
+			buf = nil
 		}
 	}
 }
@@ -221,6 +223,9 @@ func (l *link) read() error {
 // does not decode m is the header, without a frame it is zero.
 func (l *link) receive(m *protocol.Message) (err error) {
 	*m = protocol.Message{}
+	if l.busy && l.r.Buffered() == 0 && l.r.Size() < readBufferSize {
+		l.r = bufio.NewReaderSize(heardConn{l}, readBufferSize)
+	}
 	most, decode := min(2*l.limit, maxFrame), protocol.DecodeMessage
 	frame, whole := protocol.BufferedFrame(l.r, most)
 	if !whole {

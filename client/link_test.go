@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -13,6 +14,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/lycaon-io/lycaon/protocol"
 )
 
 // Whoever cuts holds the client's lock.
@@ -40,4 +43,28 @@ func TestAServerThatTakesNothingIsCutOffAtOnce(t *testing.T) {
 		_, err = secure.Read(make([]byte, 1))
 		require.Error(t, err)
 	})
+}
+
+func TestALargeReadBufferComesWithMuchToRead(t *testing.T) {
+	const events = 4000
+	var said []byte
+	for i := range events {
+		said = protocol.AppendMessage(said, &protocol.Message{Kind: protocol.Event, Event: protocol.EventCreated, Path: "/a", Zxid: uint64(i)})
+	}
+	require.Greater(t, len(said), readBufferSize)
+	l := newLink(&Client{}, sayer{bytes.NewReader(said)}, "a:1")
+	l.limit = defaultMaxFrame
+	require.Equal(t, smallReadBuffer, l.r.Size())
+	for i := range events {
+		var m protocol.Message
+		require.NoError(t, l.receive(&m))
+		require.Equal(t, uint64(i), m.Zxid, "nothing is lost or told twice")
+	}
+	require.Equal(t, readBufferSize, l.r.Size())
+
+	l = newLink(&Client{}, sayer{bytes.NewReader(said[:smallReadBuffer/2])}, "a:1")
+	l.limit = defaultMaxFrame
+	for m := new(protocol.Message); l.receive(m) == nil; {
+	}
+	require.Equal(t, smallReadBuffer, l.r.Size())
 }
