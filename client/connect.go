@@ -172,17 +172,21 @@ func (c *Client) dialAny(ctx context.Context, servers []string, failed func(addr
 		}
 		return failures
 	}
-	hedge := time.NewTimer(0)
+	hedge := time.NewTimer(hedgeDelay)
 	defer hedge.Stop()
+	next := func() {
+		if started < len(servers) {
+			addr := servers[started]
+			c.wg.Go(func() { dial(addr) })
+			open[addr], started = true, started+1
+			hedge.Reset(hedgeDelay)
+		}
+	}
+	next()
 	for {
 		select {
 		case <-hedge.C:
-			if started < len(servers) {
-				addr := servers[started]
-				c.wg.Go(func() { dial(addr) })
-				open[addr], started = true, started+1
-				hedge.Reset(hedgeDelay)
-			}
+			next()
 		case r := <-results:
 			delete(open, r.addr)
 			if r.err == nil {
@@ -194,7 +198,7 @@ func (c *Client) dialAny(ctx context.Context, servers []string, failed func(addr
 			if len(open) == 0 && started == len(servers) {
 				return nil, "", errors.Join(failures...)
 			}
-			hedge.Reset(0)
+			next()
 		case <-ctx.Done():
 			giveUp()
 			return nil, "", cmp.Or(errors.Join(late()...), context.Cause(ctx))

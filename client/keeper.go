@@ -14,9 +14,9 @@ import (
 // have heard. The leader counts from when it heard that, which is later, so the
 // client never holds on longer than the cluster does.
 func (c *Client) keep() {
-	timer := time.NewTimer(0)
+	timer := time.NewTimer(forever)
 	defer timer.Stop()
-	due := c.now()
+	due := time.Duration(forever)
 	for {
 		select {
 		case <-c.ctx.Done():
