@@ -29,6 +29,7 @@ type Request struct {
 	Watches     []Watch // of OpWatch (one), OpUnwatch and OpHasWatch (one of several is enough), OpResume (any)
 	Compare     bool    // of OpResume: by ZooKeeper's rules, from the nodes as they are
 	Unkept      bool    // of a write: Xid only numbers the reply, no outcome is kept
+	Owned       bool    // of a read: its path is in memory that nobody changes and that is little larger; who keeps it needs no copy
 }
 
 // Read is a decoded read.

@@ -170,6 +170,7 @@ func (l *Lane) complete(seq, logged uint64) (s slot, ok bool) {
 // lane, if the answers are more than any outbox bears, since all others wait
 // meanwhile. The caller holds Core.mu for writing.
 func (l *Lane) drain() {
+	var short protocol.Request
 	for {
 		if l.burst > maxBurstBytes && l.depth.Load() > 0 {
 			l.core.end(l, protocol.Throttled, "more was asked for at once than a connection may be behind")
@@ -183,9 +184,9 @@ func (l *Lane) drain() {
 		case s.answer != nil:
 			l.pushAnswer(s.answer)
 		case s.atLeast > l.core.machine.Zxid():
-			l.pushAnswer(refused(s.request, protocol.BadArguments, "no such zxid yet"))
+			l.pushAnswer(refused(s.asked(&short), protocol.BadArguments, "no such zxid yet"))
 		default:
-			l.run(s.request, s.ids)
+			l.run(s.asked(&short), s.ids)
 		}
 	}
 }
@@ -235,6 +236,7 @@ func (c *Core) passNoop(ticket uint64) {
 	for _, l := range lanes {
 		l.drain()
 	}
+	c.waits.reuse(lanes)
 	if send != 0 {
 		c.later.noop = send
 	}

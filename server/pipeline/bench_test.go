@@ -112,6 +112,43 @@ func BenchmarkWrites256(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/256, "ns/write")
 }
 
+// BenchmarkLinearizableReads1024 is 1024 gets from 32 lanes, decoded from their frames, and the
+// no-ops that they wait for; its time is of all of them.
+func BenchmarkLinearizableReads1024(b *testing.B) {
+	c, held := newTestCore(b, Config{})
+	lanes := make([]*Lane, 32)
+	for i := range lanes {
+		lanes[i] = openLane(b, c, held, fmt.Sprint(i), &nullSink{})
+	}
+	require.NoError(b, lanes[0].Submit(createRequest(1, "/bench-of-reads", "")))
+	applyAll(b, c, held)
+	log := &entryLog{}
+	c.SetLog(log)
+	log.take()
+	get := readRequest(protocol.OpGet, 2, "/bench-of-reads")
+	get.Consistency = protocol.Linearizable
+	frame := protocol.AppendRequest(nil, get)[4:]
+	b.ReportAllocs()
+	var r protocol.Request
+	for b.Loop() {
+		for _, l := range lanes {
+			for range 1024 / len(lanes) {
+				if err := protocol.DecodeRequest(frame, &r); err != nil {
+					b.Fatal(err)
+				}
+				r.Owned = true
+				l.TrySubmit(&r)
+			}
+		}
+		for range 2 { // the first read's no-op, and that of all others
+			if err := c.Apply(log.take()); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1024, "ns/read")
+}
+
 // BenchmarkFire1000Watchers is one set with a thousand persistent watches on
 // the node, each of another connection.
 func BenchmarkFire1000Watchers(b *testing.B) {

@@ -339,7 +339,8 @@ func (l *Lane) parkWaiting(r *protocol.Request, wants want) (v verdict, noop uin
 // queueRead gives a read its slot. The caller holds l.mu and took the credit.
 func (l *Lane) queueRead(r *protocol.Request) *slot {
 	s := l.push(cost(r))
-	s.op, s.ids, s.request = r.Op, l.ids.Load(), keep(r)
+	s.ids = l.ids.Load()
+	s.keep(r)
 	if r.Op == protocol.OpResume {
 		l.resumes++
 	}
@@ -411,11 +412,11 @@ func (l *Lane) pop() slot {
 	case s.waits():
 		l.waiting--
 	}
-	if s.op == protocol.OpResume && s.request != nil {
-		l.resumes--
-	}
-	if s.request != nil {
+	if s.isRead() {
 		l.core.counts.parked.Add(-1)
+		if s.op == protocol.OpResume {
+			l.resumes--
+		}
 	}
 	l.fed()
 	return s

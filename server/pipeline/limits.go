@@ -15,6 +15,7 @@ const (
 	effectWork     = 16       // what a resume adds to that for each effect it may look at
 	multiWork      = 2 << 20  // what a multi-read adds that gathered listings in vain
 	maxQuotas      = 10_000   // of the tree: now and then they are all looked at, and nothing is applied meanwhile
+	keptWaiters    = 4096     // a list of who waits for a no-op that had room for more is not used again
 	queueKeptSlots = 64       // a lane's queue longer than this is given back when it runs empty
 )
 

@@ -27,10 +27,14 @@ func newIdentities(session uint64, ids []znode.Identity) *identities {
 // set), an answer made elsewhere until those before it are out (answer alone set),
 // or else a read or watch request. A write with an answer is a no-op in the place
 // of one that was refused.
+//
+// A read that asks of a path alone, as nearly all do, is in its slot whole: it needs no
+// memory beside it, and nobody has to tell when that is free again.
 type slot struct {
 	op       protocol.Op
 	held     bool // a write not yet given to the log, since a read before it waits for the log
 	unkept   bool // a write whose xid the log is not told
+	watch    bool // a short read that leaves a watch
 	bytes    int64
 	keeps    int // what its answer may take, of a write that was given room for it
 	limits   int // quotas that it may make, of a write
@@ -39,13 +43,17 @@ type slot struct {
 	ids      *identities
 	body     []byte // of a write: a copy, the log's or the lane's own
 
-	request *protocol.Request
+	path    string            // of a short read
+	request *protocol.Request // of a read or watch request that is not short
 	answer  *protocol.Message
 	ticket  uint64 // of a read that waits for a no-op: which one
 	atLeast uint64 // of a read that waits for a zxid: runs at it, or fails at the ticket
 }
 
 func (s *slot) isWrite() bool { return s.seq != 0 }
+
+// isRead tells whether it is a read or watch request.
+func (s *slot) isRead() bool { return s.seq == 0 && s.answer == nil }
 
 // loggedXid is the xid that the log knows a write by.
 func (s *slot) loggedXid() uint64 {
@@ -109,10 +117,38 @@ func cost(r *protocol.Request) int64 {
 }
 
 // keep copies a read or watch request out of the frame it came in.
-func keep(r *protocol.Request) *protocol.Request {
+func (s *slot) keep(r *protocol.Request) {
+	s.op, s.xid = r.Op, r.Xid
+	if !isShort(r) {
+		s.request = cloneRead(r)
+		return
+	}
+	s.path, s.watch = r.Read.Path, r.Read.Watch
+	if !r.Owned {
+		s.path = strings.Clone(s.path)
+	}
+}
+
+// isShort tells whether a request says no more than op, path and watch.
+func isShort(r *protocol.Request) bool {
+	q := &r.Read
+	return q.Op == r.Op && q.After == "" && q.Limit == 0 && !q.Whole && q.Session == 0 && len(q.Reads) == 0 &&
+		len(r.Watches) == 0 && !r.Compare
+}
+
+// asked is what was kept, in short if it is that.
+func (s *slot) asked(short *protocol.Request) *protocol.Request {
+	if s.request != nil {
+		return s.request
+	}
+	*short = protocol.Request{Op: s.op, Xid: s.xid, Read: protocol.Read{Op: s.op, Path: s.path, Watch: s.watch}}
+	return short
+}
+
+func cloneRead(r *protocol.Request) *protocol.Request {
 	k := *r
 	k.Body = nil
-	k.Read = keepRead(&r.Read)
+	k.Read = cloneOne(&r.Read)
 	k.Watches = slices.Clone(r.Watches)
 	for i := range k.Watches {
 		k.Watches[i].Path = strings.Clone(k.Watches[i].Path)
@@ -120,12 +156,12 @@ func keep(r *protocol.Request) *protocol.Request {
 	return &k
 }
 
-func keepRead(r *protocol.Read) protocol.Read {
+func cloneOne(r *protocol.Read) protocol.Read {
 	k := *r
 	k.Path, k.After = strings.Clone(r.Path), strings.Clone(r.After)
 	k.Reads = slices.Clone(r.Reads)
 	for i := range k.Reads {
-		k.Reads[i] = keepRead(&k.Reads[i])
+		k.Reads[i] = cloneOne(&k.Reads[i])
 	}
 	return k
 }

@@ -50,6 +50,7 @@ type waits struct {
 	done     uint64  // newest ticket applied
 	present  []*Lane // wait for the one in flight
 	next     []*Lane // wait for the one after it
+	spare    []*Lane // empty, to be the next after this one
 	zxids    zxidHeap
 }
 
@@ -62,13 +63,13 @@ func (w *waits) join(l *Lane, atLeast uint64) (ticket, send uint64) {
 	case !w.inFlight:
 		w.inFlight = true
 		w.last++
-		w.present = append(w.present, l)
+		w.present = joined(w.present, l)
 		ticket, send = w.last, w.last
 	case mutant.On(mutant.SharedNoop):
-		w.present = append(w.present, l)
+		w.present = joined(w.present, l)
 		ticket = w.last
 	default:
-		w.next = append(w.next, l)
+		w.next = joined(w.next, l)
 		ticket = w.last + 1
 	}
 	if atLeast != 0 {
@@ -77,8 +78,18 @@ func (w *waits) join(l *Lane, atLeast uint64) (ticket, send uint64) {
 	return ticket, send
 }
 
+// joined appends l, unless it was the last to come: one that has many reads for one
+// no-op is looked at once, since it has nothing more to say the second time.
+func joined(lanes []*Lane, l *Lane) []*Lane {
+	if n := len(lanes); n > 0 && lanes[n-1] == l {
+		return lanes
+	}
+	return append(lanes, l)
+}
+
 // applied takes note of a no-op of ours. It returns the lanes that waited for
-// it, and the ticket of the next one if somebody waits for that.
+// it, which the caller gives back by reuse, and the ticket of the next one if somebody
+// waits for that.
 func (w *waits) applied(ticket uint64) (lanes []*Lane, send uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -87,12 +98,20 @@ func (w *waits) applied(ticket uint64) (lanes []*Lane, send uint64) {
 	}
 	w.done = ticket
 	w.forgetZxids()
-	lanes, w.present, w.next = w.present, w.next, nil
+	lanes, w.present, w.next, w.spare = w.present, w.next, w.spare, nil
 	if w.inFlight = len(w.present) > 0; w.inFlight {
 		w.last++
 		send = w.last
 	}
 	return lanes, send
+}
+
+// reuse is told that nobody looks at lanes any more, which applied returned.
+func (w *waits) reuse(lanes []*Lane) {
+	clear(lanes)
+	if cap(lanes) > 0 && cap(lanes) <= keptWaiters {
+		w.spare = lanes[:0]
+	}
 }
 
 // reached takes out one lane that waits for a zxid up to this one, nil if
@@ -121,7 +140,7 @@ func (w *waits) over(s *slot, zxid uint64) bool {
 func (w *waits) drop() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.inFlight, w.present, w.next, w.zxids = false, nil, nil, nil
+	w.inFlight, w.present, w.next, w.spare, w.zxids = false, nil, nil, nil, nil
 }
 
 // forgetClosed lets go of lanes that were closed. The no-op in flight may be

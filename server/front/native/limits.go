@@ -10,6 +10,7 @@ const (
 	snapshotPiece   = 256 << 10 // bytes of an image in one frame
 	maxSnapshots    = 2         // being sent at one time: each keeps old pages alive
 	maxSkippedFrame = 64 << 20  // an announced length beyond this ends the connection
+	maxOwnedBytes   = 64        // of a read's frame beside its path, to be kept with it: a pipeline counts more for each request
 	maxSurveys      = 4         // of the whole cluster at one time by the superuser, and as many of his own session by anybody
 
 	// censusPause is between surveys that anybody may ask for: each is a handshake

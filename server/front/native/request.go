@@ -31,6 +31,8 @@ func (c *conn) Request(frame []byte) error {
 		if code, why := protocol.ValidateRead(&req.Read, c.Config().Limits); code != protocol.OK {
 			return c.refuseRequest(code, why)
 		}
+		// A copy of a body in which hardly anything but the path was counts as much as the path.
+		req.Owned = len(frame) <= len(req.Read.Path)+maxOwnedBytes
 	case req.Op == protocol.OpAuth:
 		return c.auth()
 	case req.Op >= protocol.OpSnapshot:
