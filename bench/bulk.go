@@ -271,30 +271,19 @@ func (v *venue) writeThroughSnapshot(ctx context.Context, e entrant) (figures, e
 	}
 	look := watchSpans(active)
 	defer look.stop()
-	triggered := make(chan error, 1)
 	load, end, err := v.steady(e)
 	defer end()
 	if err != nil {
 		return nil, err
 	}
+	triggered := make(chan error, 1)
 	begin := time.Now()
-	var during, beside []time.Duration // the CPU of each second, by whether a snapshot was taken in it
-	for second := 0; !look.over() || len(beside) < enoughQuiet(second, look.longest()); second++ {
-		if second == quietSeconds && trigger != nil {
+	during, beside, err := v.through(ctx, load, look, func() {
+		if trigger != nil {
 			go func() { triggered <- trigger(ctx) }()
 		}
-		from := time.Now()
-		cpu, _, err := spend(v.pids(), func() error { return load.during(ctx, time.Second) })
-		if err != nil {
-			return nil, errors.Join(err, load.stop())
-		}
-		if look.seenSince(from) {
-			during = append(during, cpu)
-		} else {
-			beside = append(beside, cpu)
-		}
-	}
-	if err := load.stop(); err != nil {
+	})
+	if err := errors.Join(err, load.stop()); err != nil {
 		return nil, err
 	}
 	elapsed := time.Since(begin) // whole seconds, and the last answers
@@ -310,6 +299,34 @@ func (v *venue) writeThroughSnapshot(ctx context.Context, e entrant) (figures, e
 	rss, _, err := v.memory()
 	f[rate], f[rssMiB], f[cpuS] = float64(len(load.whole.answered))/elapsed.Seconds(), float64(rss>>20), surplus(during, beside).Seconds()
 	return f, err
+}
+
+// through lets a load go on until a snapshot has been taken, and for enough seconds without
+// one; ask is called when some of those have passed. It tells the CPU of each second, by
+// whether a snapshot was taken in it.
+func (v *venue) through(ctx context.Context, load *pacing, look *spans, ask func()) (during, beside []time.Duration, err error) {
+	for second := 0; !look.over() || len(beside) < enoughQuiet(second, look.longest()); second++ {
+		if second == quietSeconds {
+			ask()
+		}
+		from := time.Now()
+		cpu, _, err := spend(v.pids(), func() error { return load.during(ctx, time.Second) })
+		switch {
+		case err == nil:
+		case ctx.Err() == nil:
+			return nil, nil, err
+		case !look.seenSince(time.Time{}):
+			return nil, nil, fmt.Errorf("no snapshot was taken within %v", snapshotWithin)
+		default:
+			return nil, nil, fmt.Errorf("a snapshot was seen, but not its end and as many seconds without one within %v", snapshotWithin)
+		}
+		if look.seenSince(from) {
+			during = append(during, cpu)
+		} else {
+			beside = append(beside, cpu)
+		}
+	}
+	return during, beside, nil
 }
 
 // steady has clients write at snapshotRate until that is stopped; end closes them.
@@ -399,7 +416,7 @@ func (p *pacing) during(ctx context.Context, length time.Duration) error {
 	case <-p.ended:
 		return errors.New("the load has ended")
 	case <-ctx.Done():
-		return errors.New("no snapshot was taken")
+		return ctx.Err()
 	}
 }
 

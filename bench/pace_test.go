@@ -181,3 +181,51 @@ type failing struct {
 }
 
 func (f *failing) paced(workload, uint64, schedule) (tally, error) { return tally{}, f.err }
+
+// sleeping is load that takes nothing.
+type sleeping struct{ loader }
+
+func (sleeping) paced(_ workload, _ uint64, s schedule) (tally, error) {
+	time.Sleep(time.Until(s.end))
+	return tally{answered: []sample{sampleOf(s.first, time.Millisecond)}}, nil
+}
+
+func TestALoadIsOverWhenASnapshotHasBeenTakenOrFailsWithoutOne(t *testing.T) {
+	const never = time.Hour
+	for _, c := range []struct {
+		name       string
+		begin, end time.Duration // of the snapshot
+		failure    string
+		during     int
+	}{
+		{"one at once", 500 * time.Millisecond, 4200 * time.Millisecond, "", 5},
+		{"one in the last minute", 150500 * time.Millisecond, 160500 * time.Millisecond, "", 11},
+		{"none", never, never, "no snapshot was taken within 3m0s", 0},
+		{"one that does not end", time.Minute, never, "a snapshot was seen, but not its end", 0},
+		{"one that takes nearly all of the time", 1500 * time.Millisecond, 174500 * time.Millisecond, "", 174},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				start := time.Now()
+				look := watchSpans(func() bool { return time.Since(start) >= c.begin && time.Since(start) < c.end })
+				load := pace([]loader{sleeping{}}, workload{conns: 1})
+				ctx, cancel := context.WithTimeout(t.Context(), snapshotWithin)
+				defer cancel()
+				asked := 0
+				during, beside, err := here(0).through(ctx, load, look, func() { asked++ })
+				took := time.Since(start)
+				require.NoError(t, load.stop())
+				look.stop()
+				require.Equal(t, 1, asked)
+				if c.failure != "" {
+					require.ErrorContains(t, err, c.failure)
+					require.InDelta(t, snapshotWithin, took, float64(time.Second), "the time of the bubble")
+					return
+				}
+				require.NoError(t, err)
+				require.Len(t, during, c.during)
+				require.GreaterOrEqual(t, len(beside), quietSeconds)
+			})
+		})
+	}
+}
