@@ -98,7 +98,7 @@ func (i *inlet) sendWord(e logID) error {
 // that is refused is not said again.
 func (i *inlet) sendAppend(e logID) error {
 	select {
-	case <-i.s.n.progress.holds(serverID(i.member), e.index):
+	case <-i.s.n.progress.holds(i.ctx, serverID(i.member), e.index):
 		return i.s.n.appendTo(i.member, wordOf(e))
 	case <-i.ctx.Done():
 		return context.Cause(i.ctx)

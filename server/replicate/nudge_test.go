@@ -1,6 +1,7 @@
 package replicate
 
 import (
+	"context"
 	"net"
 	"slices"
 	"testing"
@@ -135,6 +136,25 @@ func TestAFollowerThatTakesNoWordsIsToldOfNothingThatItLacks(t *testing.T) {
 		require.Zero(t, time.Since(begun))
 		e.checked(all)
 	})
+}
+
+func TestAStreamThatHasEndedTakesNoWaitersPlace(t *testing.T) {
+	p := newProgress()
+	p.begin(3)
+	ended, end := context.WithCancel(t.Context())
+	end()
+	held := p.holds(t.Context(), "2", 7)
+	late := p.holds(ended, "2", 8)
+	p.mu.Lock()
+	p.matchLocked(p.memberLocked("2"), 8)
+	p.mu.Unlock()
+	<-held
+	select {
+	case <-late:
+		require.Fail(t, "it was given a place")
+	default:
+	}
+	<-p.holds(ended, "2", 8)
 }
 
 func TestWhoDoesNotSayThatItTakesWordsDoesNot(t *testing.T) {

@@ -1,6 +1,7 @@
 package replicate
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -197,14 +198,15 @@ func (p *progress) matchLocked(f *follower, match uint64) {
 
 // holds returns what is closed once a server is known to hold the entries up to index;
 // it may never be. One waits for a server at a time: whoever comes takes the place of
-// who waited before.
-func (p *progress) holds(id raft.ServerID, index uint64) <-chan struct{} {
+// who waited before, and comes for nothing once ctx has ended.
+func (p *progress) holds(ctx context.Context, id raft.ServerID, index uint64) <-chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	f, held := p.memberLocked(id), make(chan struct{})
-	if f.match >= index {
+	switch {
+	case f.match >= index:
 		close(held)
-	} else {
+	case ctx.Err() == nil: // a stream ends before the next one of its server begins
 		f.awaited, f.held = index, held
 	}
 	return held
