@@ -289,6 +289,7 @@ func TestCtrlZAtThePromptOfASessionsFirstProcessIsPassedOver(t *testing.T) {
 	term.shows("0] ")
 	term.types(keyCtrlZ + "version" + keyEnter)
 	term.shows("go1.")
+	term.shows("1] ") // a Ctrl-D before it would be read as a NUL
 	term.types(keyCtrlD)
 	require.Zero(t, term.exits())
 }
