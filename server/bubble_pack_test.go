@@ -307,14 +307,22 @@ func (p *pack) client(ids []uint64, opts ...client.Option) *client.Client {
 	return c
 }
 
-func (p *pack) tryClient(ids []uint64, opts ...client.Option) (*client.Client, error) {
+// newHost is one for a client, with the network's usual delays.
+func (p *pack) newHost() *memnet.Host {
 	p.clients++
 	host := p.net.Host(fmt.Sprintf("10.0.1.%d", p.clients))
-	var addrs []string
 	for _, d := range p.dens {
 		p.net.Delay(d.host, host.Name(), hop)
 		p.net.Delay(host.Name(), d.host, hop)
-		if len(ids) == 0 {
+	}
+	return host
+}
+
+func (p *pack) tryClient(ids []uint64, opts ...client.Option) (*client.Client, error) {
+	host := p.newHost()
+	var addrs []string
+	if len(ids) == 0 {
+		for _, d := range p.dens {
 			addrs = append(addrs, d.host+":2181")
 		}
 	}
