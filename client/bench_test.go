@@ -37,6 +37,10 @@ func BenchmarkCalls(b *testing.B) {
 			_, err := c.Set(ctx, "/bench/node-17", value)
 			return err
 		}},
+		{"GetAnyway", func(_ context.Context, c *Client) error {
+			_, err := c.Get(context.Background(), "/bench/node-17")
+			return err
+		}},
 		{"GetWithin", func(ctx context.Context, c *Client) error {
 			ctx, cancel := context.WithTimeout(ctx, time.Minute)
 			defer cancel()

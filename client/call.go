@@ -42,7 +42,9 @@ type call struct {
 	reply protocol.Message
 	err   error
 	done  chan struct{} // of one place
-	timer *time.Timer
+
+	late   time.Duration // when it has waited for too long, 0: never
+	lapsed error         // it has: for its caller alone, so that it is not used again
 }
 
 func (cl *call) isWrite() bool { return cl.req.Op.IsWrite() }
@@ -54,8 +56,7 @@ func (cl *call) everSent() bool { return cl.req.Xid != 0 }
 func (c *Client) newCall(op protocol.Op) *call {
 	cl, _ := c.calls.Get().(*call)
 	if cl == nil {
-		cl = &call{done: make(chan struct{}, 1), timer: time.NewTimer(time.Hour)}
-		cl.timer.Stop()
+		cl = &call{done: make(chan struct{}, 1)}
 	}
 	cl.req.Op = op
 	return cl
@@ -71,22 +72,27 @@ func (cl *call) setBody(b []byte) {
 	cl.room, cl.req.Body = b, b
 }
 
-// recycle must only see calls that nobody else points at.
+// recycle must only see calls that nobody else points at, except the caller of one that
+// lapsed.
 func (c *Client) recycle(cl *call) {
+	if cl.lapsed != nil {
+		return
+	}
 	room := cl.room
 	if cap(room) > keptBody {
 		room = nil
 	}
-	*cl = call{room: room, done: cl.done, timer: cl.timer}
+	*cl = call{room: room, done: cl.done}
 	c.calls.Put(cl)
 }
 
 // do sends a request and waits for its answer.
 func (c *Client) do(ctx context.Context, cl *call) (protocol.Message, error) {
+	cl.late = c.lateFor(ctx)
 	if err := c.start(cl); err != nil {
 		return protocol.Message{}, err
 	}
-	return c.wait(ctx, cl)
+	return c.await(ctx, cl)
 }
 
 // start gives a call its place in the order of this client.
@@ -107,29 +113,38 @@ func (c *Client) startLocked(cl *call) error {
 	}
 	cl.state = callPending
 	c.pending.push(cl)
+	c.timeLimit(cl)
 	c.kick()
 	return nil
 }
 
-// wait takes the answer of a started call. It is the last to touch it.
+// wait is await for a call that was started before anybody waited.
 func (c *Client) wait(ctx context.Context, cl *call) (protocol.Message, error) {
-	var late <-chan time.Time
-	if _, bounded := ctx.Deadline(); !bounded && c.cfg.requestTimeout > 0 {
-		cl.timer.Reset(c.cfg.requestTimeout)
-		late = cl.timer.C
+	if late := c.lateFor(ctx); late > 0 {
+		c.mu.Lock()
+		cl.late = late
+		c.timeLimit(cl)
+		c.mu.Unlock()
 	}
-	select {
-	case <-cl.done:
-	case <-ctx.Done():
-		if err := c.abandon(cl, context.Cause(ctx)); err != nil {
-			return protocol.Message{}, err
-		}
-	case <-late:
-		if err := c.abandon(cl, context.DeadlineExceeded); err != nil {
-			return protocol.Message{}, err
+	return c.await(ctx, cl)
+}
+
+// await takes the answer of a started call. It is the last to touch it.
+func (c *Client) await(ctx context.Context, cl *call) (protocol.Message, error) {
+	if ended := ctx.Done(); ended == nil {
+		<-cl.done
+	} else {
+		select {
+		case <-cl.done:
+		case <-ended:
+			if err := c.abandon(cl, context.Cause(ctx)); err != nil {
+				return protocol.Message{}, err
+			}
 		}
 	}
-	cl.timer.Stop()
+	if cl.lapsed != nil {
+		return protocol.Message{}, cl.lapsed
+	}
 	m, err := cl.reply, cl.err
 	c.recycle(cl)
 	if err == nil && m.Code != protocol.OK {
@@ -139,15 +154,25 @@ func (c *Client) wait(ctx context.Context, cl *call) (protocol.Message, error) {
 }
 
 // abandon gives a call up, unless its answer has come at that very moment.
-// One that was never sent is forgotten; of one that was, the answer is still
-// awaited, for its place in the order of acknowledgement.
 func (c *Client) abandon(cl *call, cause error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if cl.state == callDone {
+	switch {
+	case cl.lapsed != nil:
+		return cl.lapsed
+	case cl.state == callDone:
 		<-cl.done
 		return nil
 	}
+	err := c.giveUp(cl, cause)
+	c.dropGhosts()
+	return err
+}
+
+// giveUp returns what its caller is told. A call that was never sent is forgotten;
+// of one that was, the answer is still awaited, for its place in the order of
+// acknowledgement. The caller holds mu.
+func (c *Client) giveUp(cl *call, cause error) error {
 	cl.abandoned = true
 	e := &Error{Err: cause, Maybe: cl.isWrite() && cl.everSent()}
 	if c.state == Disconnected {
@@ -158,7 +183,6 @@ func (c *Client) abandon(cl *call, cause error) error {
 	}
 	if !cl.everSent() {
 		c.ghosts++
-		c.dropGhosts()
 	}
 	return e
 }

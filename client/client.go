@@ -37,10 +37,11 @@ type Client struct {
 	resting      bool          // the keeper looks again only when it is time for a ping
 
 	nextXid uint64
-	pending queue[*call] // not yet sent, or not on this connection
-	ghosts  int          // abandoned ones among them
-	sent    queue[*call] // on this connection, unanswered, in order
-	owed    int          // bytes of them
+	pending queue[*call]  // not yet sent, or not on this connection
+	ghosts  int           // abandoned ones among them
+	sent    queue[*call]  // on this connection, unanswered, in order
+	owed    int           // bytes of them
+	lateAt  time.Duration // when the keeper looks for calls that have waited for too long, 0: none waits
 	window  window
 	narrow  int // requests unanswered at most, if that is less than the server bears; else 0
 	watches watchSet

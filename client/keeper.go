@@ -11,7 +11,7 @@ import (
 // tell a server whose answers wait for something from one that is gone. It cuts
 // a connection that is silent, and declares the session lost when a whole
 // timeout has passed since the newest sign of life that the cluster is known to
-// have heard. The leader counts from when it heard that, which is later, so the
+// have heard. It gives up calls that have waited for too long. The leader counts from when it heard that, which is later, so the
 // client never holds on longer than the cluster does.
 func (c *Client) keep() {
 	timer := time.NewTimer(forever)
@@ -27,7 +27,11 @@ func (c *Client) keep() {
 			}
 		case <-c.urge:
 		}
-		if wait := c.attend(); wait > 0 {
+		wait := c.attend()
+		if late := c.lapse(); late > 0 && (wait == 0 || late < wait) {
+			wait = late
+		}
+		if wait > 0 {
 			due = c.now() + wait
 			timer.Reset(wait)
 		} else {

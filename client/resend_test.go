@@ -165,6 +165,56 @@ func TestTheRequestTimeoutBoundsACallWithoutADeadline(t *testing.T) {
 	})
 }
 
+func TestEachCallHasTheWholeRequestTimeoutAndLittleMore(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		const timeout = 3 * time.Second
+		c := f.open(WithRequestTimeout(timeout))
+		p := f.serve()
+		took := make(chan time.Duration)
+		for i := range 30 {
+			go func() {
+				asked := time.Now()
+				_, err := c.Get(t.Context(), "/")
+				if !errors.Is(err, context.DeadlineExceeded) {
+					t.Error(i, err)
+				}
+				took <- time.Since(asked)
+			}()
+			time.Sleep(time.Duration(i) * time.Millisecond) // of the bubble
+		}
+		go p.swallow()
+		for range 30 {
+			d := <-took
+			require.GreaterOrEqual(t, d, timeout)
+			require.LessOrEqual(t, d, timeout+timeout/lateSteps)
+		}
+	})
+}
+
+func TestTheLateAnswerOfACallIsNotAnothers(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake) {
+		c := f.open(WithRequestTimeout(100 * time.Millisecond))
+		p := f.serve()
+		for i := range 5 {
+			done := c.createAsync(t.Context(), fmt.Sprintf("/%d", i))
+			late := p.next()
+			err := (<-done).err
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			var e *Error
+			require.ErrorAs(t, err, &e)
+			require.True(t, e.Maybe)
+
+			done = c.createAsync(t.Context(), "/next")
+			p.answer(late, func(m *protocol.Message) { m.Zxid = uint64(100*i + 1) })
+			r := p.next()
+			p.answer(r, func(m *protocol.Message) { m.Zxid = uint64(100*i + 2) })
+			got := <-done
+			require.NoError(t, got.err)
+			require.EqualValues(t, 100*i+2, got.zxid)
+		}
+	})
+}
+
 func TestTheServersLimitsAreKept(t *testing.T) {
 	for _, limit := range []struct {
 		name string
