@@ -107,10 +107,11 @@ func (e *ensemble) fell() {
 const endWithin = 10 * time.Second
 
 // slayAfter kills every server when too much time has passed, so that whoever waits
-// for an answer is told that there is none; until the function that it returns is
-// called.
+// for an answer is told that there is none, and says so; until the function that it
+// returns is called.
 func (e *ensemble) slayAfter(ctx context.Context, patience time.Duration) (spare func()) {
 	late := time.AfterFunc(patience, func() {
+		fmt.Fprintf(os.Stderr, "bench: the servers in %s are killed: their time is over\n", e.dir)
 		for _, m := range e.members {
 			m.process.signal(syscall.SIGKILL)
 		}
