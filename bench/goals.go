@@ -264,7 +264,7 @@ func (s *summary) goalsMarkdown() string {
 	for _, g := range goals() {
 		if g.servers != servers {
 			servers = g.servers
-			fmt.Fprintf(&rows, "| **%s** | | | | | | | | | | |\n", heading(servers))
+			fmt.Fprintf(&rows, "| **%s** | | | | | | | | | | | |\n", heading(servers))
 		}
 		d := g.judge(s, s.judged(&g))
 		own.add(d)
@@ -294,11 +294,11 @@ func (s *summary) goalsMarkdown() string {
 		b.WriteString(missed + "\n")
 	}
 	b.WriteString("A goal is a multiple of what a peer gave in the same runs, or a figure of its own, which was set on one machine and is judged on any as it is written. The figures are medians of the\n" +
-		"runs, unless it says the worst. Lycaon stands beside etcd by its Go client, where that takes part. No goal is set for the latency at a fixed\n" +
+		"runs, unless it says the worst; beside Lycaon's stands the least and the most of them. Lycaon stands beside etcd by its Go client, where that takes part. No goal is set for the latency at a fixed\n" +
 		"rate, which is what most clusters live on: how Lycaon stands in it is in [the tables](#beside-zookeeper-etcd-and-consul), and where it is behind [in short](#in-short).\n" +
 		"Goals with + were added beyond the first list. *No cliff* is a goal too, and has no row: it is judged by another run, of Lycaon alone ([how it scales](#how-it-scales)).\n\n")
 	s.tellIdle(&b)
-	b.WriteString("| | goal | floor | ZooKeeper | etcd | Lycaon | which is | | as ZooKeeper | which is | |\n|---|---|---|---|---|---|---|---|---|---|---|\n")
+	b.WriteString("| | goal | floor | ZooKeeper | etcd | Lycaon | least to most | which is | | as ZooKeeper | which is | |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n")
 	b.WriteString(rows.String())
 	return b.String()
 }
@@ -382,7 +382,7 @@ func (g *goal) row(b *strings.Builder, s *summary, d, through verdict) {
 		}
 		fmt.Fprintf(b, " %s |", text)
 	}
-	fmt.Fprintf(b, " %s | %s |", g.multipleText(d), d.text())
+	fmt.Fprintf(b, " %s | %s | %s |", g.span(s, judged), g.multipleText(d), d.text())
 	switch v, ok := g.value(s, throughZK); {
 	case through.known && !ok:
 		fmt.Fprintf(b, " | | %s |\n", through.text())
@@ -393,6 +393,15 @@ func (g *goal) row(b *strings.Builder, s *summary, d, through verdict) {
 	default:
 		b.WriteString(" | | |\n")
 	}
+}
+
+// span is the least and the most that the runs of an entrant gave.
+func (g *goal) span(s *summary, entrant string) string {
+	v, ok := s.spreads[g.servers][g.scene][entrant][g.figure]
+	if !ok || v.Min == v.Max {
+		return ""
+	}
+	return number(v.Min) + " to " + number(v.Max)
 }
 
 func (g *goal) multipleText(d verdict) string {
