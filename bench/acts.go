@@ -252,6 +252,20 @@ func (v *venue) quiet(ctx context.Context) error {
 	}
 }
 
+// restWithin is what all servers are given before they are killed, at most: some are never
+// quite at rest.
+const restWithin = 5 * time.Second
+
+// rest is quiet for whoever may go on without.
+func (v *venue) rest(ctx context.Context) error {
+	bounded, cancel := context.WithTimeout(ctx, restWithin)
+	defer cancel()
+	if err := v.quiet(bounded); err != nil && bounded.Err() == nil {
+		return err
+	}
+	return ctx.Err()
+}
+
 const (
 	settleWithin = 2 * time.Second
 	settleEvery  = 100 * time.Millisecond

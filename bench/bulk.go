@@ -95,7 +95,10 @@ func (c *comparison) bulk(ctx context.Context, ensemble *ensemble, servers, coun
 		return nil
 	}
 	spare()
-	warm, err := v.restart(ctx)
+	var warm figures
+	if err = v.rest(ctx); err == nil {
+		warm, err = v.restart(ctx)
+	}
 	if noted := c.note(ctx, servers, restartScene(count), e.name, run, warm, err); err != nil || noted != nil {
 		return noted
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -103,6 +104,20 @@ func TestARestartTellsItsCPUAndTheTriesInVain(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 2.0, f[refusals])
 	require.Contains(t, f, startMiBs)
+}
+
+func TestServersRestBeforeTheyAreKilled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := here(1)
+		begin := time.Now()
+		require.NoError(t, v.rest(t.Context()))
+		require.GreaterOrEqual(t, time.Since(begin), quietEvery)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		require.ErrorIs(t, v.rest(ctx), context.Canceled, "the run has been ended")
+		v.members[0].process.cmd.Process.Pid = 1 << 22 // there is none
+		require.ErrorContains(t, v.rest(t.Context()), "CPU time of process")
+	})
 }
 
 func TestAStartFromTheDiskComesBehindTheWarmOne(t *testing.T) {
