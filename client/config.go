@@ -45,7 +45,8 @@ func WithSessionTimeout(d time.Duration) Option {
 }
 
 // WithRequestTimeout bounds each call whose context has no deadline. The
-// default is 10 s; 0 waits without end.
+// default is 10 s; 0 waits without end. Of many calls one may end later than that, by
+// a hundredth of it and 20 ms at most.
 func WithRequestTimeout(d time.Duration) Option {
 	return clientOption(func(c *config) { c.requestTimeout = d })
 }

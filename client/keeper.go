@@ -11,8 +11,9 @@ import (
 // tell a server whose answers wait for something from one that is gone. It cuts
 // a connection that is silent, and declares the session lost when a whole
 // timeout has passed since the newest sign of life that the cluster is known to
-// have heard. It gives up calls that have waited for too long. The leader counts from when it heard that, which is later, so the
-// client never holds on longer than the cluster does.
+// have heard. The leader counts from when it heard that, which is later, so the
+// client never holds on longer than the cluster does. It also gives up calls that
+// have waited for too long.
 func (c *Client) keep() {
 	timer := time.NewTimer(forever)
 	defer timer.Stop()
@@ -22,10 +23,10 @@ func (c *Client) keep() {
 		case <-c.ctx.Done():
 			return
 		case <-timer.C:
-			if late := c.now() - due; late > lateness {
-				c.excuse(late)
-			}
-		case <-c.urge:
+		case <-c.urge: // which may come first when both are due
+		}
+		if late := c.now() - due; late > lateness {
+			c.excuse(late)
 		}
 		wait := c.attend()
 		if late := c.lapse(); late > 0 && (wait == 0 || late < wait) {

@@ -55,6 +55,6 @@ func (c *Client) lapse() (wait time.Duration) {
 	if c.lateAt = 0; next == forever {
 		return 0
 	}
-	c.lateAt = max(next, now+c.cfg.requestTimeout/lateSteps)
+	c.lateAt = max(next, now+min(c.cfg.requestTimeout/lateSteps, maxLateStep))
 	return c.lateAt - now
 }

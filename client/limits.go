@@ -7,7 +7,8 @@ const (
 
 	defaultSessionTimeout = 10 * time.Second
 	defaultRequestTimeout = 10 * time.Second
-	lateSteps             = 100 // of a request timeout: as much later a call that waits may end, so that many are given up together
+	lateSteps             = 100                   // of a request timeout: as much later a call that waits may end, so that many are given up together
+	maxLateStep           = 20 * time.Millisecond // of them
 
 	backoffMin = 10 * time.Millisecond // before the first try to reconnect, with jitter
 	backoffMax = time.Second

@@ -186,7 +186,7 @@ func TestEachCallHasTheWholeRequestTimeoutAndLittleMore(t *testing.T) {
 		for range 30 {
 			d := <-took
 			require.GreaterOrEqual(t, d, timeout)
-			require.LessOrEqual(t, d, timeout+timeout/lateSteps)
+			require.LessOrEqual(t, d, timeout+min(timeout/lateSteps, maxLateStep))
 		}
 	})
 }
