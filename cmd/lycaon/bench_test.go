@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -201,5 +203,23 @@ func TestBenchRefusesWhatItCannotRun(t *testing.T) {
 		_, errw, code := inProcess(nil, append([]string{"bench"}, args...)...)
 		require.Equal(t, exitUsage, code, text)
 		require.Contains(t, errw, text)
+	}
+}
+
+func TestTheLoadsOfBenchAreThoseOfThePage(t *testing.T) {
+	page, err := os.ReadFile("../../docs/OPERATIONS.md")
+	require.NoError(t, err)
+	sessions := "\n| sessions |"
+	for _, l := range bench.Loads {
+		sessions += fmt.Sprintf(" %d |", l.Sessions)
+	}
+	told := strings.ReplaceAll(string(page), ",", "") // of thousands
+	require.Contains(t, told, sessions)
+	for i, g := range bench.Loads[0].Goals {
+		row := "\n| " + g.Workload + " |"
+		for _, l := range bench.Loads {
+			row += fmt.Sprintf(" %.0f/s |", l.Goals[i].Rate)
+		}
+		require.Contains(t, told, fmt.Sprintf("%s %d ms |\n", row, g.P99.Milliseconds()))
 	}
 }
