@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 )
@@ -24,8 +25,8 @@ func (s *summary) largest(a axis, scene func(n int) string, figure string) int {
 	return a.sizes[0]
 }
 
-// garbage is how much memory a server takes for each byte that lives: it collects
-// when half as much has gathered beside.
+// garbage is how much memory a server is reckoned to take for each byte that lives: it
+// collects when half as much has gathered beside.
 const garbage = 1.5
 
 // tellCapacity says what a core and a GiB are good for, of the largest sizes that
@@ -52,13 +53,13 @@ func (s *summary) tellCapacity(b *strings.Builder) {
 		}
 	}
 	for _, load := range []string{readsScene, linearScene, writesScene} {
-		say("one core of one server, 32 clients with 32 requests in flight each", 1, load, cpuPerK, perCore(load))
+		say("one core's time of one server, 32 clients with 32 requests in flight each", 1, load, cpuPerK, perCore(load))
 	}
 	for _, load := range []string{readsScene, writesScene} {
-		say(fmt.Sprintf("one core of one server, %s clients that wait for each answer", thousands(crowded)), 1, byConnections.name(load, crowded), cpuPerK, perCore(load))
+		say(fmt.Sprintf("one core's time of one server, %s clients that wait for each answer", thousands(crowded)), 1, byConnections.name(load, crowded), cpuPerK, perCore(load))
 	}
 	for _, n := range byServers.sizes[1:] {
-		say(fmt.Sprintf("one core of CPU time, all of %d servers together", n), n, writesScene, cpuPerK, perCore("writes"))
+		say(fmt.Sprintf("one core's time, all of %d servers together", n), n, writesScene, cpuPerK, perCore("writes"))
 	}
 	aSync := func(v float64) string { return number(v) + " write" + plural(int(v+0.5)) }
 	say("one sync of the disk, 32 clients with 32 requests in flight each", 1, writesScene, perSync, aSync)
@@ -66,23 +67,26 @@ func (s *summary) tellCapacity(b *strings.Builder) {
 	lone := byConnections.name(writesSingle, 1)
 	say("one sync of the disk, one client that waits for each answer", 1, lone, perSync, aSync)
 	say("one client that waits for each answer, of one server", 1, lone, rate, perSecond("writes"))
+	reckoned := fmt.Sprintf("one GiB, at %g x what lives, for garbage", garbage)
 	perGiB := func(what string, more float64) func(v float64) string {
 		return func(v float64) string {
 			return fmt.Sprintf("%s %s (%s bytes each)", number((1<<30)/(v*more)), what, number(v*more))
 		}
 	}
 	n := s.largest(byNodes, createScene, liveBytes)
-	say("one GiB, garbage included", 1, createScene(n), liveBytes, perGiB("nodes of 100 bytes, of "+thousands(n), garbage))
+	say(reckoned, 1, createScene(n), liveBytes, perGiB("nodes of 100 bytes, of "+thousands(n), garbage))
 	n = s.largest(byConnections, openScene, liveBytes)
-	say("one GiB, garbage included", 1, openScene(n), liveBytes, perGiB("connections with a session, of "+thousands(n), garbage))
+	say(reckoned, 1, openScene(n), liveBytes, perGiB("connections with a session, of "+thousands(n), garbage))
 	n = s.largest(byWatches, watchScene, liveBytes)
-	say("one GiB, garbage included", 1, watchScene(n), liveBytes, perGiB("watches, of "+thousands(n), garbage))
-	say("one second of all cores here", 1, openScene(crowded), rate, func(v float64) string { return number(v) + " sessions opened" })
+	say(reckoned, 1, watchScene(n), liveBytes, perGiB("watches, of "+thousands(n), garbage))
+	say("one second of all cores here", 1, openScene(crowded), rate, func(v float64) string { return number(v) + " sessions opened, without a node, on one server" })
 	n = s.largest(byNodes, restartScene, seconds)
 	say(fmt.Sprintf("a restart with %s nodes, from kill -9 to an answered write", thousands(n)), 1, restartScene(n), seconds, func(v float64) string { return number(v) + " s" })
 	n = s.largest(byNodes, coldScene, seconds)
 	say(fmt.Sprintf("the same with %s nodes and nothing of them in the page cache", thousands(n)), 1, coldScene(n), seconds, func(v float64) string { return number(v) + " s" })
-	b.WriteString("\n")
+	n = s.largest(byNodes, slowScene, seconds)
+	say(fmt.Sprintf("the same with %s nodes from a disk of %d MiB/s", thousands(n), slowDisk), 1, slowScene(n), seconds, func(v float64) string { return number(v) + " s" })
+	b.WriteString("\n*One core's time* is a second over the CPU of one of them, in runs that kept all cores of this machine busy; a core by itself was not measured.\n\n")
 }
 
 // The cluster of the example.
@@ -94,24 +98,38 @@ const (
 	exampleWrites  = 1500   // a second
 )
 
+// What a server's memory is reckoned by: OPERATIONS.md, Memory, has the same.
+const (
+	timesTree = 2   // garbage, and what changes while a snapshot is taken
+	ownMiB    = 256 // the process, its log and what is under way
+)
+
+// spare is how many times what is reckoned a server should have.
+const spare = 2
+
+// upward rounds what is needed, so that the sum of what is told is what is told of the sum.
+func upward(v float64) int { return int(math.Ceil(v)) }
+
 // tellExample works out what one of three servers needs while another is down.
 func (s *summary) tellExample(b *strings.Builder) {
 	const left = 2 // servers, which share the clients of three
 	conn := s.each(openScene(s.largest(byConnections, openScene, liveBytes)), liveBytes) * garbage
 	watch := s.each(watchScene(s.largest(byWatches, watchScene, liveBytes)), liveBytes) * garbage
-	node := s.each(createScene(s.largest(byNodes, createScene, liveBytes)), liveBytes) * garbage
+	node := s.each(createScene(s.largest(byNodes, createScene, liveBytes)), liveBytes)
 	if conn*watch*node == 0 {
 		return
 	}
-	const gib = 1 << 30
-	clients := exampleClients / left * conn / gib
-	watching := exampleClients / left * exampleWatches * watch / gib
-	tree := (exampleNodes + exampleClients) * node / gib
+	const mib = 1 << 20
+	clients := upward(exampleClients / left * conn / mib)
+	watching := upward(exampleClients / left * exampleWatches * watch / mib)
+	tree := upward(timesTree * (exampleNodes + exampleClients) * node / mib)
+	sum := tree + clients + watching + ownMiB
 	fmt.Fprintf(b, "**An example**, worked out with these figures: %s clients on three servers, each with a session, an ephemeral node and %d watches; %s nodes of 100 bytes beside;\n"+
 		"%s reads/s and %s writes/s, of clients that wait for each answer. While one server is down the two others have half of the clients each, so each needs\n\n"+
-		"- memory: %s GiB for the nodes, which are whole on every server, %s GiB for the connections, %s GiB for the watches: **%s GiB**;\n",
+		"- memory, as [OPERATIONS.md](OPERATIONS.md#memory) reckons it: %d MiB for %d x what lives of the nodes, which are whole on every server, %d MiB for the connections, %d MiB for the watches, %d MiB for the\n"+
+		"  process itself and what is under way: **%s MiB**. Its reserve is in it;\n",
 		thousands(exampleClients), exampleWatches, thousands(exampleNodes), thousands(exampleReads), thousands(exampleWrites),
-		number(tree), number(clients), number(watching), number(tree+clients+watching))
+		tree, timesTree, clients, watching, ownMiB, thousands(sum))
 	s.tellExampleCPU(b)
 }
 
@@ -122,18 +140,47 @@ func (s *summary) tellExampleCPU(b *strings.Builder) {
 	mean, known := s.median(up, yardstick{exampleLoad.scene, idlePercent}, alone)
 	most, seen := s.median(up, yardstick{exampleLoad.scene, busiestPercent}, alone)
 	if !known || !seen {
-		b.WriteString("- CPU: that load at its fixed rate was not measured; the CPU of a saturated server says too little, since its batches are of hundreds of requests.\n")
+		b.WriteString("- CPU: that load at its fixed rate was not measured; the CPU of a saturated server, with its large batches, would promise too much.\n")
 		return
 	}
-	load, beside, besides := most*up/left, "", fmt.Sprintf(", and the pings of %s sessions", thousands(exampleClients))
-	if idle := s.each(idleScene, idlePercent); idle > 0 {
-		pings := idle * exampleClients / left / idlers
-		beside = fmt.Sprintf(", %s %%, beside the pings of %s sessions, %s %% if %s on one server are %s %% ([idle](#idle))", number(load), thousands(exampleClients/left), number(pings), thousands(idlers), number(idle))
-		load, besides = load+pings, ""
+	load := upward(most * up / left)
+	fmt.Fprintf(b, "- CPU: that load, put on three servers at its fixed rate by %s connections, took %s %% of a core a server and %s %% of the busiest%s. Two that have the work of three:\n"+
+		"  %d %%, if all of it grows by half. ", thousands(exampleLoad.conns), number(mean), number(most), s.tailText(up, exampleLoad.scene), load)
+	pings, how := s.examplePings(up, left)
+	if pings == 0 {
+		fmt.Fprintf(b, "With the pings of %s sessions, which were not measured, **more than %d %% of a core**.\n", thousands(exampleClients/left), load)
+		return
 	}
-	fmt.Fprintf(b, "- CPU: that load, put on three servers at its fixed rate by %s connections, took %s %% of a core a server and %s %% of the busiest. With one of them down two have the\n"+
-		"  work of three%s: so **%s %% of a core** at least%s. The CPU of a saturated server, whose batches are of hundreds of requests, would have said far less.\n",
-		thousands(exampleLoad.conns), number(mean), number(most), beside, number(load), besides)
+	fmt.Fprintf(b, "The pings of %s sessions: %d %%, %s ([idle](#idle)). Together **%d %% of a core**; buy %d times as much, **%.1f cores a server**.\n"+
+		"  The CPU of a saturated server, with its large batches, would promise too much.\n"+
+		"- which way it errs: too high, since writes do not grow when a server is down (each applies all of them anyway), and since what servers do without any session grows here with the pings. Too low, since\n"+
+		"  more connections batch less at the same rate (a step in [connections](#connections)), what watches tell is not in it, and nobody measured these requests with a server down.\n",
+		thousands(exampleClients/left), pings, how, load+pings, spare, float64(upward(float64(spare*(load+pings))/10))/10)
+}
+
+// examplePings is what the sessions of one of the servers that are left take of a core, in
+// per cent, by the idle servers of which that is more: followers are pinged more often.
+func (s *summary) examplePings(up, left int) (percent int, how string) {
+	for _, n := range []int{1, up} {
+		idle, ok := s.median(n, yardstick{idleScene, idlePercent}, alone)
+		if !ok {
+			continue
+		}
+		if p := upward(idle * float64(n) * exampleClients / float64(left) / idlers); p > percent {
+			percent, how = p, fmt.Sprintf("if they grow evenly from the %s %% of a server that %s on %d server%s cost", number(idle), thousands(idlers), n, plural(n))
+		}
+	}
+	return percent, how
+}
+
+// tailText tells how long requests took, if that was measured.
+func (s *summary) tailText(servers int, scene string) string {
+	p50, known := s.median(servers, yardstick{scene, p50Ms}, alone)
+	p99, measured := s.median(servers, yardstick{scene, p99Ms}, alone)
+	if !known || !measured || p50 <= 0 {
+		return ""
+	}
+	return fmt.Sprintf(", with a p50 of %s ms and a p99 of **%s ms**, %.0f x as long", number(p50), number(p99), p99/p50)
 }
 
 // each is a figure of one server; 0 if there is none.

@@ -145,7 +145,7 @@ func TestAColdStartIsToldOfEverySize(t *testing.T) {
 	s.tellCold(&b)
 	s.tellSlow(&b)
 	s.tellUnbound(&b)
-	for _, part := range []string{"- A start with 1,000,000 nodes and a cold page cache: 1.5 s", "would take 0.3 s: most of it is loading, not the disk.\n- A start with 5,000,000 nodes and", "would take 1.2 s: most of it is the disk.\n",
+	for _, part := range []string{"- A start with 1,000,000 nodes and a cold page cache: 1.5 s", "would take 0.3 s: most of it is loading, not the disk.\n- A start with 5,000,000 nodes and", "would take 1.2 s: more than half of it is the disk.\n",
 		"- A start with 1,000,000 nodes from a disk of 125 MiB/s: 3.6 s", "1.38 x as long, so loading adds to it (up to 1.25 x it", "- A start with 5,000,000 nodes from a disk", "1.10 x as long, so it is bounded by reading the disk.\n",
 		"is a start from a disk of 125 MiB/s with 5,000,000 nodes, and not with 1,000,000; from the disk of this machine not with 1,000,000 nor 5,000,000 nodes. What"} {
 		require.Contains(t, b.String(), part)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -134,14 +135,14 @@ func TestACoreAndAGiBAreReckonedFromTheLargestSizes(t *testing.T) {
 	cells := scaleCells()
 	text := summarizeCells(cells).capacityMarkdown()
 	for _, part := range []string{
-		"| one core of one server, 32 clients with 32 requests in flight each | 1 M reads/s |\n",
-		"| one core of one server, 10,000 clients that wait for each answer | 250 k reads/s |\n",
+		"| one core's time of one server, 32 clients with 32 requests in flight each | 1 M reads/s |\n",
+		"| one core's time of one server, 10,000 clients that wait for each answer | 250 k reads/s |\n",
 		"| one sync of the disk, 32 clients with 32 requests in flight each | 400 writes |\n",
 		"| one sync of the disk, one client that waits for each answer | 1 write |\n",
 		"| one client that waits for each answer, of one server | 2,500 writes/s |\n",
-		"| one GiB, garbage included | 1.88 M nodes of 100 bytes, of 1,000,000 (570 bytes each) |\n",
-		"| one GiB, garbage included | 35 k connections with a session, of 10,000 (30.7 k bytes each) |\n",
-		"| one second of all cores here | 7,000 sessions opened |\n",
+		"| one GiB, at 1.5 x what lives, for garbage | 1.88 M nodes of 100 bytes, of 1,000,000 (570 bytes each) |\n",
+		"| one GiB, at 1.5 x what lives, for garbage | 35 k connections with a session, of 10,000 (30.7 k bytes each) |\n",
+		"| one second of all cores here | 7,000 sessions opened, without a node, on one server |\n",
 		"| a restart with 1,000,000 nodes, from kill -9 to an answered write | 2 s |\n",
 	} {
 		require.Contains(t, text, part)
@@ -150,18 +151,36 @@ func TestACoreAndAGiBAreReckonedFromTheLargestSizes(t *testing.T) {
 	cells = append(cells, cell{Servers: 1, Scene: watchScene(100_000), Entrant: alone, Run: 1, Figures: figures{liveBytes: 200}},
 		cell{Servers: 1, Scene: "fixed rate, 2,000 writes/s", Entrant: alone, Run: 1, Figures: figures{cpuPerK: 0.3}})
 	text = summarizeCells(cells).capacityMarkdown()
-	// 530,000 x 570 bytes; 15,000 x 30 KiB; 75,000 x 300 bytes.
-	for _, part := range []string{"0.281 GiB for the nodes", "0.429 GiB for the connections", "0.021 GiB for the watches", "**0.731 GiB**", "- CPU: that load at its fixed rate was not measured",
+	// 2 x 530,000 x 380 bytes; 15,000 x 30 KiB; 75,000 x 300 bytes; 385 + 440 + 22 + 256.
+	for _, part := range []string{"385 MiB for 2 x what lives of the nodes", "440 MiB for the connections", "22 MiB for the watches", "256 MiB for the\n  process itself", "**1,103 MiB**", "- CPU: that load at its fixed rate was not measured",
 		"| an even 2,000 writes/s of 32 connections, 1 server | cost 0.3 ms of CPU each, of all servers |\n"} {
 		require.Contains(t, text, part)
 	}
 	cells = append(cells, cell{Servers: 1, Scene: coldScene(million), Entrant: alone, Run: 1, Figures: figures{seconds: 3}})
 	require.Contains(t, summarizeCells(cells).capacityMarkdown(), "| the same with 1,000,000 nodes and nothing of them in the page cache | 3 s |\n")
-	cells = append(cells, cell{Servers: 3, Scene: exampleLoad.scene, Entrant: alone, Run: 1, Figures: figures{idlePercent: 30, busiestPercent: 40}})
-	text = summarizeCells(cells).capacityMarkdown()
-	for _, part := range []string{"took 30 % of a core a server and 40 % of the busiest", "**60 % of a core** at least, and the pings of 30,000 sessions."} { // 40 x 3 / 2
-		require.Contains(t, text, part)
+	cells = append(cells, cell{Servers: 1, Scene: slowScene(million), Entrant: alone, Run: 1, Figures: figures{seconds: 7}})
+	require.Contains(t, summarizeCells(cells).capacityMarkdown(), "| the same with 1,000,000 nodes from a disk of 125 MiB/s | 7 s |\n")
+}
+
+func TestTheExampleTakesTheDearerPingsAndSaysHowLongItsRequestsTook(t *testing.T) {
+	cells := append(scaleCells(), cell{Servers: 1, Scene: watchScene(100_000), Entrant: alone, Run: 1, Figures: figures{liveBytes: 200}},
+		cell{Servers: 3, Scene: exampleLoad.scene, Entrant: alone, Run: 1, Figures: figures{idlePercent: 30, busiestPercent: 40.6, p50Ms: 0.3, p99Ms: 30}})
+	cells = slices.DeleteFunc(cells, func(c cell) bool { return c.Scene == idleScene })
+	told := func() string { return summarizeCells(cells).capacityMarkdown() }
+	for _, part := range []string{"took 30 % of a core a server and 40.6 % of the busiest, with a p50 of 0.3 ms and a p99 of **30 ms**, 100 x as long.",
+		"Two that have the work of three:\n  61 %", "which were not measured, **more than 61 % of a core**."} {
+		require.Contains(t, told(), part)
 	}
-	cells = append(cells, cell{Servers: 1, Scene: idleScene, Entrant: alone, Run: 1, Figures: figures{idlePercent: 0.9}})
-	require.Contains(t, summarizeCells(cells).capacityMarkdown(), "of three, 60 %, beside the pings of 15,000 sessions, 13.5 % if 1,000 on one server are 0.9 % ([idle](#idle)): so **73.5 % of a core** at least. ")
+	idle := func(servers int, percent float64) {
+		cells = append(cells, cell{Servers: servers, Scene: idleScene, Entrant: alone, Run: 1, Figures: figures{idlePercent: percent}})
+	}
+	idle(1, 0.9) // x 15
+	require.Contains(t, told(), "The pings of 15,000 sessions: 14 %, if they grow evenly from the 0.9 % of a server that 1,000 on 1 server cost")
+	require.Contains(t, told(), "Together **75 % of a core**; buy 2 times as much, **1.5 cores a server**.")
+	idle(3, 0.2) // x 45, and less
+	require.Contains(t, told(), "The pings of 15,000 sessions: 14 %")
+	cells = cells[:len(cells)-1]
+	idle(3, 0.85)
+	require.Contains(t, told(), "The pings of 15,000 sessions: 39 %, if they grow evenly from the 0.85 % of a server that 1,000 on 3 servers cost")
+	require.Contains(t, told(), "Together **100 % of a core**; buy 2 times as much, **2.0 cores a server**.")
 }

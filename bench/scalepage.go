@@ -260,7 +260,7 @@ func (s *summary) tellCold(b *strings.Builder) {
 		asked, given := s.each(coldScene(n), startMiBs), s.each(coldScene(n), fileMiBs)
 		limit := "most of it is loading, not the disk"
 		if asked > given/2 {
-			limit = "most of it is the disk"
+			limit = "more than half of it is the disk"
 		}
 		fmt.Fprintf(b, "- A start with %s nodes and a cold page cache: %s s, in which it has the disk read %s MiB/s, its log too. To read its snapshot and do nothing else takes %s s, %s MiB/s; all that it reads would take %s s: %s.\n",
 			thousands(n), number(took), number(asked), number(file), number(given), number(took*asked/given), limit)
