@@ -222,11 +222,8 @@ func (g *goal) byRun(s *summary, entrant string) (runs, good int) {
 	return runs, good
 }
 
-// atTheLine tells whether runs fall on both sides of the goal, or on the other one
-// than their median.
-func (d *verdict) atTheLine() bool {
-	return d.known && d.runs > 0 && d.good != map[bool]int{true: d.runs, false: 0}[d.met]
-}
+// atTheLine tells whether the median meets the goal and not every run does.
+func (d *verdict) atTheLine() bool { return d.known && d.met && d.good < d.runs }
 
 // gaveNothing tells that every run failed.
 func (d *verdict) gaveNothing() bool { return d.failed > 0 && d.failed == d.runs }
@@ -243,6 +240,8 @@ func (d *verdict) text() string {
 		return fmt.Sprintf("at the line: %d of %d runs", d.good, d.runs) + failed
 	case d.met:
 		return "met"
+	case d.good > 0:
+		return fmt.Sprintf("**not met**, though in %d of %d runs", d.good, d.runs) + failed
 	}
 	return "**not met**" + failed
 }
@@ -276,25 +275,24 @@ func (s *summary) goalsMarkdown() string {
 		g.row(&rows, s, d, t)
 	}
 	byGo, missed := s.byGoClient()
-	fmt.Fprintf(&b, "**%d of %d goals are met in every run", own.met, own.known())
+	fmt.Fprintf(&b, "**Of %d goals %d are met in every run, %d by the median but not in every run, %d are not met.", own.known(), own.met, own.line, own.missed)
 	if byGo.known() > 0 {
-		fmt.Fprintf(&b, "; by Lycaon's full Go client %d of the %d that are judged by a minimal one and that it was measured in", byGo.met, byGo.known())
+		fmt.Fprintf(&b, " By Lycaon's full Go client, of %d: %d, %d, %d** (those that a minimal one is judged by;\n"+
+			"ZooKeeper's side is a minimal client here too, and the full one takes more of the same cores).", byGo.known(), byGo.met, byGo.line, byGo.missed)
+	} else {
+		b.WriteString("**")
 	}
-	fmt.Fprintf(&b, ".** At the line, met in some runs and not in others: %d; not met: %d", own.line, own.missed)
 	if own.unknown > 0 {
-		fmt.Fprintf(&b, "; not measured: %d", own.unknown)
+		fmt.Fprintf(&b, " Not measured: %d.", own.unknown)
 	}
-	fmt.Fprintf(&b, ". Through the protocol of ZooKeeper, by the very program that loads ZooKeeper, the goals of\n"+
-		"throughput, CPU and idle sessions that do not name etcd count too: met %d of %d, at the line %d, not met %d.\n\n", through.met, through.known(), through.line, through.missed)
-	if byGo.known() > 0 {
-		fmt.Fprintf(&b, "By Lycaon's full Go client, which takes more of the same cores than the minimal one that most goals are judged by, of the %d of those that it was measured in: met %d, at the line %d,\n"+
-			"not met %d (ZooKeeper's side is the minimal client here too).\n\n", byGo.known(), byGo.met, byGo.line, byGo.missed)
-	}
+	fmt.Fprintf(&b, "\nLoaded as ZooKeeper is, Lycaon meets %d of the %d goals of throughput, CPU and idle sessions that do not name etcd; %d are at the line, %d not met.\n\n",
+		through.met, through.known(), through.line, through.missed)
 	if missed != "" {
 		b.WriteString(missed + "\n")
 	}
 	b.WriteString("A goal is a multiple of what a peer gave in the same runs, or a figure of its own, which was set on one machine and is judged on any as it is written. The figures are medians of the\n" +
-		"runs, unless it says the worst; beside Lycaon's stands the least and the most of them. Lycaon stands beside etcd by its Go client, where that takes part. No goal is set for the latency at a fixed\n" +
+		"runs, unless it says the worst; beside Lycaon's stands the least and the most of them. *At the line* is a goal that\n" +
+		"the median meets and not every run does. Lycaon stands beside etcd by its Go client, where that takes part. No goal is set for the latency at a fixed\n" +
 		"rate, which is what most clusters live on: how Lycaon stands in it is in [the tables](#beside-zookeeper-etcd-and-consul), and where it is behind [in short](#in-short).\n" +
 		"Goals with + were added beyond the first list. *No cliff* is a goal too, and has no row: it is judged by another run, of Lycaon alone ([how it scales](#how-it-scales)).\n\n")
 	s.tellIdle(&b)
