@@ -102,9 +102,9 @@ func TestThePageSaysWhereLycaonIsBehindAndWhatFailed(t *testing.T) {
 	short := r.short(s)
 	require.Contains(t, short, "**Measured at commit abc1234**, from ")
 	require.Contains(t, short, "by runs of 2 s (1 to 3 of each scene), on\n2 cores, which all servers and their load shared.")
-	require.Contains(t, short, "| "+killScene+", s |  |  |  | 5.0 x |\n")
+	require.Contains(t, short, "| "+killScene+", s |  |  |  | 0.3: 5.0 x |\n")
 	require.NotContains(t, short, "| sessions", "which nobody played")
-	require.Contains(t, short, "of every scene that has them): in one.\n\n- 1 server, one client, reads, p50 ms: lycaon 0.4; zookeeper 0.2 (0.50 x)\n")
+	require.Contains(t, short, "of every scene that has them): in one.\n"+notCounted+"- 1 server, one client, reads, p50 ms: lycaon 0.4; zookeeper 0.2 (0.50 x)\n")
 	require.Equal(t, "**Runs that failed**, and are in no median: 1.\n\n- 3 servers, reads, etcd, run 1: lost; it\n\n", s.failedMarkdown())
 	tables := s.tablesMarkdown()
 	require.Contains(t, tables, "| writes, per s | 500 |  | 1,000 | 2.0 x |  |  |  |  |\n")
@@ -148,7 +148,7 @@ func TestHowLongRequestsTookIsComparedInEveryScene(t *testing.T) {
 		of(throughZK, "writes", figures{rate: 9, p99Ms: 30}), of("zookeeper", "writes", figures{rate: 8, p99Ms: 20}),
 	}}
 	s := summarizeCells(r.Cells)
-	require.Contains(t, r.short(s), "of every scene that has them): in 3.\n\n"+
+	require.Contains(t, r.short(s), "of every scene that has them): in 3.\n"+notCounted+
 		"- 3 servers, writes, p99 ms: lycaon as ZooKeeper 30; zookeeper 20 (0.67 x)\n"+
 		"- 3 servers, one client, writes, p95 ms: lycaon, Go client 3; etcd 2 (0.67 x)\n"+
 		"- 3 servers, open loop, 2,000 writes/s, p50 ms: lycaon 1.2; zookeeper 1 (0.83 x)\n\n")
@@ -157,6 +157,19 @@ func TestHowLongRequestsTookIsComparedInEveryScene(t *testing.T) {
 	require.Contains(t, everything, "| "+loop+" | lycaon | 1 | 1,999 | **1.2** | 1 | 2 |")
 	require.Contains(t, everything, "| "+lone+" | lycaon, Go client | 1 | 10 | 1 | **3** | 9 |", "a rate that is no yardstick of its scene is not marked")
 	require.Equal(t, 3, strings.Count(everything, "| **"))
+}
+
+func TestAFixedRateNearTheMostOfEtcdIsSaidToBe(t *testing.T) {
+	short := func(most float64) string {
+		of := func(entrant, scene string, f figures) cell {
+			return cell{Servers: 3, Scene: scene, Entrant: entrant, Run: 1, Figures: f}
+		}
+		return (&results{}).short(summarizeCells([]cell{of("etcd", "writes", figures{rate: most}), of(throughGo, openLoopWrites, figures{p99Ms: 2}), of("etcd", openLoopWrites, figures{p99Ms: 100})}))
+	}
+	require.Contains(t, short(8888), "| open loop, 8,000 writes/s, p99 ms |  | 2: 50.0 x |\n\n8,000 writes/s on 3 servers are 90 % of what etcd does at most (8,888/s).\n\n")
+	require.NotContains(t, short(10_000), "at most")
+	require.NotContains(t, short(10_000), "timeouts", "where no leader was paused")
+	require.Contains(t, (&results{}).short(summarizeCells([]cell{{Servers: 3, Scene: pauseScene, Entrant: "etcd", Run: 1, Figures: figures{seconds: 1}}})), "default timeouts ([how")
 }
 
 func TestWhereTheGoClientIsBehindZooKeeperIsToldApart(t *testing.T) {
