@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -402,9 +403,15 @@ func (g *goal) span(s *summary, entrant string) string {
 	return number(v.Min) + " to " + number(v.Max)
 }
 
+// multipleText has two digits, or as many more as tell on which side of the goal it is.
 func (g *goal) multipleText(d verdict) string {
 	if !d.known || d.gaveNothing() {
 		return ""
 	}
-	return fmt.Sprintf("%.2f x %s", d.multiple, g.standard())
+	for digits := 2; ; digits++ {
+		text := strconv.FormatFloat(d.multiple, 'f', digits, 64)
+		if told, _ := strconv.ParseFloat(text, 64); g.meets(told) == d.met || digits == 6 {
+			return text + " x " + g.standard()
+		}
+	}
 }

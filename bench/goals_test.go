@@ -109,6 +109,20 @@ func TestNobodyIsJudgedInPlaceOfWhoFailed(t *testing.T) {
 	}
 }
 
+func TestAMultipleIsToldOnItsSideOfTheGoal(t *testing.T) {
+	atMost, atLeast := goal{figure: cpuPerK, times: 0.5, of: "zookeeper"}, goal{figure: rate, times: 3, of: "zookeeper"}
+	for _, c := range []struct {
+		g        goal
+		multiple float64
+		want     string
+	}{
+		{atMost, 0.4961, "0.50"}, {atMost, 0.503, "0.503"}, {atMost, 0.5004, "0.5004"}, {atMost, 0.58, "0.58"}, {atMost, 0.50000001, "0.500000"},
+		{atLeast, 2.997, "2.997"}, {atLeast, 3.001, "3.00"}, {atLeast, 2.91, "2.91"},
+	} {
+		require.Equal(t, c.want+" x ZooKeeper", c.g.multipleText(verdict{known: true, multiple: c.multiple, met: c.g.meets(c.multiple)}))
+	}
+}
+
 func TestAFailedRunIsToldInTheTableOfTheGoals(t *testing.T) {
 	of := func(entrant string, run int, f figures, failure string) cell {
 		return cell{Servers: 1, Scene: "writes", Entrant: entrant, Run: run, Figures: f, Error: failure}
