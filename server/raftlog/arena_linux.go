@@ -38,8 +38,7 @@ func enlarge(db *badger.DB, o badger.Options) (arena, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Where it is a virtual machine whose host gives memory slowly, the first touch of each page costs more than all else of a write.
-	_ = syscall.Madvise(memory[:o.MemTableSize], syscall.MADV_HUGEPAGE) // advice
+	hugePages(memory[:o.MemTableSize])
 	if err := writeAheadFile(memTable).Truncate(2 * o.MemTableSize); err != nil {
 		return nil, errors.Join(err, syscall.Munmap(memory))
 	}

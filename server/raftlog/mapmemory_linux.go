@@ -20,10 +20,10 @@ func mapMemory(mapped []byte) bool {
 	if errno != 0 {
 		return false
 	}
-	_, _, _ = syscall.Syscall(syscall.SYS_MADVISE, memory, size, syscall.MADV_HUGEPAGE) // as in enlarge
 	if _, _, errno = syscall.Syscall6(syscall.SYS_MREMAP, memory, size, size, unix.MREMAP_MAYMOVE|unix.MREMAP_FIXED, place, 0); errno != 0 {
 		_, _, _ = syscall.Syscall(syscall.SYS_MUNMAP, memory, size, 0)
 		return false
 	}
+	hugePages(mapped)
 	return true
 }
