@@ -31,6 +31,14 @@ func (l *entryLog) take() []byte {
 	return l.other
 }
 
+// logEntries has c log to an entryLog from now on.
+func logEntries(c *Core) *entryLog {
+	log := &entryLog{}
+	c.SetLog(log)
+	log.take()
+	return log
+}
+
 func TestReadOnAnIdleLaneAllocatesNothing(t *testing.T) {
 	c, log := newTestCore(t, Config{})
 	lane := openLane(t, c, log, "a", &nullSink{})
@@ -88,9 +96,7 @@ func BenchmarkWrites256(b *testing.B) {
 		require.NoError(b, lanes[i].Submit(createRequest(1, fmt.Sprintf("/n%d", i), "")))
 	}
 	applyAll(b, c, held)
-	log := &entryLog{}
-	c.SetLog(log)
-	log.take()
+	log := logEntries(c)
 	requests := make([]*protocol.Request, len(lanes))
 	for i := range requests {
 		requests[i] = setRequest(2, fmt.Sprintf("/n%d", i), string(make([]byte, 1024)))
@@ -122,9 +128,7 @@ func BenchmarkLinearizableReads1024(b *testing.B) {
 	}
 	require.NoError(b, lanes[0].Submit(createRequest(1, "/bench-of-reads", "")))
 	applyAll(b, c, held)
-	log := &entryLog{}
-	c.SetLog(log)
-	log.take()
+	log := logEntries(c)
 	get := readRequest(protocol.OpGet, 2, "/bench-of-reads")
 	get.Consistency = protocol.Linearizable
 	frame := protocol.AppendRequest(nil, get)[4:]
@@ -162,9 +166,7 @@ func BenchmarkFire1000Watchers(b *testing.B) {
 	writer := openLane(b, c, held, "writer", &nullSink{})
 	require.NoError(b, writer.Submit(createRequest(1, "/x", "")))
 	applyAll(b, c, held)
-	log := &entryLog{}
-	c.SetLog(log)
-	log.take()
+	log := logEntries(c)
 	xid := uint64(1)
 	b.ReportAllocs()
 	for b.Loop() {

@@ -83,9 +83,7 @@ func TestALinearizableReadAllocatesNothingBesideItsBody(t *testing.T) {
 	lane := openLane(t, c, held, "a", &nullSink{})
 	require.NoError(t, lane.Submit(createRequest(1, "/x", "one")))
 	applyAll(t, c, held)
-	log := &entryLog{}
-	c.SetLog(log)
-	log.take()
+	log := logEntries(c)
 	r := readRequest(protocol.OpGet, 2, "/x")
 	r.Consistency, r.Owned = protocol.Linearizable, true
 	const reads = 500
